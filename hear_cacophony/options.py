@@ -1,0 +1,91 @@
+"""The options of `load_model`, checked once, before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+PROTOCOLS = ("hear", "published")
+TIMESTAMP_HOPS_MS = (10, 20, 40, 80, 160)
+"""Hops that divide the 160 ms of a patch and are whole 10 ms frames."""
+
+DEFAULT_TIMESTAMP_HOP_MS = 40
+PATCH_MS = 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How clips become embeddings.
+
+    Attributes:
+        protocol: "hear" (the default) or "published", the published evaluation's way.
+        timestamp_hop_ms: milliseconds between timestamp embeddings: 10, 20, 40, 80 or 160.
+            40 unless given; the published protocol knows only 160.
+        max_seconds: published protocol only: clips are padded to the patches of this many
+            seconds. A clip's own length unless given.
+    """
+
+    protocol: str = "hear"
+    timestamp_hop_ms: int | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"unknown protocol {self.protocol!r}; expected one of {_listed(PROTOCOLS)}")
+        object.__setattr__(self, "timestamp_hop_ms", self._checked_hop())
+        self._check_max_seconds()
+
+    @property
+    def hop_ms(self) -> int:
+        """Milliseconds from one timestamp embedding to the next."""
+        assert self.timestamp_hop_ms is not None
+        return self.timestamp_hop_ms
+
+    def _checked_hop(self) -> int:
+        hop, published = self.timestamp_hop_ms, self.protocol == "published"
+        if hop is None:
+            return PATCH_MS if published else DEFAULT_TIMESTAMP_HOP_MS
+        if isinstance(hop, bool) or hop not in TIMESTAMP_HOPS_MS:
+            raise ValueError(
+                f"timestamp_hop_ms={hop!r} is not possible; expected one of {_listed(TIMESTAMP_HOPS_MS)}: "
+                "shifted passes need a divisor of the 160 ms of a patch that is a whole number of 10 ms frames"
+            )
+        if published and hop != PATCH_MS:
+            raise ValueError(
+                f"timestamp_hop_ms={hop!r} does not go with protocol='published', which has one embedding "
+                "per 160 ms; leave it out, or use protocol='hear'"
+            )
+        return int(hop)
+
+    def _check_max_seconds(self) -> None:
+        seconds = self.max_seconds
+        if seconds is None:
+            return
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise ValueError(f"max_seconds={seconds!r} is not a number; expected seconds, such as 5 or 1.5")
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise ValueError(f"max_seconds={seconds!r} is not possible; expected a positive number of seconds")
+        if self.protocol != "published":
+            raise ValueError(
+                f"max_seconds={seconds!r} goes with protocol='published' only: protocol={self.protocol!r} "
+                "never lets padding change an embedding"
+            )
+
+
+def parse_options(given: dict[str, Any]) -> Options:
+    """Options from keyword arguments.
+
+    Raises:
+        TypeError: an unknown option; the message lists the valid ones.
+        ValueError: an impossible value; the message lists the possible ones.
+    """
+    valid = [field.name for field in dataclasses.fields(Options)]
+    unknown = [name for name in given if name not in valid]
+    if unknown:
+        raise TypeError(f"unknown option {_listed(unknown)}; valid options are {_listed(valid)}")
+    return Options(**given)
+
+
+def _listed(values) -> str:
+    return ", ".join(repr(value) for value in values)

@@ -1,0 +1,65 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+
+# Before jax is imported anywhere: two devices, so that nothing takes one for granted, and no
+# silent change of dtype.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 " + os.environ.get("XLA_FLAGS", "")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import importlib.util
+import pathlib
+
+import numpy as np
+import pytest
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+def _stand_in_weights():
+    spec = importlib.util.spec_from_file_location("stand_in_weights", GOLDEN / "weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool) -> pathlib.Path:
+    from flax import serialization
+
+    parameters = _stand_in_weights().parameters(model, tiny=tiny, audio_only=True)
+    state = {"0": {"step": 1000, "params": parameters, "opt_state": {"1": {"count": np.int32(1000)}}}}
+    path.write_bytes(serialization.msgpack_serialize(state))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoints(tmp_path_factory) -> dict[str, pathlib.Path]:
+    """Tiny stand-ins for both published files, by the name of their stage."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return {
+        "audiomae": _write_checkpoint(folder / "audiomae.ckpt", "AudioMAE", tiny=True),
+        "cacophony": _write_checkpoint(folder / "cacophony.ckpt", "Cacophony", tiny=True),
+    }
+
+
+@pytest.fixture(scope="session", params=["audiomae", "cacophony"])
+def full_size_checkpoint(request, tmp_path_factory) -> tuple[str, pathlib.Path]:
+    """A full-size stand-in for the audio side of one published file, with the name of its stage."""
+    model = {"audiomae": "AudioMAE", "cacophony": "Cacophony"}[request.param]
+    path = _write_checkpoint(tmp_path_factory.mktemp("full") / f"{model}.ckpt", model, tiny=False)
+    yield request.param, path
+    path.unlink()
+
+
+@pytest.fixture
+def noise():
+    """Makes noise of a given number of samples, RMS 0.1, the same for the same seed."""
+
+    def make(samples: int, seed: int = 0) -> np.ndarray:
+        return (0.1 * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
+
+    return make

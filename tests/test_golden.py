@@ -1,0 +1,102 @@
+"""Our outputs against those of the published inference code."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from golden_cases import CASES, EXACT, FOLDER, load_case, max_seconds, relative_error, tolerance
+
+from hear_cacophony import frontend, load_embedding_model
+from hear_cacophony.encoder import AttentionPooler, AudioEncoder
+from hear_cacophony.checkpoint import read_checkpoint
+from hear_cacophony.parameters import expected_shapes, to_variables
+from hear_cacophony.stages import STAGES, EncoderConfig
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_log_mel(case):
+    arrays = load_case(case)
+    frames = frontend.count_frames(len(arrays["audio"]))
+    ours = frontend.log_mel(arrays["audio"], frames)
+    assert relative_error(ours, arrays["log_mel"]) < tolerance(case)
+
+
+def check_case(case, size, stage, path):
+    arrays = load_case(case)
+    model = load_embedding_model(path, protocol="published", max_seconds=max_seconds(case))
+    clip = arrays["audio"][None]
+    (timestamps,) = model.embed_timestamps(clip)
+    assert model.stage.name == stage
+    assert relative_error(model.embed_scenes(clip)[0], arrays[f"{size}/{stage}/scene"]) < tolerance(case)
+    assert relative_error(timestamps.embeddings, arrays[f"{size}/{stage}/timestamp"]) < tolerance(case)
+
+
+@pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
+@pytest.mark.parametrize("case", CASES)
+def test_tiny_model_from_audio(case, stage, tiny_checkpoints):
+    check_case(case, "tiny", stage, tiny_checkpoints[stage])
+
+
+def test_full_size_model_from_audio(full_size_checkpoint):
+    stage, path = full_size_checkpoint
+    for case in CASES:
+        check_case(case, "base", stage, path)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+@pytest.mark.parametrize("case", CASES)
+def test_tiny_model_from_log_mel(case, stage, tiny_checkpoints):
+    arrays = load_case(case)
+    checkpoint = read_checkpoint(tiny_checkpoints[stage.name])
+    variables = to_variables(stage, checkpoint.config, checkpoint.parameters)
+    patches = np.asarray(frontend.to_patches(arrays["log_mel"]))
+    golden = arrays[f"tiny/{stage.name}/timestamp"]
+    padded = len(golden) * frontend.PATCHES_PER_STEP
+    mask = np.arange(padded) < len(patches)
+    patches = np.pad(patches, [(0, padded - len(patches)), (0, 0)])
+
+    encoded = AudioEncoder(checkpoint.config).apply({"params": variables["encoder"]}, patches[None], mask[None])
+    by_step = encoded[0].reshape(len(golden), frontend.PATCHES_PER_STEP, -1).mean(axis=1)
+    assert relative_error(by_step, golden) < EXACT
+
+    if stage.pool_path is None:
+        scene = encoded[0].mean(axis=0)
+    else:
+        pooler = AttentionPooler(checkpoint.config)
+        scene = pooler.apply({"params": variables["pooler"]}, encoded, mask[None])[0]
+    assert relative_error(scene, arrays[f"tiny/{stage.name}/scene"]) < EXACT
+
+
+@pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
+@pytest.mark.parametrize("case", [case for case in CASES if max_seconds(case) is None])
+def test_hear_scenes_agree_with_published_ones_where_nothing_is_padded(case, stage, tiny_checkpoints):
+    arrays = load_case(case)
+    scene = load_embedding_model(tiny_checkpoints[stage]).embed_scenes(arrays["audio"][None])[0]
+    assert relative_error(scene, arrays[f"tiny/{stage}/scene"]) < tolerance(case)
+
+
+def test_hear_scene_of_stage_2_never_sees_the_padding(tiny_checkpoints):
+    arrays = load_case("07_harmonic_76320_max5s")
+    scene = load_embedding_model(tiny_checkpoints["cacophony"]).embed_scenes(arrays["audio"][None])[0]
+    assert relative_error(scene, arrays["tiny/cacophony/scene"]) < tolerance("07_harmonic_76320_max5s")
+
+
+@pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
+def test_hear_timestamps_of_whole_patches_are_the_published_ones(stage, tiny_checkpoints):
+    arrays = load_case("02_harmonic_64000")
+    golden = arrays[f"tiny/{stage}/timestamp"]
+    for hop in (160, 80, 40):
+        model = load_embedding_model(tiny_checkpoints[stage], timestamp_hop_ms=hop)
+        (ours,) = model.embed_timestamps(arrays["audio"][None])
+        plain_pass = np.isin(ours.timestamps, 87.5 + 160 * np.arange(25))
+        assert relative_error(ours.embeddings[plain_pass], golden) < tolerance("02_harmonic_64000")
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_parameter_names_and_shapes_are_the_published_ones(stage):
+    layout = json.loads((FOLDER / "layout.json").read_text())[stage.title]
+    subtrees = tuple(path for path in (stage.encoder_path, stage.pool_path) if path)
+    published = {path: tuple(shape) for path, (shape, _) in layout.items() if path.startswith(subtrees)}
+    assert expected_shapes(stage, EncoderConfig()) == published

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from hear_cacophony import load_embedding_model
+from hear_cacophony.options import Options, parse_options
+
+
+def test_defaults():
+    assert Options() == Options(protocol="hear", timestamp_hop_ms=40, max_seconds=None)
+    assert Options(protocol="published").hop_ms == 160
+
+
+def test_unknown_option_lists_the_valid_ones():
+    with pytest.raises(TypeError, match="unknown option 'hop'; valid options are 'protocol', 'timestamp_hop_ms', 'max_seconds'"):
+        parse_options({"hop": 40})
+
+
+def test_unknown_option_is_found_before_the_file_is_read(tmp_path):
+    with pytest.raises(TypeError, match="unknown option"):
+        load_embedding_model(tmp_path / "missing.ckpt", hop=40)
+
+
+@pytest.mark.parametrize("hop", [50, 0, -40, 30, 320, 40.5, "40", True])
+def test_impossible_hop_lists_the_possible_ones(hop):
+    with pytest.raises(ValueError, match="expected one of 10, 20, 40, 80, 160"):
+        Options(timestamp_hop_ms=hop)
+
+
+def test_unknown_protocol_lists_both():
+    with pytest.raises(ValueError, match="unknown protocol 'paper'; expected one of 'hear', 'published'"):
+        Options(protocol="paper")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "5", True])
+def test_impossible_max_seconds(seconds):
+    with pytest.raises(ValueError, match="max_seconds="):
+        Options(protocol="published", max_seconds=seconds)
+
+
+def test_max_seconds_goes_with_the_published_protocol():
+    with pytest.raises(ValueError, match="goes with protocol='published' only"):
+        Options(max_seconds=5)
+
+
+def test_published_has_no_finer_hop():
+    with pytest.raises(ValueError, match="does not go with protocol='published'"):
+        Options(protocol="published", timestamp_hop_ms=40)
