@@ -325,4 +325,4 @@ def _report_origin(checkpoint: Checkpoint, file: pathlib.Path) -> None:
     if checkpoint.release is not None:
         logger.info("%s: the published %s (MD5 %s)", file, checkpoint.release.file_name, checkpoint.md5)
     elif not checkpoint.untrained:
-        logger.warning("%s: MD5 %s is not that of a published file", file, checkpoint.md5)
+        logger.info("%s: MD5 %s is not that of a published file", file, checkpoint.md5)

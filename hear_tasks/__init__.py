@@ -1,0 +1,1 @@
+"""HEAR tasks: building small ones from real recordings, running them, and reading scores."""

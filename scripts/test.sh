@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Sets up what is missing and runs the tests. Arguments go to pytest:
+#
+#   scripts/test.sh             scripts/test.sh tests/test_golden.py -k tiny
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+"$root/scripts/setup.sh"
+cd "$root"
+unset PYTHONPATH PYTHONHOME HEAR_CACOPHONY_WEIGHTS
+exec "$root/.venv/bin/python" -m pytest "$@"

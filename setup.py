@@ -1,0 +1,43 @@
+"""Package description. Tested versions of everything are pinned in scripts/constraints.txt."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+HEAR = [
+    # heareval 2021.1.3 and hearvalidator 2021.0.6 themselves cannot stand here: their own metadata
+    # refuses a current Python. scripts/setup.sh installs them beside these, which they import.
+    "click",
+    "dcase_util",
+    "intervaltree",
+    "more-itertools",
+    "nvidia-ml-py",
+    "pandas",
+    "python-slugify",
+    "pytorch-lightning==1.9.5",  # the last release with the API that heareval calls
+    "scikit-learn",
+    "scipy",
+    "sed_eval",
+    "setuptools<81",  # pytorch-lightning 1.9 imports pkg_resources
+    "tensorflow-cpu",
+    "torch",
+    "torchinfo",
+    "tqdm",
+]
+TASKS = ["matplotlib", "soxr", "tqdm"]
+TEST = ["mypy", "pytest", "ruff"]
+
+setup(
+    name="hear_cacophony",
+    version="0.1.0",
+    description="The audio encoders of the Cacophony paper behind the HEAR API",
+    long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["hear_cacophony*", "hear_tasks*"]),
+    package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "*.csv"]},
+    python_requires=">=3.11,<3.14",
+    install_requires=["flax>=0.12", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
+    extras_require={"hear": HEAR, "tasks": TASKS, "test": TEST},
+    entry_points={"console_scripts": ["hear-cacophony = hear_cacophony.cli:main"]},
+)
