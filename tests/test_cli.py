@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from checkpoint_files import tiny_parameters, write_flax
+
+from hear_cacophony.checkpoint import read_checkpoint
+from hear_cacophony.cli import main
+from hear_cacophony.stages import CACOPHONY
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_flax(tmp_path / "stage 2.ckpt", tiny_parameters(CACOPHONY), CACOPHONY)
+
+
+def test_info(source, capsys):
+    assert main(["info", str(source)]) == 0
+    printed = capsys.readouterr().out
+    assert "2, Cacophony (module hear_cacophony.cacophony)" in printed
+    assert "hidden_size 64, num_layers 2, num_heads 4, mlp_size 128, pool_heads 8" in printed
+    assert "not a published file" in printed
+    assert "text_module" in printed
+
+
+def test_convert_then_info(source, tmp_path, capsys):
+    target = tmp_path / "out.safetensors"
+    assert main(["convert", str(source), str(target)]) == 0
+    assert main(["info", str(target)]) == 0
+    printed = capsys.readouterr().out
+    assert "source:      stage 2.ckpt" in printed
+    assert read_checkpoint(source).md5 in printed
+
+
+@pytest.mark.parametrize("command", [["info", "missing.ckpt"], ["convert", "missing.ckpt", "x.safetensors"]])
+def test_faulty_input_is_one_line_and_status_1(command, capsys):
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("hear-cacophony: missing.ckpt: no such checkpoint file")
+
+
+def test_unknown_command_lists_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        main(["inform"])
+    assert "'info', 'convert'" in capsys.readouterr().err.replace("info, convert", "'info', 'convert'")

@@ -1,0 +1,52 @@
+"""What the core may import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = "tensorflow torch heareval hearvalidator pytorch_lightning soxr matplotlib"
+
+BLOCK = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in set({heavy!r}.split()):
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+
+USE = """
+import warnings
+import numpy as np
+import hear_cacophony, hear_cacophony.cli, hear_cacophony.audiomae, hear_cacophony.cacophony
+model = hear_cacophony.load_embedding_model({path!r})
+clips = [np.zeros(16000), np.zeros(20000)]
+assert model.embed_scenes(clips).shape == (2, 64)
+assert model.embed_timestamps(clips)[1].embeddings.shape == (32, 64)
+assert hear_cacophony.cli.main(["info", {path!r}]) == 0
+assert hear_cacophony.cli.main(["convert", {path!r}, {target!r}]) == 0
+hear_cacophony.load_embedding_model({target!r})
+try:
+    hear_cacophony.load_model({path!r})
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
+def test_core_works_where_the_heavy_packages_are_absent(stage, tiny_checkpoints, tmp_path):
+    path, target = str(tiny_checkpoints[stage]), str(tmp_path / "converted.safetensors")
+    printed = run(BLOCK.format(heavy=HEAVY) + USE.format(path=path, target=target))
+    assert "the HEAR model object needs TensorFlow: pip install 'hear_cacophony[hear]'" in printed
+
+
+def test_import_leaves_the_heavy_packages_alone():
+    code = "import hear_cacophony, hear_cacophony.heareval, sys; print(*sys.modules)"
+    assert not set(HEAVY.split()) & set(run(code).split())

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+
+from hear_cacophony.checkpoint import convert_checkpoint
+from hear_cacophony.stages import AUDIOMAE, CACOPHONY, EncoderConfig
+from hear_cacophony.weights import find_weights, load_checkpoint, untrained_checkpoint
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", str(tmp_path))
+    return tmp_path
+
+
+def test_published_name_is_found_in_the_named_folder(folder, tiny_checkpoints):
+    shutil.copy(tiny_checkpoints["audiomae"], folder / "AudioMAE.ckpt")
+    assert find_weights(AUDIOMAE) == find_weights() == folder / "AudioMAE.ckpt"
+    assert load_checkpoint("").stage is AUDIOMAE
+
+
+def test_converted_form_comes_first(folder, tiny_checkpoints):
+    shutil.copy(tiny_checkpoints["cacophony"], folder / "Cacophony.ckpt")
+    convert_checkpoint(folder / "Cacophony.ckpt", folder / "Cacophony.safetensors")
+    assert find_weights(CACOPHONY) == folder / "Cacophony.safetensors"
+
+
+def test_cache_folder_is_the_default(tmp_path, monkeypatch, tiny_checkpoints):
+    monkeypatch.delenv("HEAR_CACOPHONY_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "hear_cacophony").mkdir()
+    shutil.copy(tiny_checkpoints["cacophony"], tmp_path / "hear_cacophony" / "Cacophony.ckpt")
+    assert find_weights(CACOPHONY) == tmp_path / "hear_cacophony" / "Cacophony.ckpt"
+
+
+def test_nothing_found_says_where_weights_are_published(folder):
+    with pytest.raises(FileNotFoundError) as error:
+        load_checkpoint("", CACOPHONY)
+    said = str(error.value)
+    for part in (
+        str(folder),
+        "1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y",
+        "Cacophony.ckpt (MD5 bb6aa4b4e8e90ea3595021bf8233add0)",
+        "HEAR_CACOPHONY_WEIGHTS",
+    ):
+        assert part in said
+    assert "AudioMAE.ckpt (MD5 3a8a7778a5e2013ceb4a418e1504d3d8)" not in said
+    with pytest.raises(FileNotFoundError, match=r"AudioMAE\.ckpt \(MD5 3a8a7778a5e2013ceb4a418e1504d3d8\) and"):
+        load_checkpoint("")
+
+
+def test_both_stages_ask_for_a_module(folder, tiny_checkpoints):
+    shutil.copy(tiny_checkpoints["audiomae"], folder / "AudioMAE.ckpt")
+    shutil.copy(tiny_checkpoints["cacophony"], folder / "Cacophony.ckpt")
+    with pytest.raises(ValueError, match=r"use the module hear_cacophony\.audiomae or hear_cacophony\.cacophony"):
+        find_weights()
+
+
+def test_variable_that_names_no_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError, match="no such folder; expected the folder that holds the published files"):
+        find_weights(AUDIOMAE)
+
+
+def test_variable_can_name_untrained_weights(monkeypatch):
+    monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", "random-tiny")
+    with pytest.warns(UserWarning, match="AudioMAE are untrained"):
+        checkpoint = load_checkpoint("", AUDIOMAE)
+    assert checkpoint.untrained
+    assert checkpoint.stage is AUDIOMAE
+
+
+def test_untrained_weights_have_the_usual_spread():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        checkpoint = untrained_checkpoint("random", CACOPHONY)
+    parameters = checkpoint.parameters
+    assert checkpoint.config == EncoderConfig()
+    layer = "audio_module/AudioEncoderLayer_3"
+    for path, fan_in in [
+        ("audio_module/Dense_0/kernel", 256),
+        (f"{layer}/MLP_0/Dense_1/kernel", 3072),
+        (f"{layer}/MultiHeadDotProductAttention_0/key/kernel", 768),
+        (f"{layer}/MultiHeadDotProductAttention_0/out/kernel", 768),
+    ]:
+        assert parameters[path].std() == pytest.approx(fan_in**-0.5, rel=0.01)
+    assert np.all(parameters[f"{layer}/LayerNorm_0/scale"] == 1)
+    assert not parameters[f"{layer}/LayerNorm_0/bias"].any()
+    assert parameters[f"{layer}/MLP_0/Dense_0/kernel"][0, 0] != parameters[
+        "audio_module/AudioEncoderLayer_4/MLP_0/Dense_0/kernel"
+    ][0, 0]
