@@ -79,7 +79,9 @@ def warn_loud(clips: Sequence[np.ndarray]) -> None:
 def _as_clip(clip, index: int) -> np.ndarray:
     array = _as_numpy(clip)
     if array.ndim != 1 or not array.size:
-        raise ValueError(f"expected clips of shape (samples,) with at least one sample, got {array.shape} in clip {index}")
+        raise ValueError(
+            f"expected clips of shape (samples,) with at least one sample, got {array.shape} in clip {index}"
+        )
     return _as_floats(array)
 
 

@@ -98,10 +98,7 @@ def read_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None) ->
             parameters are not those of the encoder; everything wrong is listed.
     """
     file = _existing_file(path)
-    if file.suffix == SUFFIX:
-        checkpoint = _read_safetensors(file)
-    else:
-        checkpoint = _read_flax(file)
+    checkpoint = _read_safetensors(file) if file.suffix == SUFFIX else _read_flax(file)
     _check_stage(checkpoint.stage, stage, file)
     _check_finite(checkpoint.parameters, file)
     _report_origin(checkpoint, file)

@@ -42,9 +42,7 @@ def attend(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) 
     padded = jnp.pad(query, [(0, 0), (0, blocks * block - patches), (0, 0), (0, 0)])
     batch, _, heads, size = query.shape
     queries = padded.reshape(batch, blocks, block, heads, size).swapaxes(0, 1)
-    attended = jax.lax.map(
-        lambda q: jax.nn.dot_product_attention(q, key, value, mask=mask[:, None, None, :]), queries
-    )
+    attended = jax.lax.map(lambda q: jax.nn.dot_product_attention(q, key, value, mask=mask[:, None, None, :]), queries)
     return attended.swapaxes(0, 1).reshape(batch, blocks * block, heads, size)[:, :patches]
 
 
@@ -114,7 +112,7 @@ class AudioEncoder(nn.Module):
         hidden = self.config.hidden_size
         frequency = self.param("frequency_embedding", nn.initializers.normal(0.02), (PATCHES_PER_STEP, hidden))
         time = time_embedding(steps, hidden)
-        return (time[:, None, :] + frequency).reshape(steps * PATCHES_PER_STEP, hidden)
+        return jnp.reshape(time[:, None, :] + frequency, (steps * PATCHES_PER_STEP, hidden))
 
 
 class AttentionPooler(nn.Module):

@@ -100,7 +100,7 @@ def read_array(stream: BinaryIO, leaf: Leaf, file: pathlib.Path) -> np.ndarray:
     """Read an array that `scan_flax_file` found, joining its chunks."""
     dtype = np.dtype(getattr(ml_dtypes, leaf.dtype, leaf.dtype))
     array = np.empty(int(np.prod(leaf.shape, dtype=np.int64)), dtype)
-    buffer = memoryview(array.view(np.uint8))
+    buffer = array.view(np.uint8).data
     filled = 0
     for offset, size in leaf.pieces:
         stream.seek(offset)
@@ -321,7 +321,9 @@ class _Scanner:
         )
 
     def _damaged(self, found: str) -> CheckpointError:
-        return CheckpointError(f"{self._file}: damaged, or not a Flax checkpoint: {found} near byte {self._stream.tell()}")
+        return CheckpointError(
+            f"{self._file}: damaged, or not a Flax checkpoint: {found} near byte {self._stream.tell()}"
+        )
 
 
 _HEADERS: dict[int, tuple[str, str | int]] = {

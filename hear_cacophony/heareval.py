@@ -50,7 +50,7 @@ def allow_setting_the_epoch() -> None:
         def __set__(self, loop, epoch: int) -> None:
             loop.epoch_progress.current.completed = epoch
 
-    FitLoop.current_epoch = Epoch()
+    FitLoop.current_epoch = Epoch()  # type: ignore[attr-defined]
 
 
 def allow_own_checkpoints() -> None:
@@ -133,7 +133,9 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in RUNNERS:
         given = f"unknown runner {name!r}" if name else "no runner named"
-        sys.exit(f"{given}; expected: python -m hear_cacophony.heareval {{{','.join(RUNNERS)}}} ... (--help for the rest)")
+        sys.exit(
+            f"{given}; expected: python -m hear_cacophony.heareval {{{','.join(RUNNERS)}}} ... (--help for the rest)"
+        )
     try:
         runner = RUNNERS[name]()
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 WINDOW_STEPS = 187
 """Longest window in time steps of 160 ms: the whole steps in 30 s."""
@@ -40,9 +41,9 @@ def cut_windows(steps: int) -> list[Window]:
     last_start = steps - WINDOW_STEPS
     gaps = -(-last_start // (WINDOW_STEPS - 2 * CONTEXT_STEPS))
     starts = [i * last_start // gaps for i in range(gaps + 1)]
-    cuts = [(start + previous + WINDOW_STEPS) // 2 for previous, start in zip(starts, starts[1:], strict=False)]
+    cuts = [(start + previous + WINDOW_STEPS) // 2 for previous, start in itertools.pairwise(starts)]
     bounds = [0, *cuts, steps]
     return [
         Window(start, start + WINDOW_STEPS, keep_start, keep_stop)
-        for start, keep_start, keep_stop in zip(starts, bounds, bounds[1:], strict=False)
+        for start, keep_start, keep_stop in zip(starts, bounds[:-1], bounds[1:], strict=True)
     ]

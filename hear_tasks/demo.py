@@ -1,6 +1,6 @@
 """The whole chain on real audio: validate, embed, predict, and a table of scores.
 
-    python -m hear_tasks.demo OUT [--sources DIR]
+python -m hear_tasks.demo OUT [--sources DIR]
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def choose_weights(stage: Stage) -> Weights:
     return Weights(file, f"{file.stem}-{status.st_size}-{status.st_mtime_ns}")
 
 
-def _run_stage(stage: Stage, weights: Weights, tasks: pathlib.Path, embeddings: pathlib.Path, out: pathlib.Path) -> None:
+def _run_stage(
+    stage: Stage, weights: Weights, tasks: pathlib.Path, embeddings: pathlib.Path, out: pathlib.Path
+) -> None:
     model = embeddings / stage.module
     python = [sys.executable, "-m"]
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -32,7 +32,9 @@ def test_shape_of_a_batch(shape, message):
         as_batch(np.zeros(shape, np.float32))
 
 
-@pytest.mark.parametrize(("clips", "message"), [([], "at least one clip"), ([np.zeros((2, 3))], r"got \(2, 3\) in clip 0")])
+@pytest.mark.parametrize(
+    ("clips", "message"), [([], "at least one clip"), ([np.zeros((2, 3))], r"got \(2, 3\) in clip 0")]
+)
 def test_shape_of_clips(clips, message):
     with pytest.raises(ValueError, match=message):
         as_clips(clips)

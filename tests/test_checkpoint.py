@@ -73,7 +73,9 @@ def test_the_published_md5_is_known(stage):
 
 
 def test_wrong_stage_names_the_right_module(flax_path, tmp_path):
-    with pytest.raises(CheckpointError, match=r"expected stage 2 \(Cacophony\), found stage 1 .* hear_cacophony.audiomae"):
+    with pytest.raises(
+        CheckpointError, match=r"expected stage 2 \(Cacophony\), found stage 1 .* hear_cacophony.audiomae"
+    ):
         read_checkpoint(flax_path, CACOPHONY)
     convert_checkpoint(flax_path, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="found stage 1"):
@@ -161,7 +163,9 @@ def test_truncated_safetensors(flax_path, tmp_path):
 def test_safetensors_of_others(tmp_path):
     file = tmp_path / "other.safetensors"
     safetensors.numpy.save_file({"weight": np.zeros(3, np.float32)}, file)
-    with pytest.raises(CheckpointError, match="expected the configuration of a converted checkpoint.*hear-cacophony convert"):
+    with pytest.raises(
+        CheckpointError, match=r"expected the configuration of a converted checkpoint.*hear-cacophony convert"
+    ):
         read_checkpoint(file)
 
 
@@ -214,7 +218,9 @@ def test_files_of_another_kind(write, message, tmp_path):
 def test_safetensors_under_another_name(flax_path, tmp_path):
     file = tmp_path / "model.safetensors"
     convert_checkpoint(flax_path, file)
-    with pytest.raises(CheckpointError, match=r"looks like a safetensors file; name it so that it ends in \.safetensors"):
+    with pytest.raises(
+        CheckpointError, match=r"looks like a safetensors file; name it so that it ends in \.safetensors"
+    ):
         read_checkpoint(file.rename(tmp_path / "renamed.ckpt"))
 
 

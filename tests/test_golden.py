@@ -9,8 +9,8 @@ import pytest
 from golden_cases import CASES, EXACT, FOLDER, load_case, max_seconds, relative_error, tolerance
 
 from hear_cacophony import frontend, load_embedding_model
-from hear_cacophony.encoder import AttentionPooler, AudioEncoder
 from hear_cacophony.checkpoint import read_checkpoint
+from hear_cacophony.encoder import AttentionPooler, AudioEncoder
 from hear_cacophony.parameters import expected_shapes, to_variables
 from hear_cacophony.stages import STAGES, EncoderConfig
 

@@ -12,7 +12,9 @@ def test_defaults():
 
 
 def test_unknown_option_lists_the_valid_ones():
-    with pytest.raises(TypeError, match="unknown option 'hop'; valid options are 'protocol', 'timestamp_hop_ms', 'max_seconds'"):
+    with pytest.raises(
+        TypeError, match="unknown option 'hop'; valid options are 'protocol', 'timestamp_hop_ms', 'max_seconds'"
+    ):
         parse_options({"hop": 40})
 
 

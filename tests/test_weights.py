@@ -90,6 +90,7 @@ def test_untrained_weights_have_the_usual_spread():
         assert parameters[path].std() == pytest.approx(fan_in**-0.5, rel=0.01)
     assert np.all(parameters[f"{layer}/LayerNorm_0/scale"] == 1)
     assert not parameters[f"{layer}/LayerNorm_0/bias"].any()
-    assert parameters[f"{layer}/MLP_0/Dense_0/kernel"][0, 0] != parameters[
-        "audio_module/AudioEncoderLayer_4/MLP_0/Dense_0/kernel"
-    ][0, 0]
+    assert (
+        parameters[f"{layer}/MLP_0/Dense_0/kernel"][0, 0]
+        != parameters["audio_module/AudioEncoderLayer_4/MLP_0/Dense_0/kernel"][0, 0]
+    )

@@ -1,0 +1,146 @@
+"""Each patch for heareval, provoked: what it is for fails without it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+from hear_cacophony import heareval
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Patches change other packages, so each is tried in a process of its own."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+EPOCH = """
+import pytorch_lightning as pl
+from hear_cacophony.heareval import allow_setting_the_epoch
+{patch}
+trainer = pl.Trainer(logger=False, enable_checkpointing=False, max_epochs=9)
+trainer.fit_loop.current_epoch = 3
+print("epoch", trainer.current_epoch)
+"""
+
+
+def test_the_epoch_can_be_set():
+    assert "epoch 3" in run(EPOCH.format(patch="allow_setting_the_epoch()")).stdout
+    assert "epoch 3" not in run(EPOCH.format(patch="")).stdout
+
+
+CHECKPOINT = """
+import io, torch
+from heareval.predictions.task_predictions import PARAM_GRID
+from hear_cacophony.heareval import allow_own_checkpoints
+{patch}
+file = io.BytesIO()
+torch.save({{"epoch": 7, "hyper_parameters": PARAM_GRID, "state_dict": {{"w": torch.ones(2)}}}}, file)
+file.seek(0)
+print("epoch", torch.load(file)["epoch"])
+"""
+
+
+def test_own_checkpoints_can_be_read():
+    assert "epoch 7" in run(CHECKPOINT.format(patch="allow_own_checkpoints()")).stdout
+    refused = run(CHECKPOINT.format(patch=""))
+    assert refused.returncode != 0
+    assert "weights_only" in refused.stderr
+
+
+def test_checkpoints_with_other_classes_stay_refused():
+    code = """
+import io, pathlib, torch
+from hear_cacophony.heareval import allow_own_checkpoints
+allow_own_checkpoints()
+file = io.BytesIO()
+torch.save(pathlib.PurePosixPath("x"), file)
+file.seek(0)
+torch.load(file)
+"""
+    assert "weights_only" in run(code).stderr
+
+
+DEVICE_NAME = """
+import sys, types
+import torch
+torch.cuda.is_available = lambda: True
+torch.cuda.device_count = lambda: 1
+pynvml = types.ModuleType("pynvml")
+pynvml.NVMLError = OSError
+pynvml.nvmlInit = lambda: None
+pynvml.nvmlDeviceGetHandleByIndex = lambda index: index
+pynvml.nvmlDeviceGetMemoryInfo = None
+pynvml.nvmlDeviceGetName = lambda handle: {name!r}
+sys.modules["pynvml"] = pynvml
+from hear_cacophony.heareval import allow_text_device_names
+{patch}
+from heareval import gpu_max_mem
+print(gpu_max_mem.device_name())
+"""
+
+
+@pytest.mark.parametrize("name", ["A GPU", b"A GPU"])
+def test_device_names_may_be_text(name):
+    assert run(DEVICE_NAME.format(name=name, patch="allow_text_device_names()")).stdout == "A GPU\n"
+
+
+def test_device_names_as_text_fail_without_the_patch():
+    assert "'str' object has no attribute 'decode'" in run(DEVICE_NAME.format(name="A GPU", patch="")).stderr
+
+
+GUARD = """
+import torch
+torch.cuda.is_available = lambda: True
+torch.cuda.device_count = lambda: 1
+from hear_cacophony.heareval import hide_gpus_from_torch
+{patch}
+import heareval.embeddings.runner
+print("imported")
+"""
+
+
+def test_the_guard_against_tensorflow_without_gpu_is_passed():
+    assert "imported" in run(GUARD.format(patch="hide_gpus_from_torch()")).stdout
+    assert "imported" not in run(GUARD.format(patch="")).stdout
+
+
+@pytest.mark.parametrize(
+    ("versions", "message"),
+    [
+        ({"heareval": "2022.0.1"}, r"expected heareval 2021\.1\.3, found 2022\.0\.1"),
+        ({"pytorch-lightning": "2.6.0"}, r"expected pytorch-lightning 1\.9, found 2\.6\.0"),
+        ({"heareval": None}, r"expected heareval 2021\.1\.3, found none: .*setup\.sh installs it"),
+    ],
+)
+def test_other_versions_are_refused(versions, message, monkeypatch):
+    real = importlib.metadata.version
+
+    def version(package):
+        found = versions.get(package, real(package))
+        if found is None:
+            raise importlib.metadata.PackageNotFoundError(package)
+        return found
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with pytest.raises(RuntimeError, match=message):
+        heareval.check_versions()
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"]])
+def test_unknown_runner_lists_both(arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "hear_cacophony.heareval", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "{embeddings,predictions}" in done.stderr
+
+
+@pytest.mark.parametrize(("runner", "option"), [("embeddings", "--model-options"), ("predictions", "--grid-points")])
+def test_help_is_that_of_heareval(runner, option):
+    done = subprocess.run(
+        [sys.executable, "-m", "hear_cacophony.heareval", runner, "--help"], capture_output=True, text=True, check=True
+    )
+    assert option in done.stdout
