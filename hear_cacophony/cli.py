@@ -7,31 +7,35 @@ import dataclasses
 import sys
 
 from hear_cacophony.checkpoint import CheckpointSummary, convert_checkpoint, summarize_checkpoint
+from hear_tasks import prepare
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 1 if its input was at fault, with the reason on standard error."""
-    parser = argparse.ArgumentParser(prog="hear-cacophony", description="Checkpoints of AudioMAE and Cacophony.")
+    parser = argparse.ArgumentParser(
+        prog="hear-cacophony", description="Checkpoints of AudioMAE and Cacophony, and HEAR tasks."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_info(commands)
     _add_convert(commands)
+    prepare.add_parser(commands)
     args = parser.parse_args(argv)
     try:
-        args.run(args)
+        return args.func(args)
     except (OSError, ValueError) as error:
         print(f"hear-cacophony: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _add_info(commands) -> None:
     parser = commands.add_parser("info", help="describe a checkpoint", description="Describe a checkpoint.")
     parser.add_argument("file", help="a published checkpoint, or a converted .safetensors file")
-    parser.set_defaults(run=_info)
+    parser.set_defaults(func=_info)
 
 
-def _info(args: argparse.Namespace) -> None:
+def _info(args: argparse.Namespace) -> int:
     print(describe(summarize_checkpoint(args.file)))
+    return 0
 
 
 def _add_convert(commands) -> None:
@@ -42,12 +46,13 @@ def _add_convert(commands) -> None:
     )
     parser.add_argument("source", metavar="IN", help="a published checkpoint")
     parser.add_argument("target", metavar="OUT.safetensors", help="the file to write, which must not exist")
-    parser.set_defaults(run=_convert)
+    parser.set_defaults(func=_convert)
 
 
-def _convert(args: argparse.Namespace) -> None:
+def _convert(args: argparse.Namespace) -> int:
     checkpoint = convert_checkpoint(args.source, args.target)
     print(f"{args.target}: stage {checkpoint.stage.number}, {checkpoint.stage.title}")
+    return 0
 
 
 def describe(summary: CheckpointSummary) -> str:

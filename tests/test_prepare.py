@@ -1,0 +1,698 @@
+"""Preparing HEAR tasks: resampling, resuming, tarballs, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from hear_tasks import archives, prepare, progress, resample
+from hear_tasks.prepare import prepare_tasks
+from hear_tasks.resample import Clip, Conversion, resample_clips
+
+SPLITS = ("train", "valid", "test")
+COMMAND = """
+import argparse, sys
+from hear_tasks.prepare import add_parser
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    args = parser.parse_args()
+    sys.exit(args.func(args))
+"""
+
+
+def make_task(tasks: pathlib.Path, *, rate=48_000, clips=2, seconds=0.25, duration="as made", name="tones-v1-full"):
+    """A task of noise in train, valid and test at one rate."""
+    task = tasks / name
+    random = np.random.default_rng(rate)
+    for split in SPLITS:
+        folder = task / str(rate) / split
+        folder.mkdir(parents=True)
+        for i in range(clips):
+            samples = 0.1 * random.standard_normal(round(seconds * rate))
+            soundfile.write(folder / f"{split}-{i}.wav", samples, rate, subtype="PCM_16")
+        (task / f"{split}.json").write_text(json.dumps({f"{split}-{i}.wav": ["a"] for i in range(clips)}))
+    metadata = {"sample_duration": seconds if duration == "as made" else duration, "splits": list(SPLITS)}
+    (task / "task_metadata.json").write_text(json.dumps(metadata))
+    (task / "labelvocabulary.csv").write_text("idx,label\n0,a\n")
+    return task
+
+
+def pack(tarball: pathlib.Path, task: pathlib.Path, layout: str = "hear-2021.0.6/tasks", **extra: tarfile.TarInfo):
+    with tarfile.open(tarball, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(task, f"{layout}/{task.name}")
+        for member in extra.values():
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+    return tarball
+
+
+def member(name: str, **attributes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    for key, value in attributes.items():
+        setattr(info, key, value)
+    return info
+
+
+def contents(folder: pathlib.Path) -> dict[str, str]:
+    """Hash of every file below a folder, hidden ones too, and an entry for each folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def convert(source: pathlib.Path, target: pathlib.Path, rate: int = 48_000, seconds: float | None = None):
+    return resample_clips([Clip(str(source), str(target), 0)], Conversion(rate, 16_000, seconds))
+
+
+def run_command(*args, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*before, sys.executable, "-c", COMMAND, "prepare", *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# One clip
+
+
+@pytest.mark.parametrize("rate", [22_050, 32_000, 44_100, 48_000])
+def test_a_tone_keeps_its_level_and_pitch(tmp_path, rate):
+    time = np.arange(2 * rate) / rate
+    soundfile.write(tmp_path / "in.wav", 0.5 * np.sin(2 * np.pi * 1000 * time), rate, subtype="PCM_16")
+    assert convert(tmp_path / "in.wav", tmp_path / "out.wav", rate).written == 1
+    out, out_rate = soundfile.read(tmp_path / "out.wav")
+    expected = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(32_000) / 16_000)
+    assert (out_rate, len(out)) == (16_000, 32_000)
+    np.testing.assert_allclose(out[1000:-1000], expected[1000:-1000], atol=5e-5)
+
+
+@pytest.mark.parametrize(("rate", "tone"), [(48_000, 10_000), (48_000, 8_400), (44_100, 10_000), (22_050, 9_000)])
+def test_what_is_above_8_khz_does_not_fold_back(tmp_path, rate, tone):
+    samples = 0.9 * np.sin(2 * np.pi * tone * np.arange(rate) / rate)
+    soundfile.write(tmp_path / "in.wav", samples, rate, subtype="PCM_16")
+    convert(tmp_path / "in.wav", tmp_path / "out.wav", rate)
+    out = soundfile.read(tmp_path / "out.wav")[0][800:-800]
+    assert 20 * np.log10(np.sqrt(np.mean(out**2)) / np.sqrt(np.mean(samples**2)) + 1e-12) < -80
+
+
+@pytest.mark.parametrize(
+    ("rate", "frames", "samples"),
+    [
+        (48_000, 1, 1),
+        (48_000, 3, 1),
+        (48_000, 100, 33),
+        (48_000, 47_999, 16_000),
+        (32_000, 32_001, 16_001),
+        (44_100, 44_101, 16_000),
+        (22_050, 105_178, 76_320),
+        (48_000, 3 * resample.BLOCK, resample.BLOCK),
+    ],
+)
+def test_a_clip_of_no_set_duration_is_as_long_as_its_source(tmp_path, noise, rate, frames, samples):
+    soundfile.write(tmp_path / "in.wav", noise(frames), rate, subtype="PCM_16")
+    convert(tmp_path / "in.wav", tmp_path / "out.wav", rate)
+    assert soundfile.info(tmp_path / "out.wav").frames == samples
+
+
+@pytest.mark.parametrize(
+    ("frames", "fitted"), [(228_960, 0), (228_959, 0), (228_961, 0), (228_950, 1), (228_990, 1), (228_912, 1)]
+)
+def test_a_clip_of_a_set_duration_has_it_exactly(tmp_path, noise, frames, fitted):
+    soundfile.write(tmp_path / "in.wav", noise(frames), 48_000, subtype="PCM_16")
+    tally = convert(tmp_path / "in.wav", tmp_path / "out.wav", seconds=4.77)
+    assert soundfile.info(tmp_path / "out.wav").frames == 76_320
+    assert (tally.written, tally.fitted) == (1, fitted)
+
+
+@pytest.mark.parametrize("frames", [228_900, 229_020, 1, 457_920])
+def test_a_clip_far_from_the_set_duration_is_refused(tmp_path, noise, frames):
+    soundfile.write(tmp_path / "in.wav", noise(frames), 48_000, subtype="PCM_16")
+    tally = convert(tmp_path / "in.wav", tmp_path / "out.wav", seconds=4.77)
+    assert "expected 4.77 s (228960 samples)" in tally.bad[0][1]
+    assert f"({frames} samples)" in tally.bad[0][1]
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_clipping_saturates_and_is_counted(tmp_path):
+    # A square wave overshoots once its upper partials are gone.
+    square = np.where(np.arange(48_000) // 60 % 2, 1.0, -1.0)
+    soundfile.write(tmp_path / "in.wav", square, 48_000, subtype="PCM_16")
+    tally = convert(tmp_path / "in.wav", tmp_path / "out.wav")
+    out = soundfile.read(tmp_path / "out.wav", dtype="int16")[0]
+    assert tally.clipped == 1
+    assert 1000 < tally.clipped_samples < 16_000
+    assert tally.most_clipped == (str(tmp_path / "in.wav"), tally.clipped_samples)
+    assert (out.max(), out.min()) == (32_767, -32_768)
+    # Wrapped samples would have the other sign in the middle of a half-period of 20 samples.
+    middles = out[10::20][5:-5].astype(int)
+    np.testing.assert_array_equal(np.sign(middles), np.where(np.arange(len(middles)) % 2, -1, 1) * np.sign(middles[0]))
+
+
+def test_samples_are_rounded_without_dither(tmp_path):
+    soundfile.write(tmp_path / "in.wav", np.full(48_000, 1000.4 / 32_768), 48_000, subtype="FLOAT")
+    convert(tmp_path / "in.wav", tmp_path / "out.wav")
+    out = soundfile.read(tmp_path / "out.wav", dtype="int16")[0][2000:-2000]
+    assert (out.min(), out.max()) == (1000, 1000)
+
+
+def test_the_length_of_blocks_changes_nothing(tmp_path, noise, monkeypatch):
+    soundfile.write(tmp_path / "in.wav", noise(100_000), 44_100, subtype="PCM_24")
+    convert(tmp_path / "in.wav", tmp_path / "whole.wav", 44_100)
+    monkeypatch.setattr(resample, "BLOCK", 777)
+    convert(tmp_path / "in.wav", tmp_path / "blocks.wav", 44_100)
+    assert (tmp_path / "whole.wav").read_bytes() == (tmp_path / "blocks.wav").read_bytes()
+
+
+def test_a_clip_that_is_there_is_kept_and_a_wrong_or_old_one_made_again(tmp_path, noise):
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, noise(48_000), 48_000, subtype="PCM_16")
+    convert(source, target)
+    right, stamp = target.read_bytes(), target.stat().st_mtime_ns
+    assert convert(source, target).kept == 1
+    assert target.stat().st_mtime_ns == stamp
+    wrong = [right[:-2], b"", b"no audio", right[:44]]
+    soundfile.write(tmp_path / "other.wav", noise(16_000), 22_050, subtype="PCM_16")
+    soundfile.write(tmp_path / "float.wav", noise(16_000), 16_000, subtype="FLOAT")
+    wrong += [(tmp_path / "other.wav").read_bytes(), (tmp_path / "float.wav").read_bytes()]
+    for data in wrong:
+        target.write_bytes(data)
+        tally = convert(source, target)
+        assert (tally.replaced, tally.written, tally.kept) == (1, 0, 0)
+        assert target.read_bytes() == right
+    newer = target.stat().st_mtime_ns + 1_000_000_000
+    os.utime(source, ns=(newer, newer))
+    assert convert(source, target).replaced == 1
+
+
+def test_memory_does_not_grow_with_a_clip(tmp_path):
+    peaks = []
+    for seconds in (10, 600):
+        path = tmp_path / f"{seconds}.wav"
+        soundfile.write(path, np.zeros(48_000 * seconds, np.int16), 48_000, subtype="PCM_16")
+        code = (
+            "import resource, soxr\n"
+            "from hear_tasks.resample import Clip, Conversion, resample_clips\n"
+            f"clip = Clip({str(path)!r}, {str(path) + '.out'!r}, 0)\n"
+            "tally = resample_clips([clip], Conversion(48000, 16000, None))\n"
+            "print(tally.written, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        written, peak = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert written == "1"
+        peaks.append(int(peak))
+    assert peaks[1] - peaks[0] < 8_000  # KiB; the longer clip alone has 57 MB
+
+
+# Bad clips
+
+
+def _write_stereo(path, noise):
+    soundfile.write(path, np.stack([noise(12_000)] * 2, 1), 48_000, subtype="PCM_16")
+
+
+def _write_nan(path, noise):
+    samples = noise(12_000)
+    samples[7000] = np.nan
+    soundfile.write(path, samples, 48_000, subtype="FLOAT")
+
+
+def _cut(path, noise):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+FAULTS = {
+    "rate": (lambda path, noise: soundfile.write(path, noise(11_025), 44_100), "expected 48000 Hz .* got 44100 Hz"),
+    "stereo": (_write_stereo, "expected one channel, got 2"),
+    "0 bytes": (lambda path, noise: path.write_bytes(b""), "got an empty one"),
+    "no samples": (lambda path, noise: soundfile.write(path, noise(0), 48_000), "without samples"),
+    "text": (lambda path, noise: path.write_text("<html>not audio</html>"), "could not read it"),
+    "NaN": (_write_nan, "expected finite samples, got nan at sample 7000"),
+    "cut": (_cut, r"expected \d+ bytes by its header, got \d+"),
+    "missing": (lambda path, noise: path.unlink(), "named in train.json, but not there"),
+}
+
+
+def test_all_bad_clips_are_in_one_error_and_the_others_are_made(tmp_path, noise):
+    task = make_task(tmp_path, clips=len(FAULTS) + 1)
+    for i, (plant, _) in enumerate(FAULTS.values()):
+        plant(task / "48000" / "train" / f"train-{i}.wav", noise)
+    other = make_task(tmp_path, name="whole-v1-full")
+    report = prepare_tasks([tmp_path], jobs=1)
+    (error,) = report.errors
+    head, *lines = error.splitlines()
+    assert head == f"{task}: {len(FAULTS)} bad files, which were left out; mend and run the same command again"
+    for i, (line, (_, message)) in enumerate(zip(lines, FAULTS.values(), strict=True)):
+        assert line.startswith(f"  {task}/48000/train/train-{i}.wav: ")
+        assert re.search(message, line)
+    made = {path.name for path in (task / "16000").rglob("*")} - set(SPLITS)
+    assert made == {f"{split}-{i}.wav" for split in SPLITS for i in range(len(FAULTS) + 1)} - {
+        f"train-{i}.wav" for i in range(len(FAULTS))
+    }
+    assert len(list((other / "16000").rglob("*.wav"))) == 6
+
+
+# Tasks
+
+
+def test_the_source_side_is_untouched_and_any_number_of_jobs_gives_the_same_bytes(tmp_path):
+    task = make_task(tmp_path / "one", clips=25)
+    shutil.copytree(task, tmp_path / "two" / task.name)
+    before = contents(task)
+    one = prepare_tasks([task], jobs=1)
+    two = prepare_tasks([tmp_path / "two"], jobs=2)
+    assert (one.errors, two.errors) == ((), ())
+    assert one.tasks[0].tally.written == two.tasks[0].tally.written == 75
+    after = contents(task)
+    assert after == contents(tmp_path / "two" / task.name)
+    assert {path: each for path, each in after.items() if not path.startswith("16000")} == before
+    lengths = {soundfile.info(path).frames for path in (task / "16000").rglob("*.wav")}
+    assert lengths == {4000}
+    again = prepare_tasks([task], jobs=1)
+    assert (again.tasks[0].tally.kept, again.tasks[0].tally.clips) == (75, 75)
+
+
+def test_the_highest_rate_is_taken_and_other_rates_can_be_made(tmp_path):
+    task = make_task(tmp_path, rate=22_050, duration=None, clips=1)
+    assert prepare_tasks([task], jobs=1).tasks[0].source_rate == 22_050
+    assert {soundfile.info(path).frames for path in (task / "16000").rglob("*.wav")} == {4000}
+    make_task(tmp_path / "more", rate=44_100, clips=1)
+    shutil.move(tmp_path / "more" / task.name / "44100", task)
+    report = prepare_tasks([task], rate=32_000, jobs=1)
+    assert (report.tasks[0].source_rate, report.errors) == (44_100, ())
+    assert {soundfile.info(path).samplerate for path in (task / "32000").rglob("*.wav")} == {32_000}
+
+
+def test_with_out_the_source_folder_is_only_read(tmp_path):
+    task = make_task(tmp_path / "published" / "hear-2021.0.6" / "tasks")
+    before = contents(tmp_path / "published")
+    assert prepare_tasks([tmp_path / "published"], tmp_path / "out", jobs=1).errors == ()
+    assert contents(tmp_path / "published") == before
+    out = tmp_path / "out" / task.name
+    described = [*(f"{split}.json" for split in SPLITS), "labelvocabulary.csv", "task_metadata.json"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(["16000", *described])
+    assert all((out / name).read_bytes() == (task / name).read_bytes() for name in described)
+    (out / "labelvocabulary.csv").write_text("idx,label\n0,b\n")
+    (error,) = prepare_tasks([task], tmp_path / "out", jobs=1).errors
+    assert "labelvocabulary.csv: differs" in error
+
+
+def test_a_task_that_has_only_the_rate_asked_for_is_left_alone(tmp_path):
+    task = make_task(tmp_path / "in", rate=16_000)
+    before = contents(task)
+    report = prepare_tasks([task], jobs=1)
+    assert (report.tasks[0].source_rate, report.errors) == (None, ())
+    assert contents(task) == before
+    (error,) = prepare_tasks([task], tmp_path / "out", jobs=1).errors
+    assert "has no audio but that at 16000 Hz" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("task_metadata.json", None, "task_metadata.json: expected this file, found none"),
+        ("task_metadata.json", "{", "task_metadata.json: expected JSON"),
+        ("task_metadata.json", "[]", "expected a JSON object, got list"),
+        ("task_metadata.json", '{"splits": []}', 'expected a field "sample_duration"'),
+        ("task_metadata.json", '{"sample_duration": "1 s"}', "in seconds or null, got '1 s'"),
+        ("task_metadata.json", '{"sample_duration": 0}', "in seconds or null, got 0"),
+        ("task_metadata.json", '{"sample_duration": 0.25, "splits": 3}', 'expected "splits" to be a list'),
+        ("task_metadata.json", '{"sample_duration": 0.25, "splits": ["fold00"]}', "audio of split fold00, found no"),
+        ("valid.json", "{", "valid.json: expected JSON"),
+    ],
+)
+def test_a_damaged_description_is_named(tmp_path, name, text, message):
+    task = make_task(tmp_path, clips=1)
+    (task / name).unlink()
+    if text is not None:
+        (task / name).write_text(text)
+    (error,) = prepare_tasks([tmp_path], jobs=1).errors
+    assert message in error
+    assert str(task) in error
+
+
+def test_a_task_without_audio_is_named(tmp_path):
+    task = make_task(tmp_path, clips=0)
+    (error,) = prepare_tasks([task], jobs=1).errors
+    assert error.startswith(f"{task}/48000: expected SPLIT/*.wav, found none")
+    shutil.rmtree(task / "48000")
+    (error,) = prepare_tasks([task], jobs=1).errors
+    assert error.startswith(f"{task}: expected a folder of audio (48000/, ")
+
+
+def test_wrong_arguments(tmp_path):
+    task = make_task(tmp_path / "a")
+    make_task(tmp_path / "b")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        prepare_tasks([task, tmp_path / "nowhere"])
+    with pytest.raises(ValueError, match=r"expected a HEAR task \(a folder with task_metadata.json\)"):
+        prepare_tasks([tmp_path / "empty"])
+    with pytest.raises(ValueError, match=r"notes.txt: expected a folder or a .tar.gz file"):
+        prepare_tasks([tmp_path / "notes.txt"])
+    with pytest.raises(ValueError, match="would both go to"):
+        prepare_tasks([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    with pytest.raises(ValueError, match="at least one"):
+        prepare_tasks([])
+    with pytest.raises(ValueError, match="got 48000"):
+        prepare_tasks([task], rate=48_000)
+    with pytest.raises(ValueError, match="at least 1 job, got 0"):
+        prepare_tasks([task], jobs=0)
+    assert not (task / "16000").exists()
+
+
+def test_without_the_extra_the_way_to_install_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None if name == "soxr" else name)
+    with pytest.raises(ModuleNotFoundError, match=r"needs soxr: pip install 'hear_cacophony\[tasks\]'"):
+        prepare_tasks([make_task(tmp_path)])
+
+
+def test_two_runs_do_not_write_to_one_task(tmp_path):
+    task = make_task(tmp_path, clips=1)
+    with prepare._lock(task):
+        (error,) = prepare_tasks([task], jobs=1).errors
+    assert error == f"{task}: another run is writing to it; wait for its end, or stop it"
+    assert prepare_tasks([task], jobs=1).errors == ()
+
+
+def test_a_process_that_is_killed_is_reported(tmp_path, monkeypatch, capsys):
+    task = make_task(tmp_path, clips=100)
+
+    def kill_a_worker(self, done):
+        for worker in prepare.multiprocessing.active_children():
+            worker.kill()
+
+    monkeypatch.setattr(progress.Progress, "update", kill_a_worker)
+    parser = argparse.ArgumentParser()
+    prepare.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["prepare", str(task), "--jobs", "1"])
+    assert args.func(args) == 1
+    assert "a process was killed from outside" in capsys.readouterr().err
+
+
+# Tarballs
+
+
+@pytest.mark.parametrize("layout", ["hear-2021.0.6/tasks", "tasks", "./tasks"])
+def test_a_tarball_of_either_layout_is_unpacked_and_prepared(tmp_path, layout):
+    task = make_task(tmp_path / "made")
+    tarball = pack(tmp_path / "tones-48000.tar.gz", task, layout)
+    report = prepare_tasks([tarball], tmp_path / "out", jobs=1)
+    assert report.errors == ()
+    prepare_tasks([task], jobs=1)
+    assert contents(tmp_path / "out") == contents(tmp_path / "made")
+
+
+def test_a_tarball_is_unpacked_beside_itself_and_only_once(tmp_path):
+    pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "elsewhere"))
+    assert prepare_tasks([tmp_path], jobs=1).errors == ()
+    before = contents(tmp_path)
+    stamp = (tmp_path / "tones-v1-full" / "48000").stat().st_mtime_ns
+    again = prepare_tasks([tmp_path], jobs=1)
+    assert [(task.tally.kept, task.tally.written) for task in again.tasks] == [(6, 0)]
+    assert contents(tmp_path) == before
+    assert (tmp_path / "tones-v1-full" / "48000").stat().st_mtime_ns == stamp
+
+
+def test_a_second_rate_of_a_task_joins_the_first(tmp_path):
+    low = pack(tmp_path / "low.tar.gz", make_task(tmp_path / "low", rate=22_050))
+    high = pack(tmp_path / "high.tar.gz", make_task(tmp_path / "high", rate=48_000))
+    assert archives.unpack(low, tmp_path) == archives.unpack(high, tmp_path) == "tones-v1-full"
+    folders = sorted(path.name for path in (tmp_path / "tones-v1-full").iterdir() if path.is_dir())
+    assert folders == ["22050", "48000"]
+    other = make_task(tmp_path / "other", rate=44_100)
+    (other / "labelvocabulary.csv").write_text("idx,label\n0,z\n")
+    with pytest.raises(archives.ArchiveError, match=r"its labelvocabulary.csv differs from"):
+        archives.unpack(pack(tmp_path / "other.tar.gz", other), tmp_path)
+    assert not (tmp_path / "tones-v1-full" / "44100").exists()
+
+
+def test_a_truncated_tarball_leaves_nothing_and_the_others_go_on(tmp_path):
+    whole = pack(tmp_path / "whole.tar.gz", make_task(tmp_path / "made"))
+    data = pack(tmp_path / "cut.tar.gz", make_task(tmp_path / "made", name="cut-v1-full")).read_bytes()
+    for part in (0.1, 0.5, 0.9, 0.999):
+        (tmp_path / "cut.tar.gz").write_bytes(data[: int(len(data) * part)])
+        with pytest.raises(archives.ArchiveError, match=r"cut.tar.gz: truncated: .* interrupted download"):
+            archives.unpack(tmp_path / "cut.tar.gz", tmp_path)
+    (tmp_path / "cut.tar.gz").write_bytes(data[:-4])
+    before = set(contents(tmp_path))
+    report = prepare_tasks([tmp_path / "cut.tar.gz", whole], tmp_path / "out", jobs=1)
+    assert [error.split(":")[0] for error in report.errors] == [str(tmp_path / "cut.tar.gz")]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tones-v1-full"]
+    assert set(contents(tmp_path)) - before == {"out"} | {f"out/{each}" for each in contents(tmp_path / "out")}
+
+
+def test_damaged_tarballs_are_refused(tmp_path):
+    tarball = pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "made"))
+    data = tarball.read_bytes()
+    plain = gzip.decompress(data)
+    header = plain.index(b"hear-2021.0.6/tasks/tones-v1-full/48000/valid/")
+    middle = len(data) // 2
+    damaged = {
+        "could not read it": data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :],
+        "or a web page": b"<!DOCTYPE html><html>Quota exceeded</html>",
+        "truncated": gzip.compress(plain[: len(plain.rstrip(b"\0")) // 512 * 512]),
+        "not read|truncated": b"",
+        "data that cannot be read": gzip.compress(plain[:header] + b"x" * 512 + plain[header + 512 :]),
+    }
+    for message, content in damaged.items():
+        tarball.write_bytes(content)
+        with pytest.raises(archives.ArchiveError, match=message):
+            archives.unpack(tarball, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "tones.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (member("../escaped.wav", size=3), "'../escaped.wav' leads outside"),
+        (member("tasks/t/../../../escaped.wav", size=3), "leads outside"),
+        (member("/tmp/escaped.wav", size=3), "leads outside"),
+        (member("tasks/t/48000/link.wav", type=tarfile.SYMTYPE, linkname="/etc/passwd"), "is a link"),
+        (member("tasks/t/48000/link.wav", type=tarfile.LNKTYPE, linkname="tasks/t/train.json"), "is a link"),
+        (member("tasks/t/48000/pipe", type=tarfile.FIFOTYPE), "is a device"),
+        (member("tasks/t/48000/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3), "is a device"),
+        (member("elsewhere/t/48000/train/a.wav", size=3), "expected hear-VERSION/tasks/TASK/.* got member 'elsewhere"),
+        (member("tasks/loose.json", size=3), "got member 'tasks/loose.json'"),
+        (member("hear-2021.0.6/tasks/tones-v1-full/train.json", size=3), "holds train.json of tones-v1-full twice"),
+    ],
+)
+def test_a_member_that_may_not_be_unpacked_is_named(tmp_path, bad, message):
+    inside = tmp_path / "a" / "b" / "tasks"
+    inside.mkdir(parents=True)
+    tarball = pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "made"), bad=bad)
+    before = contents(tmp_path)
+    with pytest.raises(archives.ArchiveError, match=message):
+        archives.unpack(tarball, inside)
+    assert contents(tmp_path) == before
+
+
+def test_desktop_files_of_a_tarball_are_no_part_of_the_task(tmp_path):
+    extra = member("hear-2021.0.6/tasks/tones-v1-full/48000/train/._train-0.wav", size=3)
+    tarball = pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "made"), extra=extra)
+    archives.unpack(tarball, tmp_path)
+    assert contents(tmp_path / "tones-v1-full") == contents(tmp_path / "made" / "tones-v1-full")
+
+
+def test_a_tarball_without_audio_is_refused(tmp_path):
+    task = make_task(tmp_path / "made")
+    shutil.rmtree(task / "48000")
+    with pytest.raises(archives.ArchiveError, match="expected audio in TASK/48000"):
+        archives.unpack(pack(tmp_path / "tones.tar.gz", task), tmp_path)
+
+
+# Full disks
+
+
+SMALL_FILES = ("sh", "-c", 'ulimit -f 195 && exec "$0" "$@"')
+"""Runs a command in which no file can grow beyond 195 blocks of 512 bytes."""
+
+
+def test_a_disk_that_fills_up_leaves_what_was_finished(tmp_path):
+    # A limit on the size of files stands in: the short clips can be written, the long one cannot.
+    task = make_task(tmp_path)
+    long = task / "48000" / "valid" / "valid-1.wav"
+    soundfile.write(long, np.zeros(480_000, np.int16), 48_000, subtype="PCM_16")
+    metadata = {"sample_duration": None, "splits": list(SPLITS)}
+    (task / "task_metadata.json").write_text(json.dumps(metadata))
+    result = run_command(task, "--jobs", 1, before=SMALL_FILES)
+    assert result.returncode == 1
+    assert f"{task}: could not be written: [Errno 27] File too large" in result.stderr
+    assert re.search(
+        r"clips made so far are whole; the others need about \d\.\d MB, \d+\.\d MB are free", result.stderr
+    )
+    made = list((task / "16000").rglob("*.*"))
+    assert 0 < len(made) < 6
+    assert {soundfile.info(path).frames for path in made} == {4000}
+    assert run_command(task, "--jobs", 1).returncode == 0
+    assert len(list((task / "16000").rglob("*.wav"))) == 6
+
+
+def test_a_tarball_that_does_not_fit_leaves_nothing(tmp_path):
+    task = make_task(tmp_path / "made")
+    soundfile.write(task / "48000" / "valid" / "valid-1.wav", np.zeros(480_000, np.int16), 48_000, subtype="PCM_16")
+    tarball = pack(tmp_path / "tones.tar.gz", task)
+    result = run_command(tarball, "--out", tmp_path / "out", before=SMALL_FILES)
+    assert result.returncode == 1
+    assert re.search(r"no room in .*/out \(File too large\): unpacked it needs about \d\.\d MB", result.stderr)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_too_little_room_is_found_before_anything_is_written(tmp_path, monkeypatch):
+    task = make_task(tmp_path / "in", clips=4)
+    tarball = pack(tmp_path / "tones.tar.gz", task)
+    usage = shutil.disk_usage(tmp_path)
+    # Twelve clips of 8044 bytes.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=90_000))
+    (error,) = prepare_tasks([task], jobs=1).errors
+    assert "no room: its audio still needs about 0.1 MB, 0.1 MB are free" in error
+    assert not (task / "16000").exists()
+    (error,) = prepare_tasks([tarball], tmp_path / "out", jobs=1).errors
+    assert f"{tarball}: no room in {tmp_path}/out (No space left on device)" in error
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100_000))
+    assert prepare_tasks([task], jobs=1).errors == ()
+    # What is there already needs no room.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
+    assert prepare_tasks([task], jobs=1).errors == ()
+
+
+def test_a_folder_that_cannot_be_written_is_named_once(tmp_path):
+    task = make_task(tmp_path)
+    (task / "16000").write_text("a file in the way")
+    (error,) = prepare_tasks([task], jobs=1).errors
+    assert error.startswith(f"{task}: could not be written: ")
+    assert f"{task}/16000" in error
+
+
+# Kills
+
+
+def test_a_run_that_is_killed_and_started_again_ends_like_an_undisturbed_one(tmp_path):
+    task = make_task(tmp_path / "made", clips=120, seconds=0.5)
+    tarball = pack(tmp_path / "tones.tar.gz", task)
+    prepare_tasks([task], jobs=2)
+    command = [sys.executable, "-c", COMMAND, "prepare", str(tarball), "--out", str(tmp_path / "out"), "--jobs", "2"]
+    (tmp_path / "out").mkdir()
+    reached = _kill_when(command, lambda: any((tmp_path / "out").glob(".unpacking-*/*/48000/valid")))
+    for clips in (5, 100, 220):
+        reached += _kill_when(command, lambda n=clips: _count(tmp_path / "out" / task.name / "16000") >= n)
+    assert reached >= 3  # of the four states; a fast machine may run through the last
+    assert _count(tmp_path / "out" / task.name / "16000") < 360
+    last = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(r"tones-v1-full: \d+ clips made from 48000 Hz, [1-9]\d* there already\n", last.stdout)
+    assert contents(tmp_path / "out") == contents(tmp_path / "made")
+
+
+def _count(folder: pathlib.Path) -> int:
+    return sum(len(files) for _, _, files in os.walk(folder))
+
+
+def _kill_when(command: list[str], is_reached) -> bool:
+    """Start the command and kill it, alone, at the first sight of a state; whether it was still running."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not is_reached():
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        return process.wait() == -signal.SIGKILL
+
+
+def test_what_a_kill_leaves_is_removed(tmp_path):
+    task = make_task(tmp_path, clips=1)
+    left = [task / ".preparing-1", task / "16000" / "train" / ".preparing-77"]
+    left[1].parent.mkdir(parents=True)
+    for file in left:
+        file.write_bytes(b"half")
+    tarball = pack(tmp_path / "tones.tar.gz", task)
+    (tmp_path / "out" / ".unpacking-other.tar.gz" / "t").mkdir(parents=True)
+    prepare_tasks([task], jobs=1)
+    assert not any(file.exists() for file in left)
+    prepare_tasks([tarball], tmp_path / "out", jobs=1)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tones-v1-full"]
+
+
+def test_processes_end_with_the_run_that_started_them(tmp_path):
+    code = """
+import concurrent.futures, multiprocessing, os, signal, time
+from hear_tasks.resample import start_worker
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(1, context, start_worker)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    # The worker holds the other end of standard output, which ends with it.
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
+    assert int(result.stdout)
+    assert result.returncode == -signal.SIGKILL
+
+
+# The command
+
+
+def test_the_command_reports_each_task_and_fails_if_one_is_not_whole(tmp_path):
+    make_task(tmp_path, clips=1, name="good-v1-full")
+    bad = make_task(tmp_path, clips=1, name="bad-v1-full")
+    (bad / "48000" / "test" / "test-0.wav").write_bytes(b"")
+    square = np.where(np.arange(12_000) // 60 % 2, 1.0, -1.0)
+    soundfile.write(bad / "48000" / "valid" / "valid-0.wav", square, 48_000, subtype="PCM_16")
+    result = run_command(tmp_path, "--jobs", 1)
+    assert result.returncode == 1
+    broken, fine = result.stdout.splitlines()
+    assert fine == "good-v1-full: 3 clips made from 48000 Hz, 0 there already"
+    assert re.match(
+        r"bad-v1-full: 2 clips made from 48000 Hz, 0 there already, \d+ samples of 1 clips beyond full scale after "
+        r"resampling, set to full scale \(most in .*valid-0.wav: \d+\), not whole, see below$",
+        broken,
+    )
+    assert f"prepare: {bad}: 1 bad file, which was left out" in result.stderr
+    result = run_command(tmp_path / "nowhere")
+    assert result.returncode == 1
+    assert result.stderr.startswith("prepare: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_progress_is_lines_where_there_is_no_terminal(capsys, monkeypatch):
+    with progress.Progress("resample", 4_000_000, interval=0) as bar:
+        bar.update(1_000_000)
+        bar.update(3_000_000)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert re.match(r"resample:  25% 1.00M/4.00M \[00:00<\S+, .*B/s\]$", lines[0])
+    assert lines[1].startswith("resample: 100%")
+
+
+def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.Progress("resample", 4_000_000) as bar:
+        bar.update(4_000_000)
+    assert "resample: 100%|" in capsys.readouterr().err.split("\r")[-1]
