@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 import pathlib
 import re
@@ -22,7 +23,7 @@ import safetensors
 import safetensors.numpy
 
 from hear_cacophony.flax_file import CheckpointError, FileDigest, Leaf, read_array, scan_flax_file
-from hear_cacophony.parameters import ATTENTION, LAYER, expected_shapes
+from hear_cacophony.parameters import ATTENTION, LAYER, Shapes, expected_shapes
 from hear_cacophony.stages import STAGES, EncoderConfig, Release, Stage
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,10 @@ logger = logging.getLogger(__name__)
 FORMAT = "hear_cacophony"
 FORMAT_VERSION = "1"
 SUFFIX = ".safetensors"
+FLOATS = ("float16", "bfloat16", "float32", "float64", "F16", "BF16", "F32", "F64")
+"""Names of the dtypes that can be read as float32, in Flax files and in safetensors files."""
+
+MAX_LAYERS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,20 +115,20 @@ def summarize_checkpoint(path: str | os.PathLike[str]) -> CheckpointSummary:
     file = _existing_file(path)
     if file.suffix == SUFFIX:
         with _open_safetensors(file) as tensors:
-            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+            shapes, dtypes = _tensor_forms(tensors)
             metadata = _checked_metadata(tensors.metadata(), file)
         stage, config = metadata.stage, metadata.config
         source, md5, untrained = metadata.source, metadata.md5, metadata.untrained
     else:
         with FileDigest(file) as digest:
-            shapes = {path: leaf.shape for path, leaf in scan_flax_file(file).items()}
+            shapes, dtypes = _leaf_forms(scan_flax_file(file))
             md5 = digest.md5()
         stage, config = _recognise(shapes, file)
         source, untrained = file.name, False
-    _check_shapes(shapes, stage, config, file)
+    _check_parameters(shapes, dtypes, stage, config, file)
     counts: Counter[str] = Counter()
     for name, shape in shapes.items():
-        counts[name.split("/")[0]] += int(np.prod(shape, dtype=np.int64))
+        counts[name.split("/")[0]] += math.prod(shape)
     return CheckpointSummary(stage, config, dict(counts), source, md5, untrained)
 
 
@@ -133,6 +138,8 @@ def convert_checkpoint(source: str | os.PathLike[str], target: str | os.PathLike
     Raises:
         FileExistsError: `target` exists.
         ValueError: `target` does not end in .safetensors.
+        FileNotFoundError: no such source, or no folder for the target.
+        OSError: the target cannot be written, such as on a full disk; nothing is left of it.
         CheckpointError: as in `read_checkpoint`.
     """
     file = _new_safetensors_file(target)
@@ -158,23 +165,24 @@ def _existing_file(path: str | os.PathLike[str]) -> pathlib.Path:
 def _read_flax(file: pathlib.Path) -> Checkpoint:
     with FileDigest(file) as digest:
         leaves = scan_flax_file(file)
-        shapes = {path: leaf.shape for path, leaf in leaves.items()}
+        shapes, dtypes = _leaf_forms(leaves)
         stage, config = _recognise(shapes, file)
-        _check_shapes(shapes, stage, config, file)
-        expected = expected_shapes(stage, config)
+        _check_parameters(shapes, dtypes, stage, config, file)
         with file.open("rb") as stream:
-            parameters = {path: _read_float32(stream, leaves[path], path, file) for path in expected}
+            parameters = {
+                path: np.asarray(read_array(stream, leaves[path], file), np.float32)
+                for path in expected_shapes(stage, config)
+            }
         return Checkpoint(stage, config, parameters, file.name, digest.md5())
 
 
-def _read_float32(stream, leaf: Leaf, path: str, file: pathlib.Path) -> np.ndarray:
-    if leaf.dtype not in ("float16", "bfloat16", "float32", "float64"):
-        raise CheckpointError(f"{file}: expected floats in {path}, got {leaf.dtype}")
-    return np.asarray(read_array(stream, leaf, file), np.float32)
+def _leaf_forms(leaves: Mapping[str, Leaf]) -> tuple[Shapes, dict[str, str]]:
+    """Shapes and dtype names by path."""
+    return {path: leaf.shape for path, leaf in leaves.items()}, {path: leaf.dtype for path, leaf in leaves.items()}
 
 
 def _recognise(shapes: Mapping[str, tuple[int, ...]], file: pathlib.Path) -> tuple[Stage, EncoderConfig]:
-    """Stage from the names and sizes from the shapes. Contradictions are left to `_check_shapes`."""
+    """Stage from the names and sizes from the shapes. Contradictions are left to `_check_parameters`."""
     names = {path.split("/")[0] for path in shapes}
     held = [stage for stage in STAGES if stage.encoder_path in names]
     if len(held) != 1:
@@ -194,7 +202,8 @@ def _sizes(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> EncoderConfig
         shape = shapes.get(f"{stage.encoder_path}/{path}", ())
         return shape[axis] if axis < len(shape) and shape[axis] > 0 else otherwise
 
-    layer_name = re.compile(re.escape(stage.encoder_path) + "/" + LAYER.format(r"(\d+)") + "/")
+    # A damaged name must not make up more layers than MAX_LAYERS: it is listed as extra instead.
+    layer_name = re.compile(re.escape(stage.encoder_path) + "/" + LAYER.format("(0|[1-9][0-9]{0,2})") + "/")
     layers = {int(match[1]) for match in map(layer_name.match, shapes) if match}
     return EncoderConfig(
         hidden_size=size("freq_positional_embedding", 1, published.hidden_size),
@@ -219,11 +228,19 @@ class _Metadata:
 def _read_safetensors(file: pathlib.Path) -> Checkpoint:
     with _open_safetensors(file) as tensors:
         metadata = _checked_metadata(tensors.metadata(), file)
-        names = list(tensors.keys())
-        shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
-        _check_shapes(shapes, metadata.stage, metadata.config, file)
-        parameters = {name: np.asarray(tensors.get_tensor(name), np.float32) for name in names}
+        _check_parameters(*_tensor_forms(tensors), metadata.stage, metadata.config, file)
+        parameters = {
+            path: np.asarray(tensors.get_tensor(path), np.float32)
+            for path in expected_shapes(metadata.stage, metadata.config)
+        }
     return Checkpoint(**vars(metadata), parameters=parameters)
+
+
+def _tensor_forms(tensors) -> tuple[Shapes, dict[str, str]]:
+    """Shapes and dtype names by path."""
+    slices = {path: tensors.get_slice(path) for path in tensors.keys()}  # noqa: SIM118
+    shapes = {path: tuple(each.get_shape()) for path, each in slices.items()}
+    return shapes, {path: each.get_dtype() for path, each in slices.items()}
 
 
 def _open_safetensors(file: pathlib.Path):
@@ -245,10 +262,19 @@ def _checked_metadata(metadata: Mapping[str, str] | None, file: pathlib.Path) ->
         )
     try:
         stage = next(stage for stage in STAGES if stage.name == metadata["stage"])
-        config = EncoderConfig(**json.loads(metadata["config"]))
-        return _Metadata(stage, config, metadata["source"], metadata["md5"], json.loads(metadata["untrained"]))
+        config = _checked_config(json.loads(metadata["config"]))
+        untrained = {"true": True, "false": False}[metadata["untrained"]]
+        return _Metadata(stage, config, metadata["source"], metadata["md5"], untrained)
     except (KeyError, StopIteration, TypeError, ValueError) as error:
         raise CheckpointError(f"{file}: the configuration in the file is damaged ({error!r})") from error
+
+
+def _checked_config(sizes: Mapping[str, int]) -> EncoderConfig:
+    config = EncoderConfig(**sizes)
+    wrong = {name: size for name, size in vars(config).items() if type(size) is not int or size < 1}
+    if wrong or config.num_layers > MAX_LAYERS:
+        raise ValueError(f"impossible sizes: {wrong or {'num_layers': config.num_layers}}")
+    return config
 
 
 def _new_safetensors_file(target: str | os.PathLike[str]) -> pathlib.Path:
@@ -274,7 +300,13 @@ def _write_safetensors(checkpoint: Checkpoint, file: pathlib.Path) -> None:
     }
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".convert-") as folder:
         part = pathlib.Path(folder) / file.name
-        safetensors.numpy.save_file(dict(checkpoint.parameters), part, metadata)
+        part.touch()
+        usual_mode = part.stat().st_mode
+        try:
+            safetensors.numpy.save_file(dict(checkpoint.parameters), part, metadata)
+        except safetensors.SafetensorError as error:
+            raise OSError(f"{file}: could not be written ({error}); is the disk full?") from error
+        part.chmod(usual_mode)  # safetensors leaves it readable by its owner alone
         part.replace(file)
 
 
@@ -289,27 +321,35 @@ def _check_stage(found: Stage, wanted: Stage | None, file: pathlib.Path) -> None
         )
 
 
-def _check_shapes(
-    found: Mapping[str, tuple[int, ...]], stage: Stage, config: EncoderConfig, file: pathlib.Path
+def _check_parameters(
+    found: Mapping[str, tuple[int, ...]],
+    dtypes: Mapping[str, str],
+    stage: Stage,
+    config: EncoderConfig,
+    file: pathlib.Path,
 ) -> None:
-    """Raise one CheckpointError with every missing, extra and misshapen parameter."""
+    """Raise one CheckpointError with every missing, extra and misshapen parameter, and those that are no floats."""
     expected = expected_shapes(stage, config)
     subtrees = tuple(f"{path}/" for path in (stage.encoder_path, stage.pool_path) if path)
-    missing = [f"missing: {path} {shape}" for path, shape in expected.items() if path not in found]
-    extra = [
+    problems = [f"missing: {path} {shape}" for path, shape in expected.items() if path not in found]
+    problems += [
         f"extra: {path} {shape}" for path, shape in found.items() if path.startswith(subtrees) and path not in expected
     ]
-    misshapen = [
+    problems += [
         f"misshapen: {path}: expected {shape}, found {found[path]}"
         for path, shape in expected.items()
         if path in found and found[path] != shape
     ]
-    problems = missing + extra + misshapen
+    problems += [
+        f"no floats: {path}: expected one of {', '.join(FLOATS[:4])}, found {dtypes[path]}"
+        for path in expected
+        if path in found and dtypes[path] not in FLOATS
+    ]
     if config.hidden_size % config.num_heads or config.hidden_size % config.pool_heads:
         problems.append(f"hidden size {config.hidden_size} is not a multiple of the number of heads")
     if problems:
         listed = "\n  ".join(problems)
-        raise CheckpointError(f"{file}: not the parameters of a {stage.title} encoder:\n  {listed}")
+        raise CheckpointError(f"{file}: the parameters are not those of the {stage.title} encoder:\n  {listed}")
 
 
 def _check_finite(parameters: Mapping[str, np.ndarray], file: pathlib.Path) -> None:

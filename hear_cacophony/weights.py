@@ -46,29 +46,35 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None) ->
 def find_weights(stage: Stage | None = None) -> pathlib.Path:
     """The published file of `stage` on this machine, or its converted form, which loads faster.
 
-    It is looked for in the folder that HEAR_CACOPHONY_WEIGHTS names; where that is not set, in
-    the user's cache folder.
+    It is looked for in the folder that HEAR_CACOPHONY_WEIGHTS names, if it is set, then in the
+    user's cache folder (`hear_cacophony` below XDG_CACHE_HOME, or below ~/.cache); the first
+    folder that has it wins.
 
     Raises:
         FileNotFoundError: none is there, or the variable names no folder.
-        ValueError: `stage` is None and both stages are there.
+        ValueError: `stage` is None and one folder has both stages.
     """
-    folder = _weights_folder()
+    folders = _weights_folders()
     stages = STAGES if stage is None else (stage,)
-    found = {wanted: file for wanted in stages if (file := _find_in(folder, wanted)) is not None}
-    if not found:
-        raise FileNotFoundError(_where_to_get_weights(folder, stages))
-    if len(found) > 1:
-        modules = " or ".join(each.module for each in found)
-        raise ValueError(f"{folder} holds the weights of both stages; use the module {modules}, or name a file")
-    return next(iter(found.values()))
+    for folder in folders:
+        found = {wanted: file for wanted in stages if (file := _find_in(folder, wanted)) is not None}
+        if len(found) > 1:
+            modules = " or ".join(each.module for each in found)
+            raise ValueError(f"{folder} holds the weights of both stages; use the module {modules}, or name a file")
+        if found:
+            return next(iter(found.values()))
+    raise FileNotFoundError(_where_to_get_weights(folders, stages))
 
 
-def _weights_folder() -> pathlib.Path:
+def _weights_folders() -> list[pathlib.Path]:
+    """Where to look, in order."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cached = pathlib.Path(cache) / "hear_cacophony"
     named = os.environ.get(FOLDER_VARIABLE)
-    if not named:
-        cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        return pathlib.Path(cache) / "hear_cacophony"
+    return [_named_folder(named), cached] if named else [cached]
+
+
+def _named_folder(named: str) -> pathlib.Path:
     folder = pathlib.Path(named)
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -84,10 +90,10 @@ def _find_in(folder: pathlib.Path, stage: Stage) -> pathlib.Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _where_to_get_weights(folder: pathlib.Path, stages: tuple[Stage, ...]) -> str:
+def _where_to_get_weights(folders: list[pathlib.Path], stages: tuple[Stage, ...]) -> str:
     files = " and ".join(f"{stage.release.file_name} (MD5 {stage.release.md5})" for stage in stages)
     return (
-        f"no weights found in {folder}. They are published in {PUBLISHED_FOLDER}: {files}. "
+        f"no weights found in {' or '.join(map(str, folders))}. They are published in {PUBLISHED_FOLDER}: {files}. "
         f"Put them there, or set {FOLDER_VARIABLE} to their folder, or name a file: load_model(path). "
         'Untrained weights: load_model("random").'
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
+import gzip
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 
 
 class SourceError(RuntimeError):
@@ -28,19 +33,57 @@ def find_source(package: str, sources: pathlib.Path | None = None) -> Source:
 
     Args:
         package: name of the package.
-        sources: a folder that holds the unpacked package, or its .deb file, for machines
-            without apt. Otherwise apt fetches the package, once, into the user's cache.
+        sources: for machines without apt, the package's .deb file, or a folder that holds it
+            or the unpacked package. Otherwise apt fetches the package, once, into the user's
+            cache.
 
     Raises:
         SourceError: the package is not in `sources`, or apt is absent or fails; the message
             says what to do.
     """
     if sources is not None:
-        return _given_source(package, sources)
+        return _given_source(package, sources.resolve())
     folder = _cache_folder() / package
     if not folder.is_dir():
-        _fetch(package, folder)
-    return Source(package, (folder / "VERSION").read_text().strip(), folder / "files")
+        build_folder(folder, lambda part: _fetch(package, part))
+    return _cached_source(package, folder)
+
+
+def build_folder(target: pathlib.Path, build: Callable[[pathlib.Path], None]) -> None:
+    """Make the folder `target`, whole or not at all.
+
+    The work is done in a hidden folder beside `target`. Where a process was killed in it, the
+    next one removes it; where two processes make the same folder, that of the first stays.
+
+    Args:
+        target: the folder to make.
+        build: fills the empty folder that it is given.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".building-{target.name}-"
+    _remove_abandoned(target.parent, prefix)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as work, _lock_file(work).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        part = pathlib.Path(work) / target.name
+        part.mkdir()
+        build(part)
+        try:
+            part.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+
+
+def _remove_abandoned(parent: pathlib.Path, prefix: str) -> None:
+    """Remove the working folders that no living process holds."""
+    for folder in parent.glob(f"{prefix}*"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), _lock_file(folder).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+
+
+def _lock_file(work: str | pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(work) / "lock"
 
 
 def _cache_folder() -> pathlib.Path:
@@ -48,33 +91,58 @@ def _cache_folder() -> pathlib.Path:
     return pathlib.Path(cache) / "hear_cacophony" / "sources"
 
 
+def _cached_source(package: str, folder: pathlib.Path) -> Source:
+    return Source(package, (folder / "VERSION").read_text().strip(), folder / "files")
+
+
 def _given_source(package: str, sources: pathlib.Path) -> Source:
-    if not sources.is_dir():
-        raise SourceError(f"{sources}: no such folder; expected one with the unpacked Debian package {package}")
-    archives = sorted(sources.glob(f"{package}_*.deb"))
+    if not sources.exists():
+        raise SourceError(f"{sources}: no such folder or file; expected one with the Debian package {package}")
+    archives = [sources] if sources.is_file() else sorted(sources.glob(f"{package}_*.deb"))
+    if len(archives) > 1:
+        names = ", ".join(archive.name for archive in archives)
+        raise SourceError(f"{sources}: expected one {package}_VERSION.deb, found {names}; name the file to use")
     if archives:
-        folder = _cache_folder() / archives[-1].stem
-        if not folder.is_dir():
-            _unpack(archives[-1], folder)
-        return Source(package, (folder / "VERSION").read_text().strip(), folder / "files")
+        return _source_in_archive(package, archives[0])
     for folder in (sources / package, sources):
         if (folder / "usr").is_dir():
-            return Source(package, "unknown", folder)
+            return Source(package, _version_in_changelog(package, folder), folder)
     raise SourceError(
         f"{sources}: expected {package}_VERSION.deb, or the unpacked package with its folder usr/, found neither; "
         f"on a machine with apt: apt-get download {package} && dpkg-deb -x {package}_*.deb {sources}/{package}"
     )
 
 
+def _source_in_archive(package: str, archive: pathlib.Path) -> Source:
+    found, version = (_field(archive, name) for name in ("Package", "Version"))
+    if found != package:
+        raise SourceError(f"{archive}: expected the Debian package {package}, this is {found}")
+    folder = _cache_folder() / f"{package}_{version}"
+    if not folder.is_dir():
+        build_folder(folder, lambda part: _unpack(archive, part))
+    return _cached_source(package, folder)
+
+
+def _version_in_changelog(package: str, folder: pathlib.Path) -> str:
+    """The version of an unpacked package, from the first line of its changelog: "name (version) ..."."""
+    changelog = folder / "usr" / "share" / "doc" / package / "changelog.Debian.gz"
+    try:
+        with gzip.open(changelog, "rt", encoding="utf-8", errors="replace") as file:
+            match = re.match(r"\S+ \(([^)]+)\)", file.readline())
+    except (OSError, EOFError):
+        match = None
+    return match[1] if match else "unknown"
+
+
 def _fetch(package: str, target: pathlib.Path) -> None:
     if shutil.which("apt-get") is None:
         raise SourceError(
-            f"apt-get is absent, so the Debian package {package} cannot be fetched here; give a folder with its .deb "
-            "file or its unpacked files instead: --sources DIR"
+            f"apt-get is absent, so the Debian package {package} cannot be fetched here; give its .deb file, or a "
+            "folder with its unpacked files, instead: --sources DIR"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        _unpack(_download(package, pathlib.Path(work)), target)
+    with tempfile.TemporaryDirectory(dir=target) as work:
+        archive = _download(package, pathlib.Path(work))
+        _unpack(archive, target)
 
 
 def _download(package: str, work: pathlib.Path) -> pathlib.Path:
@@ -93,23 +161,32 @@ def _download(package: str, work: pathlib.Path) -> pathlib.Path:
     if answer.returncode or not archives:
         raise SourceError(
             f"apt-get could not fetch the Debian package {package}:\n{answer.stderr.strip()}\n"
-            "Give a folder with its .deb file or its unpacked files instead: --sources DIR"
+            "Give its .deb file, or a folder with its unpacked files, instead: --sources DIR"
         )
     return archives[0]
 
 
 def _unpack(archive: pathlib.Path, target: pathlib.Path) -> None:
-    """Unpack beside the target first, so that half a package is never taken for a whole one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        part = pathlib.Path(work) / "part"
-        part.mkdir()
-        answer = _run(["dpkg-deb", "-x", str(archive), str(part / "files")], part)
-        if answer.returncode:
-            raise SourceError(f"{archive}: could not be unpacked: {answer.stderr.strip()}")
-        version = _run(["dpkg-deb", "-f", str(archive), "Version"], part).stdout
-        (part / "VERSION").write_text(version)
-        part.rename(target)
+    """Unpack into `target`/files, with the version in `target`/VERSION."""
+    _dpkg_deb(archive, "-x", archive, target / "files")
+    (target / "VERSION").write_text(_field(archive, "Version") + "\n")
+
+
+def _field(archive: pathlib.Path, name: str) -> str:
+    """A field of the package's description."""
+    return _dpkg_deb(archive, "-f", archive, name).strip()
+
+
+def _dpkg_deb(archive: pathlib.Path, *arguments: str | pathlib.Path) -> str:
+    if shutil.which("dpkg-deb") is None:
+        raise SourceError(
+            f"{archive}: dpkg-deb is absent, so it cannot be unpacked here; unpack it yourself "
+            f"(ar x {archive.name}; tar -xf data.tar.*) and give that folder: --sources DIR"
+        )
+    answer = _run(["dpkg-deb", *map(str, arguments)], archive.parent)
+    if answer.returncode:
+        raise SourceError(f"{archive}: could not be unpacked: {answer.stderr.strip()}")
+    return answer.stdout
 
 
 def _run(command: list[str], folder: pathlib.Path) -> subprocess.CompletedProcess[str]:

@@ -2,11 +2,11 @@
 # Sets up what is missing, then runs the whole chain on real audio for both stages: hear-validator,
 # heareval's embeddings and predictions, and a table of scores.
 #
-#   scripts/demo.sh             scripts/demo.sh OUT --sources DIR
+#   scripts/demo.sh [OUT] [--sources DIR]             OUT: demo-output in the checkout
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/scripts/setup.sh"
 unset PYTHONPATH PYTHONHOME
-if [ $# -eq 0 ]; then set -- "$root/demo-output"; fi
+case ${1:-} in '' | -*) set -- "$root/demo-output" "$@" ;; esac
 exec "$root/.venv/bin/python" -m hear_tasks.demo "$@"

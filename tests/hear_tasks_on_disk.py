@@ -49,7 +49,7 @@ def make_scene_task(tasks: pathlib.Path, *, clips: int = 12, seconds: float = 0.
         "split_mode": "new_split_kfold",
         "nfolds": 3,
         "sample_duration": seconds,
-        "evaluation": ["top1_acc", "mAP", "d_prime", "aucroc"],
+        "evaluation": ["top1_acc", "mAP", "aucroc"],
         "mode": "full",
         "splits": list(splits),
     }

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import pickle
 import subprocess
 import sys
@@ -67,6 +69,16 @@ def test_known_md5_names_the_release(flax_path, monkeypatch):
     assert read_checkpoint(flax_path).release.file_name == "AudioMAE.ckpt"
 
 
+def test_the_origin_is_logged(flax_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="hear_cacophony.checkpoint")
+    md5 = read_checkpoint(flax_path).md5
+    assert caplog.messages == [f"{flax_path}: MD5 {md5} is not that of a published file"]
+    caplog.clear()
+    monkeypatch.setattr(checkpoint_module, "find_release", {md5: Release("AudioMAE.ckpt", md5)}.get)
+    read_checkpoint(flax_path)
+    assert caplog.messages == [f"{flax_path}: the published AudioMAE.ckpt (MD5 {md5})"]
+
+
 @by_stage
 def test_the_published_md5_is_known(stage):
     assert checkpoint_module.find_release(stage.release.md5) is stage.release
@@ -114,8 +126,43 @@ def test_values_that_are_not_finite_are_named(tmp_path):
 def test_integers_are_no_parameters(tmp_path):
     parameters = tiny_parameters(AUDIOMAE)
     parameters["AudioEncoder_0/Dense_0/bias"] = np.zeros(64, np.int32)
-    with pytest.raises(CheckpointError, match="expected floats in AudioEncoder_0/Dense_0/bias, got int32"):
-        read_checkpoint(write_flax(tmp_path / "int.ckpt", parameters, AUDIOMAE))
+    parameters["AudioEncoder_0/LayerNorm_0/scale"] = np.ones(64, bool)
+    file = write_flax(tmp_path / "int.ckpt", parameters, AUDIOMAE)
+    for read in (read_checkpoint, summarize_checkpoint):
+        with pytest.raises(CheckpointError) as error:
+            read(file)
+        assert "no floats: AudioEncoder_0/Dense_0/bias: expected one of float16, " in str(error.value)
+        assert "found int32" in str(error.value)
+        assert "no floats: AudioEncoder_0/LayerNorm_0/scale" in str(error.value)
+
+
+@pytest.mark.parametrize("index", ["200000", "9" * 5000, "007"])
+def test_an_absurd_layer_number_is_one_extra_parameter(index, tmp_path):
+    parameters = tiny_parameters(AUDIOMAE)
+    name = f"AudioEncoder_0/AudioEncoderLayer_{index}/LayerNorm_0/scale"
+    parameters[name] = np.ones(64, np.float32)
+    with pytest.raises(CheckpointError) as error:
+        read_checkpoint(write_flax(tmp_path / "many.ckpt", parameters, AUDIOMAE))
+    assert str(error.value).splitlines()[1:] == [f"  extra: {name} (64,)"]
+
+
+def test_layers_of_different_sizes_end_in_the_same_error(tmp_path):
+    parameters = tiny_parameters(AUDIOMAE)
+    layer = "AudioEncoder_0/AudioEncoderLayer_0"
+    parameters[f"{layer}/MLP_0/Dense_0/kernel"] = np.zeros((64, 100), np.float32)
+    parameters[f"{layer}/MultiHeadDotProductAttention_0/query/kernel"] = np.zeros((64, 5, 13), np.float32)
+    with pytest.raises(CheckpointError) as error:
+        read_checkpoint(write_flax(tmp_path / "mixed.ckpt", parameters, AUDIOMAE))
+    listed = str(error.value)
+    assert f"misshapen: {layer}/MLP_0/Dense_1/kernel: expected (100, 64), found (128, 64)" in listed
+    assert f"misshapen: {layer}/MultiHeadDotProductAttention_0/query/kernel" in listed
+    assert "hidden size 64 is not a multiple of the number of heads" in listed
+
+
+def test_both_stages_in_one_file_are_refused(tmp_path):
+    parameters = {**tiny_parameters(AUDIOMAE), **tiny_parameters(CACOPHONY)}
+    with pytest.raises(CheckpointError, match="found AudioDecoder_0, AudioEncoder_0, audio_attention_pool, audio_mod"):
+        read_checkpoint(write_flax(tmp_path / "both.ckpt", parameters, AUDIOMAE))
 
 
 def test_every_truncation_is_found(flax_path, tmp_path):
@@ -167,6 +214,61 @@ def test_safetensors_of_others(tmp_path):
         CheckpointError, match=r"expected the configuration of a converted checkpoint.*hear-cacophony convert"
     ):
         read_checkpoint(file)
+
+
+def converted_file(path, parameters, **changes):
+    """A converted file of stage 1 with changes to its metadata, given as the text in the file."""
+    metadata = {
+        "format": "hear_cacophony",
+        "format_version": "1",
+        "stage": "audiomae",
+        "config": json.dumps(dataclasses.asdict(TINY)),
+        "source": "model.ckpt",
+        "md5": "",
+        "untrained": "false",
+    }
+    safetensors.numpy.save_file(parameters, path, metadata | changes)
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": "{"},
+        {"config": "[64]"},
+        {"config": '{"hidden_size": "64"}'},
+        {"config": '{"hidden_size": 64, "num_heads": 0}'},
+        {"config": '{"pool_heads": 0}'},
+        {"config": '{"num_layers": 2.5}'},
+        {"config": '{"num_layers": 300000}'},
+        {"config": '{"width": 64}'},
+        {"stage": "whisper"},
+        {"untrained": "perhaps"},
+    ],
+    ids=str,
+)
+def test_a_damaged_configuration_is_told(changes, tmp_path):
+    file = converted_file(tmp_path / "bad.safetensors", tiny_parameters(AUDIOMAE), **changes)
+    for read in (read_checkpoint, summarize_checkpoint):
+        with pytest.raises(CheckpointError, match="the configuration in the file is damaged"):
+            read(file)
+
+
+def test_a_converted_file_of_a_later_format_is_told(tmp_path):
+    file = converted_file(tmp_path / "later.safetensors", tiny_parameters(AUDIOMAE), format_version="2")
+    with pytest.raises(CheckpointError, match=r"\(hear_cacophony 1\), found hear_cacophony 2"):
+        read_checkpoint(file)
+
+
+def test_wrong_parameters_of_a_converted_file_are_listed(tmp_path):
+    parameters = tiny_parameters(AUDIOMAE)
+    parameters["AudioEncoder_0/Dense_0/bias"] = np.zeros(64, np.int32)
+    parameters["AudioEncoder_0/Dense_9/bias"] = parameters.pop("AudioEncoder_0/LayerNorm_0/bias")
+    with pytest.raises(CheckpointError) as error:
+        read_checkpoint(converted_file(tmp_path / "odd.safetensors", parameters))
+    assert "missing: AudioEncoder_0/LayerNorm_0/bias (64,)" in str(error.value)
+    assert "extra: AudioEncoder_0/Dense_9/bias (64,)" in str(error.value)
+    assert "no floats: AudioEncoder_0/Dense_0/bias" in str(error.value)
 
 
 def write_wav(path):
@@ -243,6 +345,31 @@ def test_failed_conversion_leaves_nothing(flax_path, tmp_path):
     flax_path.write_bytes(flax_path.read_bytes()[:-10])
     with pytest.raises(CheckpointError, match="truncated"):
         convert_checkpoint(flax_path, tmp_path / "model.safetensors")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+def test_converted_file_has_the_usual_permissions(flax_path, tmp_path):
+    target = tmp_path / "model.safetensors"
+    convert_checkpoint(flax_path, target)
+    (tmp_path / "usual").touch()
+    assert target.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+CONVERT_WITH_NO_ROOM = """
+import resource, sys
+from hear_cacophony.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.exit(main(["convert", *sys.argv[1:]]))
+"""
+
+
+def test_conversion_that_cannot_be_written_leaves_nothing(flax_path, tmp_path):
+    target = tmp_path / "model.safetensors"
+    command = [sys.executable, "-c", CONVERT_WITH_NO_ROOM, str(flax_path), str(target)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "could not be written" in run.stderr
+    assert "is the disk full?" in run.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["model.ckpt"]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from checkpoint_files import tiny_parameters, write_flax
 
+from hear_cacophony import checkpoint
 from hear_cacophony.checkpoint import read_checkpoint
 from hear_cacophony.cli import main
 from hear_cacophony.stages import CACOPHONY
@@ -20,6 +21,13 @@ def test_info(source, capsys):
     assert "hidden_size 64, num_layers 2, num_heads 4, mlp_size 128, pool_heads 8" in printed
     assert "not a published file" in printed
     assert "text_module" in printed
+
+
+def test_info_names_the_published_file(source, capsys, monkeypatch):
+    md5 = read_checkpoint(source).md5
+    monkeypatch.setattr(checkpoint, "find_release", {md5: CACOPHONY.release}.get)
+    assert main(["info", str(source)]) == 0
+    assert f"MD5:         {md5}, the published Cacophony.ckpt" in capsys.readouterr().out
 
 
 def test_convert_then_info(source, tmp_path, capsys):

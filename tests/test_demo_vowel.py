@@ -9,6 +9,7 @@ import soundfile
 
 from hear_tasks import demo_vowel
 from hear_tasks.sources import SourceError
+from hear_tasks.task_files import Clip, write_task
 
 SYLLABLES = {"es": ["ba", "lle", "ll", "gui"], "it": ["gno"], "pt_BR": ["xu"], "tn": ["ki", "a"]}
 
@@ -34,7 +35,12 @@ def make_package(folder, *, silent=False):
         ("lle", "e"),
         ("gna", "a"),
         ("y", None),
+        ("gli", "i"),
+        ("nna", "a"),
         ("gui", None),
+        ("guue", None),
+        ("ña", None),
+        ("BA", None),
         ("a", None),
         ("ll", None),
         ("bai", None),
@@ -73,6 +79,18 @@ def test_clips_start_with_their_sound_and_share_a_level(tmp_path):
         assert not samples[9_000:].any()
 
 
+def test_the_syllable_of_a_noisy_recording_is_kept(tmp_path):
+    """Noise above the silence threshold, with the syllable behind its first second."""
+    package = make_package(tmp_path)
+    samples = 0.05 * np.random.default_rng(0).standard_normal(2 * 44_100)
+    samples[55_000:68_000] += 0.6 * np.sin(np.arange(13_000) / 10)
+    file = package / "usr" / "share" / "klettres" / "it" / "syllab" / "gno.ogg"
+    soundfile.write(file, samples, 44_100, format="OGG", subtype="VORBIS")
+    task = demo_vowel.build(tmp_path / "tasks", package)
+    level = np.abs(soundfile.read(task / "16000" / "fold01" / "it-gno.wav")[0])
+    assert np.mean(level > 0.5 * level.max()) == pytest.approx(13_000 / 44_100 * 2 / 3, rel=0.1)
+
+
 def digest(task):
     files = sorted(file for file in task.rglob("*") if file.is_file())
     return hashlib.sha256(b"".join(bytes(file.relative_to(task)) + file.read_bytes() for file in files)).hexdigest()
@@ -97,7 +115,48 @@ def test_failure_leaves_no_task(tmp_path):
     assert list((tmp_path / "tasks").iterdir()) == []
 
 
+def test_a_damaged_recording_is_named(tmp_path):
+    package = make_package(tmp_path)
+    (package / "usr" / "share" / "klettres" / "pt_BR" / "syllab" / "xu.ogg").write_bytes(b"OggS, then nothing")
+    with pytest.raises(SourceError, match=r"pt_BR/syllab/xu\.ogg: expected a recording"):
+        demo_vowel.build(tmp_path / "tasks", package)
+    assert list((tmp_path / "tasks").iterdir()) == []
+
+
 def test_another_package_is_refused(tmp_path):
     (tmp_path / "usr").mkdir()
     with pytest.raises(SourceError, match=r"expected recordings of syllables .* is this klettres-data"):
         demo_vowel.build(tmp_path / "tasks", tmp_path)
+
+
+def test_command_line(tmp_path, capsys):
+    tasks = tmp_path / "tasks here"
+    assert demo_vowel.main([str(tasks), "--sources", str(make_package(tmp_path))]) == 0
+    assert capsys.readouterr().out == f"{tasks / demo_vowel.TASK}\n"
+    assert demo_vowel.main([str(tmp_path / "other"), "--sources", str(tmp_path / "gone")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+
+
+SECOND = np.zeros(16_000)
+
+
+@pytest.mark.parametrize(
+    ("clips", "message"),
+    [
+        ([], "fold00: expected clips in this split, got none"),
+        ([Clip("b.wav", SECOND, ["a"])] * 2, r"b\.wav: expected one clip of this name"),
+        ([Clip("../b.wav", SECOND, ["a"])], r"'\.\./b\.wav': expected a file name"),
+        ([Clip("b.mp3", SECOND, ["a"])], r"'b\.mp3': expected a file name that ends in \.wav"),
+        ([Clip("b.wav", SECOND, ["a", "e"])], r"b\.wav: expected one label"),
+        ([Clip("b.wav", SECOND, [])], r"b\.wav: expected one label"),
+        ([Clip("b.wav", SECOND[:, None], ["a"])], r"b\.wav: expected mono floats .* shape \(16000, 1\)"),
+        ([Clip("b.wav", SECOND[:0], ["a"])], r"b\.wav: expected mono floats .* shape \(0,\)"),
+        ([Clip("b.wav", SECOND.astype(int), ["a"])], r"b\.wav: expected mono floats .* int64"),
+        ([Clip("b.wav", SECOND * np.nan, ["a"])], r"b\.wav: expected finite samples"),
+        ([Clip("b.wav", SECOND[1:], ["a"])], r"b\.wav: expected 1 s, the task's sample_duration, got 0\.99"),
+    ],
+)
+def test_a_clip_that_does_not_fit_the_task_leaves_no_task(clips, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        write_task(tmp_path / "task", demo_vowel.METADATA, demo_vowel.VOWELS, {"fold00": clips}, "mine")
+    assert list(tmp_path.iterdir()) == []

@@ -65,8 +65,8 @@ def test_heareval_from_audio_to_scores(runner, tasks, tiny_checkpoints, tmp_path
     run("hear_cacophony.heareval", "predictions", *folders, *grid, cwd=tmp_path)
     for folder in model.iterdir():
         scores = json.loads((folder / "test.predicted-scores.json").read_text())
-        tests = [scores[key] for key in scores if key.startswith("test")]
-        assert tests
+        tests = [part for part in scores.values() if isinstance(part, dict) and "test_score" in part]
+        assert len(tests) == (3 if folder.name.startswith("test_pitch") else 1)
         for test in tests:
             values = [value for name, value in test.items() if name.startswith("test_")]
             assert len(values) >= 3
@@ -80,7 +80,7 @@ def test_model_options_reach_the_model_and_name_the_folder(tasks, tiny_checkpoin
     model = ["--model", str(tiny_checkpoints["audiomae"])]
     run("hear_cacophony.heareval", "embeddings", "hear_cacophony.audiomae", *model, *places, *options, cwd=tmp_path)
     (folder,) = (tmp_path / "e").iterdir()
-    assert folder.name.startswith("hear_cacophony.audiomae-timestamp-hop-ms=20") or "20" in folder.name
+    assert folder.name == "hear_cacophony.audiomae-timestamp-hop-ms=20"
     task = folder / "test_events-v1-full"
     times = json.loads((task / "test" / "test-0.wav.timestamps.json").read_text())
     assert np.array_equal(times, 7.5 + 20 * np.arange(200))

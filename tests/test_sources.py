@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import fcntl
+import gzip
+import pathlib
 import shutil
 import subprocess
 
 import pytest
 
 from hear_tasks import sources
-from hear_tasks.sources import SourceError, find_source
+from hear_tasks.sources import Source, SourceError, build_folder, find_source
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +43,34 @@ def test_a_deb_file_in_the_given_folder(tmp_path):
 
 
 @needs_dpkg
+@pytest.mark.parametrize("given", [".", "some-sounds_1.2_all.deb"])
+def test_a_relative_path_and_the_deb_file_itself(given, tmp_path, monkeypatch):
+    make_deb(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    source = find_source("some-sounds", pathlib.Path(given))
+    assert (source.folder / "usr" / "share" / "sound.txt").read_text() == "ding"
+
+
+@needs_dpkg
+def test_another_package_and_two_versions_are_refused(tmp_path):
+    deb = make_deb(tmp_path)
+    with pytest.raises(SourceError, match="expected the Debian package other-sounds, this is some-sounds"):
+        find_source("other-sounds", deb)
+    make_deb(tmp_path, version="1.10")
+    with pytest.raises(
+        SourceError, match=r"found some-sounds_1\.10_all\.deb, some-sounds_1\.2_all\.deb; name the file"
+    ):
+        find_source("some-sounds", tmp_path)
+
+
+def test_a_deb_file_without_dpkg_says_how_to_unpack_it(tmp_path, monkeypatch):
+    (tmp_path / "some-sounds_1_all.deb").write_bytes(b"")
+    monkeypatch.setattr(sources.shutil, "which", lambda name: None)
+    with pytest.raises(SourceError, match=r"dpkg-deb is absent.*ar x some-sounds_1_all\.deb; tar -xf"):
+        find_source("some-sounds", tmp_path)
+
+
+@needs_dpkg
 def test_a_damaged_deb_file_leaves_nothing_behind(tmp_path, cache):
     deb = make_deb(tmp_path)
     deb.write_bytes(deb.read_bytes()[:-50])
@@ -52,6 +83,17 @@ def test_a_damaged_deb_file_leaves_nothing_behind(tmp_path, cache):
 def test_an_unpacked_package(below, tmp_path):
     (tmp_path / below / "usr").mkdir(parents=True)
     assert find_source("some-sounds", tmp_path).folder == tmp_path / below
+
+
+@pytest.mark.parametrize(
+    ("changelog", "version"),
+    [(gzip.compress(b"some-sounds (4:1.2-3) unstable; urgency=low\n"), "4:1.2-3"), (b"not gzip", "unknown")],
+)
+def test_the_version_of_an_unpacked_package(changelog, version, tmp_path):
+    folder = tmp_path / "usr" / "share" / "doc" / "some-sounds"
+    folder.mkdir(parents=True)
+    (folder / "changelog.Debian.gz").write_bytes(changelog)
+    assert find_source("some-sounds", tmp_path) == Source("some-sounds", version, tmp_path)
 
 
 def test_a_folder_without_the_package_says_how_to_get_it(tmp_path):
@@ -97,3 +139,29 @@ def test_failure_of_apt_is_told(tmp_path, monkeypatch, cache):
     with pytest.raises(SourceError, match=r"(?s)Could not resolve the mirror.*--sources DIR"):
         find_source("some-sounds")
     assert list(cache.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_a_living_one_is_left_alone(tmp_path):
+    for name in ("killed", "living", "other"):
+        task = "other" if name == "other" else "sounds"
+        (tmp_path / f".building-{task}-{name}" / "sounds").mkdir(parents=True)
+    with (tmp_path / ".building-sounds-living" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build_folder(tmp_path / "sounds", lambda part: (part / "a").touch())
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        ".building-other-other",
+        ".building-sounds-living",
+        "sounds",
+    ]
+
+
+def test_of_two_processes_the_first_to_finish_stays(tmp_path):
+    target = tmp_path / "sounds"
+
+    def build(part):
+        build_folder(target, lambda first: (first / "first").touch())
+        (part / "second").touch()
+
+    build_folder(target, build)
+    assert [file.name for file in target.iterdir()] == ["first"]
+    assert list(tmp_path.iterdir()) == [target]

@@ -13,8 +13,19 @@ from hear_cacophony.weights import find_weights, load_checkpoint, untrained_chec
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", str(tmp_path))
-    return tmp_path
+    """The folder that HEAR_CACOPHONY_WEIGHTS names; beside it, "cache" stands in for the user's cache folder."""
+    named = tmp_path / "named"
+    named.mkdir()
+    monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", str(named))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return named
+
+
+@pytest.fixture
+def cache_folder(folder):
+    cached = folder.parent / "cache" / "hear_cacophony"
+    cached.mkdir(parents=True)
+    return cached
 
 
 def test_published_name_is_found_in_the_named_folder(folder, tiny_checkpoints):
@@ -27,6 +38,15 @@ def test_converted_form_comes_first(folder, tiny_checkpoints):
     shutil.copy(tiny_checkpoints["cacophony"], folder / "Cacophony.ckpt")
     convert_checkpoint(folder / "Cacophony.ckpt", folder / "Cacophony.safetensors")
     assert find_weights(CACOPHONY) == folder / "Cacophony.safetensors"
+
+
+def test_cache_folder_comes_after_the_named_folder(folder, cache_folder, tiny_checkpoints):
+    shutil.copy(tiny_checkpoints["audiomae"], cache_folder / "AudioMAE.ckpt")
+    assert find_weights(AUDIOMAE) == cache_folder / "AudioMAE.ckpt"
+    shutil.copy(tiny_checkpoints["cacophony"], folder / "Cacophony.ckpt")
+    assert find_weights() == folder / "Cacophony.ckpt"
+    shutil.copy(tiny_checkpoints["audiomae"], folder / "AudioMAE.ckpt")
+    assert find_weights(AUDIOMAE) == folder / "AudioMAE.ckpt"
 
 
 def test_cache_folder_is_the_default(tmp_path, monkeypatch, tiny_checkpoints):
@@ -43,6 +63,7 @@ def test_nothing_found_says_where_weights_are_published(folder):
     said = str(error.value)
     for part in (
         str(folder),
+        str(folder.parent / "cache" / "hear_cacophony"),
         "1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y",
         "Cacophony.ckpt (MD5 bb6aa4b4e8e90ea3595021bf8233add0)",
         "HEAR_CACOPHONY_WEIGHTS",
