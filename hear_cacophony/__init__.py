@@ -35,8 +35,8 @@ def load_model(model_file_path: str = "", **options: Any) -> HearModel:
     Args:
         model_file_path: a published checkpoint, a converted `.safetensors` file, "random" or
             "random-tiny" (untrained weights; of stage 2 in this module), or "" for the
-            published files in the folder that HEAR_CACOPHONY_WEIGHTS names, or else in the
-            user's cache folder.
+            published files in the folder that HEAR_CACOPHONY_WEIGHTS names, if it is set, then
+            in the user's cache folder.
         options: `protocol` ("hear" or "published"), `timestamp_hop_ms` (40 unless given; 10,
             20, 40, 80 or 160), `max_seconds` (published protocol only).
 

@@ -8,14 +8,16 @@ seeks past its bytes, so that it needs memory for names alone.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import hashlib
+import math
 import os
 import pathlib
 import struct
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -26,6 +28,8 @@ ARRAY, COMPLEX, SCALAR = 1, 2, 3
 MAX_DEPTH = 64
 MAX_NAME_BYTES = 65_536
 DIGEST_BLOCK = 1 << 22
+
+T = TypeVar("T")
 
 
 class CheckpointError(ValueError):
@@ -99,7 +103,7 @@ def scan_flax_file(file: pathlib.Path) -> dict[str, Leaf]:
 def read_array(stream: BinaryIO, leaf: Leaf, file: pathlib.Path) -> np.ndarray:
     """Read an array that `scan_flax_file` found, joining its chunks."""
     dtype = np.dtype(getattr(ml_dtypes, leaf.dtype, leaf.dtype))
-    array = np.empty(int(np.prod(leaf.shape, dtype=np.int64)), dtype)
+    array = np.empty(math.prod(leaf.shape), dtype)
     buffer = array.view(np.uint8).data
     filled = 0
     for offset, size in leaf.pieces:
@@ -122,13 +126,15 @@ FOREIGN = (
     (b"\x89HDF", "an HDF5 file"),
     (b"<", "a web page, such as Google Drive's answer to a failed download; fetch the file again"),
     (b"{", "a JSON or text file"),
+    (b"[", "a JSON or text file"),
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file; run git lfs pull"),
 )
 
 
 def _refuse_foreign(file: pathlib.Path) -> None:
     with file.open("rb") as stream:
         head = stream.read(512)
-    text = head.lstrip().lower()
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
     for magic, kind in FOREIGN:
         if head.startswith(magic) or text.startswith(magic.lower()):
             raise CheckpointError(f"{file}: expected a Flax msgpack checkpoint, found {kind}")
@@ -164,6 +170,8 @@ class _Scanner:
         return f"{top} at the top" + (f" and {', '.join(map(repr, self._second))} under ['0']" if self._second else "")
 
     def _walk(self, path: tuple[str, ...]) -> None:
+        if len(path) > MAX_DEPTH:
+            raise self._damaged(f"values nested deeper than {MAX_DEPTH}")
         kind, length = self._header()
         if kind == "map":
             self._walk_map(path, length)
@@ -176,8 +184,6 @@ class _Scanner:
             self._skip(length)
 
     def _walk_map(self, path: tuple[str, ...], length: int) -> None:
-        if len(path) > MAX_DEPTH:
-            raise self._damaged(f"maps nested deeper than {MAX_DEPTH}")
         if path == PARAMETERS_PATH:
             self.found_parameters = True
         for i in range(length):
@@ -191,24 +197,30 @@ class _Scanner:
     def _walk_chunks(self, path: tuple[str, ...], length: int) -> None:
         """An array that Flax split: {mark, shape: {"0": n, ...}, chunks: {"0": array, ...}}."""
         self._walk(())  # the mark's value
-        shape: dict[int, int] = {}
-        chunks: dict[int, Leaf] = {}
+        shape: dict[str, int] = {}
+        chunks: dict[str, Leaf] = {}
         for _ in range(length - 1):
             part = self._name()
             for key in self._map_names():
                 if part == "shape":
-                    shape[int(key)] = self._integer()
+                    shape[key] = self._integer()
                 elif part == "chunks":
-                    chunks[int(key)] = self._array_leaf()
+                    chunks[key] = self._array_leaf()
                 else:
                     raise self._damaged(f"an unknown part {part!r} of a split array")
-        joined = self._join(tuple(size for _, size in sorted(shape.items())), [c for _, c in sorted(chunks.items())])
-        self._keep(path, joined)
+        self._keep(path, self._join(tuple(self._in_order(shape)), self._in_order(chunks)))
+
+    def _in_order(self, items: dict[str, T]) -> list[T]:
+        """The items of a map whose names count from 0: Flax's form of a tuple."""
+        names = [str(i) for i in range(len(items))]
+        if items.keys() != set(names):
+            raise self._damaged(f"a split array with parts named {', '.join(list(items)[:8])}")
+        return [items[name] for name in names]
 
     def _join(self, shape: tuple[int, ...], chunks: list[Leaf]) -> Leaf:
         dtypes = {chunk.dtype for chunk in chunks}
-        sizes = sum(int(np.prod(chunk.shape, dtype=np.int64)) for chunk in chunks)
-        if len(dtypes) != 1 or sizes != int(np.prod(shape, dtype=np.int64)):
+        sizes = sum(math.prod(chunk.shape) for chunk in chunks)
+        if len(dtypes) != 1 or sizes != math.prod(shape):
             raise self._damaged("a split array whose chunks do not make up its shape")
         return Leaf(shape, dtypes.pop(), tuple(piece for chunk in chunks for piece in chunk.pieces))
 
@@ -362,9 +374,6 @@ def _byte_size(shape: tuple[int, ...], dtype: str) -> int:
     """Bytes of an array, or -1 for a dtype that NumPy does not know."""
     try:
         item = np.dtype(getattr(ml_dtypes, dtype, dtype)).itemsize
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         return -1
-    size = item
-    for length in shape:
-        size *= length
-    return size
+    return item * math.prod(shape)

@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         run_demo(args.out.resolve(), args.sources)
-    except (DemoError, SourceError, FileNotFoundError) as error:
+    except (DemoError, SourceError, OSError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     return 0

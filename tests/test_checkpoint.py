@@ -293,7 +293,10 @@ class Bomb:
         (lambda path: path.write_bytes(b""), "the file is empty"),
         (lambda path: path.mkdir(), "found a folder"),
         (lambda path: path.write_text("<!DOCTYPE html><html>Quota exceeded</html>"), "a web page.*failed download"),
+        (lambda path: path.write_text("<!DOCTYPE html>", encoding="utf-8-sig"), "a web page.*failed download"),
         (lambda path: path.write_text('{"a": 1}'), "a JSON or text file"),
+        (lambda path: path.write_text("[1, 2]"), "a JSON or text file"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1"), "a Git LFS pointer"),
         (lambda path: path.write_text("hello, this is text"), "expected a Flax msgpack checkpoint"),
         (lambda path: path.write_bytes(pickle.dumps(Bomb())), "a Python pickle, which is never loaded"),
         (lambda path: path.write_bytes(pickle.dumps(Bomb(), protocol=2)), "a Python pickle"),
@@ -409,8 +412,27 @@ def test_lengths_beyond_the_file_allocate_nothing(tmp_path):
         read_checkpoint(file)
 
 
-def test_endless_nesting_is_refused(tmp_path):
+@pytest.mark.parametrize("content", [b"\x81\xa1a" * 5000, b"\x81\xa1a" + b"\x91" * 5000], ids=["maps", "arrays"])
+def test_endless_nesting_is_refused(content, tmp_path):
     file = tmp_path / "deep.ckpt"
-    file.write_bytes(b"\x81\xa1a" * 5000)
+    file.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"nested deeper than {flax_file.MAX_DEPTH}"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks", "message"),
+    [
+        ({"a": 1}, {"0": np.ones(1)}, "a split array with parts named a"),
+        ({"0": 2}, {"0": np.ones(1), "2": np.ones(1)}, "a split array with parts named 0, 2"),
+        ({"0": 3}, {"0": np.ones(1), "1": np.ones(1)}, "whose chunks do not make up its shape"),
+        ({"0": 2**63, "1": 2}, {"0": np.ones(0)}, "whose chunks do not make up its shape"),
+    ],
+    ids=["shape", "gap", "sum", "overflow"],
+)
+def test_damaged_split_arrays_are_told(shape, chunks, message, tmp_path):
+    split = {"__msgpack_chunked_array__": True, "shape": shape, "chunks": chunks}
+    file = tmp_path / "split.ckpt"
+    file.write_bytes(serialization.msgpack_serialize({"0": {"params": {"AudioEncoder_0": {"x": split}}}}))
+    with pytest.raises(CheckpointError, match=message):
         read_checkpoint(file)

@@ -31,6 +31,7 @@ def test_published_weights_are_used_and_told_apart(tmp_path, monkeypatch):
 
 def test_a_named_folder_without_weights_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(FileNotFoundError, match="no weights found"):
         demo.choose_weights(AUDIOMAE)
 
@@ -44,3 +45,11 @@ def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
 def test_missing_recordings_are_one_line_and_status_1(tmp_path, capsys):
     assert demo.main([str(tmp_path / "out"), "--sources", str(tmp_path / "gone")]) == 1
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_line_and_status_1(tmp_path, capsys):
+    out = tmp_path / "out"
+    out.write_text("precious")
+    assert demo.main([str(out), "--sources", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("demo: ")
+    assert out.read_text() == "precious"
