@@ -24,6 +24,9 @@ from hear_cacophony.stages import EncoderConfig, Stage
 from hear_cacophony.weights import load_checkpoint
 from hear_cacophony.windows import Window, cut_windows
 
+PRECISION = "highest"
+"""Matrix products in full float32, also on GPUs that would take fewer bits unless told otherwise."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TimestampEmbeddings:
@@ -248,7 +251,8 @@ def _embed_scenes(variables, audio, real, keep, *, stage: Stage, config: Encoder
     kept = _below(keep[:, 1], steps) & ~_below(keep[:, 0], steps)
     if stage.pool_path is None:
         return jnp.mean(encoded, axis=1, where=kept[..., None])
-    return AttentionPooler(config).apply({"params": variables["pooler"]}, encoded, kept & mask)
+    with jax.default_matmul_precision(PRECISION):
+        return AttentionPooler(config).apply({"params": variables["pooler"]}, encoded, kept & mask)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "hop"))
@@ -272,7 +276,8 @@ def _embed_timestamps(variables, audio, real, *, config: EncoderConfig, hop: int
 
 def _encode(variables, log_mel, mask, config: EncoderConfig):
     patches = frontend.to_patches(log_mel)
-    return AudioEncoder(config).apply({"params": variables["encoder"]}, patches, mask)
+    with jax.default_matmul_precision(PRECISION):
+        return AudioEncoder(config).apply({"params": variables["encoder"]}, patches, mask)
 
 
 def _below(limit, steps: int):
