@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from hear_tasks.sources import build_folder
+from hear_tasks.build_folder import build_folder
 
 SAMPLE_RATE = 16_000
 

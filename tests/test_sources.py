@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from hear_tasks import sources
-from hear_tasks.sources import Source, SourceError, build_folder, find_source
+from hear_tasks.build_folder import build_folder
+from hear_tasks.sources import Source, SourceError, find_source
 
 
 @pytest.fixture(autouse=True)
