@@ -11,7 +11,7 @@ from typing import Any
 
 SCORES_FILE = "test.predicted-scores.json"
 WEIGHTS_FILE = "weights.json"
-"""Written beside a model's embeddings: {"weights": file name or "untrained", "md5": ...}."""
+"""Written beside a model's embeddings: {"weights": file name or "untrained"}."""
 
 
 @dataclasses.dataclass(frozen=True)
