@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hear_cacophony.attention import attend
 from hear_cacophony.stages import PATCHES_PER_STEP, EncoderConfig
-
-QUERY_BLOCK = 1024
-"""Longest sequence of which all attention weights are held at once; longer ones go block by block."""
 
 
 def time_embedding(steps: int, hidden_size: int) -> np.ndarray:
@@ -24,61 +22,45 @@ def time_embedding(steps: int, hidden_size: int) -> np.ndarray:
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
 
 
-def attend(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
-    """Scaled dot-product attention over the unmasked keys.
-
-    Args:
-        query, key, value: shape (batch, patches, heads, head_size).
-        mask: True where a key counts, shape (batch, patches).
-
-    Returns:
-        Shape (batch, patches, heads, head_size).
-    """
-    patches = query.shape[1]
-    if patches <= QUERY_BLOCK:
-        return jax.nn.dot_product_attention(query, key, value, mask=mask[:, None, None, :])
-    blocks = -(-patches // QUERY_BLOCK)
-    block = -(-patches // blocks)
-    padded = jnp.pad(query, [(0, 0), (0, blocks * block - patches), (0, 0), (0, 0)])
-    batch, _, heads, size = query.shape
-    queries = padded.reshape(batch, blocks, block, heads, size).swapaxes(0, 1)
-    attended = jax.lax.map(lambda q: jax.nn.dot_product_attention(q, key, value, mask=mask[:, None, None, :]), queries)
-    return attended.swapaxes(0, 1).reshape(batch, blocks * block, heads, size)[:, :patches]
-
-
 class SelfAttention(nn.Module):
     """Multi-head self-attention; query, key and value come from one product."""
 
     config: EncoderConfig
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         batch, patches, hidden = x.shape
         heads = self.config.num_heads
-        joined = nn.Dense(3 * hidden, name="qkv")(x)
+        joined = nn.Dense(3 * hidden, dtype=self.dtype, name="qkv")(x)
         query, key, value = jnp.split(joined.reshape(batch, patches, 3 * heads, hidden // heads), 3, axis=2)
         attended = attend(query, key, value, mask)
-        return nn.Dense(hidden, name="out")(attended.reshape(batch, patches, hidden))
+        return nn.Dense(hidden, dtype=self.dtype, name="out")(attended.reshape(batch, patches, hidden))
 
 
 class EncoderLayer(nn.Module):
-    """One pre-norm transformer layer with a SiLU MLP."""
+    """One pre-norm transformer layer with a SiLU MLP. The residual stream and the norms are float32."""
 
     config: EncoderConfig
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, None]:
         normed = nn.LayerNorm(name="attention_norm")(x)
-        x = x + SelfAttention(self.config, name="attention")(normed, mask)
+        x = x + SelfAttention(self.config, self.dtype, name="attention")(normed, mask).astype(x.dtype)
         normed = nn.LayerNorm(name="mlp_norm")(x)
-        expanded = nn.silu(nn.Dense(self.config.mlp_size, name="mlp_in")(normed))
-        return x + nn.Dense(self.config.hidden_size, name="mlp_out")(expanded), None
+        expanded = nn.silu(nn.Dense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(normed))
+        return x + nn.Dense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded).astype(x.dtype), None
 
 
 class AudioEncoder(nn.Module):
-    """The transformer encoder that both stages share."""
+    """The transformer encoder that both stages share.
+
+    `dtype` is that of the matrix products; what is between them is float32.
+    """
 
     config: EncoderConfig
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, patches: jax.Array, mask: jax.Array) -> jax.Array:
@@ -96,8 +78,8 @@ class AudioEncoder(nn.Module):
         hidden = self.config.hidden_size
         real = mask[..., None]
         positions = self._positions(patches.shape[1] // PATCHES_PER_STEP)
-        x = nn.Dense(hidden, name="patch_projection")(jnp.where(real, patches, 0.0))
-        x = x + jnp.where(real, positions, positions[0])
+        x = nn.Dense(hidden, dtype=self.dtype, name="patch_projection")(jnp.where(real, patches, 0.0))
+        x = x.astype(jnp.float32) + jnp.where(real, positions, positions[0])
         layers = nn.scan(
             EncoderLayer,
             variable_axes={"params": 0},
@@ -105,7 +87,7 @@ class AudioEncoder(nn.Module):
             in_axes=nn.broadcast,
             length=self.config.num_layers,
         )
-        x, _ = layers(self.config, name="layers")(x, mask)
+        x, _ = layers(self.config, self.dtype, name="layers")(x, mask)
         return nn.LayerNorm(name="final_norm")(x)
 
     def _positions(self, steps: int) -> jax.Array:

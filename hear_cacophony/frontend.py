@@ -43,6 +43,16 @@ def count_frames(num_samples: int) -> int:
     return -(-num_samples // HOP_LENGTH)
 
 
+def count_samples(num_frames: int) -> int:
+    """Samples that `num_frames` frames read."""
+    return num_frames * HOP_LENGTH + WINDOW_OVERHANG
+
+
+def count_whole_frames(num_samples: int) -> int:
+    """Frames that find all that they read within `num_samples`."""
+    return (num_samples - WINDOW_OVERHANG) // HOP_LENGTH
+
+
 @functools.cache
 def mel_weights() -> np.ndarray:
     """Weights of the mel bands, shape (FFT_LENGTH / 2 + 1, MEL_BANDS), float32.

@@ -1,14 +1,14 @@
 """The three functions of the HEAR API, for any stage.
 
-The modules `hear_cacophony.audiomae`, `hear_cacophony.cacophony` and `hear_cacophony`
-give them out.
+The modules `hear_cacophony.audiomae`, `hear_cacophony.cacophony`, `hear_cacophony.logmel` and
+`hear_cacophony` give them out.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hear_cacophony.embedding import load_embedding_model
+from hear_cacophony.embedding import Embedder, load_embedding_model
 from hear_cacophony.stages import Stage
 
 if TYPE_CHECKING:
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 def load_hear_model(stage: Stage | None, model_file_path: str, options: dict[str, Any]) -> HearModel:
     """The HEAR model of `stage`, or of whichever stage the file holds."""
-    encoder = load_embedding_model(model_file_path, stage=stage, **options)
+    return make_hear_model(load_embedding_model(model_file_path, stage=stage, **options))
+
+
+def make_hear_model(embedder: Embedder) -> HearModel:
+    """The HEAR model around `embedder`.
+
+    Raises:
+        ModuleNotFoundError: TensorFlow is not installed.
+    """
     try:
         from hear_cacophony.hear_model import HearModel
     except ModuleNotFoundError as error:
@@ -30,7 +38,7 @@ def load_hear_model(stage: Stage | None, model_file_path: str, options: dict[str
             "hear_cacophony.load_embedding_model gives the same embeddings as NumPy arrays",
             name="tensorflow",
         ) from error
-    return HearModel(encoder)
+    return HearModel(embedder)
 
 
 def get_scene_embeddings(audio, model: HearModel) -> tf.Tensor:

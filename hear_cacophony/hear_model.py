@@ -6,33 +6,33 @@ import numpy as np
 import tensorflow as tf
 
 from hear_cacophony.audio import as_batch
-from hear_cacophony.embedding import EmbeddingModel
+from hear_cacophony.embedding import Embedder
 
 
 class HearModel(tf.Module):
-    """An encoder as the HEAR API wants it: a `tf.Module` that takes and gives tensors.
+    """An embedder as the HEAR API wants it: a `tf.Module` that takes and gives tensors.
 
     Attributes:
         sample_rate: samples per second of the audio it takes: 16000.
         scene_embedding_size: values in a scene embedding.
         timestamp_embedding_size: values in a timestamp embedding.
-        encoder: the `EmbeddingModel` beneath, which needs no TensorFlow.
+        embedder: the `Embedder` beneath, which needs no TensorFlow.
     """
 
-    def __init__(self, encoder: EmbeddingModel) -> None:
-        super().__init__(name=encoder.stage.name)
-        self.encoder = encoder
-        self.sample_rate = encoder.sample_rate
-        self.scene_embedding_size = encoder.scene_embedding_size
-        self.timestamp_embedding_size = encoder.timestamp_embedding_size
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__(name=type(embedder).__name__)
+        self.embedder = embedder
+        self.sample_rate = embedder.sample_rate
+        self.scene_embedding_size = embedder.scene_embedding_size
+        self.timestamp_embedding_size = embedder.timestamp_embedding_size
 
     def scene_embeddings(self, audio) -> tf.Tensor:
         """See `hear_cacophony.get_scene_embeddings`."""
-        return tf.constant(self.encoder.embed_scenes(as_batch(audio)), tf.float32)
+        return tf.constant(self.embedder.embed_scenes(as_batch(audio)), tf.float32)
 
     def timestamp_embeddings(self, audio) -> tuple[tf.Tensor, tf.Tensor]:
         """See `hear_cacophony.get_timestamp_embeddings`."""
-        clips = self.encoder.embed_timestamps(as_batch(audio))
+        clips = self.embedder.embed_timestamps(as_batch(audio))
         embeddings = np.stack([clip.embeddings for clip in clips])
         timestamps = np.stack([clip.timestamps for clip in clips])
         return tf.constant(embeddings, tf.float32), tf.constant(timestamps, tf.float32)

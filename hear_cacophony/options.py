@@ -7,11 +7,15 @@ import math
 from typing import Any
 
 PROTOCOLS = ("hear", "published")
+PRECISIONS = ("float32", "bfloat16")
 TIMESTAMP_HOPS_MS = (10, 20, 40, 80, 160)
 """Hops that divide the 160 ms of a patch and are whole 10 ms frames."""
 
 DEFAULT_TIMESTAMP_HOP_MS = 40
 PATCH_MS = 160
+DEFAULT_WINDOW_SECONDS = 30.0
+WINDOW_SECONDS_RANGE = (8.0, 600.0)
+"""Shorter windows would be mostly context; over longer ones attention costs more than all else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +28,32 @@ class Options:
             40 unless given; the published protocol knows only 160.
         max_seconds: published protocol only: clips are padded to the patches of this many
             seconds. A clip's own length unless given.
+        window_seconds: clips longer than this are cut into windows, from 8 to 600 s. 30 unless
+            given; the published protocol has none.
+        precision: "float32" (the default) or "bfloat16": matrix products in bfloat16, with their
+            sums, softmax and norms in float32.
     """
 
     protocol: str = "hear"
     timestamp_hop_ms: int | None = None
     max_seconds: float | None = None
+    window_seconds: float | None = None
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"unknown protocol {self.protocol!r}; expected one of {_listed(PROTOCOLS)}")
         object.__setattr__(self, "timestamp_hop_ms", self._checked_hop())
         self._check_max_seconds()
+        self._check_window_seconds()
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {self.precision!r}; expected one of {_listed(PRECISIONS)}")
+
+    @property
+    def window_steps(self) -> int:
+        """Time steps of 160 ms in the longest window."""
+        seconds = DEFAULT_WINDOW_SECONDS if self.window_seconds is None else self.window_seconds
+        return int(seconds * 1000) // PATCH_MS
 
     @property
     def hop_ms(self) -> int:
@@ -62,8 +81,7 @@ class Options:
         seconds = self.max_seconds
         if seconds is None:
             return
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-            raise ValueError(f"max_seconds={seconds!r} is not a number; expected seconds, such as 5 or 1.5")
+        _check_number("max_seconds", seconds)
         if not (math.isfinite(seconds) and seconds > 0):
             raise ValueError(f"max_seconds={seconds!r} is not possible; expected a positive number of seconds")
         if self.protocol != "published":
@@ -71,6 +89,25 @@ class Options:
                 f"max_seconds={seconds!r} goes with protocol='published' only: protocol={self.protocol!r} "
                 "never lets padding change an embedding"
             )
+
+    def _check_window_seconds(self) -> None:
+        seconds = self.window_seconds
+        if seconds is None:
+            return
+        _check_number("window_seconds", seconds)
+        if self.protocol != "hear":
+            raise ValueError(
+                f"window_seconds={seconds!r} does not go with protocol={self.protocol!r}, which takes clips whole; "
+                "leave it out, or use protocol='hear'"
+            )
+        low, high = WINDOW_SECONDS_RANGE
+        if not low <= seconds <= high:
+            raise ValueError(f"window_seconds={seconds!r} is not possible; expected {low:g} to {high:g}")
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name}={value!r} is not a number; expected seconds, such as 30 or 1.5")
 
 
 def parse_options(given: dict[str, Any]) -> Options:

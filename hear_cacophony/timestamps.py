@@ -19,9 +19,9 @@ PATCH_CENTRE = (STEP_LENGTH + WINDOW_OVERHANG) // 2
 SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
-def hop_frames(hop_ms: int) -> int:
-    """Frames between the shifted passes that give one embedding per `hop_ms`."""
-    return hop_ms * SAMPLES_PER_MS // HOP_LENGTH
+def shifts(hop_ms: int) -> tuple[int, ...]:
+    """Frames by which the passes start late that together give one embedding per `hop_ms`."""
+    return tuple(range(0, PATCH_FRAMES, hop_ms * SAMPLES_PER_MS // HOP_LENGTH))
 
 
 def lead_in_frames(hop_ms: int) -> int:

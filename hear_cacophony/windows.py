@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 
 WINDOW_STEPS = 187
-"""Longest window in time steps of 160 ms: the whole steps in 30 s."""
+"""Longest window in time steps of 160 ms, unless told otherwise: the whole steps in 30 s."""
 
 CONTEXT_STEPS = 12
 """Least time steps of context between a patch that is kept and a cut: 1.9 s."""
@@ -29,21 +29,21 @@ class Window:
         return self.stop - self.start
 
 
-def cut_windows(steps: int) -> list[Window]:
-    """Cut a clip of `steps` time steps into windows.
+def cut_windows(steps: int, window_steps: int = WINDOW_STEPS) -> list[Window]:
+    """Cut a clip of `steps` time steps into windows of `window_steps`.
 
-    A clip of up to 30 s is one window. A longer one is cut into as few windows of 30 s as
-    leave the required context; neighbours share their overlap half and half, so that each
-    step is kept exactly once, from the window in which it has the most context.
+    A clip of up to one window is not cut. A longer one is cut into as few windows as leave the
+    required context; neighbours share their overlap half and half, so that each step is kept
+    exactly once, from the window in which it has the most context.
     """
-    if steps <= WINDOW_STEPS:
+    if steps <= window_steps:
         return [Window(0, steps, 0, steps)]
-    last_start = steps - WINDOW_STEPS
-    gaps = -(-last_start // (WINDOW_STEPS - 2 * CONTEXT_STEPS))
+    last_start = steps - window_steps
+    gaps = -(-last_start // (window_steps - 2 * CONTEXT_STEPS))
     starts = [i * last_start // gaps for i in range(gaps + 1)]
-    cuts = [(start + previous + WINDOW_STEPS) // 2 for previous, start in itertools.pairwise(starts)]
+    cuts = [(start + previous + window_steps) // 2 for previous, start in itertools.pairwise(starts)]
     bounds = [0, *cuts, steps]
     return [
-        Window(start, start + WINDOW_STEPS, keep_start, keep_stop)
+        Window(start, start + window_steps, keep_start, keep_stop)
         for start, keep_start, keep_stop in zip(starts, bounds[:-1], bounds[1:], strict=True)
     ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hear_cacophony.batching import bucket_steps, make_batches
+from hear_cacophony.batching import REUSES, CompiledSizes, bucket_steps, even_batches
 from hear_cacophony.windows import WINDOW_STEPS
 
 
@@ -20,7 +20,7 @@ def test_longest_window_is_not_padded():
 
 def test_batches_hold_every_row_once_and_keep_to_the_budget():
     steps = np.random.default_rng(1).integers(1, WINDOW_STEPS + 1, 300).tolist()
-    batches = list(make_batches(steps, tokens_per_step=8, tokens_per_batch=4096))
+    batches = list(even_batches(steps, tokens_per_step=8, tokens_per_batch=4096))
     assert sorted(row for batch in batches for row in batch.rows) == list(range(300))
     for batch in batches:
         assert all(steps[row] <= batch.steps for row in batch.rows)
@@ -29,5 +29,34 @@ def test_batches_hold_every_row_once_and_keep_to_the_budget():
 
 
 def test_a_row_larger_than_the_budget_goes_alone():
-    (batch,) = make_batches([750], tokens_per_step=8, tokens_per_batch=4096)
+    (batch,) = even_batches([750], tokens_per_step=8, tokens_per_batch=4096)
     assert (batch.rows, batch.size, batch.steps >= 750) == ((0,), 1, True)
+
+
+def test_clips_of_all_lengths_need_few_shapes_and_little_padding():
+    """2,000 clips from 0.3 to 30 s, log-normally about 5 s as those of FSD50K are."""
+    random = np.random.default_rng(2)
+    seconds = np.clip(np.exp(random.normal(np.log(5), 1, 2000)), 0.3, 30)
+    steps = np.maximum(1, (seconds * 100).astype(int) // 16).tolist()
+    for tokens in (2_048, 262_144):
+        batches = list(even_batches(steps, tokens_per_step=8, tokens_per_batch=tokens))
+        assert len({(batch.size, batch.steps) for batch in batches}) <= 16
+        assert sum(steps) / sum(batch.size * batch.steps for batch in batches) > 0.85
+
+
+def test_batches_are_shared_out_evenly_among_devices():
+    batches = list(even_batches([6] * 100, tokens_per_step=8, tokens_per_batch=2048, multiple=3))
+    assert [(len(batch.rows), batch.size) for batch in batches] == [(21, 21)] * 4 + [(16, 21)]
+
+
+def test_a_smaller_batch_is_filled_up_to_a_program_that_is_there():
+    sizes = CompiledSizes()
+    seen = [[batch.size for batch in sizes.batches([6] * rows, 8, 2048)] for rows in (84, 37, 5)]
+    assert seen == [[32, 32, 32], [32, 32], [32]]
+
+
+def test_a_small_batch_that_keeps_coming_gets_its_own_program():
+    sizes = CompiledSizes()
+    list(sizes.batches([6] * 32, 8, 2048))
+    seen = [batch.size for _ in range(REUSES + 2) for batch in sizes.batches([6], 8, 2048)]
+    assert seen == [32] * REUSES + [1, 1]

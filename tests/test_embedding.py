@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from golden_cases import relative_error
 
-from hear_cacophony import embedding, load_embedding_model
+from hear_cacophony import load_embedding_model, programs
 from hear_cacophony.frontend import HOP_LENGTH, PATCH_FRAMES, STEP_LENGTH
 from hear_cacophony.windows import cut_windows
 
@@ -107,10 +107,10 @@ def test_middle_of_a_long_clip_is_that_of_the_audio_cut_out_with_its_context(tin
 def test_lengths_share_compiled_programs(tiny_checkpoints, noise):
     model = load_embedding_model(tiny_checkpoints["audiomae"])
     model.embed_scenes([noise(16_000 + 10)])
-    before = embedding._embed_scenes._cache_size()
+    before = programs._embed_scenes._cache_size()
     for length in range(16_000, 17_000, 50):
         model.embed_scenes([noise(length)])
-    assert embedding._embed_scenes._cache_size() == before
+    assert programs._embed_scenes._cache_size() == before
 
 
 def test_published_refuses_clips_longer_than_max_seconds(tiny_checkpoints, noise):

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from golden_cases import relative_error
 
-from hear_cacophony.encoder import QUERY_BLOCK, attend, time_embedding
+from hear_cacophony.attention import HEADS_TOGETHER, QUERY_BLOCK, _attend_in_blocks, attend
+from hear_cacophony.encoder import time_embedding
 
 
-@pytest.mark.parametrize("patches", [24, QUERY_BLOCK, QUERY_BLOCK + 1, 2 * QUERY_BLOCK + 200])
-def test_attention_is_the_softmax_over_unmasked_keys_however_long_the_clip(patches):
+@pytest.mark.parametrize("attend", [attend, _attend_in_blocks])
+@pytest.mark.parametrize("patches", [24, HEADS_TOGETHER + 1, QUERY_BLOCK, QUERY_BLOCK + 1, 2 * QUERY_BLOCK + 200])
+def test_attention_is_the_softmax_over_unmasked_keys_however_long_the_clip(attend, patches):
     random = np.random.default_rng(patches)
     query, key, value = random.standard_normal((3, 2, patches, 2, 8)).astype(np.float32)
-    mask = random.random((2, patches)) < 0.7
+    mask = np.arange(patches) < np.array([[patches], [patches * 2 // 3]])
     logits = np.einsum("bqhd,bkhd->bhqk", query, key, dtype=np.float64) / np.sqrt(8)
     weights = np.exp(logits) * mask[:, None, None, :]
     expected = np.einsum("bhqk,bkhd->bqhd", weights / weights.sum(-1, keepdims=True), value)

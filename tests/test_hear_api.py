@@ -53,7 +53,7 @@ def test_every_kind_of_array_gives_the_same(module, model, noise):
 
 def test_package_loads_either_stage(tiny_checkpoints):
     for stage in STAGES:
-        assert hear_cacophony.load_model(str(tiny_checkpoints[stage])).encoder.stage.name == stage
+        assert hear_cacophony.load_model(str(tiny_checkpoints[stage])).embedder.stage.name == stage
 
 
 def test_module_refuses_the_other_stage(module, tiny_checkpoints):
@@ -75,7 +75,7 @@ def test_options_reach_the_model(module, tiny_checkpoints, noise):
 def test_untrained_model_by_name(module, noise):
     with pytest.warns(UserWarning, match="untrained"):
         model = module.load_model("random-tiny")
-    assert model.encoder.untrained
+    assert model.embedder.untrained
     assert module.get_scene_embeddings(noise(16_000)[None], model).shape == (1, 64)
 
 
@@ -85,5 +85,5 @@ def test_one_clip_needs_its_axis(module, model, noise):
 
 
 def test_timestamps_are_exact_in_float32_for_45_minutes(model):
-    times = model.encoder.timestamps(45 * 60 * 16_000)
+    times = model.embedder.timestamps(45 * 60 * 16_000)
     assert np.array_equal(tf.constant(times, tf.float32).numpy().astype(np.float64), times)

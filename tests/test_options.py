@@ -48,3 +48,20 @@ def test_max_seconds_goes_with_the_published_protocol():
 def test_published_has_no_finer_hop():
     with pytest.raises(ValueError, match="does not go with protocol='published'"):
         Options(protocol="published", timestamp_hop_ms=40)
+
+
+@pytest.mark.parametrize("seconds", [0, 7.9, 601, "30", True])
+def test_impossible_window_seconds(seconds):
+    with pytest.raises(ValueError, match="window_seconds"):
+        parse_options({"window_seconds": seconds})
+
+
+def test_windows_go_with_the_hear_protocol():
+    with pytest.raises(ValueError, match=r"window_seconds=20 does not go with protocol='published'"):
+        parse_options({"window_seconds": 20, "protocol": "published"})
+    assert parse_options({"window_seconds": 20}).window_steps == 125
+
+
+def test_unknown_precision_lists_the_possible_ones():
+    with pytest.raises(ValueError, match=r"unknown precision 'float16'; expected one of 'float32', 'bfloat16'"):
+        parse_options({"precision": "float16"})

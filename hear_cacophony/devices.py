@@ -1,0 +1,92 @@
+"""The devices that share the work: the batch is split among them, the weights are on each."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+TOKENS_PER_CPU_BATCH = 2_048
+"""Enough patches for the full speed of a CPU, few enough to lose little when a run is killed."""
+
+MAX_TOKENS_PER_DEVICE = 262_144
+"""Patches beyond which no accelerator gets faster."""
+
+BYTES_PER_TOKEN = 120_000
+"""Memory that a patch takes on its way through a full-size encoder, attention included, with room to spare."""
+
+
+class Devices:
+    """Some of the local devices, as one."""
+
+    def __init__(self, indices: Sequence[int] | None = None) -> None:
+        """Take the local devices with these indices; all of them unless given.
+
+        Raises:
+            ValueError: there is no such device, or one is named twice.
+        """
+        local = jax.local_devices()
+        chosen = list(range(len(local))) if indices is None else list(indices)
+        if not chosen or len(set(chosen)) < len(chosen) or not all(0 <= i < len(local) for i in chosen):
+            raise ValueError(
+                f"expected some of the devices 0 to {len(local) - 1} of this machine, each once, got {chosen}; "
+                f"jax sees {', '.join(map(str, local))}"
+            )
+        self._devices = [local[i] for i in chosen]
+        mesh = jax.sharding.Mesh(np.array(self._devices), ("batch",))
+        self._split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
+        self._same = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    @property
+    def platform(self) -> str:
+        """ "cpu", "gpu" or "tpu"."""
+        return self._devices[0].platform
+
+    @property
+    def kind(self) -> str:
+        """Name of the hardware."""
+        return self._devices[0].device_kind
+
+    @property
+    def tokens_per_batch(self) -> int:
+        """Patches in a batch for all of these devices, by their memory."""
+        if self.platform == "cpu":
+            return TOKENS_PER_CPU_BATCH * len(self)
+        return min(MAX_TOKENS_PER_DEVICE, max(1, self._memory_limit() // BYTES_PER_TOKEN)) * len(self)
+
+    @property
+    def memory(self) -> int:
+        """Bytes for one device: those of the card, or those that the machine has available."""
+        if self.platform == "cpu":
+            return _available_memory() // len(self)
+        return self._memory_limit()
+
+    @staticmethod
+    def bytes_of(tokens: int) -> int:
+        """Bytes that a full-size encoder takes for this many patches on one device, all told."""
+        return tokens * BYTES_PER_TOKEN
+
+    def _memory_limit(self) -> int:
+        return (self._devices[0].memory_stats() or {}).get("bytes_limit", 0)
+
+    def replicate(self, tree: Any) -> Any:
+        """Put a whole copy of `tree` on each device."""
+        return jax.device_put(tree, self._same)
+
+    def split(self, rows: np.ndarray) -> jax.Array:
+        """Put an equal share of the rows on each device."""
+        return jax.device_put(rows, self._split)
+
+
+def _available_memory() -> int:
+    """Bytes that Linux can still give, its cache of files included."""
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/meminfo: expected a line MemAvailable")

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+CODE = """
+import sys, jax
+from hear_cacophony import compilation_cache
+compilation_cache.MIN_COMPILE_SECONDS = 0
+compilation_cache.enable()
+jax.jit(lambda x: x * 2 + 1)(3.0)
+print(jax.config.values["jax_compilation_cache_dir"])
+"""
+
+
+def run(**variables: str) -> str:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")} | variables
+    return subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_programs_are_kept_in_the_users_cache(tmp_path):
+    assert run(XDG_CACHE_HOME=str(tmp_path)).strip() == str(tmp_path / "hear_cacophony" / "compiled")
+    assert any((tmp_path / "hear_cacophony" / "compiled").iterdir())
+
+
+def test_the_configuration_of_jax_goes_first(tmp_path):
+    own = tmp_path / "own"
+    assert run(XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR=str(own)).strip() == str(own)
+    assert run(XDG_CACHE_HOME=str(tmp_path), JAX_ENABLE_COMPILATION_CACHE="false").strip() == "None"
+    assert not (tmp_path / "hear_cacophony").exists()
+
+
+def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
+    (tmp_path / "hear_cacophony").write_text("a file in the way")
+    assert run(XDG_CACHE_HOME=str(tmp_path)).strip() == "None"

@@ -1,0 +1,60 @@
+"""Sharing the batch among devices (two virtual ones, see conftest), and bfloat16."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from golden_cases import relative_error
+
+from hear_cacophony import load_embedding_model
+from hear_cacophony.devices import Devices
+
+STAGES = ["audiomae", "cacophony"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_devices_share_a_batch_and_change_no_result(stage, tiny_checkpoints, noise):
+    both = load_embedding_model(tiny_checkpoints[stage])
+    one = load_embedding_model(tiny_checkpoints[stage], devices=Devices([1]))
+    assert (len(both.devices), len(one.devices)) == (2, 1)
+    clips = [noise(length, seed) for seed, length in enumerate([16_000, 16_100, 15_900, 40_000, 700_000])]
+    assert relative_error(both.embed_scenes(clips), one.embed_scenes(clips)) < 1e-5
+    for shared, alone in zip(both.embed_timestamps(clips), one.embed_timestamps(clips), strict=True):
+        assert relative_error(shared.embeddings, alone.embeddings) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["scene_program", "timestamp_program"])
+def test_each_device_holds_its_share_and_no_device_talks_to_another(kind, tiny_checkpoints):
+    model = load_embedding_model(tiny_checkpoints["cacophony"])
+    program = getattr(model, kind)
+    rows = program.rows(0, 16_000) * 4
+    result = program.run(np.zeros((4, program.num_samples(8)), np.float32), rows)
+    assert [shard.data.shape[0] for shard in result.addressable_shards] == [2, 2]
+    assert {shard.device for shard in result.addressable_shards} == set(jax.local_devices())
+
+
+@pytest.mark.parametrize("indices", [[], [0, 0], [2], [-1]])
+def test_devices_that_are_not_there_are_refused(indices):
+    with pytest.raises(ValueError, match=r"expected some of the devices 0 to 1"):
+        Devices(indices)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_bfloat16_is_near_float32(stage, tiny_checkpoints, noise):
+    exact = load_embedding_model(tiny_checkpoints[stage])
+    rough = load_embedding_model(tiny_checkpoints[stage], precision="bfloat16")
+    clips = [noise(40_000), noise(60_000, 1)]
+    one, other = exact.embed_scenes(clips), rough.embed_scenes(clips)
+    cosine = np.sum(one * other, axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert np.all(cosine > 0.999)
+    assert other.dtype == np.float32
+    assert relative_error(other, one) > 1e-5, "the option has an effect"
+
+
+def test_integers_are_scaled_on_the_device(tiny_checkpoints, noise):
+    program = load_embedding_model(tiny_checkpoints["audiomae"]).scene_program
+    rows = program.rows(0, 16_000) * 2
+    integers = np.round(noise(2 * program.num_samples(8)).reshape(2, -1) * 32768).astype(np.int16)
+    floats = integers.astype(np.float32) / 32768
+    assert np.array_equal(program.run(integers, rows), program.run(floats, rows))
