@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -19,8 +19,15 @@ BYTES_PER_TOKEN = 120_000
 """Memory that a patch takes on its way through a full-size encoder, attention included, with room to spare."""
 
 
+_SPLIT, _WHOLE = jax.sharding.PartitionSpec("batch"), jax.sharding.PartitionSpec()
+
+
 class Devices:
-    """Some of the local devices, as one."""
+    """Some of the local devices, as one.
+
+    Attributes:
+        mesh: the devices as jax knows them, along one axis "batch".
+    """
 
     def __init__(self, indices: Sequence[int] | None = None) -> None:
         """Take the local devices with these indices; all of them unless given.
@@ -36,9 +43,9 @@ class Devices:
                 f"jax sees {', '.join(map(str, local))}"
             )
         self._devices = [local[i] for i in chosen]
-        mesh = jax.sharding.Mesh(np.array(self._devices), ("batch",))
-        self._split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
-        self._same = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        self.mesh = jax.sharding.Mesh(np.array(self._devices), ("batch",))
+        self._split = jax.sharding.NamedSharding(self.mesh, _SPLIT)
+        self._whole = jax.sharding.NamedSharding(self.mesh, _WHOLE)
 
     def __len__(self) -> int:
         return len(self._devices)
@@ -77,11 +84,20 @@ class Devices:
 
     def replicate(self, tree: Any) -> Any:
         """Put a whole copy of `tree` on each device."""
-        return jax.device_put(tree, self._same)
+        return jax.device_put(tree, self._whole)
 
     def split(self, rows: np.ndarray) -> jax.Array:
         """Put an equal share of the rows on each device."""
         return jax.device_put(rows, self._split)
+
+
+def on_each(mesh: jax.sharding.Mesh, body: Callable[..., jax.Array], variables: Any, *rows: jax.Array) -> jax.Array:
+    """Run `body(variables, *rows)` on each device with its share of the rows; no device waits for another.
+
+    Left to itself, XLA would gather all audio on each device for the Fourier transform.
+    """
+    specs = (_WHOLE, *[_SPLIT] * len(rows))
+    return jax.shard_map(body, mesh=mesh, in_specs=specs, out_specs=_SPLIT, check_vma=False)(variables, *rows)
 
 
 def _available_memory() -> int:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony import frontend, timestamps
-from hear_cacophony.devices import Devices
+from hear_cacophony.devices import Devices, on_each
 from hear_cacophony.embedding import Embedder
 from hear_cacophony.frontend import MEL_BANDS, PATCH_FRAMES, STEP_LENGTH
 from hear_cacophony.options import Options
@@ -66,7 +66,7 @@ class LogMelScenes(Program):
 
     def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
         kept = fill_batch([_kept_frames(row) for row in rows], len(audio))
-        return _scene_statistics(self._devices.split(audio), self._devices.split(kept))
+        return _embed_scenes(self._devices.split(audio), self._devices.split(kept), mesh=self._devices.mesh)
 
 
 class LogMelTimestamps(Program):
@@ -86,11 +86,20 @@ class LogMelTimestamps(Program):
         return frontend.count_samples(steps * PATCH_FRAMES + self._shifts[-1])
 
     def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
-        return _timestamp_statistics(self._devices.split(audio), shifts=self._shifts)
+        return _embed_timestamps(self._devices.split(audio), mesh=self._devices.mesh, shifts=self._shifts)
 
 
-@jax.jit
-def _scene_statistics(audio, kept):
+@functools.partial(jax.jit, static_argnames="mesh")
+def _embed_scenes(audio, kept, *, mesh):
+    return on_each(mesh, _scene_statistics, (), audio, kept)
+
+
+@functools.partial(jax.jit, static_argnames=("mesh", "shifts"))
+def _embed_timestamps(audio, *, mesh, shifts: tuple[int, ...]):
+    return on_each(mesh, functools.partial(_timestamp_statistics, shifts=shifts), (), audio)
+
+
+def _scene_statistics(_, audio, kept):
     """Mean and variance over the frames from kept[:, 0] to kept[:, 1], shape (batch, 256)."""
     frames = frontend.count_whole_frames(audio.shape[1])
     log_mel = frontend.log_mel(scale(audio), frames)
@@ -100,8 +109,7 @@ def _scene_statistics(audio, kept):
     return jnp.concatenate([mean, jnp.var(log_mel, axis=1, where=counts)], axis=-1)
 
 
-@functools.partial(jax.jit, static_argnames="shifts")
-def _timestamp_statistics(audio, *, shifts: tuple[int, ...]):
+def _timestamp_statistics(_, audio, *, shifts: tuple[int, ...]):
     """Mean and standard deviation over each 16 frames, shape (batch, steps * passes, 256)."""
     frames = frontend.count_whole_frames(audio.shape[1])
     log_mel = frontend.log_mel(scale(audio), frames)

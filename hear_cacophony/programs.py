@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony import frontend, timestamps
-from hear_cacophony.devices import Devices
+from hear_cacophony.devices import Devices, on_each
 from hear_cacophony.encoder import AttentionPooler, AudioEncoder
 from hear_cacophony.frontend import HOP_LENGTH, PATCH_FRAMES, PATCHES_PER_STEP, SAMPLE_RATE, STEP_LENGTH
 from hear_cacophony.options import Options
@@ -88,7 +88,7 @@ class EncoderScenes(Program):
         keep = fill_batch([_keep_steps(row) for row in rows], len(audio))
         arrays = map(self._devices.split, (audio, real, keep))
         settings = {"stage": self._stage, "config": self._config, "precision": self._options.precision}
-        return _embed_scenes(self._variables, *arrays, **settings)
+        return _embed_scenes(self._variables, *arrays, mesh=self._devices.mesh, **settings)
 
 
 class EncoderTimestamps(Program):
@@ -116,7 +116,7 @@ class EncoderTimestamps(Program):
         real = fill_batch([[_real_steps(row, shift) for shift in self._shifts] for row in rows], len(audio))
         arrays = map(self._devices.split, (audio, real))
         settings = {"config": self._config, "shifts": self._shifts, "precision": self._options.precision}
-        return _embed_timestamps(self._variables, *arrays, **settings)
+        return _embed_timestamps(self._variables, *arrays, mesh=self._devices.mesh, **settings)
 
 
 def whole_steps(num_samples: int) -> int:
@@ -158,8 +158,17 @@ def _whole_row(clip: int, num_samples: int, options: Options) -> Row:
     return _row(clip, Window(0, padded, 0, padded), 0, whole_steps(num_samples) * PATCH_FRAMES)
 
 
-@functools.partial(jax.jit, static_argnames=("stage", "config", "precision"))
-def _embed_scenes(variables, audio, real, keep, *, stage: Stage, config: EncoderConfig, precision: str):
+@functools.partial(jax.jit, static_argnames=("mesh", "stage", "config", "precision"))
+def _embed_scenes(variables, audio, real, keep, *, mesh, **settings):
+    return on_each(mesh, functools.partial(_scene_embeddings, **settings), variables, audio, real, keep)
+
+
+@functools.partial(jax.jit, static_argnames=("mesh", "config", "shifts", "precision"))
+def _embed_timestamps(variables, audio, real, *, mesh, **settings):
+    return on_each(mesh, functools.partial(_timestamp_embeddings, **settings), variables, audio, real)
+
+
+def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: EncoderConfig, precision: str):
     """Scene embeddings of rows of audio.
 
     `real` holds the time steps that count as keys, shape (batch,); `keep` the first and
@@ -176,8 +185,7 @@ def _embed_scenes(variables, audio, real, keep, *, stage: Stage, config: Encoder
         return AttentionPooler(config).apply({"params": variables["pooler"]}, encoded, kept & mask)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "shifts", "precision"))
-def _embed_timestamps(variables, audio, real, *, config: EncoderConfig, shifts: tuple[int, ...], precision: str):
+def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shifts: tuple[int, ...], precision: str):
     """Timestamp embeddings of rows of audio, shape (batch, steps * passes, hidden).
 
     `shifts` are the frames by which the passes start late; `real` holds the time steps that

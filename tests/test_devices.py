@@ -25,7 +25,7 @@ def test_devices_share_a_batch_and_change_no_result(stage, tiny_checkpoints, noi
 
 
 @pytest.mark.parametrize("kind", ["scene_program", "timestamp_program"])
-def test_each_device_holds_its_share_and_no_device_talks_to_another(kind, tiny_checkpoints):
+def test_each_device_holds_its_share(kind, tiny_checkpoints):
     model = load_embedding_model(tiny_checkpoints["cacophony"])
     program = getattr(model, kind)
     rows = program.rows(0, 16_000) * 4
