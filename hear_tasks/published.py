@@ -37,8 +37,8 @@ def published_rows() -> tuple[PublishedRow, ...]:
     Raises:
         ValueError: the data file holds a column that is none of the leaderboard's.
     """
-    with importlib.resources.files(__package__).joinpath(_FILE).open(encoding="utf-8", newline="") as file:
-        return tuple(_read_row(record) for record in csv.DictReader(file))
+    text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    return tuple(_read_row(record) for record in csv.DictReader(text.splitlines()))
 
 
 def _read_row(record: dict[str, str]) -> PublishedRow:
