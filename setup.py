@@ -24,7 +24,15 @@ HEAR = [
     "torchinfo",
     "tqdm",
 ]
-TASKS = ["matplotlib", "soxr", "tqdm"]
+TASKS = [
+    # The demo tasks need tinysoundfont, too, which cannot stand here: of what it asks for, pyaudio does not build
+    # without headers of the machine's sound system. scripts/setup.sh installs it without that.
+    "intervaltree",
+    "matplotlib",
+    "mido",
+    "soxr",
+    "tqdm",
+]
 TEST = ["mypy", "pytest", "ruff"]
 
 setup(

@@ -2,22 +2,17 @@
 
 The recordings are those of KLettres (Debian package klettres-data): syllables of
 consonants and one vowel. A fold is a language, so that no speaker is in two folds.
-
-python -m hear_tasks.demo_vowel TASKS [--sources DIR]
 """
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import re
-import sys
 from collections.abc import Iterator
 
 import numpy as np
-import soundfile
-import soxr
 
+from hear_tasks.recordings import at_level, read_recording, trim
 from hear_tasks.sources import Source, SourceError, find_source
 from hear_tasks.task_files import SAMPLE_RATE, Clip, write_task
 
@@ -41,32 +36,6 @@ METADATA = {
     "sample_duration": 1.0,
     "evaluation": ["top1_acc", "mAP", "d_prime", "aucroc"],
 }
-RMS = 0.05
-PEAK = 0.98
-BLOCK = SAMPLE_RATE // 100
-"""Samples of which a level is taken: 10 ms."""
-
-SILENCE_DB = -35.0
-"""Level below the loudest 10 ms under which the ends of a recording count as silence."""
-
-LEAD = SAMPLE_RATE // 50
-"""Samples kept before the first sound: 20 ms."""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Build the task from the command line; 0 if it is there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tasks", type=pathlib.Path, help="folder of HEAR tasks, in which to build this one")
-    parser.add_argument(
-        "--sources", type=pathlib.Path, help=f"the Debian package {PACKAGE}: its .deb file, or a folder with it"
-    )
-    args = parser.parse_args(argv)
-    try:
-        print(build(args.tasks, args.sources))
-    except SourceError as error:
-        print(f"demo_vowel: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.Path:
@@ -81,6 +50,7 @@ def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.P
 
     Raises:
         SourceError: the recordings are not to be had, or one of them is damaged.
+        ModuleNotFoundError: the package's extra "tasks" is not installed.
     """
     task = tasks / TASK
     if not task.exists():
@@ -107,29 +77,8 @@ def _clips(source: Source, language: str) -> Iterator[Clip]:
 
 def _one_second(file: pathlib.Path) -> np.ndarray:
     """The syllable, from its start, one second long, at a common level."""
-    spoken = _loudest_second(_trim(_read(file)))
-    spoken = spoken * min(RMS / np.sqrt(np.mean(spoken**2)), PEAK / np.abs(spoken).max())
+    spoken = at_level(_loudest_second(trim(read_recording(file))))
     return np.pad(spoken, (0, SAMPLE_RATE - len(spoken)))
-
-
-def _read(file: pathlib.Path) -> np.ndarray:
-    """The recording at 16 kHz, mono."""
-    try:
-        samples, rate = soundfile.read(file, dtype="float64", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise SourceError(f"{file}: expected a recording: {error.error_string}; is the package damaged?") from error
-    resampled = soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE, quality="VHQ")
-    if not resampled[: len(resampled) // BLOCK * BLOCK].any():
-        raise SourceError(f"{file}: expected a recording, this is silent throughout; is the package damaged?")
-    return resampled
-
-
-def _trim(samples: np.ndarray) -> np.ndarray:
-    """Without the silence at both ends."""
-    blocks = samples[: len(samples) // BLOCK * BLOCK].reshape(-1, BLOCK)
-    level = np.sqrt(np.mean(blocks**2, axis=1))
-    loud = np.flatnonzero(level > level.max() * 10 ** (SILENCE_DB / 20))
-    return samples[max(0, loud[0] * BLOCK - LEAD) : (loud[-1] + 1) * BLOCK]
 
 
 def _loudest_second(samples: np.ndarray) -> np.ndarray:
@@ -147,7 +96,3 @@ def _attribution(source: Source) -> str:
         "Copyright 2001-2011 Anne-Marie Mahfouf and others. Licence: GPL-2+.\n"
         "Trimmed, cut or padded to 1 s, brought to 16 kHz mono and to a common level.\n"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
