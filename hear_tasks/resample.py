@@ -20,6 +20,8 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
+from hear_tasks.wav_header import check_whole
+
 TEMPORARY = ".preparing-"
 """Start of the names of unfinished files. One that a killed run has left is never taken for a clip."""
 
@@ -30,7 +32,6 @@ TOLERANCE_MS = 1
 """How far a clip may be from its task's duration: what resampling by others leaves, not a cut clip."""
 
 _SCALE = 1 << 15
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what programs that write WAV to a pipe leave in the header
 
 
 class BadClipError(ValueError):
@@ -171,24 +172,12 @@ def _open_source(file: str) -> soundfile.SoundFile:
     try:
         if not os.path.getsize(file):
             raise BadClipError("expected a WAV file, got an empty one (0 bytes); was a copy interrupted?")
-        _check_whole(file)
+        check_whole(file)
         return soundfile.SoundFile(file)
     except (OSError, soundfile.LibsndfileError) as error:
         raise BadClipError(f"expected a WAV file, could not read it: {error}") from error
-
-
-def _check_whole(file: str) -> None:
-    """libsndfile reads a WAV file that was cut short as a shorter one; its header gives it away."""
-    with open(file, "rb") as wav:
-        head = wav.read(8)
-    if head[:4] != b"RIFF" or len(head) < 8:
-        return
-    size = int.from_bytes(head[4:], "little")
-    # One byte less is a file without the padding of an odd last chunk.
-    if size not in _UNKNOWN_SIZES and os.path.getsize(file) < size + 7:
-        raise BadClipError(
-            f"expected {size + 8} bytes by its header, got {os.path.getsize(file)}; was a copy interrupted?"
-        )
+    except ValueError as error:
+        raise BadClipError(str(error)) from error
 
 
 def _check_source(source: soundfile.SoundFile, file: str, conversion: Conversion) -> None:

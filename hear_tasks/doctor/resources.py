@@ -1,0 +1,129 @@
+"""Disk and memory that heareval will need, against what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Sequence
+
+from hear_tasks.doctor.audio import Audio
+from hear_tasks.doctor.finding import Findings
+from hear_tasks.doctor.metadata import Metadata
+from hear_tasks.doctor.splits import Split
+from hear_tasks.registry import EmbeddingType
+
+EMBEDDING_SIZE = 768
+HOP_SECONDS = 0.04
+"""Seconds between timestamp embeddings unless they are asked for otherwise."""
+
+_ROW_BYTES = 4 * EMBEDDING_SIZE
+_BLOCK_BYTES = 4096  # least room of a file
+_ROW_TEXT_BYTES = 250  # file name, timestamp and labels of one timestamp in heareval's JSON files
+_ROW_OBJECT_BYTES = 600  # the same as Python objects
+_MEMORY_INFO = pathlib.Path("/proc/meminfo")
+_CONTAINER = pathlib.Path("/sys/fs/cgroup")
+
+
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """What a run on some tasks takes, in bytes: room for the embeddings, and memory for the predictions."""
+
+    disk: int
+    memory: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """Needs, and what there is: free room where the embeddings go, and available memory, None if not known."""
+
+    needs: Needs
+    folder: str
+    free_disk: int | None
+    available_memory: int | None
+
+
+def estimate_needs(splits: Sequence[Split], audio: Audio, metadata: Metadata, labels: int) -> Needs:
+    """Estimate what embeddings of one model take on disk, and heareval's predictions in memory.
+
+    heareval writes each clip's embedding to a file of its own and again into one file for each split, both
+    float32. For predictions it loads the splits as tensors, each of them for a moment twice, with a vector of
+    the labels for each row.
+    """
+    rows = {split.name: 0 for split in splits}
+    events = metadata.embedding_type == EmbeddingType.EVENT
+    for split, name in audio.files:
+        rows[split] += max(1, round((audio.seconds(split, name) or 0) / HOP_SECONDS)) if events else 1
+    total, largest = sum(rows.values()), max(rows.values(), default=0)
+    files = (3 if events else 2) * len(audio.files)
+    text = _ROW_TEXT_BYTES * total if events else 0
+    disk = 2 * total * _ROW_BYTES + files * _BLOCK_BYTES + text
+    objects = _ROW_OBJECT_BYTES if events else _ROW_OBJECT_BYTES // 2
+    return Needs(disk, total * (_ROW_BYTES + 4 * labels + objects) + largest * _ROW_BYTES)
+
+
+def check_resources(needs: Iterable[Needs], embeddings_dir: pathlib.Path, findings: Findings) -> Resources:
+    """Compare the needs of all tasks (disk: their sum; memory: the largest) with what there is."""
+    all_needs = list(needs)
+    total = Needs(sum(each.disk for each in all_needs), max((each.memory for each in all_needs), default=0))
+    folder = _existing(embeddings_dir)
+    resources = Resources(total, str(folder), _free_disk(folder), _available_memory())
+    if resources.free_disk is not None and total.disk > resources.free_disk:
+        findings.error(
+            "disk",
+            str(embeddings_dir),
+            f"expected about {gigabytes(total.disk)} of room for the embeddings of one model, found "
+            f"{gigabytes(resources.free_disk)}",
+            "free some, or name another folder with --embeddings-dir, here and for heareval",
+        )
+    if resources.available_memory is not None and total.memory > resources.available_memory:
+        findings.warn(
+            "memory",
+            "memory",
+            f"expected about {gigabytes(total.memory)} for the predictions of the largest task, found "
+            f"{gigabytes(resources.available_memory)} available",
+            "give heareval's predictions --in-memory false, or use a machine with more memory",
+        )
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        message = f"expected a folder for the embeddings that can be written, got {folder} without leave to write"
+        findings.error("disk", str(embeddings_dir), message, "name another folder with --embeddings-dir")
+    elif not folder.is_dir():
+        message = f"expected a folder for the embeddings, found the file {folder}"
+        findings.error("disk", str(embeddings_dir), message, "name another folder with --embeddings-dir")
+    return resources
+
+
+def gigabytes(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _existing(folder: pathlib.Path) -> pathlib.Path:
+    """The folder, or the nearest one above it that is there."""
+    absolute = folder.absolute()
+    return next((each for each in (absolute, *absolute.parents) if os.path.exists(each)), absolute)
+
+
+def _free_disk(folder: pathlib.Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def _available_memory() -> int | None:
+    """What the machine has left, or the process's container where that has less; None if it cannot be known."""
+    lines = _read(_MEMORY_INFO).splitlines()
+    left = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    limit, used = _read(_CONTAINER / "memory.max").strip(), _read(_CONTAINER / "memory.current").strip()
+    if limit.isdigit() and used.isdigit():  # without a limit it says "max"
+        left.append(max(0, int(limit) - int(used)))
+    return min(left, default=None)
+
+
+def _read(file: pathlib.Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
