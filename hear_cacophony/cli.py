@@ -7,7 +7,9 @@ import dataclasses
 import sys
 
 from hear_cacophony.checkpoint import CheckpointSummary, convert_checkpoint, summarize_checkpoint
-from hear_tasks import prepare
+from hear_tasks import demo_tasks, leaderboard_command, prepare
+from hear_tasks.doctor import command as doctor_command
+from hear_tasks.embed import command as embed_command
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +20,8 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_info(commands)
     _add_convert(commands)
-    prepare.add_parser(commands)
+    for command in (demo_tasks, prepare, doctor_command, embed_command, leaderboard_command):
+        command.add_parser(commands)
     args = parser.parse_args(argv)
     try:
         return args.func(args)

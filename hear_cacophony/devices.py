@@ -74,6 +74,12 @@ class Devices:
             return _available_memory() // len(self)
         return self._memory_limit()
 
+    @property
+    def peak_gibibytes(self) -> float | None:
+        """The most memory that was in use on the first device so far, None where it is not counted."""
+        statistics = self._devices[0].memory_stats() or {}
+        return statistics["peak_bytes_in_use"] / 2**30 if "peak_bytes_in_use" in statistics else None
+
     @staticmethod
     def bytes_of(tokens: int) -> int:
         """Bytes that a full-size encoder takes for this many patches on one device, all told."""

@@ -49,9 +49,15 @@ class Embedder(abc.ABC):
         devices: what it runs on.
         scene_program: embeds rows whole.
         timestamp_program: embeds rows time by time.
+        source: name of the file that the weights are from, or of the untrained ones; "none" without weights.
+        md5: MD5 of the file that the weights were published in; "" where there is none.
+        untrained: True where the weights are random.
     """
 
     sample_rate = SAMPLE_RATE
+    source = "none"
+    md5 = ""
+    untrained = False
     scene_program: Program
     timestamp_program: Program
 
@@ -70,6 +76,10 @@ class Embedder(abc.ABC):
     def timestamp_embedding_size(self) -> int:
         """Values in a timestamp embedding."""
         return self.timestamp_program.size
+
+    @abc.abstractmethod
+    def with_options(self, options: Options) -> Embedder:
+        """The same with other options; nothing is loaded or copied."""
 
     @abc.abstractmethod
     def merge_windows(self, rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -1,0 +1,289 @@
+"""Embedding a task: clips are read ahead, batches computed, and results written, all at once."""
+
+from __future__ import annotations
+
+import collections
+import errno
+import json
+import pathlib
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hear_tasks.embed.clips import BadClipError, check_samples
+from hear_tasks.embed.plan import Plan, make_plan
+from hear_tasks.embed.progress import TaskProgress
+from hear_tasks.embed.results import Results, make_results
+from hear_tasks.embed.task import Task, TaskError, listed, read_task
+from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
+
+if TYPE_CHECKING:
+    from hear_cacophony.batching import Batch
+    from hear_cacophony.embedding import Embedder
+
+READERS = 4
+"""Threads that read clips."""
+
+READ_AHEAD = 3
+"""Batches that are read before they are needed."""
+
+IN_WORK = 2
+"""Batches that are on the devices at a time."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def embed_task(
+    model: Embedder,
+    task_folder: pathlib.Path,
+    target: pathlib.Path,
+    *,
+    identity: dict[str, Any],
+    batch_seconds: float | None = None,
+    clip_files: bool = False,
+    wait: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> bool:
+    """Embed a task into `target`, unless that is done; goes on where a killed run was.
+
+    Args:
+        model: what embeds it.
+        task_folder: the HEAR task.
+        target: folder of its embeddings, as heareval names it.
+        identity: what tells the model and its options apart from others, for JSON.
+        batch_seconds: seconds of audio in a batch, as the encoder sees it; by the devices' memory unless given.
+        clip_files: whether to write the files of each clip, too.
+        wait: whether to wait where another process works on the task.
+        tell: takes remarks.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        BusyError: another process works on the task.
+        TaskError: the task cannot be embedded, or there is no room for its embeddings.
+    """
+    with open_work_folder(target, wait=wait) as work:
+        if is_done(target):
+            return False
+        task = read_task(task_folder, model.sample_rate)
+        if target.exists():
+            tell(f"{target}: was left unfinished by another program; it is made anew")
+        run = _Run(model, make_plan(model, task), work, target, identity, batch_seconds, tell)
+        try:
+            run.compute()
+            run.finish(clip_files)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise TaskError(_no_room(task, run.results, work, error)) from error
+        return True
+
+
+def _no_room(task: Task, results: Results, work: WorkFolder, error: OSError) -> str:
+    needed, free = sum(results.files.values()), shutil.disk_usage(work.task.parent).free
+    return (
+        f"{task.name}: no room ({error.strerror}): its embeddings need about {2 * needed / 1e6:.1f} MB in all, "
+        f"{free / 1e6:.1f} MB are free. What is finished stays; make room and run the same command again"
+    )
+
+
+class _Run:
+    """The work on one task in this process."""
+
+    def __init__(
+        self,
+        model: Embedder,
+        plan: Plan,
+        work: WorkFolder,
+        target: pathlib.Path,
+        identity: dict[str, Any],
+        batch_seconds: float | None,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._model, self._plan, self._work = model, plan, work
+        self._identity, self._tell = identity, tell
+        self._tokens = _tokens_per_batch(model, plan, batch_seconds)
+        self.results = make_results(model, plan, target)
+        self._start = time.monotonic()
+        self._computed_samples = 0
+        self._batches: list[Batch] = []
+
+    def compute(self) -> None:
+        """Compute all rows that are not yet done."""
+        plan, task = self._plan, self._plan.task
+        settings = {
+            **self._identity,
+            "task": task.fingerprint,
+            "tokens per batch": self._tokens,
+            "devices": [self._model.devices.kind, len(self._model.devices)],
+        }
+        reason = self._work.start(len(plan.rows), settings, self.results.files)
+        if reason:
+            self._tell(f"{task.name}: work of an earlier run is done again: {reason}")
+        done = self._work.done_rows(len(plan.rows))
+        batches = plan.batches(self._tokens, len(self._model.devices))
+        self._batches = [batch for batch in batches if not done[list(batch.rows)].all()]
+        with TaskProgress(task.name, len(task.clips), task.samples, self._model.sample_rate) as progress:
+            progress.advance(*self._shares(batch for batch in batches if done[list(batch.rows)].all()))
+            self._pump(progress)
+
+    def _pump(self, progress: TaskProgress) -> None:
+        """Read, compute and write, each while the others go on."""
+        with _Reader(self._plan, self._batches) as reader, _Writer(self._work, self.results) as writer:
+            in_work: collections.deque[tuple[Batch, Any]] = collections.deque()
+
+            def collect() -> None:
+                batch, embedded = in_work.popleft()
+                writer.put(batch, np.asarray(embedded)[: len(batch.rows)])
+                progress.advance(*self._shares([batch]))
+
+            for batch in self._batches:
+                audio = self._next(reader)
+                in_work.append((batch, self._plan.program.run(audio, self._plan.members(batch))))
+                if len(in_work) >= IN_WORK:
+                    collect()
+            while in_work:
+                collect()
+
+    def _next(self, reader: _Reader) -> np.ndarray:
+        try:
+            return reader.next()
+        except BadClipError as error:
+            raise TaskError(self._all_bad_clips(error)) from error
+
+    def _shares(self, batches: Any) -> tuple[float, int]:
+        """Clips and samples that batches stand for; a row of a long clip is a part of it."""
+        first, clips = self._plan.first_rows, self._plan.task.clips
+        members = [row.clip for batch in batches for row in self._plan.members(batch)]
+        parts = [1 / (first[clip + 1] - first[clip]) for clip in members]
+        return sum(parts), round(sum(part * clips[clip].samples for part, clip in zip(parts, members, strict=True)))
+
+    def _all_bad_clips(self, first: BadClipError) -> str:
+        """All clips of the task that cannot be read, so that they can be mended in one go."""
+        self._tell(f"{first}; checking all other clips of the task")
+        bad: list[str] = []
+
+        def check(clip) -> None:
+            try:
+                check_samples(clip)
+            except BadClipError as error:
+                bad.append(str(error))
+
+        with ThreadPoolExecutor(READERS) as pool:
+            list(pool.map(check, self._plan.task.clips))
+        return listed(sorted({str(first), *bad}))
+
+    def finish(self, clip_files: bool) -> None:
+        """Write the files of the task and give them their place."""
+        self.results.finish(self._work, clip_files=clip_files)
+        (self._work.task / "profile.embeddings.json").write_text(json.dumps(self._profile(), indent=4))
+        self._work.finish()
+
+    def _profile(self) -> dict[str, Any]:
+        """heareval's three figures, and some of our own beside them."""
+        devices, seconds = self._model.devices, time.monotonic() - self._start
+        computed = self._shares(self._batches)[1] / self._model.sample_rate
+        return {
+            "time_elapsed": seconds,
+            "gpu_max_mem": devices.peak_gibibytes,
+            "gpu_device_name": None if devices.platform == "cpu" else devices.kind,
+            "devices": [devices.kind] * len(devices),
+            "clips": len(self._plan.task.clips),
+            "hours_of_audio": self._plan.task.samples / self._model.sample_rate / 3600,
+            "hours_of_audio_in_this_run": computed / 3600,
+            "hours_of_audio_per_hour": computed / seconds,
+            "batch_shapes": len({(batch.size, batch.steps) for batch in self._batches}),
+            "tokens_per_batch": self._tokens,
+        }
+
+
+def _tokens_per_batch(model: Embedder, plan: Plan, batch_seconds: float | None) -> int:
+    from hear_cacophony.frontend import SAMPLE_RATE, STEP_LENGTH
+
+    if batch_seconds is None:
+        return model.devices.tokens_per_batch
+    return max(1, round(batch_seconds * SAMPLE_RATE / STEP_LENGTH) * plan.program.tokens_per_step)
+
+
+class _Reader:
+    """Reads batches ahead, in order."""
+
+    def __init__(self, plan: Plan, batches: list[Batch]) -> None:
+        self._plan, self._batches = plan, iter(batches)
+        self._pool = ThreadPoolExecutor(READERS)
+        self._ahead: collections.deque[Future[np.ndarray]] = collections.deque()
+
+    def __enter__(self) -> _Reader:
+        for _ in range(READ_AHEAD):
+            self._submit()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _submit(self) -> None:
+        batch = next(self._batches, None)
+        if batch is not None:
+            self._ahead.append(self._pool.submit(self._plan.read, batch))
+
+    def next(self) -> np.ndarray:
+        """The audio of the next batch."""
+        audio = self._ahead.popleft().result()
+        self._submit()
+        return audio
+
+
+class _Writer:
+    """One thread that writes what is put to it."""
+
+    def __init__(self, work: WorkFolder, results: Results) -> None:
+        self._work, self._results = work, results
+        self._queue: queue.Queue = queue.Queue(maxsize=READ_AHEAD)
+        self._thread = threading.Thread(target=self._run, name="writer")
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> _Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None:
+            self._raise()
+
+    def put(self, batch: Batch, embedded: np.ndarray) -> None:
+        """Have the results of a batch written.
+
+        Raises:
+            OSError: earlier ones could not be written.
+        """
+        self._raise()
+        self._queue.put((batch, embedded))
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        for batch, embedded in iter(self._queue.get, None):
+            if self._error is None:
+                self._try(self._write, batch, embedded)
+        self._try(self._work.flush)
+
+    def _write(self, batch: Batch, embedded: np.ndarray) -> None:
+        self._results.write(self._work, batch, embedded)
+        self._work.mark(batch.rows)
+
+    def _try(self, action: Callable[..., None], *arguments: Any) -> None:
+        try:
+            action(*arguments)
+        except BaseException as error:
+            self._error = self._error or error

@@ -1,0 +1,134 @@
+"""The models that tasks are embedded with: by the name of their HEAR module, with options as heareval takes them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hear_tasks.leaderboard_scores import UNTRAINED, WEIGHTS_FILE
+from hear_tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from hear_cacophony.embedding import Embedder
+
+BASELINE = "hear_cacophony.logmel"
+EITHER_STAGE = "hear_cacophony"
+_PUBLISHED_SECONDS = {task.directory: task.published_seconds for task in TASKS}
+
+
+@dataclasses.dataclass(frozen=True)
+class HearModule:
+    """A model under the name of its HEAR module.
+
+    Attributes:
+        name: such as "hear_cacophony.cacophony".
+        model: what it loads.
+        options: those that were given, as `load_model` takes them.
+    """
+
+    name: str
+    model: Embedder
+    options: Mapping[str, Any]
+
+    @property
+    def folder_name(self) -> str:
+        """The folder of its embeddings, named as heareval does."""
+        parts = [f"{_slug(name)}={_slug(str(value))}" for name, value in self.options.items()]
+        return "-".join([self.name, *parts])
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """What tells its weights from others, for `WEIGHTS_FILE`."""
+        return {"weights": UNTRAINED if self.model.untrained else self.model.source, "md5": self.model.md5}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells its embeddings from others."""
+        return {"module": self.name, **self.weights, "source": self.model.source, "options": dict(self.options)}
+
+    def for_task(self, name: str) -> Embedder:
+        """The model for one task: the published protocol pads to a length of each task."""
+        from hear_cacophony.options import Options
+
+        options = self.model.options
+        seconds = _PUBLISHED_SECONDS.get(name)
+        if options.protocol != "published" or options.max_seconds is not None or seconds is None:
+            return self.model
+        return self.model.with_options(Options(protocol="published", max_seconds=seconds, precision=options.precision))
+
+
+def load_module(
+    name: str | None, path: str, options: Mapping[str, Any], devices: Sequence[int] | None = None
+) -> HearModule:
+    """Load a model.
+
+    Args:
+        name: a HEAR module of this package; that of the checkpoint's stage unless given.
+        path: as for its `load_model`.
+        options: keyword arguments for its `load_model`.
+        devices: indices of local devices to run on; all unless given.
+
+    Raises:
+        ValueError: no such module, or impossible options or devices.
+        OSError: the checkpoint cannot be read.
+    """
+    from hear_cacophony import compilation_cache
+    from hear_cacophony.devices import Devices
+    from hear_cacophony.embedding import load_embedding_model
+    from hear_cacophony.logmel_model import LogMelModel
+    from hear_cacophony.options import parse_options
+    from hear_cacophony.stages import STAGES
+
+    stages = {stage.module: stage for stage in STAGES}
+    if name not in (None, EITHER_STAGE, BASELINE, *stages):
+        raise ValueError(f"unknown module {name!r}; expected one of {', '.join([*stages, BASELINE])}")
+    try:
+        if name != BASELINE:
+            model = load_embedding_model(path, stage=stages.get(name or ""), devices=Devices(devices), **options)
+            return HearModule(name or model.stage.module, model, options)
+        if path:
+            raise ValueError(f"expected no checkpoint, as the log-mel baseline has no weights, got {path}")
+        parsed = parse_options({key: options[key] for key in options if key == "timestamp_hop_ms"})
+        if len(options) > ("timestamp_hop_ms" in options):
+            raise ValueError(f"the log-mel baseline takes the option timestamp_hop_ms only, got {', '.join(options)}")
+        compilation_cache.enable()
+        return HearModule(name, LogMelModel(parsed, Devices(devices)), options)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def claim_folder(folder: pathlib.Path, module: HearModule) -> None:
+    """Note beside the embeddings what they are made with.
+
+    Raises:
+        ValueError: those that are there were made with something else; the message says what differs.
+    """
+    identity, file = module.identity, folder / WEIGHTS_FILE
+    if not file.exists():
+        _note(file, json.dumps(identity, indent=1) + "\n")
+    try:
+        earlier = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read ({error}); which weights made these embeddings?") from error
+    differing = [key for key in identity if key in earlier and earlier[key] != identity[key]]
+    if differing:
+        told = "; ".join(f"{key} {earlier[key]!r} there, {identity[key]!r} now" for key in differing)
+        raise ValueError(f"{folder}: holds embeddings of another model ({told}); choose another --embeddings-dir")
+
+
+def _note(file: pathlib.Path, text: str) -> None:
+    """Write a file whole or not at all; another process may do so at the same time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text)
+    with contextlib.suppress(FileNotFoundError):
+        part.replace(file)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

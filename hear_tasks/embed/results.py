@@ -1,0 +1,216 @@
+"""From the results of rows to the files that heareval's prediction runner reads.
+
+Their names, forms and order are those of heareval 2021.1.3.
+"""
+
+from __future__ import annotations
+
+import abc
+import itertools
+import json
+import pathlib
+import pickle
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hear_tasks.embed.plan import Plan
+from hear_tasks.embed.task import METADATA_FILE, VOCABULARY_FILE, Split
+from hear_tasks.embed.work_folder import WorkFolder
+from hear_tasks.registry import EmbeddingType
+
+if TYPE_CHECKING:
+    from hear_cacophony.batching import Batch
+    from hear_cacophony.embedding import Embedder
+
+_CHUNK = 4096
+"""Clips whose rows are held at once when windows are merged."""
+
+_FLOAT = np.dtype(np.float32)
+
+
+def make_results(model: Embedder, plan: Plan, target: pathlib.Path) -> Results:
+    """Where the results of a task go; `target` is its final folder."""
+    kind = SceneResults if plan.task.embedding_type == EmbeddingType.SCENE else EventResults
+    return kind(model, plan, target)
+
+
+class Results(abc.ABC):
+    """Where the results of a task go."""
+
+    def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
+        self._model, self._plan, self._target = model, plan, target
+        self._task = plan.task
+        self._size = plan.program.size
+
+    @property
+    @abc.abstractmethod
+    def files(self) -> dict[str, int]:
+        """Bytes of each file that rows are written to, by its path in the working folder."""
+
+    @abc.abstractmethod
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
+        """Write the results of a batch, shape (rows, ...)."""
+
+    @abc.abstractmethod
+    def write_embeddings(self, work: WorkFolder) -> list[int]:
+        """Bring the embeddings into their final form; the number of them in each split."""
+
+    @abc.abstractmethod
+    def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
+        """Write the labels of a split, whose first clip has the index `first` among those of the task."""
+
+    @abc.abstractmethod
+    def write_clip_labels(self, work: WorkFolder, split: Split, name: str, clip: int) -> None:
+        """Write the labels of a clip beside its embeddings."""
+
+    @abc.abstractmethod
+    def count(self, clip: int) -> int:
+        """Embeddings of a clip."""
+
+    def finish(self, work: WorkFolder, *, clip_files: bool) -> None:
+        """Write all files of the task, from the results of all rows."""
+        shutil.copy(self._task.folder / METADATA_FILE, work.task)
+        shutil.copy(self._task.folder / VOCABULARY_FILE, work.task)
+        counts = self.write_embeddings(work)
+        for split, count, first in zip(self._task.splits, counts, self._task.first_clips(), strict=False):
+            shutil.copy(self._task.folder / f"{split.name}.json", work.task)
+            (work.task / f"{split.name}.embedding-dimensions.json").write_text(json.dumps((count, self._size)))
+            self.write_labels(work, split, first)
+            if clip_files:
+                self._write_clip_files(work, split, count, first)
+
+    def _write_clip_files(self, work: WorkFolder, split: Split, count: int, first: int) -> None:
+        (work.task / split.name).mkdir(exist_ok=True)
+        file = work.task / f"{split.name}.embeddings.npy"
+        embeddings = np.memmap(file, np.float32, "r", shape=(count, self._size))
+        start = 0
+        for clip, name in enumerate(split.order, first):
+            stop = start + self.count(clip)
+            np.save(work.task / split.name / f"{name}.embedding.npy", self._clip_array(embeddings[start:stop]))
+            self.write_clip_labels(work, split, name, clip)
+            start = stop
+
+    def _clip_array(self, embeddings: np.ndarray) -> np.ndarray:
+        return np.array(embeddings)
+
+    def _embeddings_file(self, split: Split) -> str:
+        return f"task/{split.name}.embeddings.npy"
+
+
+class SceneResults(Results):
+    """One embedding for each clip. The rows are collected first, since a clip may have several windows."""
+
+    @property
+    def files(self) -> dict[str, int]:
+        return {"rows": len(self._plan.rows) * self._size * _FLOAT.itemsize}
+
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
+        for row, embedding in zip(batch.rows, embedded, strict=True):
+            work.write("rows", row * self._size * _FLOAT.itemsize, embedding.tobytes())
+
+    def count(self, clip: int) -> int:
+        return 1
+
+    def write_embeddings(self, work: WorkFolder) -> list[int]:
+        rows = np.memmap(work.path("rows"), np.float32, "r", shape=(len(self._plan.rows), self._size))
+        bounds = self._task.first_clips()
+        for split, (start, stop) in zip(self._task.splits, itertools.pairwise(bounds), strict=True):
+            with work.path(self._embeddings_file(split)).open("wb") as file:
+                for first in range(start, stop, _CHUNK):
+                    file.write(self._merged(rows, first, min(stop, first + _CHUNK)).tobytes())
+        return np.diff(bounds).tolist()
+
+    def _merged(self, rows: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Embeddings of the clips from `start` to `stop`."""
+        first_rows = self._plan.first_rows[start : stop + 1]
+        chosen = slice(first_rows[0], first_rows[-1])
+        weights = np.array([row.weight for row in self._plan.rows[chosen]])
+        return self._model.merge_windows(np.asarray(rows[chosen]), weights, first_rows[:-1] - first_rows[0])
+
+    def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
+        _pickle(work, split, [split.labels[name] for name in split.order])
+
+    def write_clip_labels(self, work: WorkFolder, split: Split, name: str, clip: int) -> None:
+        _write_json(work.task / split.name / f"{name}.target-labels.json", split.labels[name])
+
+    def _clip_array(self, embeddings: np.ndarray) -> np.ndarray:
+        return np.array(embeddings[0])
+
+
+class EventResults(Results):
+    """Embeddings along each clip; the rows go straight to their places."""
+
+    def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
+        super().__init__(model, plan, target)
+        counts = [len(model.timestamps(clip.samples)) for clip in plan.task.clips]
+        bounds = plan.task.first_clips()
+        self._splits = np.repeat(np.arange(len(plan.task.splits)), np.diff(bounds))
+        self._counts = np.array(counts)
+        in_split = [np.cumsum([0, *counts[start:stop]]) for start, stop in itertools.pairwise(bounds)]
+        self._totals = [int(starts[-1]) for starts in in_split]
+        self._starts = np.concatenate([starts[:-1] for starts in in_split])
+
+    @property
+    def files(self) -> dict[str, int]:
+        row = self._size * _FLOAT.itemsize
+        return {
+            self._embeddings_file(split): total * row
+            for split, total in zip(self._task.splits, self._totals, strict=True)
+        }
+
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
+        for index, embeddings in zip(batch.rows, embedded, strict=True):
+            row = self._plan.rows[index]
+            kept, first = self._model.kept_times(row, self.count(row.clip))
+            place = (self._starts[row.clip] + first) * self._size * _FLOAT.itemsize
+            file = self._embeddings_file(self._task.splits[self._splits[row.clip]])
+            work.write(file, int(place), embeddings[kept].tobytes())
+
+    def count(self, clip: int) -> int:
+        return int(self._counts[clip])
+
+    def write_embeddings(self, work: WorkFolder) -> list[int]:
+        return self._totals
+
+    def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
+        labels: list[list[str]] = []
+        timestamps: list[tuple[str, float]] = []
+        for clip, name in enumerate(split.order, first):
+            times = self._times(clip)
+            labels += labels_at(split.labels[name], times)
+            place = str(self._target / split.name / name)
+            timestamps += [(place, time) for time in times.tolist()]
+        _pickle(work, split, labels)
+        _write_json(work.task / f"{split.name}.filename-timestamps.json", timestamps, indent=4)
+
+    def write_clip_labels(self, work: WorkFolder, split: Split, name: str, clip: int) -> None:
+        times = self._times(clip)
+        place = work.task / split.name
+        _write_json(place / f"{name}.timestamps.json", times.tolist())
+        _write_json(place / f"{name}.target-labels.json", labels_at(split.labels[name], times), indent=4)
+
+    def _times(self, clip: int) -> np.ndarray:
+        """Timestamps of a clip in milliseconds, float32 as through the HEAR API."""
+        return self._model.timestamps(self._task.clips[clip].samples).astype(np.float32)
+
+
+def labels_at(events: list[dict[str, Any]], times: np.ndarray) -> list[list[str]]:
+    """Labels of the events at each time, both in milliseconds; an event lasts up to and including its end."""
+    from intervaltree import IntervalTree  # here, as scene tasks need none
+
+    end_included = 0.0001
+    tree = IntervalTree()
+    for event in events:
+        tree.addi(event["start"], event["end"] + end_included, event["label"])
+    return [[interval.data for interval in tree[time]] for time in times]
+
+
+def _pickle(work: WorkFolder, split: Split, labels: list) -> None:
+    with (work.task / f"{split.name}.target-labels.pkl").open("wb") as file:
+        pickle.dump(labels, file)
+
+
+def _write_json(file: pathlib.Path, content: Any, indent: int | None = None) -> None:
+    file.write_text(json.dumps(content, indent=indent))

@@ -1,0 +1,171 @@
+"""A HEAR task on disk, as it is embedded: its splits, in heareval's order, and the clips in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import random
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from hear_tasks.embed.clips import BadClipError, Clip, open_clip
+from hear_tasks.registry import EmbeddingType, PredictionType
+
+METADATA_FILE = "task_metadata.json"
+VOCABULARY_FILE = "labelvocabulary.csv"
+_MAX_LISTED = 20
+_HEADER_READERS = 8
+
+
+class TaskError(ValueError):
+    """A task that cannot be embedded; the message names what is wrong with it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One split.
+
+    Attributes:
+        name: such as "train" or "fold00".
+        labels: labels of each clip as its file has them: a list of labels for scenes, of events for event
+            tasks.
+        order: names of the clips in the order of their embeddings.
+    """
+
+    name: str
+    labels: Mapping[str, list]
+    order: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task.
+
+    Attributes:
+        folder: where it is.
+        embedding_type: scene or event.
+        splits: in the order of the metadata.
+        clips: the clips of all splits, split after split, each in the order of its embeddings.
+        fingerprint: changes with the splits and with the length and kind of any clip.
+    """
+
+    folder: pathlib.Path
+    embedding_type: EmbeddingType
+    splits: tuple[Split, ...]
+    clips: tuple[Clip, ...]
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """Name of its directory."""
+        return self.folder.name
+
+    @property
+    def samples(self) -> int:
+        """Samples of all its clips."""
+        return sum(clip.samples for clip in self.clips)
+
+    def first_clips(self) -> list[int]:
+        """Index in `clips` of each split's first clip, and their number."""
+        starts = [0]
+        for split in self.splits:
+            starts.append(starts[-1] + len(split.order))
+        return starts
+
+
+def read_task(folder: pathlib.Path, rate: int) -> Task:
+    """Read what a task holds, with the headers of all its clips at `rate` samples per second.
+
+    Raises:
+        TaskError: metadata or a split is missing or damaged, or clips are not what they have to be; the
+            message lists them.
+    """
+    metadata = _read_json(folder / METADATA_FILE)
+    embedding_type = _kind(folder, metadata, "embedding_type", EmbeddingType)
+    prediction_type = _kind(folder, metadata, "prediction_type", PredictionType)
+    if not (folder / VOCABULARY_FILE).is_file():
+        raise TaskError(f"{folder / VOCABULARY_FILE}: no such file")
+    splits = _read_splits(folder, metadata)
+    if embedding_type == EmbeddingType.SCENE and prediction_type == PredictionType.MULTICLASS:
+        _check_one_label(folder, splits)
+    clips = _read_headers(folder, splits, rate)
+    facts = [[split.name, split.labels] for split in splits], [(clip.samples, clip.pcm_16) for clip in clips]
+    fingerprint = hashlib.sha256(json.dumps([metadata, facts], sort_keys=True).encode()).hexdigest()
+    return Task(folder, embedding_type, splits, clips, fingerprint)
+
+
+def _read_json(file: pathlib.Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{file}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise TaskError(f"{file}: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def _kind(folder: pathlib.Path, metadata: Mapping[str, Any], field: str, kinds: Any) -> Any:
+    try:
+        return kinds(metadata.get(field))
+    except ValueError:
+        expected = " or ".join(map(repr, map(str, kinds)))
+        raise TaskError(
+            f"{folder / METADATA_FILE}: {field}: expected {expected}, got {metadata.get(field)!r}"
+        ) from None
+
+
+def _read_splits(folder: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Split, ...]:
+    """The splits; heareval shuffles their clips with one generator for all of them in turn."""
+    names = metadata.get("splits")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise TaskError(f"{folder / METADATA_FILE}: splits: expected a list of names, got {names!r}")
+    generator = random.Random(0)
+    splits = []
+    for name in names:
+        labels = _read_json(folder / f"{name}.json")
+        if not labels or not all(isinstance(each, list) for each in labels.values()):
+            raise TaskError(f"{folder / f'{name}.json'}: expected a list of labels for each of one or more clips")
+        order = list(labels)
+        generator.shuffle(order)
+        splits.append(Split(name, labels, tuple(order)))
+    return tuple(splits)
+
+
+def _check_one_label(folder: pathlib.Path, splits: tuple[Split, ...]) -> None:
+    for split in splits:
+        wrong = [clip for clip, labels in split.labels.items() if len(labels) != 1]
+        if wrong:
+            raise TaskError(
+                f"{folder / f'{split.name}.json'}: expected one label for each clip of a multiclass task, "
+                f"got {len(split.labels[wrong[0]])} for {wrong[0]}"
+            )
+
+
+def _read_headers(folder: pathlib.Path, splits: tuple[Split, ...], rate: int) -> tuple[Clip, ...]:
+    if not (folder / str(rate)).is_dir():
+        hint = "; make it from the 48 kHz audio: hear-cacophony prepare" if (folder / "48000").is_dir() else ""
+        raise TaskError(f"{folder / str(rate)}: no such folder{hint}")
+    files = [folder / str(rate) / split.name / name for split in splits for name in split.order]
+    bad: list[str] = []
+
+    def read(file: pathlib.Path) -> Clip | None:
+        try:
+            return open_clip(file, rate)
+        except BadClipError as error:
+            bad.append(str(error))
+            return None
+
+    with ThreadPoolExecutor(_HEADER_READERS) as pool:
+        clips = [clip for clip in pool.map(read, files) if clip is not None]
+    if bad:
+        raise TaskError(listed(sorted(bad)))
+    return tuple(clips)
+
+
+def listed(messages: list[str]) -> str:
+    """Messages as lines, the first of them."""
+    rest = [f"... and {len(messages) - _MAX_LISTED} more"] if len(messages) > _MAX_LISTED else []
+    return "\n".join([*messages[:_MAX_LISTED], *rest])

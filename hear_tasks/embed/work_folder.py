@@ -1,0 +1,250 @@
+"""The folder in which the embeddings of a task grow, until it takes its place whole.
+
+Beside the task's future folder lies `.embedding-TASK`:
+
+    lock       held by the process that works on it
+    settings   what the rows in it were made with, JSON
+    done       one byte for each row, 1 where its results are on the disk
+    rows       results of the rows that are not yet in their final form
+    task/      the future folder
+
+A process that is killed loses the rows since the last mark. A lock dies with its process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+PREFIX = ".embedding-"
+DONE_FILE = ".done.embeddings"
+"""heareval's mark of a finished task, which holds nothing."""
+
+MARK_SECONDS = 1.0
+"""Least time between two marks: what a kill may lose, beside the batches in work."""
+
+
+class BusyError(RuntimeError):
+    """Another process works on the task."""
+
+
+class WorkFolder:
+    """The working folder of one task, locked.
+
+    Attributes:
+        task: the future folder of the task.
+        resumed: rows that were done when it was opened.
+    """
+
+    def __init__(self, target: pathlib.Path, folder: pathlib.Path) -> None:
+        self._target, self._folder = target, folder
+        self.task = folder / "task"
+        self.resumed = 0
+        self._done = -1
+        self._unmarked: list[int] = []
+        self._files: dict[pathlib.Path, int] = {}
+        self._last_mark = time.monotonic()
+
+    def start(self, rows: int, settings: Mapping[str, Any], files: Mapping[str, int]) -> str:
+        """Take up the work where it was left, or begin it.
+
+        Args:
+            rows: number of rows.
+            settings: what they are made with, for JSON. Work made with others is done again.
+            files: bytes of each file for results, by its path in the working folder; room for
+                them is taken now.
+
+        Returns:
+            Why earlier work is done again, "" if it is not or there was none.
+
+        Raises:
+            OSError: no room.
+        """
+        reason = self._difference(json.loads(json.dumps(settings)))
+        if reason is not None:
+            self._clear()
+            self.task.mkdir()
+        for name, size in files.items():
+            self._open(self._folder / name, size)
+        self._done = self._open(self._folder / "done", rows)
+        if reason is not None:
+            _write_whole(self._folder / "settings", json.dumps(settings, indent=1))
+        self.resumed = int(self.done_rows(rows).sum())
+        return reason or ""
+
+    def _difference(self, settings: dict[str, Any]) -> str | None:
+        """What differs from earlier work; "" if there was none, None if nothing does."""
+        try:
+            earlier = json.loads((self._folder / "settings").read_text())
+        except FileNotFoundError:
+            return ""
+        except ValueError:
+            return "its settings are damaged"
+        differing = [key for key in settings if settings[key] != earlier.get(key)]
+        return None if not differing else f"other {', '.join(differing)}"
+
+    def _clear(self) -> None:
+        for entry in self._folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != "lock":
+                entry.unlink()
+
+    def _open(self, path: pathlib.Path, size: int) -> int:
+        """A file of `size` bytes, with room for all of them."""
+        number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._files[path] = number
+        if size and os.fstat(number).st_size != size:
+            try:
+                os.posix_fallocate(number, 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                    raise
+                os.ftruncate(number, size)
+        return number
+
+    def done_rows(self, rows: int) -> np.ndarray:
+        """Which rows are done, bool, shape (rows,)."""
+        return np.frombuffer(os.pread(self._done, rows, 0), np.uint8).astype(bool)
+
+    def write(self, name: str, offset: int, data: bytes) -> None:
+        """Write all of `data` to a results file."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._files[self._folder / name], view, offset)
+            view, offset = view[written:], offset + written
+
+    def path(self, name: str) -> pathlib.Path:
+        """Path of a file in the working folder."""
+        return self._folder / name
+
+    def mark(self, rows: Sequence[int]) -> None:
+        """These rows are written; now and then make sure of it and mark them done."""
+        self._unmarked += rows
+        if time.monotonic() - self._last_mark >= MARK_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Mark all written rows done, after their results have reached the disk."""
+        if self._unmarked:
+            for number in self._files.values():
+                os.fdatasync(number)
+            for row in self._unmarked:
+                os.pwrite(self._done, b"\1", row)
+            os.fdatasync(self._done)
+            self._unmarked.clear()
+        self._last_mark = time.monotonic()
+
+    def finish(self) -> None:
+        """Give the task's folder its place; what was there unfinished is gone then."""
+        self._close()
+        (self.task / DONE_FILE).touch()
+        os.sync()
+        if self._target.exists():
+            shutil.rmtree(self._target)
+        self.task.rename(self._target)
+
+    def _close(self) -> None:
+        for number in self._files.values():
+            os.close(number)
+        self._files.clear()
+
+    def remove(self) -> None:
+        """Remove the working folder."""
+        self._close()
+        shutil.rmtree(self._folder)
+
+
+@contextlib.contextmanager
+def open_work_folder(target: pathlib.Path, *, wait: bool = False) -> Iterator[WorkFolder]:
+    """The working folder for the task whose embeddings go to `target`, made where there is none.
+
+    Args:
+        target: the task's folder of embeddings.
+        wait: whether to wait where another process works on it.
+
+    Raises:
+        BusyError: another process works on it.
+    """
+    folder = _working_folder(target)
+    lock = _lock(folder, wait)
+    work = WorkFolder(target, folder)
+    try:
+        yield work
+    finally:
+        work._close()
+        if is_done(target):
+            work.remove()
+        os.close(lock)
+
+
+def is_done(target: pathlib.Path) -> bool:
+    """Whether the embeddings of a task are finished."""
+    return (target / DONE_FILE).exists()
+
+
+def is_finished(target: pathlib.Path) -> bool:
+    """Whether they are, and a killed run has left nothing to tidy up."""
+    return is_done(target) and not _working_folder(target).exists()
+
+
+def is_busy(target: pathlib.Path) -> bool:
+    """Whether a process works on the embeddings of a task."""
+    lock = _working_folder(target) / "lock"
+    try:
+        with lock.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _working_folder(target: pathlib.Path) -> pathlib.Path:
+    return target.parent / f"{PREFIX}{target.name}"
+
+
+def _lock(folder: pathlib.Path, wait: bool) -> int:
+    """The lock of a working folder that is in its place: the process that had it may have removed it since."""
+    path = folder / "lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(number)
+            raise BusyError(f"{folder}: another process works on it") from None
+        if _is_same(path, number):
+            return number
+        os.close(number)
+
+
+def _is_same(path: pathlib.Path, number: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(number))
+    except FileNotFoundError:
+        return False
+
+
+def _write_whole(path: pathlib.Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

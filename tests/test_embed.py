@@ -1,0 +1,396 @@
+"""`hear-cacophony embed`: the files of heareval's own runner, whatever happens on the way."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pathlib
+import pickle
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
+
+from hear_cacophony import cli
+from hear_tasks.embed import engine, work_folder
+from hear_tasks.embed.progress import TaskProgress
+from hear_tasks.embed.work_folder import BusyError, is_busy, open_work_folder
+
+TIMES = "profile.embeddings.json"
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    folder = tmp_path / "tasks"
+    make_scene_task(folder, clips=6)
+    make_tags_task(folder, clips=6)
+    make_event_task(folder, clips=2, seconds=4.0)
+    return folder
+
+
+def command(tasks, out, checkpoint, *more: str) -> list[str]:
+    places = ["--tasks-dir", str(tasks), "--embeddings-dir", str(out)]
+    return ["embed", "--model", str(checkpoint), *places, *map(str, more)]
+
+
+def subprocess_env() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")}
+
+
+def contents(folder: pathlib.Path) -> dict[str, bytes]:
+    """All files below a folder but for the times that were taken."""
+    files = (path for path in folder.rglob("*") if not path.is_dir() and path.name != TIMES)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def break_clip(tasks, split="train", clip="train-0.wav", task="test_events-v1-full") -> pathlib.Path:
+    file = tasks / task / "16000" / split / clip
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+    return file
+
+
+def test_the_files_are_those_of_hearevals_runner(tasks, tiny_checkpoints, tmp_path, monkeypatch):
+    stage, checkpoint = "cacophony", tiny_checkpoints["cacophony"]
+    runner = ["heareval.embeddings.runner", f"hear_cacophony.{stage}", "--model", str(checkpoint)]
+    places = ["--tasks-dir", str(tasks), "--embeddings-dir", "embeddings"]
+    (tmp_path / "theirs").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", *runner, *places], cwd=tmp_path / "theirs", env=subprocess_env(), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (tmp_path / "ours").mkdir()
+    monkeypatch.chdir(tmp_path / "ours")
+    assert cli.main(command(tasks, "embeddings", checkpoint, "--clip-files")) == 0
+
+    theirs, ours = (contents(tmp_path / each / "embeddings" / f"hear_cacophony.{stage}") for each in ("theirs", "ours"))
+    assert ours.keys() - theirs.keys() == {"weights.json"}
+    assert len(theirs) > 100
+    for name, expected in theirs.items():
+        if name.endswith(".npy"):
+            skip = 128 if name.endswith(".embedding.npy") else 0
+            np.testing.assert_allclose(
+                np.frombuffer(ours[name][skip:], np.float32), np.frombuffer(expected[skip:], np.float32), atol=1e-5
+            )
+            assert ours[name][:skip] == expected[:skip]
+        elif name.endswith(".pkl"):
+            assert pickle.loads(ours[name]) == pickle.loads(expected), name
+        else:
+            assert ours[name] == expected, name
+
+
+def test_clips_of_many_windows(tiny_checkpoints, tmp_path):
+    """The embedding of a long clip is that of the HEAR API, beside short clips and as float samples."""
+    from hear_cacophony import load_embedding_model
+
+    task = make_tags_task(tmp_path / "tasks", clips=3)
+    long = task / "16000" / "train" / "train-1.wav"
+    samples = (0.1 * np.random.default_rng(5).standard_normal(1_500_000)).astype(np.float32)
+    soundfile.write(long, samples, 16_000, subtype="FLOAT")
+    assert cli.main(command(tmp_path / "tasks", tmp_path / "out", tiny_checkpoints["cacophony"])) == 0
+    folder = tmp_path / "out" / "hear_cacophony.cacophony" / task.name
+    embeddings = np.fromfile(folder / "train.embeddings.npy", np.float32).reshape(3, 64)
+    order = list(json.loads((task / "train.json").read_text()))
+    random.Random(0).shuffle(order)
+    (expected,) = load_embedding_model(tiny_checkpoints["cacophony"]).embed_scenes([samples])
+    np.testing.assert_allclose(embeddings[order.index("train-1.wav")], expected, atol=1e-5)
+
+
+def test_the_published_protocol_pads_to_the_seconds_of_the_task(tiny_checkpoints, tmp_path):
+    from hear_cacophony import load_embedding_model
+
+    task = make_scene_task(tmp_path / "tasks", clips=3).rename(tmp_path / "tasks" / "vox_lingua_top10-hear2021-full")
+    arguments = command(tmp_path / "tasks", tmp_path / "out", tiny_checkpoints["audiomae"], "--protocol", "published")
+    assert cli.main([*arguments, "--task", "VoxLingua107 top 10"]) == 0
+    folder = tmp_path / "out" / "hear_cacophony.audiomae-protocol=published" / task.name
+    order = list(json.loads((task / "fold00.json").read_text()))
+    random.Random(0).shuffle(order)
+    clip = soundfile.read(task / "16000" / "fold00" / order[0], dtype="float32")[0]
+    model = load_embedding_model(tiny_checkpoints["audiomae"], protocol="published", max_seconds=19)
+    embeddings = np.fromfile(folder / "fold00.embeddings.npy", np.float32).reshape(3, 64)
+    np.testing.assert_allclose(embeddings[0], model.embed_scenes([clip])[0], atol=1e-5)
+
+
+def test_the_baseline_goes_through_the_same_command(tasks, tmp_path):
+    places = ["--tasks-dir", str(tasks), "--embeddings-dir", str(tmp_path / "out")]
+    assert cli.main(["embed", "--module", "hear_cacophony.logmel", *places, "--hop", "80"]) == 0
+    folder = tmp_path / "out" / "hear_cacophony.logmel-timestamp-hop-ms=80"
+    assert json.loads((folder / "weights.json").read_text())["weights"] == "none"
+    assert json.loads((folder / "test_events-v1-full" / "test.embedding-dimensions.json").read_text()) == [100, 256]
+
+
+def test_finished_tasks_are_left_alone(tasks, tiny_checkpoints, tmp_path, capsys):
+    arguments = command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"])
+    assert cli.main(arguments) == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    assert cli.main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+    assert capsys.readouterr().err.count("was done already") == 3
+
+
+def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoints, tmp_path):
+    """SIGKILL while rows are computed: many small batches, so that there are many moments."""
+    tasks = tmp_path / "tasks"
+    make_tags_task(tasks, clips=120)
+    arguments = [*command(tasks, "", tiny_checkpoints["audiomae"], "--batch-seconds", "4"), "--embeddings-dir"]
+    environment = {
+        **subprocess_env(),
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+    def start(out: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "hear_cacophony.cli", *arguments, str(tmp_path / out)],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
+
+    assert start("whole").wait() == 0
+    kills = random.Random(1)
+    done = tmp_path / "killed" / "hear_cacophony.audiomae" / ".embedding-test_tags-v1-full" / "done"
+    progress = []
+    for _ in range(3):
+        process = start("killed")
+        while not done.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(kills.uniform(0, 1.5))
+        process.kill()
+        process.wait()
+        if done.exists():
+            progress.append(sum(done.read_bytes()))
+    assert start("killed").wait() == 0
+    assert progress == sorted(progress), "what was marked stays"
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_a_kill_between_the_last_two_steps_leaves_nothing(tasks, tiny_checkpoints, tmp_path, monkeypatch):
+    arguments = command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")
+    with monkeypatch.context() as patched:
+        patched.setattr(work_folder.WorkFolder, "remove", lambda self: None)
+        assert cli.main(arguments) == 0
+    folder = tmp_path / "out" / "hear_cacophony.audiomae"
+    assert (folder / ".embedding-test_pitch-v1-full").exists()
+    assert cli.main(arguments) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["test_pitch-v1-full", "weights.json"]
+
+
+def test_rows_that_are_done_are_not_computed_again(tasks, tiny_checkpoints, tmp_path, monkeypatch, capsys):
+    arguments = command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_tags-v1-full")
+    with monkeypatch.context() as patched:
+        patched.setattr(engine._Run, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main(arguments) == 130
+    assert "interrupted; the same command goes on" in capsys.readouterr().err
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.Plan, "read", lambda *_: pytest.fail("nothing is left to read"))
+        assert cli.main(arguments) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(engine._Run, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main([*arguments, "--batch-seconds", "3", "--task", "test_pitch"]) == 130
+    capsys.readouterr()
+    assert cli.main([*arguments, "--batch-seconds", "9", "--task", "test_pitch"]) == 0
+    assert "work of an earlier run is done again: other tokens per batch" in capsys.readouterr().err
+
+
+def test_a_request_to_terminate_ends_cleanly(tasks, tiny_checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine.Plan, "read", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(5))
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"])) == 130
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_another_checkpoint_is_refused(tasks, tiny_checkpoints, tmp_path, capsys):
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")) == 0
+    other = tmp_path / "other.ckpt"
+    shutil.copy(tiny_checkpoints["audiomae"], other)
+    with other.open("r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"\0")
+    before = contents(tmp_path / "out")
+    assert cli.main(command(tasks, tmp_path / "out", other, "--task", "test_tags")) == 1
+    assert "holds embeddings of another model (" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == before
+
+
+def test_other_options_go_to_their_own_folder(tasks, tiny_checkpoints, tmp_path):
+    arguments = command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_events")
+    assert cli.main(arguments) == cli.main([*arguments, "--hop", "160", "--precision", "bfloat16"]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "hear_cacophony.audiomae",
+        "hear_cacophony.audiomae-timestamp-hop-ms=160-precision=bfloat16",
+    ]
+
+
+def test_embeddings_of_another_program_are_kept_but_not_silently(tasks, tiny_checkpoints, tmp_path, capsys):
+    folder = tmp_path / "out" / "hear_cacophony.audiomae"
+    (folder / "test_pitch-v1-full").mkdir(parents=True)
+    (folder / "test_pitch-v1-full" / ".done.embeddings").touch()
+    (folder / "test_tags-v1-full").mkdir()
+    (folder / "test_tags-v1-full" / "stray").touch()
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"])) == 0
+    said = capsys.readouterr().err
+    assert "test_pitch-v1-full: embedded by another program, with weights that are not recorded; kept" in said
+    assert "test_tags-v1-full: was left unfinished by another program; it is made anew" in said
+    assert not (folder / "test_tags-v1-full" / "stray").exists()
+
+
+def test_all_bad_clips_are_named_and_other_tasks_go_on(tasks, tiny_checkpoints, tmp_path, capsys):
+    broken = [break_clip(tasks, split, f"{split}-{i}.wav") for split, i in [("train", 0), ("train", 1), ("test", 0)]]
+    clip = tasks / "test_tags-v1-full" / "16000" / "test" / "test-1.wav"
+    soundfile.write(clip, np.full(16_000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"])) == 1
+    said = capsys.readouterr().err
+    assert all(said.count(f"{file}: expected") >= 1 for file in broken)
+    assert f"{clip}: expected finite samples, got NaN or infinity" in said
+    assert "test_pitch-v1-full: done" in said
+    assert "2 of 3 tasks failed: test_events-v1-full, test_tags-v1-full" in said
+    folder = tmp_path / "out" / "hear_cacophony.audiomae"
+    assert (folder / "test_pitch-v1-full" / ".done.embeddings").exists()
+    assert not (folder / "test_tags-v1-full").exists()
+
+
+def write(rate=16_000, channels=1, samples=1000):
+    def make(file: pathlib.Path) -> None:
+        soundfile.write(file, np.zeros((samples, channels)), rate, subtype="PCM_16")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:-100]), "expected 16044 bytes by its header, got 15944"),
+        (write(rate=48_000), "expected 16000 samples per second, got 48000; hear-cacophony prepare makes them"),
+        (write(channels=2), "expected mono, got 2 channels"),
+        (write(samples=0), "empty, it has no samples"),
+        (pathlib.Path.unlink, "no such file"),
+        (lambda file: file.write_bytes(b""), "cannot be read"),
+        (lambda file: file.write_text("no audio"), "cannot be read"),
+    ],
+)
+def test_clips_that_cannot_be_embedded(change, expected, tasks, tiny_checkpoints, tmp_path, capsys):
+    clip = tasks / "test_pitch-v1-full" / "16000" / "fold01" / "fold01-2.wav"
+    change(clip)
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")) == 1
+    assert f"{clip}: {expected}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        ("task_metadata.json", "{", "cannot be read"),
+        (
+            "task_metadata.json",
+            '{"embedding_type": "scenes"}',
+            "embedding_type: expected 'scene' or 'event', got 'scenes'",
+        ),
+        ("fold01.json", '{"fold01-0.wav": ["low"', "cannot be read"),
+        (
+            "fold01.json",
+            '{"fold01-0.wav": ["low", "high"]}',
+            "expected one label for each clip of a multiclass task, got 2",
+        ),
+        ("fold01.json", "{}", "expected a list of labels for each of one or more clips"),
+    ],
+)
+def test_tasks_that_cannot_be_embedded(file, content, expected, tasks, tiny_checkpoints, tmp_path, capsys):
+    (tasks / "test_pitch-v1-full" / file).write_text(content)
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")) == 1
+    said = capsys.readouterr().err
+    assert str(tasks / "test_pitch-v1-full" / file) in said
+    assert expected in said
+
+
+def test_only_48_khz_audio(tasks, tiny_checkpoints, tmp_path, capsys):
+    (tasks / "test_pitch-v1-full" / "16000").rename(tasks / "test_pitch-v1-full" / "48000")
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")) == 1
+    assert "16000: no such folder; make it from the 48 kHz audio: hear-cacophony prepare" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--task", "esc-50"], "did you mean 'ESC-50'"),
+        (["--task", "ESC-50"], "esc50-v2.0.0-full is not there; there are test_events-v1-full"),
+        (["--module", "hear_cacophony.cacophony"], "expected"),
+        (["--module", "other"], "unknown module 'other'; expected one of hear_cacophony.audiomae"),
+        (["--devices", "0,7"], "expected some of the devices 0 to 1"),
+        (["--devices", "gpu"], "--devices: expected indices such as 0,1, got 'gpu'"),
+        (["--hop", "50"], "timestamp_hop_ms=50 is not possible"),
+        (["--batch-seconds", "0"], "--batch-seconds: expected a positive number, got 0"),
+    ],
+)
+def test_bad_arguments(arguments, expected, tasks, tiny_checkpoints, tmp_path, capsys):
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], *arguments)) == 1
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_tasks(tiny_checkpoints, tmp_path, capsys):
+    assert cli.main(command(tmp_path, tmp_path / "out", tiny_checkpoints["audiomae"])) == 1
+    assert "expected HEAR tasks, TASK/task_metadata.json, found none" in capsys.readouterr().err
+
+
+def test_a_second_process_waits(tasks, tiny_checkpoints, tmp_path, capsys):
+    folder = tmp_path / "out" / "hear_cacophony.audiomae"
+    working = folder / ".embedding-test_pitch-v1-full"
+    working.mkdir(parents=True)
+    with (working / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert is_busy(folder / "test_pitch-v1-full")
+        with pytest.raises(BusyError), open_work_folder(folder / "test_pitch-v1-full"):
+            pytest.fail("the task is another process's")
+
+        def finish() -> None:
+            """What the other process does in the end."""
+            time.sleep(0.5)
+            while "waiting for that" not in "".join(said):
+                said.append(capsys.readouterr().err)
+            (folder / "test_pitch-v1-full").mkdir()
+            (folder / "test_pitch-v1-full" / ".done.embeddings").touch()
+            shutil.rmtree(working)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        said: list[str] = []
+        other = threading.Thread(target=finish)
+        other.start()
+        assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")) == 0
+        other.join()
+    assert "test_pitch-v1-full: another process is embedding it; waiting" in "".join(said)
+    assert not working.exists()
+    assert not is_busy(folder / "test_pitch-v1-full")
+
+
+def test_a_full_disk_keeps_what_is_finished(tasks, tiny_checkpoints, tmp_path):
+    """A limit on the size of files stands in: the scene tasks fit, the event task does not."""
+
+    arguments = command(tasks, tmp_path / "out", "random-tiny")
+    code = (
+        "import resource, sys; from hear_cacophony import cli; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); sys.exit(cli.main(sys.argv[1:]))"
+    )
+    environment = {**subprocess_env(), "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    full = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(full, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "test_events-v1-full: no room (" in done.stderr
+    assert "its embeddings need about 0.3 MB in all" in done.stderr
+    assert "test_pitch-v1-full: done" in done.stderr
+    with pytest.warns(UserWarning, match="untrained"):
+        assert cli.main(arguments) == 0
+    assert not list((tmp_path / "out").rglob(".embedding-*"))
+
+
+def test_progress_tells_clips_hours_speed_and_time_left():
+    progress = TaskProgress("esc50", clips=2000, samples=2000 * 5 * 16_000, rate=16_000)
+    progress.advance(500, 500 * 5 * 16_000)
+    progress.advance(500, 500 * 5 * 16_000)
+    assert progress.line(60) == "esc50:  50%, 1000 of 2000 clips, 1.39 of 2.78 h of audio, 42 h/h, 2:00 left"
