@@ -4,7 +4,8 @@
     python -m hear_cacophony.heareval predictions ARGUMENTS OF heareval.predictions.runner
 
 heareval 2021.1.3 was written for the libraries of 2021. Each function below that is called
-`allow_...` or `hide_...` mends one thing that has changed since then. None changes a score.
+`allow_...` or `hide_...` mends one thing that has changed since then; `note_weights` adds a file beside the
+embeddings. None changes a score.
 hear-validator runs as it is.
 """
 
@@ -105,10 +106,32 @@ def hide_gpus_from_torch() -> None:
     torch.cuda.device_count = lambda: 0
 
 
+def note_weights() -> None:
+    """Have heareval's embeddings say which weights they are of, and refuse to mix them with those of others.
+
+    heareval names their folder by the module alone: another checkpoint would go to the same folder, and
+    nothing would tell an untrained model from a trained one.
+    """
+    from heareval.embeddings import runner
+
+    embed = runner.task_embeddings
+
+    def note_and_embed(embedding, task_path, embed_task_dir) -> None:
+        from hear_tasks.embed.models import claim_folder, identify
+
+        embedder = getattr(embedding.model, "embedder", None)
+        if embedder is not None:
+            claim_folder(embed_task_dir.parent, identify(embedding.name, embedder))
+        embed(embedding, task_path, embed_task_dir)
+
+    runner.task_embeddings = note_and_embed
+
+
 def embeddings() -> Callable[[], None]:
     """heareval's embedding runner, made to run."""
     check_versions()
     hide_gpus_from_torch()
+    note_weights()
     from heareval.embeddings.runner import runner
 
     return runner

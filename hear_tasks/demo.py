@@ -1,27 +1,37 @@
-"""The whole chain on real audio: validate, embed, predict, and a table of scores.
+"""The whole chain on real audio: doctor, hear-validator, embeddings, predictions, table and picture.
 
-python -m hear_tasks.demo OUT [--sources DIR]
+python -m hear_tasks.demo OUT [--all] [--sources DIR]
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from hear_cacophony.stages import STAGES, Stage
 from hear_cacophony.weights import FOLDER_VARIABLE, UNTRAINED, find_weights
-from hear_tasks import demo_vowel
-from hear_tasks.scores import WEIGHTS_FILE, format_table, read_scores
+from hear_tasks.demo_tasks import TASKS
+from hear_tasks.leaderboard import format_text
+from hear_tasks.leaderboard_plot import plot_leaderboard
+from hear_tasks.leaderboard_scores import read_models
 from hear_tasks.sources import SourceError
 
-GRID = ["--grid", "faster", "--grid-points", "4"]
+DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
+"""A scene task and an event task."""
+
+HOP_MS = "80"
+"""Half the work of the default hop, and fine enough for the strokes' tolerance of 200 ms."""
+
+GRID = ["--grid", "faster", "--grid-points", "2"]
 """Enough for a demonstration in minutes. Scores for a leaderboard need heareval's default grid."""
+
+BASELINE = "hear_cacophony.logmel"
 
 
 class DemoError(RuntimeError):
@@ -29,105 +39,120 @@ class DemoError(RuntimeError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Weights:
-    """The weights of one stage: a file, or None for untrained ones; `name` tells runs apart."""
+class Model:
+    """One model of the demonstration.
 
-    file: pathlib.Path | None
-    name: str
+    Attributes:
+        module: its HEAR module.
+        title: for messages.
+        arguments: what names its weights to `hear-cacophony embed`.
+        validated: what names them to hear-validator.
+        run: tells runs with these weights from runs with others.
+    """
 
-    @property
-    def label(self) -> str:
-        """For tables."""
-        return "untrained" if self.file is None else self.file.name
+    module: str
+    title: str
+    arguments: tuple[str, ...] = ()
+    validated: tuple[str, ...] = ()
+    run: str = ""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the demonstration; 0 if every step succeeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path, help="folder for tasks, embeddings, logs and scores")
-    parser.add_argument("--sources", type=pathlib.Path, help="folder with the Debian package klettres-data, unpacked")
+    parser.add_argument("--all", action="store_true", help=f"all of {', '.join(TASKS)}, not {DEFAULT_TASKS} only")
+    parser.add_argument("--sources", type=pathlib.Path, help="folder with the Debian packages, where apt is absent")
     args = parser.parse_args(argv)
     try:
-        run_demo(args.out.resolve(), args.sources)
+        run_demo(args.out.resolve(), tuple(TASKS) if args.all else DEFAULT_TASKS, args.sources)
     except (DemoError, SourceError, OSError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def run_demo(out: pathlib.Path, sources: pathlib.Path | None = None) -> None:
-    """Build the task, run both stages on it and print the scores.
+def run_demo(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | None = None) -> None:
+    """Build the tasks, run both stages and the baseline on them, and print the scores.
 
     Raises:
         SourceError: the recordings are not to be had.
         DemoError: a step failed; the message holds the end of its log.
     """
     start = time.monotonic()
-    tasks = out / "tasks"
-    print(f"demo: building {demo_vowel.TASK} from recordings of {demo_vowel.PACKAGE}")
-    demo_vowel.build(tasks, sources)
-    weights = {stage: choose_weights(stage) for stage in STAGES}
-    embeddings = out / ("embeddings-" + "-".join(each.name for each in weights.values()))
-    for stage in STAGES:
-        _run_stage(stage, weights[stage], tasks, embeddings, out)
-    print(f"\n{format_table(read_scores(embeddings))}\n")
-    for stage, each in weights.items():
-        if each.file is None:
-            print(f"demo: {stage.title} is untrained here: a baseline, not the model. Weights: see the README.")
+    for name in tasks:
+        print(f"demo: building {name}", flush=True)
+        TASKS[name].build(out / "tasks", sources)
+    models = [*map(choose_model, STAGES), Model(BASELINE, "log-mel baseline")]
+    embeddings = out / "-".join(["embeddings", *(model.run for model in models if model.run)])
+    _run_step("doctor", "doctor", ["hear_cacophony.cli", "doctor", str(out / "tasks")], out)
+    for model in models:
+        _run_model(model, tasks, out, embeddings)
+    _report(models, embeddings, out)
     print(f"demo: done in {time.monotonic() - start:.0f} s; everything is in {out}")
 
 
-def choose_weights(stage: Stage) -> Weights:
-    """The published weights of a stage where this machine has them, otherwise untrained ones."""
+def choose_model(stage: Stage) -> Model:
+    """A stage with its published weights where this machine has them, otherwise with untrained ones."""
     named = os.environ.get(FOLDER_VARIABLE)
-    if named in UNTRAINED:
-        return Weights(None, named)
     try:
-        file = find_weights(stage)
+        file = None if named in UNTRAINED else find_weights(stage)
     except FileNotFoundError:
         if named:
             raise
-        return Weights(None, "random")
+        file = None
+    if file is None:
+        size = named or "random"
+        return Model(stage.module, f"{stage.title} (untrained)", ("--model", size), ("-m", size), size)
     status = file.stat()
-    return Weights(file, f"{file.stem}-{status.st_size}-{status.st_mtime_ns}")
+    run = f"{file.stem}-{status.st_size}-{status.st_mtime_ns}"
+    return Model(stage.module, f"{stage.title} ({file.name})", ("--model", str(file)), ("-m", str(file)), run)
 
 
-def _run_stage(
-    stage: Stage, weights: Weights, tasks: pathlib.Path, embeddings: pathlib.Path, out: pathlib.Path
-) -> None:
-    model = embeddings / stage.module
-    python = [sys.executable, "-m"]
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    validator_model: list[str] = []
-    runner_model: list[str] = []
-    if weights.file is None:
-        env[FOLDER_VARIABLE] = weights.name
-    else:
-        validator_model, runner_model = ["-m", str(weights.file)], ["--model", str(weights.file)]
+def _run_model(model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> None:
+    name = model.module.rpartition(".")[2]
 
-    def step(name: str, command: list[str]) -> None:
-        _run_step(f"{stage.name}-{name}", f"{stage.title} ({weights.label}): {name}", command, env, out)
+    def step(kind: str, command: Sequence[str]) -> None:
+        _run_step(f"{name}-{kind}", f"{model.title}: {kind}", command, out)
 
-    step("hear-validator", [*python, "hearvalidator.validate", stage.module, *validator_model])
-    places = ["--tasks-dir", str(tasks), "--embeddings-dir", str(embeddings)]
-    step("embeddings", [*python, "hear_cacophony.heareval", "embeddings", stage.module, *runner_model, *places])
-    (model / WEIGHTS_FILE).write_text(json.dumps({"weights": weights.label}) + "\n")
-    folders = [str(folder) for folder in sorted(model.iterdir()) if folder.is_dir()]
-    step("predictions", [*python, "hear_cacophony.heareval", "predictions", *folders, *GRID])
+    step("hear-validator", ["hearvalidator.validate", model.module, *model.validated])
+    chosen = [argument for task in tasks for argument in ("--task", TASKS[task].TASK)]
+    places = ["--tasks-dir", str(out / "tasks"), "--embeddings-dir", str(embeddings), "--hop", HOP_MS, *chosen]
+    step("embed", ["hear_cacophony.cli", "embed", "--module", model.module, *model.arguments, *places])
+    (folder,) = embeddings.glob(f"{model.module}-*")
+    folders = [str(folder / TASKS[task].TASK) for task in tasks]
+    step("predictions", ["hear_cacophony.heareval", "predictions", *folders, *GRID])
 
 
-def _run_step(name: str, title: str, command: list[str], env: dict[str, str], out: pathlib.Path) -> None:
-    """Run one command in `out`, where heareval leaves its logs, with its output in a file."""
+def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path) -> None:
+    names = {folder: model.module for model in models for folder in embeddings.glob(f"{model.module}-*")}
+    scored = read_models([embeddings], names)
+    problems = [problem for model in scored for problem in model.problems]
+    if problems:
+        raise DemoError("\n".join(problems))
+    picture = out / "leaderboard.png"
+    plot_leaderboard(picture, scored)
+    print(f"\n{format_text(scored)}\n")
+    print(f"demo: the same as a picture: {picture}")
+    if any(model.weights.untrained for model in scored):
+        print("demo: untrained models are a baseline, not the real ones. Weights: see the README.")
+
+
+def _run_step(name: str, title: str, command: Sequence[str], out: pathlib.Path) -> None:
+    """Run a Python module in `out`, where heareval leaves its logs, with its output in a file."""
     start = time.monotonic()
     print(f"demo: {title} ...", end="", flush=True)
     log = out / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with log.open("w") as file:
-        code = subprocess.run(command, cwd=out, env=env, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+        run = subprocess.run(
+            [sys.executable, "-m", *command], cwd=out, env=env, stdout=file, stderr=subprocess.STDOUT, check=False
+        )
     print(f" {time.monotonic() - start:.0f} s", flush=True)
-    if code:
+    if run.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise DemoError(f"{title} failed with status {code}; the end of {log}:\n{tail}")
+        raise DemoError(f"{title} failed with status {run.returncode}; the end of {log}:\n{tail}")
 
 
 if __name__ == "__main__":

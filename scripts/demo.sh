@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sets up what is missing, then runs the whole chain on real audio for both stages: hear-validator,
-# heareval's embeddings and predictions, and a table of scores.
+# Sets up what is missing, then runs the whole chain on real audio for both stages and a baseline: doctor,
+# hear-validator, embeddings, heareval's predictions, a table of scores and a picture.
 #
-#   scripts/demo.sh [OUT] [--sources DIR]             OUT: demo-output in the checkout
+#   scripts/demo.sh [OUT] [--all] [--sources DIR]     OUT: demo-output in the checkout
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import pytest
 
 from hear_cacophony.stages import AUDIOMAE
@@ -14,32 +11,32 @@ from hear_tasks import demo
 def test_untrained_weights_stand_in_for_missing_ones(tmp_path, monkeypatch):
     monkeypatch.delenv("HEAR_CACOPHONY_WEIGHTS", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    weights = demo.choose_weights(AUDIOMAE)
-    assert (weights.file, weights.name, weights.label) == (None, "random", "untrained")
+    model = demo.choose_model(AUDIOMAE)
+    assert (model.arguments, model.run, model.title) == (("--model", "random"), "random", "AudioMAE (untrained)")
 
 
 def test_published_weights_are_used_and_told_apart(tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", str(tmp_path))
     file = tmp_path / "AudioMAE.ckpt"
     file.write_bytes(b"one")
-    first = demo.choose_weights(AUDIOMAE)
+    first = demo.choose_model(AUDIOMAE)
     file.write_bytes(b"another")
-    second = demo.choose_weights(AUDIOMAE)
-    assert (first.file, first.label) == (file, "AudioMAE.ckpt")
-    assert first.name != second.name, "embeddings of an earlier file must not be taken for this one's"
+    second = demo.choose_model(AUDIOMAE)
+    assert first.arguments == ("--model", str(file))
+    assert first.run != second.run, "embeddings of an earlier file must not be taken for this one's"
 
 
 def test_a_named_folder_without_weights_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(FileNotFoundError, match="no weights found"):
-        demo.choose_weights(AUDIOMAE)
+        demo.choose_model(AUDIOMAE)
 
 
 def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
-    code = "import sys; print('some output'); sys.exit('the cause')"
+    (tmp_path / "failing.py").write_text("import sys; print('some output'); sys.exit('the cause')")
     with pytest.raises(demo.DemoError, match=r"(?s)a step failed with status 1; the end of .*step\.log:.*the cause"):
-        demo._run_step("step", "a step", [sys.executable, "-c", code], dict(os.environ), tmp_path)
+        demo._run_step("step", "a step", ["failing"], tmp_path)
 
 
 def test_missing_recordings_are_one_line_and_status_1(tmp_path, capsys):

@@ -174,7 +174,7 @@ def embed_tasks(
 
     folder = embeddings_dir / module.folder_name
     _tell_of_strangers(folder, tasks, tell)
-    claim_folder(folder, module)
+    claim_folder(folder, module.identity)
     failed: dict[str, str] = {}
     busy: list[pathlib.Path] = []
 

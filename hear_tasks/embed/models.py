@@ -42,14 +42,9 @@ class HearModule:
         return "-".join([self.name, *parts])
 
     @property
-    def weights(self) -> dict[str, Any]:
-        """What tells its weights from others, for `WEIGHTS_FILE`."""
-        return {"weights": UNTRAINED if self.model.untrained else self.model.source, "md5": self.model.md5}
-
-    @property
     def identity(self) -> dict[str, Any]:
         """What tells its embeddings from others."""
-        return {"module": self.name, **self.weights, "source": self.model.source, "options": dict(self.options)}
+        return {**identify(self.name, self.model), "options": dict(self.options)}
 
     def for_task(self, name: str) -> Embedder:
         """The model for one task: the published protocol pads to a length of each task."""
@@ -102,13 +97,23 @@ def load_module(
         raise ValueError(str(error)) from error
 
 
-def claim_folder(folder: pathlib.Path, module: HearModule) -> None:
+def identify(module: str, model: Embedder) -> dict[str, Any]:
+    """What tells a model's weights from others, under the name of its HEAR module."""
+    weights = UNTRAINED if model.untrained else model.source
+    return {"module": module, "weights": weights, "md5": model.md5, "source": model.source}
+
+
+def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
     """Note beside the embeddings what they are made with.
+
+    Args:
+        folder: folder of a model's embeddings.
+        identity: what tells the model from others, for JSON.
 
     Raises:
         ValueError: those that are there were made with something else; the message says what differs.
     """
-    identity, file = module.identity, folder / WEIGHTS_FILE
+    file = folder / WEIGHTS_FILE
     if not file.exists():
         _note(file, json.dumps(identity, indent=1) + "\n")
     try:
