@@ -389,6 +389,42 @@ def test_a_full_disk_keeps_what_is_finished(tasks, tiny_checkpoints, tmp_path):
     assert not list((tmp_path / "out").rglob(".embedding-*"))
 
 
+def out_of_memory_beyond(size: int):
+    from jax.errors import JaxRuntimeError
+
+    from hear_cacophony.programs import EncoderScenes
+
+    run = EncoderScenes.run
+
+    def run_or_fail(self, audio, rows):
+        if len(audio) > size:
+            raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12 GiB")
+        return run(self, audio, rows)
+
+    return EncoderScenes, "run", run_or_fail
+
+
+def test_batches_are_halved_until_the_memory_of_the_device_does(tasks, tiny_checkpoints, tmp_path, monkeypatch, capsys):
+    arguments = command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")
+    monkeypatch.setattr(*out_of_memory_beyond(4))
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().err.count("out of memory on the device; going on with batches of at most") == 2
+    embeddings = tmp_path / "out" / "hear_cacophony.audiomae" / "test_pitch-v1-full" / "fold02.embeddings.npy"
+    found = embeddings.read_bytes()
+    shutil.rmtree(tmp_path / "out")
+    monkeypatch.undo()
+    assert cli.main(arguments) == 0
+    np.testing.assert_allclose(np.frombuffer(found, "f4"), np.frombuffer(embeddings.read_bytes(), "f4"), atol=1e-5)
+
+
+def test_too_little_memory_for_one_clip_fails_the_task(tasks, tiny_checkpoints, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(*out_of_memory_beyond(0))
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"])) == 1
+    said = capsys.readouterr().err
+    assert "test_pitch-v1-full: out of memory on the device, even one clip at a time" in said
+    assert "test_events-v1-full: done" in said
+
+
 def test_progress_tells_clips_hours_speed_and_time_left():
     progress = TaskProgress("esc50", clips=2000, samples=2000 * 5 * 16_000, rate=16_000)
     progress.advance(500, 500 * 5 * 16_000)

@@ -10,7 +10,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,9 @@ READ_AHEAD = 3
 
 IN_WORK = 2
 """Batches that are on the devices at a time."""
+
+_OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+"""What XLA calls it."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -112,8 +115,8 @@ class _Run:
         self._tokens = _tokens_per_batch(model, plan, batch_seconds)
         self.results = make_results(model, plan, target)
         self._start = time.monotonic()
-        self._computed_samples = 0
-        self._batches: list[Batch] = []
+        self._earlier_samples = 0
+        self._shapes: set[tuple[int, int]] = set()
 
     def compute(self) -> None:
         """Compute all rows that are not yet done."""
@@ -127,24 +130,54 @@ class _Run:
         reason = self._work.start(len(plan.rows), settings, self.results.files)
         if reason:
             self._tell(f"{task.name}: work of an earlier run is done again: {reason}")
-        done = self._work.done_rows(len(plan.rows))
-        batches = plan.batches(self._tokens, len(self._model.devices))
-        self._batches = [batch for batch in batches if not done[list(batch.rows)].all()]
         with TaskProgress(task.name, len(task.clips), task.samples, self._model.sample_rate) as progress:
-            progress.advance(*self._shares(batch for batch in batches if done[list(batch.rows)].all()))
-            self._pump(progress)
+            batches = self._remaining(plan.batches(self._tokens, len(self._model.devices)))
+            clips, self._earlier_samples = self._shares_done()
+            progress.advance(clips, self._earlier_samples)
+            while batches:
+                batches = self._try(batches, progress)
 
-    def _pump(self, progress: TaskProgress) -> None:
+    def _remaining(self, batches: list[Batch]) -> list[Batch]:
+        """Those of the batches that hold a row which is not done."""
+        done = self._work.done_rows(len(self._plan.rows))
+        return [batch for batch in batches if not done[list(batch.rows)].all()]
+
+    def _try(self, batches: list[Batch], progress: TaskProgress) -> list[Batch]:
+        """Compute batches; those that are left where the memory of the devices did not do, in smaller pieces."""
+        from jax.errors import JaxRuntimeError
+
+        self._shapes |= {(batch.size, batch.steps) for batch in batches}
+        try:
+            self._pump(batches, progress)
+        except JaxRuntimeError as error:
+            if _OUT_OF_MEMORY not in str(error):
+                raise
+            return self._halve(batches, error)
+        return []
+
+    def _halve(self, batches: list[Batch], error: Exception) -> list[Batch]:
+        devices, name = len(self._model.devices), self._plan.task.name
+        if all(batch.size <= devices for batch in batches):
+            raise TaskError(
+                f"{name}: out of memory on the device, even one clip at a time ({error}); does another program use "
+                "it? Shorter windows need less: --window"
+            ) from error
+        largest = max(batch.size * batch.steps for batch in batches) * self._plan.program.tokens_per_step
+        self._tokens = min(self._tokens, largest) // 2
+        self._tell(f"{name}: out of memory on the device; going on with batches of at most {self._tokens} patches")
+        return self._remaining(self._plan.batches(self._tokens, devices))
+
+    def _pump(self, batches: list[Batch], progress: TaskProgress) -> None:
         """Read, compute and write, each while the others go on."""
-        with _Reader(self._plan, self._batches) as reader, _Writer(self._work, self.results) as writer:
+        with _Reader(self._plan, batches) as reader, _Writer(self._work, self.results) as writer:
             in_work: collections.deque[tuple[Batch, Any]] = collections.deque()
 
             def collect() -> None:
                 batch, embedded = in_work.popleft()
                 writer.put(batch, np.asarray(embedded)[: len(batch.rows)])
-                progress.advance(*self._shares([batch]))
+                progress.advance(*self._shares(batch.rows))
 
-            for batch in self._batches:
+            for batch in batches:
                 audio = self._next(reader)
                 in_work.append((batch, self._plan.program.run(audio, self._plan.members(batch))))
                 if len(in_work) >= IN_WORK:
@@ -158,10 +191,14 @@ class _Run:
         except BadClipError as error:
             raise TaskError(self._all_bad_clips(error)) from error
 
-    def _shares(self, batches: Any) -> tuple[float, int]:
-        """Clips and samples that batches stand for; a row of a long clip is a part of it."""
+    def _shares_done(self) -> tuple[float, int]:
+        """Clips and samples that earlier runs have done."""
+        return self._shares(np.flatnonzero(self._work.done_rows(len(self._plan.rows))))
+
+    def _shares(self, rows: Iterable[int]) -> tuple[float, int]:
+        """Clips and samples that rows stand for; a row of a long clip is a part of it."""
         first, clips = self._plan.first_rows, self._plan.task.clips
-        members = [row.clip for batch in batches for row in self._plan.members(batch)]
+        members = [self._plan.rows[row].clip for row in rows]
         parts = [1 / (first[clip + 1] - first[clip]) for clip in members]
         return sum(parts), round(sum(part * clips[clip].samples for part, clip in zip(parts, members, strict=True)))
 
@@ -189,7 +226,7 @@ class _Run:
     def _profile(self) -> dict[str, Any]:
         """heareval's three figures, and some of our own beside them."""
         devices, seconds = self._model.devices, time.monotonic() - self._start
-        computed = self._shares(self._batches)[1] / self._model.sample_rate
+        computed = (self._plan.task.samples - self._earlier_samples) / self._model.sample_rate
         return {
             "time_elapsed": seconds,
             "gpu_max_mem": devices.peak_gibibytes,
@@ -199,7 +236,7 @@ class _Run:
             "hours_of_audio": self._plan.task.samples / self._model.sample_rate / 3600,
             "hours_of_audio_in_this_run": computed / 3600,
             "hours_of_audio_per_hour": computed / seconds,
-            "batch_shapes": len({(batch.size, batch.steps) for batch in self._batches}),
+            "batch_shapes": len(self._shapes),
             "tokens_per_batch": self._tokens,
         }
 
