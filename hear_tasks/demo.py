@@ -28,8 +28,11 @@ DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
 HOP_MS = "80"
 """Half the work of the default hop, and fine enough for the strokes' tolerance of 200 ms."""
 
-GRID = ["--grid", "faster", "--grid-points", "2"]
-"""Enough for a demonstration in minutes. Scores for a leaderboard need heareval's default grid."""
+GRIDS = {
+    "scene": ["--grid", "default", "--grid-points", "1"],
+    "event": ["--grid", "faster", "--grid-points", "2"],
+}
+"""Enough for a demonstration in minutes. Scores for a leaderboard need all points of heareval's default grid."""
 
 BASELINE = "hear_cacophony.logmel"
 
@@ -113,15 +116,17 @@ def _run_model(model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings
     name = model.module.rpartition(".")[2]
 
     def step(kind: str, command: Sequence[str]) -> None:
-        _run_step(f"{name}-{kind}", f"{model.title}: {kind}", command, out)
+        _run_step(f"{name}-{kind.replace(' ', '-')}", f"{model.title}: {kind}", command, out)
 
     step("hear-validator", ["hearvalidator.validate", model.module, *model.validated])
-    chosen = [argument for task in tasks for argument in ("--task", TASKS[task].TASK)]
-    places = ["--tasks-dir", str(out / "tasks"), "--embeddings-dir", str(embeddings), "--hop", HOP_MS, *chosen]
-    step("embed", ["hear_cacophony.cli", "embed", "--module", model.module, *model.arguments, *places])
+    names = [argument for task in tasks for argument in ("--task", TASKS[task].TASK)]
+    places = ["--tasks-dir", str(out / "tasks"), "--embeddings-dir", str(embeddings), "--hop", HOP_MS]
+    step("embed", ["hear_cacophony.cli", "embed", "--module", model.module, *model.arguments, *places, *names])
     (folder,) = embeddings.glob(f"{model.module}-*")
-    folders = [str(folder / TASKS[task].TASK) for task in tasks]
-    step("predictions", ["hear_cacophony.heareval", "predictions", *folders, *GRID])
+    for kind, grid in GRIDS.items():
+        chosen = [TASKS[task] for task in tasks if TASKS[task].METADATA["embedding_type"] == kind]
+        folders = [str(folder / task.TASK) for task in chosen]
+        step(f"predictions of {kind} tasks", ["hear_cacophony.heareval", "predictions", *folders, *grid])
 
 
 def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path) -> None:
