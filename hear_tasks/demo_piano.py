@@ -1,7 +1,7 @@
 """demo_piano: which notes a piano plays and when, from MIDI pieces played by one sampled piano.
 
 The pieces are those of OpenMSX (Debian package openttd-openmsx), the piano that of TimGM6mb (Debian package
-timgm6mb-soundfont). The piano plays every channel but the drums. A clip is the middle of a piece; a fold has
+timgm6mb-soundfont). The piano plays every channel but the drums. A clip is the middle of a piece; a split has
 pieces of its own.
 """
 
@@ -22,7 +22,10 @@ PACKAGES = (PIECES, TIM_GM.package)
 KEYS = range(21, 109)
 """MIDI note numbers of a piano, A0 to C8. Others, which a piano does not have, are left out."""
 
-FOLDS = 5
+SPLITS = {"train": (0, 2, 4), "valid": (1,), "test": (3,)}
+"""Which of every five pieces, in the order of their names, a split has."""
+
+FIFTHS = 5
 SECONDS = 20
 METADATA = {
     "task_name": "demo_piano",
@@ -30,8 +33,7 @@ METADATA = {
     "mode": "full",
     "embedding_type": "event",
     "prediction_type": "multilabel",
-    "split_mode": "new_split_kfold",
-    "nfolds": FOLDS,
+    "split_mode": "trainvaltest",
     "sample_duration": float(SECONDS),
     "evaluation": ["event_onset_50ms_fms", "event_onset_offset_50ms_20perc_fms"],
     "evaluation_params": {
@@ -69,7 +71,7 @@ def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.P
         pieces, font = find_source(PIECES, sources), find_source(TIM_GM.package, sources)
         files = _find_pieces(pieces)
         piano = SoundFont(TIM_GM.file(font))
-        splits = {f"fold{i:02d}": _clips(files[i::FOLDS], piano) for i in range(FOLDS)}
+        splits = {split: _clips(_share(files, fifths), piano) for split, fifths in SPLITS.items()}
         write_task(task, METADATA, [str(key) for key in KEYS], splits, _credits(pieces, font))
     return task
 
@@ -98,11 +100,15 @@ def excerpt(notes: Sequence[Note], milliseconds: int) -> list[Note]:
 def _find_pieces(source: Source) -> list[pathlib.Path]:
     folder = source.folder / "usr" / "share" / "games" / "openttd" / "baseset" / "openmsx"
     files = sorted(folder.glob("*.mid"))
-    if len(files) < FOLDS:
+    if len(files) < FIFTHS:
         raise SourceError(
-            f"{folder}: expected {FOLDS} or more pieces (*.mid), found {len(files)}; is this {source.package}?"
+            f"{folder}: expected {FIFTHS} or more pieces (*.mid), found {len(files)}; is this {source.package}?"
         )
     return files
+
+
+def _share(files: Sequence[pathlib.Path], fifths: Sequence[int]) -> list[pathlib.Path]:
+    return [file for i, file in enumerate(files) if i % FIFTHS in fifths]
 
 
 def _clips(files: Iterable[pathlib.Path], piano: SoundFont) -> Iterator[Clip]:
