@@ -309,6 +309,17 @@ def test_tasks_that_cannot_be_embedded(file, content, expected, tasks, tiny_chec
     assert expected in said
 
 
+@pytest.mark.parametrize(
+    "event",
+    ['{"label": "low", "start": 5}', '{"label": "low", "start": 5, "end": 4}', '{"start": 5, "end": 6}', '"low"'],
+)
+def test_events_that_cannot_be_read(event, tasks, tiny_checkpoints, tmp_path, capsys):
+    file = tasks / "test_events-v1-full" / "valid.json"
+    file.write_text(f'{{"valid-0.wav": [{event}]}}')
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_events")) == 1
+    assert f"{file}: valid-0.wav: expected events with a label, and a start and a later end" in capsys.readouterr().err
+
+
 def test_only_48_khz_audio(tasks, tiny_checkpoints, tmp_path, capsys):
     (tasks / "test_pitch-v1-full" / "16000").rename(tasks / "test_pitch-v1-full" / "48000")
     assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")) == 1

@@ -91,6 +91,8 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
     splits = _read_splits(folder, metadata)
     if embedding_type == EmbeddingType.SCENE and prediction_type == PredictionType.MULTICLASS:
         _check_one_label(folder, splits)
+    if embedding_type == EmbeddingType.EVENT:
+        _check_events(folder, splits)
     clips = _read_headers(folder, splits, rate)
     facts = [[split.name, split.labels] for split in splits], [(clip.samples, clip.pcm_16) for clip in clips]
     fingerprint = hashlib.sha256(json.dumps([metadata, facts], sort_keys=True).encode()).hexdigest()
@@ -142,6 +144,25 @@ def _check_one_label(folder: pathlib.Path, splits: tuple[Split, ...]) -> None:
                 f"{folder / f'{split.name}.json'}: expected one label for each clip of a multiclass task, "
                 f"got {len(split.labels[wrong[0]])} for {wrong[0]}"
             )
+
+
+def _check_events(folder: pathlib.Path, splits: tuple[Split, ...]) -> None:
+    for split in splits:
+        for clip, events in split.labels.items():
+            for event in events:
+                if not _is_event(event):
+                    raise TaskError(
+                        f"{folder / f'{split.name}.json'}: {clip}: expected events with a label, and a start and a later "
+                        f"end in milliseconds, got {event!r}"
+                    )
+
+
+def _is_event(event: Any) -> bool:
+    if not isinstance(event, dict) or "label" not in event:
+        return False
+    start, end = event.get("start"), event.get("end")
+    numbers = all(isinstance(time, int | float) and not isinstance(time, bool) for time in (start, end))
+    return numbers and start <= end
 
 
 def _read_headers(folder: pathlib.Path, splits: tuple[Split, ...], rate: int) -> tuple[Clip, ...]:
