@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import collections
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hear_cacophony.windows import WINDOW_STEPS
 
@@ -44,8 +44,8 @@ def even_batches(
 ) -> Iterator[Batch]:
     """Group rows of similar lengths into batches, longest first, with one shape for each bucket.
 
-    The rows of a bucket are shared out evenly, so that the last batch is hardly padded. The
-    batches depend on the arguments alone.
+    The rows of a bucket are shared out evenly, so that the last batch is hardly padded. Rows of few lengths
+    are not padded at all. The batches depend on the arguments alone.
 
     Args:
         row_steps: time steps of each row.
@@ -54,7 +54,8 @@ def even_batches(
         multiple: number that the sizes of batches are multiples of: the devices that share them.
     """
 
-    for steps, rows in _by_bucket(row_steps):
+    few = len(set(row_steps)) <= len(BUCKETS)
+    for steps, rows in _by_bucket(row_steps, (lambda steps: steps) if few else bucket_steps):
         full = _full_size(steps * tokens_per_step, tokens_per_batch, multiple)
         batches = _ceil(len(rows), full)
         size = _ceil(_ceil(len(rows), batches), multiple) * multiple
@@ -77,7 +78,7 @@ class CompiledSizes:
         self, row_steps: Sequence[int], tokens_per_step: int, tokens_per_batch: int, multiple: int = 1
     ) -> Iterator[Batch]:
         """Group rows of similar lengths into batches; arguments as in `even_batches`."""
-        for steps, rows in _by_bucket(row_steps):
+        for steps, rows in _by_bucket(row_steps, bucket_steps):
             full = _full_size(steps * tokens_per_step, tokens_per_batch, multiple)
             for first in range(0, len(rows), full):
                 chunk = tuple(rows[first : first + full])
@@ -93,11 +94,11 @@ class CompiledSizes:
         return wanted
 
 
-def _by_bucket(row_steps: Sequence[int]) -> list[tuple[int, list[int]]]:
+def _by_bucket(row_steps: Sequence[int], compiled: Callable[[int], int]) -> list[tuple[int, list[int]]]:
     """Indices of the rows of each compiled length, longest first."""
     buckets: dict[int, list[int]] = {}
     for row, steps in enumerate(row_steps):
-        buckets.setdefault(bucket_steps(steps), []).append(row)
+        buckets.setdefault(compiled(steps), []).append(row)
     return sorted(buckets.items(), reverse=True)
 
 

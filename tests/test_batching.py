@@ -60,3 +60,8 @@ def test_a_small_batch_that_keeps_coming_gets_its_own_program():
     list(sizes.batches([6] * 32, 8, 2048))
     seen = [batch.size for _ in range(REUSES + 2) for batch in sizes.batches([6], 8, 2048)]
     assert seen == [32] * REUSES + [1, 1]
+
+
+def test_rows_of_few_lengths_are_not_padded():
+    batches = list(even_batches([31] * 100 + [25] * 7, tokens_per_step=8, tokens_per_batch=2048))
+    assert {batch.steps for batch in batches} == {31, 25}

@@ -22,6 +22,7 @@ from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
 from hear_cacophony import cli
 from hear_tasks.embed import engine, work_folder
+from hear_tasks.embed.clips import open_clip, read_piece
 from hear_tasks.embed.progress import TaskProgress
 from hear_tasks.embed.work_folder import BusyError, is_busy, open_work_folder
 
@@ -343,6 +344,21 @@ def test_bad_arguments(arguments, expected, tasks, tiny_checkpoints, tmp_path, c
     assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], *arguments)) == 1
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("form", ["WAV", "WAVEX"])
+def test_samples_are_read_as_libsndfile_reads_them(form, subtype, tmp_path):
+    file = tmp_path / "clip.wav"
+    samples = np.random.default_rng(0).uniform(-1, 1, 5_000)
+    soundfile.write(file, samples, 16_000, subtype=subtype, format=form)
+    clip = open_clip(file, 16_000)
+    assert (clip.samples, clip.pcm_16) == (5_000, subtype == "PCM_16")
+    assert (clip.offset is not None) == (subtype == "PCM_16" and form == "WAV")
+    for dtype in ["int16", "float32"] if clip.pcm_16 else ["float32"]:
+        target = np.empty(1_000, dtype)
+        read_piece(clip, 700, 1_700, target)
+        assert np.array_equal(target, soundfile.read(file, start=700, stop=1_700, dtype=dtype)[0])
 
 
 def test_a_folder_without_tasks(tiny_checkpoints, tmp_path, capsys):

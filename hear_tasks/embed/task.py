@@ -152,8 +152,8 @@ def _check_events(folder: pathlib.Path, splits: tuple[Split, ...]) -> None:
             for event in events:
                 if not _is_event(event):
                     raise TaskError(
-                        f"{folder / f'{split.name}.json'}: {clip}: expected events with a label, and a start and a later "
-                        f"end in milliseconds, got {event!r}"
+                        f"{folder / f'{split.name}.json'}: {clip}: expected events with a label, and a start and a "
+                        f"later end in milliseconds, got {event!r}"
                     )
 
 
@@ -161,8 +161,7 @@ def _is_event(event: Any) -> bool:
     if not isinstance(event, dict) or "label" not in event:
         return False
     start, end = event.get("start"), event.get("end")
-    numbers = all(isinstance(time, int | float) and not isinstance(time, bool) for time in (start, end))
-    return numbers and start <= end
+    return isinstance(start, int | float) and isinstance(end, int | float) and start <= end
 
 
 def _read_headers(folder: pathlib.Path, splits: tuple[Split, ...], rate: int) -> tuple[Clip, ...]:

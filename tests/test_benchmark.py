@@ -1,0 +1,216 @@
+"""`python -m hear_cacophony.benchmark`: what it counts and what it tells. How fast anything is, is not tested."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from hear_cacophony.benchmark import __main__ as benchmark
+from hear_cacophony.benchmark import embed, processes, projection, synthetic, timing
+from hear_cacophony.benchmark.flops import product_flops, row_flops
+from hear_cacophony.benchmark.setting import QUICK, Setting
+from hear_cacophony.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig
+
+SECTIONS = {"start", "loading", "encoder", "precision", "compilations", "embed", "projection"}
+
+BLOCK = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "torch"):
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Blocker())
+from hear_cacophony.benchmark.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_operations_of_a_product():
+    assert product_flops(2, 3, 4) == 48  # 6 values, each the sum of 4 products
+
+
+def test_operations_of_an_encoder_computed_by_hand():
+    # TINY has h = 64, f = 128, 2 layers; 6 time steps are t = 48 patches.
+    projection = 2 * 48 * 256 * 64
+    joined, logits, weighted, output = 1_179_648, 294_912, 294_912, 393_216
+    mlp = 2 * 786_432
+    stage_1 = projection + 2 * (joined + logits + weighted + output + mlp)
+    assert stage_1 == 9_043_968
+    assert row_flops(AUDIOMAE, TINY, 48) == stage_1
+    key_value, pooling, projected = 786_432, 2 * 6_144, 8_192
+    assert row_flops(CACOPHONY, TINY, 48) == stage_1 + key_value + pooling + projected
+    # Full size, one patch: 2 (256 768 + 12 (4 768 768 + 2 768 + 2 768 3072)).
+    assert row_flops(AUDIOMAE, EncoderConfig(), 1) == 170_299_392
+
+
+def test_what_is_compared_takes_turns_and_medians_are_told(monkeypatch):
+    turns = []
+    seconds = {"a": iter([1.0, 9.0, 3.0]), "b": iter([5.0, 7.0])}
+
+    def action(name):
+        def act():
+            turns.append(name)
+            return next(seconds[name])
+
+        return act
+
+    monkeypatch.setattr(timing, "seconds_of", lambda act: act())
+    assert timing.interleave({"a": action("a"), "b": action("b")}, 2) == {"a": 3.0, "b": 6.0}
+    assert turns == ["a", "b", "a", "b", "a"]
+
+
+def test_programs_are_counted_when_they_are_made():
+    program = jax.jit(lambda x: x * 2 + 1)
+    values = np.ones(3, np.float32), np.ones(4, np.float32)
+    with timing.count_compilations() as compilations:
+        program(values[0])
+        program(values[0])
+        assert compilations.count == 1
+        program(values[1])
+    assert compilations.count == 2
+    jax.jit(lambda x: x * 3 + 1)(values[0])
+    assert compilations.count == 2
+
+
+def test_lengths_like_those_of_fsd50k():
+    samples = synthetic.mixed_lengths(2_000, 30.0)
+    assert len(samples) == 2_000
+    assert min(samples) >= 0.3 * 16_000
+    assert max(samples) <= 30 * 16_000
+    assert 6 < np.mean(samples) / 16_000 < 8  # FSD50K: 7.6 s
+    assert len(set(samples)) > 1_500
+
+
+def test_all_of_hear_at_the_speed_of_the_nearest_length():
+    one_speed = {"lengths": {"1": {"audio_seconds_per_second": 100.0}}}
+    projected = projection.project({"encoder": one_speed})
+    assert projected["hours"] == pytest.approx(2 * (37 + 81 + 126 + 145) / 100)
+    assert projected["from"] == "encoder"
+    two_speeds = {"lengths": {"1": {"audio_seconds_per_second": 50.0}, "10": {"audio_seconds_per_second": 100.0}}}
+    projected = projection.project({"encoder": one_speed, "embed": two_speeds})
+    assert projected["hours"] == pytest.approx(2 * ((37 + 81) / 50 + (126 + 145) / 100))
+    assert "neither" in projection.project({"embed": {"skipped": "No soundfile"}})["skipped"]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if key != "JAX_NUMPY_DTYPE_PROMOTION"}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, env=env)
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory, tiny_checkpoints):
+    """The JSON and what was printed."""
+    file = tmp_path_factory.mktemp("benchmark") / "figures.json"
+    models = ["--model", "random-tiny", "--model", str(tiny_checkpoints["audiomae"])]
+    done = run(["-m", "hear_cacophony.benchmark", "--quick", "--json", str(file), *models])
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(file.read_text()), done
+
+
+def positive(figures, *names: str) -> bool:
+    return all(isinstance(figures[name], int | float) and figures[name] > 0 for name in names)
+
+
+def test_all_sections_are_told(quick):
+    figures, done = quick
+    assert set(figures["sections"]) == SECTIONS
+    assert set(done.stdout.splitlines()) >= SECTIONS
+    assert "untrained" not in done.stdout + done.stderr
+    machine = figures["machine"]
+    assert machine["devices"] == ["cpu", "cpu"]  # two virtual ones
+    assert {"python", "jax", "jaxlib", "flax", "numpy"} <= set(machine["versions"])
+    assert f"jax {jax.__version__}" in done.stdout
+
+
+def test_encoder_and_matrix_rates(quick):
+    sections = quick[0]["sections"]
+    for each in sections["encoder"]["lengths"].values():
+        ratio = each["encoder_gflops"] / each["matrix_gflops"]
+        assert each["fraction_of_matrix_rate"] == pytest.approx(ratio)
+        assert positive(each, "fraction_of_matrix_rate", "frontend_ms_per_second_of_audio", "audio_seconds_per_second")
+    assert sections["encoder"]["lengths"]["1"]["useful_fraction_of_patches"] == 1  # 6 time steps
+    assert sections["encoder"]["lengths"]["5"]["useful_fraction_of_patches"] <= 1
+    assert positive(sections["precision"], "bfloat16_speed")
+    for precision in ("float32", "bfloat16"):
+        assert positive(sections["precision"][precision], "matrix_gflops", "encoder_gflops", "fraction_of_matrix_rate")
+
+
+def test_embed_beside_the_encoder_and_heareval(quick):
+    figures, done = quick
+    section = figures["sections"]["embed"]
+    for each in (*section["lengths"].values(), section["tiny_model"]):
+        assert each["fraction_of_encoder_alone"] == pytest.approx(each["encoder_alone_seconds"] / each["embed_seconds"])
+        assert positive(each, "fraction_of_encoder_alone", "audio_seconds_per_second", "encoder_alone_gflops")
+        assert each["compilations_after_warm_up"] == 0
+        if importlib.util.find_spec("heareval") is not None and importlib.util.find_spec("tensorflow") is not None:
+            assert each["speed_beside_heareval"] == pytest.approx(each["heareval_seconds"] / each["embed_seconds"])
+            assert "heareval's own runner" in done.stdout
+            assert "heareval's own runner: not measured" not in done.stdout
+
+
+def test_compilations(quick):
+    section = quick[0]["sections"]["compilations"]
+    assert section["planned"]["shapes"] <= 16
+    assert 0 < section["planned"]["padding_fraction_of_patches"] < 0.15
+    assert 0 < section["embedded"]["compilations"] <= section["embedded"]["shapes"]
+
+
+def test_start_memory_and_loading(quick, tiny_checkpoints):
+    sections = quick[0]["sections"]
+    assert positive(sections["start"]["cold"], "first_embedding_seconds", "load_seconds", "loaded_bytes")
+    assert "long" not in sections["start"]["cold"]
+    long = sections["start"]["warm"]["long"]
+    assert long["seconds"] == QUICK.long_seconds
+    assert 0 <= long["short_bytes_above_loaded"] <= long["bytes_above_loaded"] < 2e9
+    assert positive(long, "cost_beside_short")
+    checkpoint = tiny_checkpoints["audiomae"]
+    assert list(sections["loading"]["files"]) == [str(checkpoint)]
+    assert sections["loading"]["files"][str(checkpoint)]["bytes"] == checkpoint.stat().st_size
+
+
+def test_without_tensorflow_only_heareval_is_missing(tmp_path):
+    file = tmp_path / "figures.json"
+    done = run(["-c", BLOCK, "--quick", "--only", "embed", "--only", "projection", "--json", str(file)])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "heareval's own runner: not measured: " in done.stdout
+    sections = json.loads(file.read_text())["sections"]
+    assert set(sections) == {"embed", "projection"}
+    assert positive(sections["embed"]["tiny_model"], "fraction_of_encoder_alone")
+    assert "speed_beside_heareval" not in sections["embed"]["tiny_model"]
+    assert sections["projection"]["from"] == "embed"
+
+
+def test_without_soundfile_embed_is_left_out_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    setting = Setting(["random-tiny"], "float32", QUICK, tmp_path)
+    assert embed.measure_embed(setting)["skipped"].startswith("No soundfile")
+    compilations = embed.measure_compilations(setting)
+    assert compilations["embedded"]["skipped"].startswith("No soundfile")
+    assert compilations["planned"]["clips"] == 2_000
+    assert "not measured: No soundfile" in dict(embed.describe_compilations(compilations))["embedded"]
+
+
+def test_bad_arguments_are_told_before_any_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark, "measure", pytest.fail)
+    assert benchmark.main(["--model", str(tmp_path / "absent.ckpt")]) == 1
+    assert "absent.ckpt: no such checkpoint file" in capsys.readouterr().err
+    (tmp_path / "empty.ckpt").touch()
+    assert benchmark.main(["--model", str(tmp_path / "empty.ckpt")]) == 1
+    assert "empty.ckpt: the file is empty" in capsys.readouterr().err
+    assert benchmark.main(["--json", str(tmp_path / "absent" / "figures.json")]) == 1
+    assert "figures.json: expected a file in a folder that exists" in capsys.readouterr().err
+
+
+def test_a_process_that_fails_is_told(tmp_path, capfd):
+    (tmp_path / "damaged.safetensors").write_bytes(b"x" * 100)
+    setting = Setting([str(tmp_path / "damaged.safetensors")], "float32", QUICK, tmp_path)
+    with pytest.raises(ChildProcessError, match=r"damaged.safetensors failed with status 1"):
+        processes.measure_start(setting)
+    assert "CheckpointError" in capfd.readouterr().err
