@@ -149,7 +149,7 @@ class WorkFolder:
         """Give the task's folder its place; what was there unfinished is gone then."""
         self._close()
         (self.task / DONE_FILE).touch()
-        os.sync()
+        _sync(self.task)
         if self._target.exists():
             shutil.rmtree(self._target)
         self.task.rename(self._target)
@@ -239,6 +239,16 @@ def _is_same(path: pathlib.Path, number: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(number))
     except FileNotFoundError:
         return False
+
+
+def _sync(folder: pathlib.Path) -> None:
+    """Make sure that a folder and the files in it are on the disk."""
+    for entry in [*(each for each in folder.iterdir() if each.is_file()), folder]:
+        number = os.open(entry, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def _write_whole(path: pathlib.Path, text: str) -> None:
