@@ -4,14 +4,16 @@
     python -m hear_cacophony.heareval predictions ARGUMENTS OF heareval.predictions.runner
 
 heareval 2021.1.3 was written for the libraries of 2021. Each function below that is called
-`allow_...` or `hide_...` mends one thing that has changed since then; `note_weights` adds a file beside the
-embeddings. None changes a score.
+`allow_...`, `hide_...` or `let_...` mends one thing, most of them changed since then; `note_weights` adds a file
+beside the embeddings. None changes a score.
 hear-validator runs as it is.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -106,6 +108,17 @@ def hide_gpus_from_torch() -> None:
     torch.cuda.device_count = lambda: 0
 
 
+def let_signals_end_the_run() -> None:
+    """Let Ctrl-C, and a request to terminate under Slurm, end predictions.
+
+    Lightning 1.9 takes an interrupt for the end of training, after which heareval would score the half-trained
+    predictor and note the task as done; and where it finds Slurm's variables, it ignores requests to terminate.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        del os.environ[name]
+
+
 def note_weights() -> None:
     """Have heareval's embeddings say which weights they are of, and refuse to mix them with those of others.
 
@@ -140,6 +153,7 @@ def embeddings() -> Callable[[], None]:
 def predictions() -> Callable[[], None]:
     """heareval's prediction runner, made to run."""
     check_versions()
+    let_signals_end_the_run()
     allow_setting_the_epoch()
     allow_own_checkpoints()
     allow_text_device_names()

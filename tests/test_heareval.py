@@ -144,3 +144,19 @@ def test_help_is_that_of_heareval(runner, option):
         [sys.executable, "-m", "hear_cacophony.heareval", runner, "--help"], capture_output=True, text=True, check=True
     )
     assert option in done.stdout
+
+
+def test_ctrl_c_ends_predictions_and_slurm_is_not_asked():
+    code = """
+import os, signal
+os.environ["SLURM_NTASKS"] = "1"
+from hear_cacophony.heareval import let_signals_end_the_run
+let_signals_end_the_run()
+print(any(name.startswith("SLURM_") for name in os.environ), flush=True)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("went on")
+"""
+    done = run(code)
+    assert (done.stdout, done.returncode) == ("False\n", -2)

@@ -1,0 +1,127 @@
+"""The manifest: all that it takes to make a row of the leaderboard again."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hear_cacophony.checkpoint import summarize_checkpoint
+from hear_cacophony.stages import Stage
+from hear_cacophony.weights import UNTRAINED
+from hear_tasks.doctor.environment import REQUIREMENTS
+from hear_tasks.leaderboard_scores import WEIGHTS_FILE, TaskProblem, read_score
+from hear_tasks.reproduce.elements import Element, embeddings_folder
+from hear_tasks.reproduce.options import Options, Step
+from hear_tasks.reproduce.record import now, read_attempts, read_state
+
+_PACKAGES = (
+    "hear_cacophony",
+    *(name for requirement in REQUIREMENTS for name in requirement.names),
+    "jax-cuda12-plugin",
+    "jax-cuda13-plugin",
+    "scikit-learn",
+)
+_EMBEDDING_PROFILE = "profile.embeddings.json"
+
+
+def make_manifest(
+    options: Options, elements: Sequence[Element], started: str, unfinished: Sequence[str]
+) -> dict[str, Any]:
+    """The manifest of a run, for JSON."""
+    return {
+        "command": [sys.executable, *sys.argv],
+        "started": started,
+        "ended": now(),
+        "host": socket.gethostname(),
+        "system": platform.platform(),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "commit": _commit(),
+        "options": {
+            **options.scoring,
+            "tasks_dir": str(options.tasks_dir),
+            "out": str(options.out),
+            "devices": options.devices,
+            "memory_fraction": options.memory_fraction,
+        },
+        "checkpoints": {stage.name: _checkpoint(options, stage) for stage in options.checkpoints},
+        "elements": [_element(element) for element in elements],
+        "unfinished": list(unfinished),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str | None:
+    """The commit of this checkout, with a "+" where files differ from it; None where it is none."""
+    git = ["git", "-C", str(pathlib.Path(__file__).parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+" if changes else "")
+
+
+def _checkpoint(options: Options, stage: Stage) -> dict[str, Any]:
+    """The checkpoint of a stage, by the note beside its embeddings where there is one."""
+    file = options.checkpoints[stage]
+    noted = _read(embeddings_folder(options, stage) / WEIGHTS_FILE)
+    if "md5" in noted:
+        return {"file": file, "name": noted.get("weights"), "md5": noted["md5"]}
+    if file in UNTRAINED:
+        return {"file": file, "name": "untrained", "md5": ""}
+    try:
+        found = summarize_checkpoint(file)
+    except (OSError, ValueError) as error:
+        return {"file": file, "name": None, "md5": None, "error": str(error)}
+    return {"file": file, "name": found.source, "md5": found.md5}
+
+
+def _element(element: Element) -> dict[str, Any]:
+    return {
+        "stage": element.stage.name,
+        "task": element.task.name,
+        "audio_bytes": element.size,
+        "score": _score(element),
+        "embedding": _read(element.target / _EMBEDDING_PROFILE),
+        **{
+            step.value: {
+                "state": read_state(element, step)[0],
+                "attempts": [dataclasses.asdict(attempt) for attempt in read_attempts(element, step)],
+            }
+            for step in (Step.EMBED, Step.PREDICT)
+        },
+    }
+
+
+def _score(element: Element) -> dict[str, Any] | None:
+    try:
+        score = read_score(element.target)
+    except (TaskProblem, OSError):
+        return None
+    return {"metric": score.metric, "value": score.value, "deviation": score.deviation}
+
+
+def _read(file: pathlib.Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,219 @@
+"""What a run is asked for, checked before any work."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import enum
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from hear_cacophony.checkpoint import SUFFIX
+from hear_cacophony.stages import STAGES, Stage
+from hear_cacophony.weights import PUBLISHED_FOLDER, UNTRAINED
+from hear_tasks.embed.command import choose_tasks
+from hear_tasks.leaderboard_grid import GRID_POINTS
+
+GRIDS = ("default", "fast", "faster")
+"""heareval's grids of hyperparameters; the official leaderboard takes the first."""
+
+MEMORY_FRACTION = 0.9
+"""Of a card's memory for JAX, which has the card to itself while it embeds: the rest is for the driver and compiler."""
+
+
+class Step(enum.StrEnum):
+    """The steps of a run, in their order."""
+
+    DOCTOR = "doctor"
+    EMBED = "embed"
+    PREDICT = "predict"
+    LEADERBOARD = "leaderboard"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a run is asked for.
+
+    Attributes:
+        checkpoints: by stage, a checkpoint file, or the name of untrained weights.
+        tasks: HEAR task directories.
+        tasks_dir: the folder that they are in.
+        out: folder for all that is written.
+        protocol: "hear" or "published".
+        grid: heareval's grid of hyperparameters.
+        grid_points: how many of them are tried.
+        steps: the steps to take.
+        devices: processes at a time, None for one on each card, or as many as share the cores well.
+        require_gpu: whether a process that sees no GPU is an error.
+        memory_fraction: of a card's memory for JAX, None for what the environment says, or else `MEMORY_FRACTION`.
+    """
+
+    checkpoints: Mapping[Stage, str]
+    tasks: tuple[pathlib.Path, ...]
+    tasks_dir: pathlib.Path
+    out: pathlib.Path
+    protocol: str
+    grid: str
+    grid_points: int
+    steps: tuple[Step, ...]
+    devices: int | None
+    require_gpu: bool
+    memory_fraction: float | None
+
+    @property
+    def scoring(self) -> dict[str, str | int]:
+        """What scores depend on besides weights and tasks."""
+        return {"protocol": self.protocol, "grid": self.grid, "grid_points": self.grid_points}
+
+
+def add_work_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is to be done, in whatever order and place."""
+    parser.add_argument(
+        "--checkpoints",
+        required=True,
+        metavar="DIR",
+        help=f"folder with {' and '.join(stage.release.file_name for stage in STAGES)} (or the same as {SUFFIX}); or "
+        f"{' or '.join(UNTRAINED)} for untrained weights",
+    )
+    parser.add_argument("--tasks-dir", type=pathlib.Path, required=True, metavar="DIR", help="folder of HEAR tasks")
+    parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder for all that is written")
+    parser.add_argument("--stage", type=int, choices=[stage.number for stage in STAGES], help="only this stage")
+    parser.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="directory, name or leaderboard column of a task; may be repeated (default: all in --tasks-dir)",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("hear", "published"),
+        default="hear",
+        help="published pads as the published evaluation (default: hear)",
+    )
+    parser.add_argument(
+        "--grid",
+        choices=GRIDS,
+        default=GRIDS[0],
+        help="heareval's grid of hyperparameters; the leaderboard asks for the default one",
+    )
+    parser.add_argument(
+        "--grid-points",
+        type=int,
+        default=GRID_POINTS,
+        metavar="N",
+        help=f"points of the grid to try (default: {GRID_POINTS}, which the leaderboard asks for)",
+    )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which steps are taken, and on what hardware."""
+    steps = [step.value for step in Step]
+    parser.add_argument("--from-stage", choices=steps, default=steps[0], metavar="STEP", help=f"{', '.join(steps)}")
+    parser.add_argument("--to-stage", choices=steps, default=steps[-1], metavar="STEP", help="the last step to take")
+    parser.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="processes at a time, each with a card, or a share of the cores, of its own (default: all cards)",
+    )
+    parser.add_argument(
+        "--require-gpu", action="store_true", help="fail where JAX, or torch for the predictions, sees no GPU"
+    )
+    parser.add_argument(
+        "--memory-fraction",
+        type=float,
+        metavar="F",
+        help="of a card's memory for JAX while it embeds (default: what XLA_PYTHON_CLIENT_MEM_FRACTION says, or "
+        f"{MEMORY_FRACTION})",
+    )
+
+
+def parse_options(args: argparse.Namespace) -> Options:
+    """Check what was given.
+
+    Raises:
+        FileNotFoundError: no task, or no checkpoint of a stage.
+        ValueError: anything else that cannot be.
+    """
+    if args.grid_points < 1:
+        raise ValueError(f"--grid-points: expected 1 or more, got {args.grid_points}")
+    stages = [stage for stage in STAGES if args.stage in (None, stage.number)]
+    checkpoints = find_checkpoints(args.checkpoints, stages)
+    tasks = choose_tasks(args.tasks_dir.absolute(), args.task)
+    out = args.out.absolute()
+    _check_out(out)
+    return Options(
+        checkpoints=checkpoints,
+        tasks=tuple(tasks),
+        tasks_dir=args.tasks_dir.absolute(),
+        out=out,
+        protocol=args.protocol,
+        grid=args.grid,
+        grid_points=args.grid_points,
+        **_run_options(args),
+    )
+
+
+def _run_options(args: argparse.Namespace) -> dict:
+    if "from_stage" not in args:
+        return {
+            "steps": (),
+            "devices": None,
+            "require_gpu": False,
+            "memory_fraction": None,
+        }
+    steps = list(Step)
+    first, last = steps.index(Step(args.from_stage)), steps.index(Step(args.to_stage))
+    if first > last:
+        raise ValueError(f"--from-stage {args.from_stage} comes after --to-stage {args.to_stage}")
+    if args.devices is not None and args.devices < 1:
+        raise ValueError(f"--devices: expected 1 or more, got {args.devices}")
+    if args.memory_fraction is not None and not 0 < args.memory_fraction <= 1:
+        raise ValueError(f"--memory-fraction: expected a fraction above 0, up to 1, got {args.memory_fraction}")
+    return {
+        "steps": tuple(steps[first : last + 1]),
+        "devices": args.devices,
+        "require_gpu": args.require_gpu,
+        "memory_fraction": args.memory_fraction,
+    }
+
+
+def find_checkpoints(where: str, stages: Sequence[Stage]) -> dict[Stage, str]:
+    """The checkpoint of each stage; the converted form is preferred, as it loads faster.
+
+    Args:
+        where: folder of checkpoints, or the name of untrained weights.
+        stages: those that are wanted.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or a stage has none in it.
+    """
+    if where in UNTRAINED:
+        return dict.fromkeys(stages, where)
+    folder = pathlib.Path(where).absolute()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"--checkpoints {where}: no such folder; expected one with the checkpoints, or {' or '.join(UNTRAINED)}"
+        )
+    found: dict[Stage, str] = {}
+    missing = []
+    for stage in stages:
+        published = folder / stage.release.file_name
+        file = next((each for each in (published.with_suffix(SUFFIX), published) if each.is_file()), None)
+        if file is None:
+            missing.append(f"{published.name} (stage {stage.number})")
+        else:
+            found[stage] = str(file)
+    if missing:
+        alone = f"; --stage {next(iter(found)).number} runs the other stage alone" if found else ""
+        raise FileNotFoundError(
+            f"--checkpoints {folder}: expected {' and '.join(missing)}, found none. They are published in "
+            f"{PUBLISHED_FOLDER}{alone}"
+        )
+    return found
+
+
+def _check_out(out: pathlib.Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: expected a folder, got a file")

@@ -1,0 +1,198 @@
+"""What became of each attempt at a step of an element, and where the step is now.
+
+A record is a file of its own for each step of each element, which is written by the process that holds the
+step's lock alone, so that processes on several nodes need nothing but the folder in common.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import enum
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hear_tasks.embed.work_folder import is_busy
+from hear_tasks.reproduce.elements import Element, write_json
+from hear_tasks.reproduce.options import Step
+
+POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 3.0
+"""Time before a wait is worth telling: whoever looks whether a lock is held, holds it for a moment."""
+
+
+class State(enum.StrEnum):
+    """Where a step of an element is."""
+
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    TO_DO = "to do"
+
+
+class Outcome(enum.StrEnum):
+    """How an attempt ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclasses.dataclass
+class Attempt:
+    """One attempt at a step.
+
+    Attributes:
+        started: local time, ISO 8601.
+        host: name of the machine.
+        device: which card, or share of the cores.
+        threads: CPU threads that it may use.
+        job: of Slurm, "" elsewhere.
+        command: what was run.
+        outcome: how it ended, None while it runs or where it was killed without a word.
+        seconds: how long it took.
+        cause: why it failed: the last lines of its log.
+    """
+
+    started: str
+    host: str
+    device: str
+    threads: int
+    job: str
+    command: list[str]
+    outcome: Outcome | None = None
+    seconds: float | None = None
+    cause: list[str] = dataclasses.field(default_factory=list)
+
+
+def now() -> str:
+    """Local time, ISO 8601."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def slurm_job() -> str:
+    """The Slurm job that this process is part of, as squeue shows it; "" outside of any."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
+
+
+def begin(element: Element, step: Step, device: str, threads: int, command: list[str]) -> Attempt:
+    """Note that an attempt begins."""
+    attempt = Attempt(now(), socket.gethostname(), device, threads, slurm_job(), command)
+    write_json(element.record(step), {"attempts": [*_as_json(read_attempts(element, step)), *_as_json([attempt])]})
+    return attempt
+
+
+def end(element: Element, step: Step, attempt: Attempt) -> None:
+    """Note how the attempt that was begun last has ended."""
+    earlier = read_attempts(element, step)[:-1]
+    write_json(element.record(step), {"attempts": _as_json([*earlier, attempt])})
+
+
+def _as_json(attempts: list[Attempt]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(attempt) for attempt in attempts]
+
+
+def read_attempts(element: Element, step: Step) -> list[Attempt]:
+    """All attempts at a step, oldest first; [] where there was none, or their record is damaged."""
+    try:
+        content = json.loads(element.record(step).read_text(encoding="utf-8"))
+        return [
+            Attempt(**{**each, "outcome": Outcome(each["outcome"]) if each["outcome"] else None})
+            for each in content["attempts"]
+        ]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def read_state(element: Element, step: Step) -> tuple[State, list[str]]:
+    """Where a step is, and why where it failed or was stopped."""
+    if element.is_done(step):
+        return State.DONE, []
+    if is_locked(element, step):
+        return State.RUNNING, []
+    attempts = read_attempts(element, step)
+    if not attempts:
+        return State.TO_DO, []
+    last = attempts[-1]
+    if last.outcome is Outcome.FAILED:
+        return State.FAILED, last.cause
+    if last.outcome is Outcome.INTERRUPTED:
+        return State.STOPPED, last.cause
+    if last.outcome is Outcome.DONE:
+        return State.TO_DO, []  # its results have been removed since
+    where = f"on {last.host}{f' (job {last.job})' if last.job else ''}"
+    return State.STOPPED, [
+        f"killed without a word, {where}, begun {last.started}: out of memory, a time limit, or a node that failed? "
+        f"See {element.log(step)}"
+    ]
+
+
+def is_locked(element: Element, step: Step) -> bool:
+    """Whether a process takes a step of an element; of a run, or an embedding by itself."""
+    if step is Step.EMBED and is_busy(element.target):
+        return True
+    try:
+        with element.lock(step).open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def locked(
+    element: Element, step: Step, is_stopped: Callable[[], bool], tell: Callable[[str], None]
+) -> Iterator[int | None]:
+    """Hold the lock of a step, waiting for it where another process has it.
+
+    The lock belongs to all processes that inherit its descriptor: where one is killed, those that it started keep
+    it until they end, too.
+
+    Args:
+        element: the element.
+        step: its step.
+        is_stopped: asked while waiting, whether to wait no longer.
+        tell: takes a remark on the wait.
+
+    Yields:
+        The lock's descriptor, None where the wait was stopped.
+    """
+    path = element.lock(step)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield number if _acquire(number, element, step, is_stopped, tell) else None
+    finally:
+        os.close(number)
+
+
+def _acquire(
+    number: int, element: Element, step: Step, is_stopped: Callable[[], bool], tell: Callable[[str], None]
+) -> bool:
+    start, told = time.monotonic(), False
+    while not is_stopped():
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            message = (
+                f"{error.strerror}: expected a file system with locks, which this one has not (Lustre: mount -o flock)"
+            )
+            raise OSError(error.errno, message, str(element.lock(step))) from error
+        if not told and time.monotonic() - start > _PATIENCE_SECONDS:
+            tell(f"{element.title}: another process is at its {step} step; waiting for that")
+            told = True
+        time.sleep(POLL_SECONDS)
+    return False

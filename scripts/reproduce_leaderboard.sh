@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Sets up what is missing, then goes from checkpoints and a folder of HEAR tasks to the leaderboard on this machine:
+# doctor, embed, predict, and the table, for both stages and every task found. The same command goes on where it was
+# stopped. In an environment of your own it is: python -m hear_tasks.reproduce
+#
+#   scripts/reproduce_leaderboard.sh --checkpoints DIR --tasks-dir DIR --out DIR       (--help for the rest)
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+"$root/scripts/setup.sh" >&2
+unset PYTHONPATH PYTHONHOME
+exec "$root/.venv/bin/python" -m hear_tasks.reproduce "$@"

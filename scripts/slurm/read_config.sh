@@ -1,0 +1,91 @@
+# Reads the configuration file of a run; for the other scripts here, which source it and name their checkout `root`.
+#
+# shellcheck shell=bash disable=SC2034,SC2154
+# (the keys are for the scripts that source this, and are set by name)
+
+config_keys=(
+    CHECKPOINTS TASKS_DIR OUT STAGE TASKS PROTOCOL GRID GRID_POINTS
+    ACTIVATE ACCOUNT PARTITION PREDICT_PARTITION REPORT_PARTITION SBATCH_OPTIONS MAX_RUNNING
+    EMBED_GPU EMBED_CPUS EMBED_MEMORY EMBED_TIME
+    PREDICT_GPU PREDICT_CPUS PREDICT_MEMORY PREDICT_TIME
+    REPORT_CPUS REPORT_MEMORY REPORT_TIME
+    REQUIRE_GPU MEMORY_FRACTION
+)
+
+fail() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# Raise what is wrong with the form of a configuration file, before any line of it is run.
+check_config_lines() {
+    local file=$1 line key number=0
+    local assignment='^([A-Za-z_][A-Za-z_0-9]*)=(.*)$'
+    local value="^([^][:space:]\"';&|<>()]|\"[^\"]*\"|'[^']*')*([[:space:]]+(#.*)?)?\$"
+    while IFS= read -r line || [ -n "$line" ]; do
+        number=$((number + 1))
+        line=${line%$'\r'}
+        if [[ $line =~ ^[[:space:]]*(#.*)?$ ]]; then continue; fi
+        [[ $line =~ $assignment ]] || fail "$file:$number: expected KEY=VALUE, without spaces around =, got: $line"
+        key=${BASH_REMATCH[1]}
+        [[ " ${config_keys[*]} " == *" $key "* ]] || fail "$file:$number: unknown key $key; the keys are ${config_keys[*]}"
+        [[ ${BASH_REMATCH[2]} =~ $value ]] || fail "$file:$number: a value with spaces or signs of the shell needs quotes: $line"
+    done <"$file"
+}
+
+# Set the keys to what the file says, and to their defaults.
+read_config() {
+    local file=$1 key
+    [ -f "$file" ] || fail "$file: no such configuration file; copy $root/scripts/slurm/config.example and fill it in"
+    check_config_lines "$file"
+    for key in "${config_keys[@]}"; do printf -v "$key" '%s' ''; done
+    # shellcheck disable=SC1090
+    . <(tr -d '\r' <"$file") || fail "$file: bash cannot read it"
+    : "${EMBED_CPUS:=8}" "${EMBED_MEMORY:=32G}" "${EMBED_TIME:=12:00:00}"
+    : "${PREDICT_CPUS:=8}" "${PREDICT_MEMORY:=48G}" "${PREDICT_TIME:=1-00:00:00}"
+    : "${REPORT_CPUS:=1}" "${REPORT_MEMORY:=4G}" "${REPORT_TIME:=00:30:00}" "${REQUIRE_GPU:=yes}"
+    for key in CHECKPOINTS TASKS_DIR OUT; do
+        [ -n "${!key}" ] || fail "$file: $key is missing"
+    done
+    case $REQUIRE_GPU in yes | no) ;; *) fail "$file: REQUIRE_GPU: expected yes or no, got $REQUIRE_GPU" ;; esac
+    for key in EMBED_CPUS PREDICT_CPUS REPORT_CPUS; do
+        [[ ${!key} =~ ^[1-9][0-9]*$ ]] || fail "$file: $key: expected a number of CPUs, got ${!key}"
+    done
+    [[ $MAX_RUNNING =~ ^([1-9][0-9]*)?$ ]] || fail "$file: MAX_RUNNING: expected a number of jobs, got $MAX_RUNNING"
+    case $CHECKPOINTS in
+        random | random-tiny) ;;
+        *) [ -d "$CHECKPOINTS" ] || fail "$file: CHECKPOINTS=$CHECKPOINTS: no such folder" ;;
+    esac
+    [ -d "$TASKS_DIR" ] || fail "$file: TASKS_DIR=$TASKS_DIR: no such folder"
+    OUT=$(realpath -m -- "$OUT")
+}
+
+# Make `python` the one of the environment.
+activate() {
+    if [ -z "$ACTIVATE" ]; then
+        [ -x "$root/.venv/bin/python" ] || fail "no $root/.venv: run scripts/setup.sh first, or set ACTIVATE"
+        PATH=$root/.venv/bin:$PATH
+        return
+    fi
+    set +eu
+    eval "$ACTIVATE" || fail "ACTIVATE failed: $ACTIVATE"
+    set -eu
+    command -v python >/dev/null || fail "ACTIVATE gives no command python: $ACTIVATE"
+}
+
+# Set `run_options` to the options that say what the run is, and `selection` to those that choose stages and tasks.
+set_options() {
+    local task tasks
+    run_options=(--checkpoints "$CHECKPOINTS" --tasks-dir "$TASKS_DIR" --out "$OUT")
+    if [ -n "$PROTOCOL" ]; then run_options+=(--protocol "$PROTOCOL"); fi
+    if [ -n "$GRID" ]; then run_options+=(--grid "$GRID"); fi
+    if [ -n "$GRID_POINTS" ]; then run_options+=(--grid-points "$GRID_POINTS"); fi
+    selection=()
+    if [ -n "$STAGE" ]; then selection+=(--stage "$STAGE"); fi
+    # shellcheck disable=SC2153
+    IFS=, read -r -a tasks <<<"$TASKS"
+    for task in "${tasks[@]}"; do
+        task=${task#"${task%%[![:space:]]*}"}
+        selection+=(--task "${task%"${task##*[![:space:]]}"}")
+    done
+}

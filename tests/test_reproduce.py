@@ -1,0 +1,402 @@
+"""From checkpoints and tasks to the leaderboard on one machine: whatever happens on the way, the table is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
+
+from hear_cacophony.stages import AUDIOMAE, CACOPHONY
+from hear_tasks.doctor import environment as environment_check
+from hear_tasks.reproduce import command, hardware, schedule, status, taking
+from hear_tasks.reproduce.elements import PREDICTED_FILE, Element, audio_bytes
+from hear_tasks.reproduce.options import Step
+from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
+from hear_tasks.reproduce.taking import Stop, take_step
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
+
+
+def environment(home: pathlib.Path | None = None) -> dict[str, str]:
+    left_out = ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")
+    there = {key: value for key, value in os.environ.items() if key not in left_out and not key.startswith("SLURM")}
+    return {**there, "PYTHONPATH": str(ROOT), **({"HOME": str(home)} if home else {})}
+
+
+def arguments(tasks: pathlib.Path, out: pathlib.Path, *more: str, checkpoints="random-tiny") -> list[str]:
+    return ["--checkpoints", str(checkpoints), "--tasks-dir", str(tasks), "--out", str(out), *SMALL_GRID, *more]
+
+
+def start(*given: str, cwd: pathlib.Path, home: pathlib.Path | None = None, shell: str = "") -> subprocess.Popen:
+    """The command in a process of its own; `shell` is run before it."""
+    full = [sys.executable, "-m", "hear_tasks.reproduce", *given]
+    if shell:
+        full = ["bash", "-c", f'{shell}; exec "$@"', "bash", *full]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(full, cwd=cwd, env=environment(home), **pipes)
+
+
+def wait_until(condition, process: subprocess.Popen | None = None, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        assert process is None or process.poll() is None, process.communicate()[1][-2000:]
+        time.sleep(0.05)
+
+
+def break_clip(task: pathlib.Path) -> pathlib.Path:
+    clip = sorted((task / "16000" / "train").iterdir())[0]
+    clip.write_bytes(clip.read_bytes()[:1000])
+    return clip
+
+
+def element_of(task: pathlib.Path, out: pathlib.Path, stage=AUDIOMAE) -> Element:
+    return Element(stage, "random-tiny", task, out / "embeddings" / stage.module, out, audio_bytes(task))
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Parsed options for one small task and stage 1."""
+    tasks = tmp_path / "tasks"
+    make_tags_task(tasks, clips=3)
+    return parse(arguments(tasks, tmp_path / "out", "--stage", "1"))
+
+
+def parse(given: list[str]):
+    import argparse
+
+    from hear_tasks.reproduce.options import add_run_options, add_work_options, parse_options
+
+    parser = argparse.ArgumentParser()
+    add_work_options(parser)
+    add_run_options(parser)
+    return parse_options(parser.parse_args(given))
+
+
+def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_path):
+    """One process at a time and killed, against two at a time and left alone; all paths with spaces.
+
+    Stage 2 is taken over from the undisturbed run, to save time.
+    """
+    place = tmp_path / "a place"
+    tasks, home, cwd = place / "the tasks", place / "home", place / "elsewhere"
+    make_tags_task(tasks, clips=8)
+    home.mkdir()
+    cwd.mkdir()
+    before = sorted(tasks.rglob("*"))
+    whole = start(*arguments(tasks, place / "left alone", "--devices", "2"), cwd=cwd, home=home)
+    printed, told = whole.communicate()
+    assert whole.returncode == 0, told[-3000:]
+    assert "test_tags-v1-full  mAP" in printed
+    assert "doctor: 1 task, 24 clips" in told
+
+    out = place / "killed out"
+    others = pathlib.Path("embeddings", "hear_cacophony.cacophony")
+    shutil.copytree(place / "left alone" / others, out / others)
+    given = [*arguments(tasks, out), "--from-stage", "embed", "--devices", "1"]
+    first = start(*given, cwd=cwd, home=home)
+    working = out / "embeddings" / "hear_cacophony.audiomae" / ".embedding-test_tags-v1-full" / "settings"
+    wait_until(working.exists, first)
+    first.kill()  # what it has started lives on for a while, and is waited for
+    first.communicate()
+
+    second = start(*given, cwd=cwd, home=home)
+    left = out / "work" / "audiomae-test_tags-v1-full" / "logs"
+    wait_until(left.exists, second)
+    second.terminate()
+    told = second.communicate()[1]
+    assert second.returncode == 130
+    assert "interrupted by SIGTERM; the same command goes on where it was" in told
+    assert list(left.rglob("*"))
+    mark = out / "embeddings" / "hear_cacophony.audiomae" / "test_tags-v1-full" / PREDICTED_FILE
+    assert not mark.exists()
+    mark.write_text("{")  # as of a kill while heareval writes it, which heareval would take for a whole one
+
+    third = start(*given, cwd=cwd, home=home)
+    told = third.communicate()[1]
+    assert third.returncode == 0, told[-3000:]
+    assert "embed 1 of 2: AudioMAE test_tags-v1-full: was done already" in told
+    reports = [folder / "report" for folder in (place / "left alone", out)]
+    for name in ("leaderboard.txt", "leaderboard.md", "leaderboard.csv", "leaderboard.png"):
+        assert (reports[0] / name).read_bytes() == (reports[1] / name).read_bytes(), name
+    file = pathlib.Path("embeddings", "hear_cacophony.audiomae", "test_tags-v1-full", "test.predicted-scores.json")
+    scores = [json.loads((run / file).read_text())["test"] for run in (place / "left alone", out)]
+    assert [score["test_mAP"] for score in scores] == [scores[0]["test_score"]] * 2, "to the last digit"
+    assert not any((out / "work").iterdir())
+
+    manifests = [json.loads((report / "manifest.json").read_text()) for report in reports]
+    assert manifests[0]["versions"]["heareval"] == "2021.1.3"
+    assert manifests[0]["checkpoints"]["audiomae"] == {"file": "random-tiny", "name": "untrained", "md5": ""}
+    assert manifests[0]["options"]["grid_points"] == 1
+    used = {each["embed"]["attempts"][-1]["device"] for each in manifests[0]["elements"]}
+    assert used == {"cpu 0", "cpu 1"}
+    attempts = manifests[1]["elements"][0]["predict"]["attempts"]
+    assert [attempt["outcome"] for attempt in attempts] == ["interrupted", "done"]
+    assert not any(cwd.iterdir())
+    assert sorted(tasks.rglob("*")) == before
+    assert [path.name for path in home.iterdir()] == [".cache"]
+
+
+def test_what_fails_is_named_with_its_cause_and_stops_nothing_else(tmp_path, tiny_checkpoints, capfd):
+    tasks, out = tmp_path / "tasks", tmp_path / "out"
+    make_scene_task(tasks, clips=30, seconds=0.1)
+    clip = break_clip(make_event_task(tasks, clips=1))
+    given = ["--stage", "1", "--from-stage", "embed", "--to-stage", "embed"]
+    failing = start(*arguments(tasks, out, *given), cwd=tmp_path)
+    told = failing.communicate()[1]
+    assert failing.returncode == 1
+    assert "AudioMAE test_pitch-v1-full: done in" in told
+    assert f"AudioMAE test_events-v1-full: embed failed: embed: test_events-v1-full: FAILED: {clip}: expected" in told
+
+    # The same folder, but other weights.
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "AudioMAE.ckpt").write_bytes(tiny_checkpoints["audiomae"].read_bytes())
+    other = start(*arguments(tasks, out, *given, checkpoints=tmp_path / "weights"), cwd=tmp_path)
+    assert "holds embeddings of another model (weights 'untrained' there" in other.communicate()[1]
+    assert other.returncode == 1
+
+    # The files' limit stands in for a full disk: its error is treated alike.
+    narrow = [*arguments(tasks, tmp_path / "full", *given), "--task", "test_pitch"]
+    full = start(*narrow, cwd=tmp_path, shell="ulimit -f 4")
+    assert "no room (File too large)" in full.communicate()[1]
+    assert full.returncode == 1
+
+    assert command.main(arguments(tasks, out, "--stage", "1", "--from-stage", "leaderboard")) == 1
+    printed = capfd.readouterr().out
+    assert "not finished:" in printed
+    assert "embeddings of another model" in printed, "the cause of the last attempt"
+    assert "AudioMAE test_pitch-v1-full: predict to do" in printed
+    report = (out / "report" / "leaderboard.txt").read_text()
+    assert "embeddings of another model" in report
+    assert status.main(arguments(tasks, out, "--stage", "1")) == 0
+    shown = capfd.readouterr().out
+    assert "audiomae  test_events-v1-full  failed  to do" in shown
+    assert "audiomae  test_pitch-v1-full   done    to do" in shown
+    assert "embeddings of another model" in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--tasks-dir", "{nothing}"], "expected HEAR tasks, TASK/task_metadata.json, found none"),
+        (["--tasks-dir", "{nothing}/there"], "no such folder"),
+        (["--task", "esc50"], "esc50-v2.0.0-full is not there; there are test_tags-v1-full"),
+        (["--checkpoints", "{nothing}"], "expected AudioMAE.ckpt (stage 1) and Cacophony.ckpt (stage 2), found none"),
+        (["--checkpoints", "{weights}"], "expected Cacophony.ckpt (stage 2), found none"),
+        (["--checkpoints", "{weights}"], "--stage 1 runs the other stage alone"),
+        (["--checkpoints", "{weights}/none"], "no such folder; expected one with the checkpoints, or random"),
+        (["--out", "{file}"], "expected a folder, got a file"),
+        (["--grid-points", "0"], "--grid-points: expected 1 or more, got 0"),
+        (["--from-stage", "predict", "--to-stage", "embed"], "--from-stage predict comes after --to-stage embed"),
+        (["--devices", "0"], "--devices: expected 1 or more, got 0"),
+        (["--memory-fraction", "1.5"], "expected a fraction above 0, up to 1, got 1.5"),
+    ],
+)
+def test_bad_input_is_named_before_any_work(change, message, tmp_path, capsys):
+    tasks, nothing, weights, file = (tmp_path / name for name in ("tasks", "nothing", "weights", "file"))
+    make_tags_task(tasks, clips=3)
+    for folder in (nothing, weights):
+        folder.mkdir()
+    file.touch()
+    (weights / "AudioMAE.safetensors").touch()
+    places = {"nothing": nothing, "weights": weights, "file": file}
+    given = [part.format(**places) for part in change]
+    assert command.main([*arguments(tasks, tmp_path / "out"), *given]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monkeypatch):
+    monkeypatch.setattr(command, "take_steps", lambda *_: {})
+    given = arguments(options.tasks_dir, options.out, "--from-stage", "embed", "--to-stage", "embed")
+    assert command.main(given) == 1  # nothing is embedded
+    assert command.main([*given, "--grid", "default", "--protocol", "published"]) == 1
+    told = capsys.readouterr().err
+    assert "holds a run with --protocol hear there, published now; --grid faster there, default now" in told
+    (options.out / "settings.json").write_text("{")
+    assert command.main(given) == 1
+    assert "which options were the scores beside it made with?" in capsys.readouterr().err
+
+
+def test_an_error_in_the_environment_stops_the_run(options, capsys, monkeypatch):
+    monkeypatch.setattr(command, "take_steps", lambda *_: pytest.fail("nothing is to be begun"))
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
+    monkeypatch.setattr(environment_check, "_probe", lambda _: environment_check.Device("cpu"))
+    assert command.main(arguments(options.tasks_dir, options.out)) == 1
+    told = capsys.readouterr().err
+    assert "doctor: ERROR environment heareval: expected version 2021.1.3" in told
+    assert "--from-stage embed goes on all the same" in told
+
+
+def run_in_place_of_step(monkeypatch, code: str) -> None:
+    monkeypatch.setattr(taking, "_command", lambda *_: [sys.executable, "-c", code])
+
+
+SLOT = hardware.Slot("cpu 0", None, None, 3)
+
+
+def test_the_cause_is_the_end_of_the_log(options, monkeypatch):
+    element = element_of(options.tasks[0], options.out)
+    lines = "import sys, os; [print(i) for i in range(9)]; print('RuntimeError: it broke'); print(); "
+    run_in_place_of_step(monkeypatch, lines + "print(os.environ['OMP_NUM_THREADS']); sys.exit(3)")
+    options.out.mkdir()
+    result = take_step(element, Step.EMBED, SLOT, options, Stop(), print)
+    assert result == f"FAILED: RuntimeError: it broke (see {element.log(Step.EMBED)})"
+    state, cause = read_state(element, Step.EMBED)
+    assert (state, cause) == (State.FAILED, ["6", "7", "8", "RuntimeError: it broke", "3"])
+    run_in_place_of_step(monkeypatch, "import os, signal; print('begun'); os.kill(os.getpid(), signal.SIGKILL)")
+    take_step(element, Step.EMBED, SLOT, options, Stop(), print)
+    assert read_state(element, Step.EMBED)[1] == ["begun", "FAILED: ended by the signal SIGKILL; out of memory?"]
+    assert len(read_attempts(element, Step.EMBED)) == 2
+    assert "left out: its embeddings are not there (failed)" in take_step(
+        element, Step.PREDICT, SLOT, options, Stop(), print
+    )
+
+
+def test_the_time_limit_of_a_job_is_a_failure_and_a_signal_to_end_is_none(options, monkeypatch):
+    element = element_of(options.tasks[0], options.out)
+    options.out.mkdir()
+    run_in_place_of_step(monkeypatch, "import time; time.sleep(60)")
+    for final, outcome in ((False, Outcome.INTERRUPTED), (True, Outcome.FAILED)):
+        stop = Stop()
+        monkeypatch.setattr(taking, "_write_head", lambda *_, stop=stop, final=final: stop.request("so", final=final))
+        assert f"{outcome.upper()}: so" in take_step(element, Step.EMBED, SLOT, options, stop, print)
+        assert read_attempts(element, Step.EMBED)[-1].outcome is outcome
+    assert read_state(element, Step.EMBED) == (State.FAILED, ["so"])
+
+
+def test_the_signal_before_the_time_limit_ends_the_command_with_a_message(options, capsys, monkeypatch):
+    run_in_place_of_step(
+        monkeypatch, f"import os, signal, time; os.kill({os.getpid()}, signal.SIGUSR1); time.sleep(60)"
+    )
+    given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-stage", "embed")
+    assert command.main(given) == 1
+    assert "FAILED: stopped by the time limit of its job; give it more time" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_a_process_that_was_killed_without_a_word_is_told(options):
+    element = element_of(options.tasks[0], options.out)
+    taking.begin(element, Step.PREDICT, "gpu 1", 4, ["what"])
+    state, cause = read_state(element, Step.PREDICT)
+    assert state is State.STOPPED
+    assert "killed without a word" in cause[0]
+    assert str(element.log(Step.PREDICT)) in cause[0]
+    with locked(element, Step.PREDICT, lambda: False, print):
+        assert read_state(element, Step.PREDICT)[0] is State.RUNNING
+    element.record(Step.PREDICT).write_text("{")
+    assert read_state(element, Step.PREDICT) == (State.TO_DO, [])
+
+
+def test_a_missing_gpu_fails_before_any_work(options, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(taking, "_run", lambda *_: pytest.fail("nothing is to be begun"))
+    asking = parse([*arguments(options.tasks_dir, options.out, "--stage", "1"), "--require-gpu"])
+    element = element_of(options.tasks[0], options.out)
+    result = take_step(element, Step.EMBED, SLOT, asking, Stop(), print)
+    assert "FAILED: expected a GPU, as one was asked for, but JAX on" in result
+    assert "sees: cpu (CUDA_VISIBLE_DEVICES is ''). Was the job given a card" in result
+
+
+def test_a_failure_that_cannot_be_noted_is_told_all_the_same(options, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(taking, "begin", no_room)
+    element = element_of(options.tasks[0], options.out)
+    told: list[str] = []
+    unnoted = schedule.take_steps([element], Step.EMBED, [SLOT], options, Stop(), told.append)
+    assert unnoted == {element.name: "FAILED: [Errno 28] No space left on device"}
+    assert "No space left on device" in told[0]
+
+
+@pytest.fixture
+def cards(tmp_path, monkeypatch):
+    """A machine with two cards, as nvidia-smi lists them."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'GPU 0: made up (UUID: a)'\necho 'GPU 1: made up (UUID: b)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def test_each_card_has_one_process(options, cards, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
+    slots = hardware.make_slots(Step.EMBED, options, 9)
+    assert [(slot.label, slot.card, slot.threads) for slot in slots] == [("gpu 0", "0", 6), ("gpu 1", "1", 6)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert [slot.card for slot in hardware.make_slots(Step.PREDICT, options, 9)] == ["5", "7"]
+    asking = parse([*arguments(options.tasks_dir, options.out), "--devices", "3"])
+    with pytest.raises(ValueError, match="--devices 3: there are 2 cards: 5, 7"):
+        hardware.make_slots(Step.EMBED, asking, 9)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert hardware.make_slots(Step.EMBED, options, 9)[0].card is None
+
+
+def test_one_library_has_the_card_and_slurm_is_hidden_from_lightning(options, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.delenv("JAX_PLATFORMS")
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
+    slot = hardware.Slot("gpu 1", "1", None, 6)
+    embed = hardware.child_environment(Step.EMBED, slot, 6, options)
+    predict = hardware.child_environment(Step.PREDICT, slot, 1, options)
+    assert (embed["CUDA_VISIBLE_DEVICES"], predict["CUDA_VISIBLE_DEVICES"]) == ("1", "1")
+    assert (embed["XLA_PYTHON_CLIENT_MEM_FRACTION"], embed["NPROC"], "JAX_PLATFORMS" in embed) == ("0.9", "6", False)
+    assert (predict["JAX_PLATFORMS"], predict["OMP_NUM_THREADS"], "SLURM_NTASKS" in predict) == ("cpu", "1", False)
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
+    fraction = "XLA_PYTHON_CLIENT_MEM_FRACTION"
+    assert hardware.child_environment(Step.EMBED, slot, 6, options)[fraction] == "0.5"
+    asking = parse([*arguments(options.tasks_dir, options.out), "--memory-fraction", "0.7"])
+    assert hardware.child_environment(Step.EMBED, slot, 6, asking)[fraction] == "0.7"
+
+
+def test_the_cores_are_shared_and_no_more_are_used_than_slurm_grants(options, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for variable in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(100, 132)))
+    embed = hardware.make_slots(Step.EMBED, options, 40)
+    assert [sorted(slot.cores)[0] for slot in embed] == [100, 116]
+    assert [(len(slot.cores), slot.threads) for slot in embed] == [(16, 16), (16, 16)]
+    assert [slot.threads for slot in hardware.make_slots(Step.PREDICT, options, 8)] == [4] * 8
+    assert len(hardware.make_slots(Step.PREDICT, options, 40)) == 32
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")  # of a node whose cores the job is not bound to
+    assert hardware.make_slots(Step.EMBED, options, 40) == [hardware.Slot("cpu 0", None, None, 6)]
+
+
+def test_the_largest_are_begun_first_and_every_slot_is_used(options, tmp_path, monkeypatch):
+    from hear_tasks.reproduce.elements import make_elements
+
+    make_scene_task(tmp_path / "tasks", clips=3, seconds=0.2)
+    make_event_task(tmp_path / "tasks", clips=2)
+    every = parse(arguments(tmp_path / "tasks", options.out))
+    elements = make_elements(every)
+    assert [element.size for element in elements] == sorted([element.size for element in elements], reverse=True)
+    assert {element.stage for element in elements[:2]} == {AUDIOMAE, CACOPHONY}
+    assert elements[0].size == 6 * (4 * 16_000 * 2 + 44)
+
+    taken: list[tuple[str, str, frozenset[int]]] = []
+
+    def take(element, step, slot, *_):
+        taken.append((element.task.name, slot.label, frozenset(os.sched_getaffinity(0))))
+        time.sleep(0.05)
+        return "done"
+
+    monkeypatch.setattr(schedule, "take_step", take)
+    core = min(os.sched_getaffinity(0))
+    slots = [hardware.Slot("cpu 0", None, frozenset({core}), 1), hardware.Slot("cpu 1", None, None, 1)]
+    schedule.take_steps(elements, Step.EMBED, slots, every, Stop(), lambda _: None)
+    assert [name for name, *_ in taken[:2]] == ["test_events-v1-full"] * 2
+    assert {label for _, label, _ in taken} == {"cpu 0", "cpu 1"}
+    assert {cores for _, label, cores in taken if label == "cpu 0"} == {frozenset({core})}
+    assert len(taken) == 6

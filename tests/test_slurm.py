@@ -1,0 +1,299 @@
+"""The scripts for Slurm: what they refuse and submit, and a whole run on a real cluster of one node."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+from hear_tasks_on_disk import make_event_task, make_scene_task
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "scripts" / "slurm"
+CLUSTER = ROOT / "tests" / "slurm_cluster.sh"
+REQUIRED = "HEAR_CACOPHONY_REQUIRE_SLURM"
+"""Environment variable: 1 makes a missing Slurm a failure."""
+
+PITCH, EVENTS = "test_pitch-v1-full", "test_events-v1-full"
+
+
+def environment(**more: str) -> dict[str, str]:
+    left_out = ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS", "JAX_PLATFORMS")
+    return {**{key: value for key, value in os.environ.items() if key not in left_out}, **more}
+
+
+def script(name: str, *given: str | pathlib.Path, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [str(SCRIPTS / name), *map(str, given)]
+    return subprocess.run(command, env=environment(**more), capture_output=True, text=True, check=False)
+
+
+def write_config(place: pathlib.Path, name: str, **keys: str) -> pathlib.Path:
+    """A configuration of small jobs in the environment of the tests."""
+    activate = f'PATH="{pathlib.Path(sys.executable).parent}:$PATH"; export PYTHONPATH="{ROOT}"'
+    small = {"CPUS": "1", "MEMORY": "1G", "TIME": "10"}
+    values = {
+        "CHECKPOINTS": "random-tiny",
+        "TASKS_DIR": f'"{place / "the tasks"}"',
+        "OUT": f'"{place / "the out"}"',
+        "ACTIVATE": f"'{activate}'",
+        "GRID": "faster",
+        "GRID_POINTS": "1",
+        "EMBED_GPU": "--gres=gpu:1",
+        "REQUIRE_GPU": "no",
+        **{f"{step}_{what}": value for step in ("EMBED", "PREDICT", "REPORT") for what, value in small.items()},
+        "REPORT_MEMORY": "100M",
+        **keys,
+    }
+    file = place / name
+    file.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+    return file
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a task that is whole and one with a broken clip."""
+    place = tmp_path_factory.mktemp("slurm") / "a place"
+    tasks = place / "the tasks"
+    make_scene_task(tasks, clips=6)
+    clip = make_event_task(tasks, clips=2) / "16000" / "train" / "train-0.wav"
+    clip.write_bytes(clip.read_bytes()[:2000])
+    return place
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"EMBED_GPUS": "1"}, ":18: unknown key EMBED_GPUS; the keys are CHECKPOINTS TASKS_DIR OUT"),
+        ({"TASKS_DIR": "/no/such"}, "TASKS_DIR=/no/such: no such folder"),
+        ({"CHECKPOINTS": "/no/such"}, "CHECKPOINTS=/no/such: no such folder"),
+        ({"OUT": ""}, "OUT is missing"),
+        ({"OUT": "/a b"}, "a value with spaces or signs of the shell needs quotes: OUT=/a b"),
+        ({"OUT": "/a;touch"}, "a value with spaces or signs of the shell needs quotes: OUT=/a;touch"),
+        ({"OUT": '"$NOT_SET_HERE"/a'}, "NOT_SET_HERE: unbound variable"),
+        ({"EMBED_CPUS": "many"}, "EMBED_CPUS: expected a number of CPUs, got many"),
+        ({"MAX_RUNNING": "0"}, "MAX_RUNNING: expected a number of jobs, got 0"),
+        ({"REQUIRE_GPU": "maybe"}, "REQUIRE_GPU: expected yes or no, got maybe"),
+        ({"ACTIVATE": "false"}, "ACTIVATE failed: false"),
+        ({"TASKS": "esc50"}, "esc50-v2.0.0-full is not there; there are test_events-v1-full, test_pitch-v1-full"),
+        ({"GRID": "finest"}, "argument --grid: invalid choice: 'finest'"),
+    ],
+)
+def test_a_wrong_configuration_is_named_before_anything_is_submitted(keys, message, place, tmp_path):
+    config = write_config(place, f"{tmp_path.name}.conf", **keys)
+    done = script("submit.sh", config, "--dry-run")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "sbatch" not in done.stdout
+    assert not (place / "the out").exists()
+
+
+def test_wrong_arguments_and_places(place, tmp_path):
+    config = write_config(place, "plain.conf")
+    assert "no such configuration file; copy " in script("submit.sh", place / "none.conf").stderr
+    assert "unknown option --dryrun" in script("submit.sh", config, "--dryrun").stderr
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("bash", "dirname", "basename", "realpath", "tr", "date", "sed"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    assert "no command sbatch here" in script("submit.sh", config, PATH=str(tools)).stderr
+    config.write_text(config.read_text().replace("GRID=", "GRID ="))
+    assert "expected KEY=VALUE, without spaces around =, got: GRID =faster" in script("status.sh", config).stderr
+
+
+def test_where_slurm_takes_some_jobs_only_they_are_cancelled_again(place, tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name, code in (
+        ("sbatch", 'case "$*" in *predict*) echo "no such partition" >&2; exit 1;; esac; echo 17'),
+        ("scancel", f'echo "$@" >{tmp_path}/cancelled'),
+    ):
+        (tools / name).write_text(f"#!/bin/sh\n{code}\n")
+        (tools / name).chmod(0o755)
+    config = write_config(place, "some.conf", OUT=f'"{tmp_path / "the out"}"')
+    done = script("submit.sh", config, PATH=f"{tools}:{os.environ['PATH']}")
+    assert done.returncode == 1
+    assert (
+        "no such partition\ncancelled again: 17\nsubmit.sh: sbatch did not take the predict job: sbatch" in done.stderr
+    )
+    assert (tmp_path / "cancelled").read_text() == "17\n"
+
+
+def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(place, tmp_path):
+    out = tmp_path / "the out"
+    config = write_config(place, "dry.conf", OUT=f'"{out}"', MAX_RUNNING="3", ACCOUNT="us", PARTITION="gpu",
+                          PREDICT_PARTITION="cpu", SBATCH_OPTIONS='"--qos=long --nice"')  # fmt: skip
+    done = script("submit.sh", config, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    elements, jobs = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:7]
+    assert elements[0] == f"element 0: stage 1, {EVENTS}: embed"
+    assert elements[3] == f"element 3: stage 2, {PITCH}: embed"
+    assert "--account=us --qos=long --nice --gres=gpu:1 --cpus-per-task=1 --mem=1G --time=10 --partition=gpu" in jobs[0]
+    assert "--array=0,1,2,3%3" in jobs[0]
+    assert "--partition=cpu --array=0,1,2,3%3 --dependency=aftercorr:JOB-OF-embed" in jobs[1]
+    assert "--dependency=afterany:JOB-OF-embed:JOB-OF-predict" in jobs[2]
+    assert not out.exists()
+
+    # One element embedded, one wholly done: they leave the arrays.
+    embedded = out / "embeddings" / "hear_cacophony.audiomae" / EVENTS
+    predicted = out / "embeddings" / "hear_cacophony.cacophony" / PITCH
+    for folder in (embedded, predicted):
+        folder.mkdir(parents=True)
+        (folder / ".done.embeddings").touch()
+    for name in ("prediction-done.json", "test.predicted-scores.json"):
+        (predicted / name).write_text("{}")
+    jobs = [line for line in script("submit.sh", config, "--dry-run").stdout.splitlines() if line.startswith("sbatch")]
+    assert len(jobs) == 4
+    assert ["--array=1,2%3 " in job for job in jobs] == [True, True, False, False]
+    assert "--array=0%3 " in jobs[2]
+    assert "aftercorr" not in jobs[2]
+    shown = script("status.sh", config).stdout
+    assert "embed: 2 done, 2 to do\npredict: 1 done, 3 to do\n" in shown
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The environment variables of a cluster that is started for this module."""
+    missing = [tool for tool in ("sbatch", "slurmctld", "slurmd", "munged") if shutil.which(tool) is None]
+    reason = f"no {', '.join(missing)} here: apt-get install slurm-wlm munge" if missing else ""
+    if os.geteuid() != 0 and not reason:
+        reason = "a cluster is started by root alone"
+    if reason and os.environ.get(REQUIRED) != "1":
+        pytest.skip(reason)
+    assert not reason, f"{REQUIRED}=1, but {reason}"
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="slurm.", dir="/tmp"))  # sockets need a short path
+    try:
+        done = subprocess.run([CLUSTER, "start", folder], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        assert done.returncode == 0, "the cluster did not start, see above"
+        yield {"SLURM_CONF": done.stdout.strip()}
+    finally:
+        subprocess.run([CLUSTER, "stop", folder], check=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Jobs:
+    """The jobs of a cluster."""
+
+    def __init__(self, cluster: dict[str, str]) -> None:
+        self._environment = environment(**cluster)
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
+
+    def states(self) -> dict[str, str]:
+        """State of each job and array element that has not ended."""
+        lines = self.run("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
+        return dict(line.split() for line in lines)
+
+    def wait(self, what: str, condition, seconds: float = 150.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"waited too long for: {what}\n{self.run('squeue', '--array')}"
+            time.sleep(0.2)
+
+    def submit(self, config: pathlib.Path, cluster: dict[str, str]) -> dict[str, str]:
+        """Numbers of the jobs that are submitted, by what they do."""
+        done = script("submit.sh", config, **cluster)
+        assert done.returncode == 0, done.stderr
+        return dict(line.split(": job ") for line in done.stdout.splitlines() if ": job " in line)
+
+
+def attempts(out: pathlib.Path, name: str) -> list[dict]:
+    try:
+        return json.loads((out / "state" / f"{name}.json").read_text())["attempts"]
+    except FileNotFoundError:
+        return []
+
+
+def is_predicting(out: pathlib.Path, stage: str) -> bool:
+    last = attempts(out, f"{stage}-{PITCH}.predict")[-1:]
+    return bool(last) and last[0]["outcome"] is None
+
+
+def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cluster, place):
+    jobs, out = Jobs(cluster), place / "the out"
+    config = write_config(place, "run.conf")
+    numbers = jobs.submit(config, cluster)
+    assert set(numbers) == {"embed", "predict", "report"}
+
+    # Elements 2 and 3 are the pitch task with stages 1 and 2. One prediction is requeued, the other cancelled.
+    requeued, cancelled = (f"{numbers['predict']}_{i}" for i in (2, 3))
+    jobs.wait("a prediction", lambda: is_predicting(out, "audiomae"))
+    jobs.run("scontrol", "requeue", requeued)
+    jobs.wait("the requeued job in the queue", lambda: jobs.states().get(requeued) == "PENDING")
+    jobs.run("scontrol", "update", f"JobId={requeued}", "StartTime=now")  # Slurm would wait for two minutes
+    jobs.wait("the other prediction", lambda: is_predicting(out, "cacophony"))
+    assert f"cacophony  {PITCH}   done    running" in script("status.sh", config, **cluster).stdout
+    assert "are running now" in script("submit.sh", config, **cluster).stderr
+    jobs.run("scancel", cancelled)
+    jobs.wait("the end", lambda: not jobs.states())
+
+    assert [each["outcome"] for each in attempts(out, f"audiomae-{PITCH}.predict")] == ["interrupted", "done"]
+    assert {each["job"] for each in attempts(out, f"audiomae-{PITCH}.predict")} == {requeued}
+    assert [each["outcome"] for each in attempts(out, f"cacophony-{PITCH}.predict")] == ["interrupted"]
+    report = (out / "report" / "leaderboard.txt").read_text()
+    assert f"Cacophony {PITCH}: predict stopped: interrupted by SIGTERM" in report
+    broken = place / "the tasks" / EVENTS / "16000" / "train" / "train-0.wav"
+    for title in ("AudioMAE", "Cacophony"):
+        cause = f"{title} {EVENTS}: embed failed: embed: {EVENTS}: FAILED: {broken}: expected 128044 bytes"
+        assert cause in report
+    assert (out / "logs" / f"audiomae-{EVENTS}-embed.log").exists()
+    assert (
+        "embed: 2 done, 2 failed\npredict: 1 done, 1 stopped, 2 to do\n"
+        in script("status.sh", config, **cluster).stdout
+    )
+
+    # What is left is submitted alone. The signal that comes before the time limit is sent by hand.
+    more = jobs.submit(write_config(place, "more.conf", TASKS="test_pitch"), cluster)
+    assert set(more) == {"predict", "report"}
+    jobs.wait("the prediction again", lambda: is_predicting(out, "cacophony"))
+    jobs.run("scancel", "--batch", "--signal=USR1", more["predict"])
+    jobs.wait("the end", lambda: not jobs.states())
+    report = (out / "report" / "leaderboard.txt").read_text()
+    assert f"Cacophony {PITCH}: predict failed: stopped by the time limit of its job" in report
+    assert EVENTS not in report.partition("not finished:")[2]
+
+    # The score of the requeued element is that of a run without Slurm.
+    alone = place / "alone"
+    command = [
+        sys.executable,
+        "-m",
+        "hear_tasks.reproduce",
+        "--from-stage",
+        "embed",
+        "--to-stage",
+        "predict",
+        "--stage",
+    ]
+    options = ["--checkpoints", "random-tiny", "--grid", "faster", "--grid-points", "1", "--task", PITCH]
+    places = ["--tasks-dir", str(place / "the tasks"), "--out", str(alone)]
+    subprocess.run([*command, "1", *options, *places], env=environment(PYTHONPATH=str(ROOT)), check=True)
+    file = pathlib.Path("embeddings", "hear_cacophony.audiomae", PITCH, "test.predicted-scores.json")
+    scores = [json.loads((run / file).read_text())["aggregated_scores"] for run in (out, alone)]
+    of_tests = [name for name in scores[0] if name.startswith("test_")]
+    assert len(of_tests) >= 8
+    assert [scores[0][name] for name in of_tests] == [scores[1][name] for name in of_tests], "to the last digit"
+
+
+def test_a_node_without_the_gpu_that_was_asked_for_is_told(cluster, place):
+    jobs, out = Jobs(cluster), place / "no card"
+    keys = {"OUT": f'"{out}"', "STAGE": "1", "TASKS": "test_pitch", "REQUIRE_GPU": "yes"}
+    jobs.submit(write_config(place, "card.conf", **keys), cluster)
+    jobs.wait("the end", lambda: not jobs.states())
+    (only,) = attempts(out, f"audiomae-{PITCH}.embed")
+    assert "expected a GPU, as one was asked for, but JAX on" in only["cause"][0]
+    assert "sees: cpu (CUDA_VISIBLE_DEVICES is " in only["cause"][0]
+    assert not attempts(out, f"audiomae-{PITCH}.predict")
+    assert (
+        only["cause"][0]
+        in (out / "logs" / "slurm")
+        .joinpath(next(path.name for path in (out / "logs" / "slurm").glob("report-*.log")))
+        .read_text()
+    )
