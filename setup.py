@@ -9,7 +9,6 @@ HEAR = [
     # refuses a current Python. scripts/setup.sh installs them beside these, which they import.
     "click",
     "dcase_util",
-    "intervaltree",
     "more-itertools",
     "nvidia-ml-py",
     "pandas",
@@ -27,13 +26,12 @@ HEAR = [
 TASKS = [
     # The demo tasks need tinysoundfont, too, which cannot stand here: of what it asks for, pyaudio does not build
     # without headers of the machine's sound system. scripts/setup.sh installs it without that.
-    "intervaltree",
     "matplotlib",
     "mido",
     "soxr",
     "tqdm",
 ]
-TEST = ["mypy", "pytest", "ruff"]
+TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
     name="hear_cacophony",
@@ -45,7 +43,7 @@ setup(
     packages=find_packages(include=["hear_cacophony*", "hear_tasks*"]),
     package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "*.csv"]},
     python_requires=">=3.11,<3.14",
-    install_requires=["flax>=0.12", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
+    install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
     extras_require={"hear": HEAR, "tasks": TASKS, "test": TEST},
     entry_points={"console_scripts": ["hear-cacophony = hear_cacophony.cli:main"]},
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up what is missing and runs the tests. Arguments go to pytest:
+# Sets up what is missing and runs the tests, a file at a time on each of up to four cores. Arguments go to pytest:
 #
 #   scripts/test.sh             scripts/test.sh tests/test_golden.py -k tiny
 set -euo pipefail
@@ -8,4 +8,4 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/scripts/setup.sh"
 cd "$root"
 unset PYTHONPATH PYTHONHOME HEAR_CACOPHONY_WEIGHTS
-exec "$root/.venv/bin/python" -m pytest "$@"
+exec "$root/.venv/bin/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
