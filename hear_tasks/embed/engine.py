@@ -6,17 +6,16 @@ import collections
 import errno
 import json
 import pathlib
-import queue
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hear_tasks.embed.clips import BadClipError, check_samples
+from hear_tasks.embed.pipeline import READERS, Reader, Writer
 from hear_tasks.embed.plan import Plan, make_plan
 from hear_tasks.embed.progress import TaskProgress
 from hear_tasks.embed.results import Results, make_results
@@ -26,12 +25,6 @@ from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
 if TYPE_CHECKING:
     from hear_cacophony.batching import Batch
     from hear_cacophony.embedding import Embedder
-
-READERS = 4
-"""Threads that read clips."""
-
-READ_AHEAD = 3
-"""Batches that are read before they are needed."""
 
 IN_WORK = 2
 """Batches that are on the devices at a time."""
@@ -169,7 +162,7 @@ class _Run:
 
     def _pump(self, batches: list[Batch], progress: TaskProgress) -> None:
         """Read, compute and write, each while the others go on."""
-        with _Reader(self._plan, batches) as reader, _Writer(self._work, self.results) as writer:
+        with Reader(self._plan, batches) as reader, Writer(self._work, self.results) as writer:
             in_work: collections.deque[tuple[Batch, Any]] = collections.deque()
 
             def collect() -> None:
@@ -185,7 +178,7 @@ class _Run:
             while in_work:
                 collect()
 
-    def _next(self, reader: _Reader) -> np.ndarray:
+    def _next(self, reader: Reader) -> np.ndarray:
         try:
             return reader.next()
         except BadClipError as error:
@@ -247,80 +240,3 @@ def _tokens_per_batch(model: Embedder, plan: Plan, batch_seconds: float | None) 
     if batch_seconds is None:
         return model.devices.tokens_per_batch
     return max(1, round(batch_seconds * SAMPLE_RATE / STEP_LENGTH) * plan.program.tokens_per_step)
-
-
-class _Reader:
-    """Reads batches ahead, in order."""
-
-    def __init__(self, plan: Plan, batches: list[Batch]) -> None:
-        self._plan, self._batches = plan, iter(batches)
-        self._pool = ThreadPoolExecutor(READERS)
-        self._ahead: collections.deque[Future[np.ndarray]] = collections.deque()
-
-    def __enter__(self) -> _Reader:
-        for _ in range(READ_AHEAD):
-            self._submit()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def _submit(self) -> None:
-        batch = next(self._batches, None)
-        if batch is not None:
-            self._ahead.append(self._pool.submit(self._plan.read, batch))
-
-    def next(self) -> np.ndarray:
-        """The audio of the next batch."""
-        audio = self._ahead.popleft().result()
-        self._submit()
-        return audio
-
-
-class _Writer:
-    """One thread that writes what is put to it."""
-
-    def __init__(self, work: WorkFolder, results: Results) -> None:
-        self._work, self._results = work, results
-        self._queue: queue.Queue = queue.Queue(maxsize=READ_AHEAD)
-        self._thread = threading.Thread(target=self._run, name="writer")
-        self._error: BaseException | None = None
-
-    def __enter__(self) -> _Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._queue.put(None)
-        self._thread.join()
-        if kind is None:
-            self._raise()
-
-    def put(self, batch: Batch, embedded: np.ndarray) -> None:
-        """Have the results of a batch written.
-
-        Raises:
-            OSError: earlier ones could not be written.
-        """
-        self._raise()
-        self._queue.put((batch, embedded))
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        for batch, embedded in iter(self._queue.get, None):
-            if self._error is None:
-                self._try(self._write, batch, embedded)
-        self._try(self._work.flush)
-
-    def _write(self, batch: Batch, embedded: np.ndarray) -> None:
-        self._results.write(self._work, batch, embedded)
-        self._work.mark(batch.rows)
-
-    def _try(self, action: Callable[..., None], *arguments: Any) -> None:
-        try:
-            action(*arguments)
-        except BaseException as error:
-            self._error = self._error or error
