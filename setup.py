@@ -45,5 +45,5 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
     extras_require={"hear": HEAR, "tasks": TASKS, "test": TEST},
-    entry_points={"console_scripts": ["hear-cacophony = hear_cacophony.cli:main"]},
+    entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},
 )

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hear_cacophony.checkpoint import CheckpointError
-from hear_cacophony.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
-from hear_cacophony.hear_api import get_scene_embeddings, get_timestamp_embeddings, load_hear_model
+from hear_cacophony.checkpoint.read import CheckpointError
+from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
+from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings, load_hear_model
 
 if TYPE_CHECKING:
-    from hear_cacophony.hear_model import HearModel
+    from hear_cacophony.hear.model import HearModel
 
 __version__ = "0.1.0"
 __all__ = [

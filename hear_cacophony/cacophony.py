@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hear_cacophony.hear_api import get_scene_embeddings, get_timestamp_embeddings, load_hear_model
-from hear_cacophony.stages import CACOPHONY
+from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings, load_hear_model
+from hear_cacophony.model.stages import CACOPHONY
 
 if TYPE_CHECKING:
-    from hear_cacophony.hear_model import HearModel
+    from hear_cacophony.hear.model import HearModel
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hear_cacophony.hear_api import get_scene_embeddings, get_timestamp_embeddings, make_hear_model
-from hear_cacophony.logmel_model import LogMelModel
-from hear_cacophony.options import Options
+from hear_cacophony.engine.logmel_baseline import LogMelModel
+from hear_cacophony.engine.options import Options
+from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings, make_hear_model
 
 if TYPE_CHECKING:
-    from hear_cacophony.hear_model import HearModel
+    from hear_cacophony.hear.model import HearModel
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 

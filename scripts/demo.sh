@@ -9,4 +9,4 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/scripts/setup.sh"
 unset PYTHONPATH PYTHONHOME
 case ${1:-} in '' | -*) set -- "$root/demo-output" "$@" ;; esac
-exec "$root/.venv/bin/python" -m hear_tasks.demo "$@"
+exec "$root/.venv/bin/python" -m hear_tasks.demo.chain "$@"

@@ -8,8 +8,8 @@ import numpy as np
 from flax import serialization
 from flax.traverse_util import unflatten_dict
 
-from hear_cacophony.parameters import expected_shapes
-from hear_cacophony.stages import TINY, Stage
+from hear_cacophony.checkpoint.parameters import expected_shapes
+from hear_cacophony.model.stages import TINY, Stage
 
 OTHERS = {1: "AudioDecoder_0/Dense_0/kernel", 2: "text_module/pooler/key_proj/kernel"}
 """A parameter of each stage that is never loaded."""

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hear_cacophony.batching import REUSES, CompiledSizes, bucket_steps, even_batches
-from hear_cacophony.windows import WINDOW_STEPS
+from hear_cacophony.engine.batches import REUSES, CompiledSizes, bucket_steps, even_batches
+from hear_cacophony.engine.windows import WINDOW_STEPS
 
 
 def test_few_buckets_and_little_padding():

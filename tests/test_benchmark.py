@@ -1,4 +1,4 @@
-"""`python -m hear_cacophony.benchmark`: what it counts and what it tells. How fast anything is, is not tested."""
+"""`python -m hear_tasks.benchmark`: what it counts and what it tells. How fast anything is, is not tested."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import sys
 import jax
 import numpy as np
 import pytest
+from hear_tasks.benchmark.setting import QUICK, Setting
 
-from hear_cacophony.benchmark import __main__ as benchmark
-from hear_cacophony.benchmark import embed, processes, projection, synthetic, timing
-from hear_cacophony.benchmark.flops import product_flops, row_flops
-from hear_cacophony.benchmark.setting import QUICK, Setting
-from hear_cacophony.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig
+from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig
+from hear_tasks.benchmark import __main__ as benchmark
+from hear_tasks.benchmark import embed, processes, projection, synthetic, timing
+from hear_tasks.benchmark.flops import product_flops, row_flops
 
 SECTIONS = {"start", "loading", "encoder", "precision", "compilations", "embed", "projection"}
 
@@ -27,7 +27,7 @@ class Blocker:
         if name.split(".")[0] in ("tensorflow", "torch"):
             raise ModuleNotFoundError("No module named " + repr(name), name=name)
 sys.meta_path.insert(0, Blocker())
-from hear_cacophony.benchmark.__main__ import main
+from hear_tasks.benchmark.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -109,7 +109,7 @@ def quick(tmp_path_factory, tiny_checkpoints):
     """The JSON and what was printed."""
     file = tmp_path_factory.mktemp("benchmark") / "figures.json"
     models = ["--model", "random-tiny", "--model", str(tiny_checkpoints["audiomae"])]
-    done = run(["-m", "hear_cacophony.benchmark", "--quick", "--json", str(file), *models])
+    done = run(["-m", "hear_tasks.benchmark", "--quick", "--json", str(file), *models])
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(file.read_text()), done
 

@@ -16,10 +16,10 @@ import soundfile
 from checkpoint_files import OTHERS, tiny_parameters, write_flax
 from flax import serialization
 
-from hear_cacophony import checkpoint as checkpoint_module
-from hear_cacophony import flax_file
-from hear_cacophony.checkpoint import CheckpointError, convert_checkpoint, read_checkpoint, summarize_checkpoint
-from hear_cacophony.stages import AUDIOMAE, CACOPHONY, STAGES, TINY, Release
+from hear_cacophony.checkpoint import flax_file
+from hear_cacophony.checkpoint import read as checkpoint_module
+from hear_cacophony.checkpoint.read import CheckpointError, convert_checkpoint, read_checkpoint, summarize_checkpoint
+from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, STAGES, TINY, Release
 
 by_stage = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 
@@ -70,7 +70,7 @@ def test_known_md5_names_the_release(flax_path, monkeypatch):
 
 
 def test_the_origin_is_logged(flax_path, monkeypatch, caplog):
-    caplog.set_level("INFO", logger="hear_cacophony.checkpoint")
+    caplog.set_level("INFO", logger="hear_cacophony.checkpoint.read")
     md5 = read_checkpoint(flax_path).md5
     assert caplog.messages == [f"{flax_path}: MD5 {md5} is not that of a published file"]
     caplog.clear()
@@ -360,7 +360,7 @@ def test_converted_file_has_the_usual_permissions(flax_path, tmp_path):
 
 CONVERT_WITH_NO_ROOM = """
 import resource, sys
-from hear_cacophony.cli import main
+from hear_tasks.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 sys.exit(main(["convert", *sys.argv[1:]]))
 """
@@ -388,7 +388,7 @@ def test_summary_counts_what_is_never_loaded(stage, tmp_path):
 
 MEASURE = """
 import resource, sys
-from hear_cacophony.checkpoint import read_checkpoint
+from hear_cacophony.checkpoint.read import read_checkpoint
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 read_checkpoint(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from checkpoint_files import tiny_parameters, write_flax
 
-from hear_cacophony import checkpoint
-from hear_cacophony.checkpoint import read_checkpoint
-from hear_cacophony.cli import main
-from hear_cacophony.stages import CACOPHONY
+from hear_cacophony.checkpoint import read as checkpoint
+from hear_cacophony.checkpoint.read import read_checkpoint
+from hear_cacophony.model.stages import CACOPHONY
+from hear_tasks.cli import main
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 
 CODE = """
 import sys, jax
-from hear_cacophony import compilation_cache
+from hear_cacophony.engine import compilation_cache
 compilation_cache.MIN_COMPILE_SECONDS = 0
 compilation_cache.enable()
 jax.jit(lambda x: x * 2 + 1)(3.0)

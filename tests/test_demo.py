@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hear_cacophony.stages import AUDIOMAE
-from hear_tasks import demo
+from hear_cacophony.model.stages import AUDIOMAE
+from hear_tasks.demo import chain as demo
 
 
 def test_untrained_weights_stand_in_for_missing_ones(tmp_path, monkeypatch):

@@ -13,11 +13,16 @@ import pytest
 import soundfile
 from demo_packages import make_strokes_package, make_tags_package, wave, write_piece, write_sound_font
 
-from hear_tasks import demo_piano, demo_pitch, demo_strokes, demo_tags, demo_tasks, sonic_pi
-from hear_tasks.recordings import PERCUSSIVE_RMS, RMS
-from hear_tasks.soundfont import FLUID_R3_MONO, TIM_GM, Note, SoundFont
-from hear_tasks.sources import SourceError
-from hear_tasks.task_files import Clip, Event, write_task
+from hear_tasks.demo import piano as demo_piano
+from hear_tasks.demo import pitch as demo_pitch
+from hear_tasks.demo import sonic_pi
+from hear_tasks.demo import strokes as demo_strokes
+from hear_tasks.demo import tags as demo_tags
+from hear_tasks.demo import tasks as demo_tasks
+from hear_tasks.demo.recordings import PERCUSSIVE_RMS, RMS
+from hear_tasks.demo.soundfont import FLUID_R3_MONO, TIM_GM, Note, SoundFont
+from hear_tasks.demo.sources import SourceError
+from hear_tasks.demo.write_task import Clip, Event, write_task
 
 A440 = 69
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_tasks import demo_vowel, recordings
-from hear_tasks.sources import SourceError
-from hear_tasks.task_files import Clip, write_task
+from hear_tasks.demo import recordings
+from hear_tasks.demo import vowel as demo_vowel
+from hear_tasks.demo.sources import SourceError
+from hear_tasks.demo.write_task import Clip, write_task
 
 SYLLABLES = {"es": ["ba", "lle", "ll", "gui"], "it": ["gno"], "pt_BR": ["xu"], "tn": ["ki", "a"]}
 

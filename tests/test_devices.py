@@ -8,7 +8,7 @@ import pytest
 from golden_cases import relative_error
 
 from hear_cacophony import load_embedding_model
-from hear_cacophony.devices import Devices
+from hear_cacophony.engine.devices import Devices
 
 STAGES = ["audiomae", "cacophony"]
 

@@ -18,13 +18,13 @@ import pytest
 import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
-from hear_cacophony.heareval import VERSIONS
 from hear_tasks.doctor import audio as doctor_audio
 from hear_tasks.doctor import command, environment, metadata, resources
 from hear_tasks.doctor.environment import Device, Environment, check_environment
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.report import SHOWN
 from hear_tasks.doctor.tasks import check_task
+from hear_tasks.heareval import VERSIONS
 from hear_tasks.registry import TASKS
 
 SCENE, TAGS, EVENTS = "test_pitch-v1-full", "test_tags-v1-full", "test_events-v1-full"

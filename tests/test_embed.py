@@ -20,7 +20,7 @@ import pytest
 import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
-from hear_cacophony import cli
+from hear_tasks import cli
 from hear_tasks.embed import engine, work_folder
 from hear_tasks.embed.clips import open_clip, read_piece
 from hear_tasks.embed.progress import TaskProgress
@@ -151,7 +151,7 @@ def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoi
 
     def start(out: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "hear_cacophony.cli", *arguments, str(tmp_path / out)],
+            [sys.executable, "-m", "hear_tasks.cli", *arguments, str(tmp_path / out)],
             env=environment,
             stderr=subprocess.DEVNULL,
         )
@@ -401,7 +401,7 @@ def test_a_full_disk_keeps_what_is_finished(tasks, tiny_checkpoints, tmp_path):
 
     arguments = command(tasks, tmp_path / "out", "random-tiny")
     code = (
-        "import resource, sys; from hear_cacophony import cli; "
+        "import resource, sys; from hear_tasks import cli; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); sys.exit(cli.main(sys.argv[1:]))"
     )
     environment = {**subprocess_env(), "JAX_ENABLE_COMPILATION_CACHE": "false"}
@@ -419,7 +419,7 @@ def test_a_full_disk_keeps_what_is_finished(tasks, tiny_checkpoints, tmp_path):
 def out_of_memory_beyond(size: int):
     from jax.errors import JaxRuntimeError
 
-    from hear_cacophony.programs import EncoderScenes
+    from hear_cacophony.engine.window_embedders import EncoderScenes
 
     run = EncoderScenes.run
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from golden_cases import relative_error
 
-from hear_cacophony import load_embedding_model, programs
-from hear_cacophony.frontend import HOP_LENGTH, PATCH_FRAMES, STEP_LENGTH
-from hear_cacophony.windows import cut_windows
+from hear_cacophony import load_embedding_model
+from hear_cacophony.engine import window_embedders
+from hear_cacophony.engine.windows import cut_windows
+from hear_cacophony.frontend.spectrogram import HOP_LENGTH, PATCH_FRAMES, STEP_LENGTH
 
 STAGES = ["audiomae", "cacophony"]
 LENGTHS = [1, 100, 2559, 2560, 16_000, 43_840, 100_001, 700_000]
@@ -107,10 +108,10 @@ def test_middle_of_a_long_clip_is_that_of_the_audio_cut_out_with_its_context(tin
 def test_lengths_share_compiled_programs(tiny_checkpoints, noise):
     model = load_embedding_model(tiny_checkpoints["audiomae"])
     model.embed_scenes([noise(16_000 + 10)])
-    before = programs._embed_scenes._cache_size()
+    before = window_embedders._embed_scenes._cache_size()
     for length in range(16_000, 17_000, 50):
         model.embed_scenes([noise(length)])
-    assert programs._embed_scenes._cache_size() == before
+    assert window_embedders._embed_scenes._cache_size() == before
 
 
 def test_published_refuses_clips_longer_than_max_seconds(tiny_checkpoints, noise):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from golden_cases import relative_error
 
-from hear_cacophony.attention import HEADS_TOGETHER, QUERY_BLOCK, _attend_in_blocks, attend
-from hear_cacophony.encoder import time_embedding
+from hear_cacophony.model.attention import HEADS_TOGETHER, QUERY_BLOCK, _attend_in_blocks, attend
+from hear_cacophony.model.encoder import time_embedding
 
 
 @pytest.mark.parametrize("attend", [attend, _attend_in_blocks])

@@ -54,7 +54,7 @@ def test_hear_validator_with_untrained_weights_warns_of_them(tmp_path):
     assert "these weights of Cacophony are untrained" in printed
 
 
-@pytest.mark.parametrize("runner", ["heareval.embeddings.runner", "hear_cacophony.heareval"])
+@pytest.mark.parametrize("runner", ["heareval.embeddings.runner", "hear_tasks.heareval"])
 def test_heareval_from_audio_to_scores(runner, tasks, tiny_checkpoints, tmp_path):
     stage = "cacophony" if runner.startswith("hear_c") else "audiomae"
     command = [runner] if runner.startswith("heareval") else [runner, "embeddings"]
@@ -71,7 +71,7 @@ def test_heareval_from_audio_to_scores(runner, tasks, tiny_checkpoints, tmp_path
 
     grid = ["--grid", "faster", "--grid-points", "1"]
     paths = [str(folder.relative_to(tmp_path)) for folder in folders]
-    run("hear_cacophony.heareval", "predictions", *paths, *grid, cwd=tmp_path)
+    run("hear_tasks.heareval", "predictions", *paths, *grid, cwd=tmp_path)
     for folder in folders:
         scores = json.loads((folder / "test.predicted-scores.json").read_text())
         tests = [part for part in scores.values() if isinstance(part, dict) and "test_score" in part]
@@ -87,7 +87,7 @@ def test_model_options_reach_the_model_and_name_the_folder(tasks, tiny_checkpoin
     places = ["--tasks-dir", str(tasks), "--task", "test_events-v1-full", "--embeddings-dir", str(tmp_path / "e")]
     options = ["--model-options", '{"timestamp_hop_ms": 20}']
     model = ["--model", str(tiny_checkpoints["audiomae"])]
-    run("hear_cacophony.heareval", "embeddings", "hear_cacophony.audiomae", *model, *places, *options, cwd=tmp_path)
+    run("hear_tasks.heareval", "embeddings", "hear_cacophony.audiomae", *model, *places, *options, cwd=tmp_path)
     (folder,) = (tmp_path / "e").iterdir()
     assert folder.name == "hear_cacophony.audiomae-timestamp-hop-ms=20"
     task = folder / "test_events-v1-full"

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from golden_cases import CASES, EXACT, FOLDER, load_case, max_seconds, relative_error, tolerance
 
-from hear_cacophony import frontend, load_embedding_model
-from hear_cacophony.checkpoint import read_checkpoint
-from hear_cacophony.encoder import AttentionPooler, AudioEncoder
-from hear_cacophony.parameters import expected_shapes, to_variables
-from hear_cacophony.stages import STAGES, EncoderConfig
+from hear_cacophony import load_embedding_model
+from hear_cacophony.checkpoint.parameters import expected_shapes, to_variables
+from hear_cacophony.checkpoint.read import read_checkpoint
+from hear_cacophony.frontend import spectrogram
+from hear_cacophony.model.encoder import AttentionPooler, AudioEncoder
+from hear_cacophony.model.stages import STAGES, EncoderConfig
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_log_mel(case):
     arrays = load_case(case)
-    frames = frontend.count_frames(len(arrays["audio"]))
-    ours = frontend.log_mel(arrays["audio"], frames)
+    frames = spectrogram.count_frames(len(arrays["audio"]))
+    ours = spectrogram.log_mel(arrays["audio"], frames)
     assert relative_error(ours, arrays["log_mel"]) < tolerance(case)
 
 
@@ -51,7 +52,7 @@ def test_tiny_model_from_log_mel(case, stage, tiny_checkpoints):
     arrays = load_case(case)
     checkpoint = read_checkpoint(tiny_checkpoints[stage.name])
     variables = to_variables(stage, checkpoint.config, checkpoint.parameters)
-    patches = np.asarray(frontend.to_patches(arrays["log_mel"]))
+    patches = np.asarray(spectrogram.to_patches(arrays["log_mel"]))
     golden = arrays[f"tiny/{stage.name}/timestamp"]
     padded = len(golden) * frontend.PATCHES_PER_STEP
     mask = np.arange(padded) < len(patches)

@@ -8,7 +8,7 @@ import pytest
 from golden_cases import CASES, load_case, max_seconds, relative_error, tolerance
 
 from hear_cacophony import load_embedding_model
-from hear_cacophony.attention import _attend_fused, _attend_in_blocks
+from hear_cacophony.model.attention import _attend_fused, _attend_in_blocks
 
 pytestmark = [
     pytest.mark.gpu,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hear_cacophony import heareval
+from hear_tasks import heareval
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +18,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 EPOCH = """
 import pytorch_lightning as pl
-from hear_cacophony.heareval import allow_setting_the_epoch
+from hear_tasks.heareval import allow_setting_the_epoch
 {patch}
 trainer = pl.Trainer(logger=False, enable_checkpointing=False, max_epochs=9)
 trainer.fit_loop.current_epoch = 3
@@ -34,7 +34,7 @@ def test_the_epoch_can_be_set():
 CHECKPOINT = """
 import io, torch
 from heareval.predictions.task_predictions import PARAM_GRID
-from hear_cacophony.heareval import allow_own_checkpoints
+from hear_tasks.heareval import allow_own_checkpoints
 {patch}
 file = io.BytesIO()
 torch.save({{"epoch": 7, "hyper_parameters": PARAM_GRID, "state_dict": {{"w": torch.ones(2)}}}}, file)
@@ -53,7 +53,7 @@ def test_own_checkpoints_can_be_read():
 def test_checkpoints_with_other_classes_stay_refused():
     code = """
 import io, pathlib, torch
-from hear_cacophony.heareval import allow_own_checkpoints
+from hear_tasks.heareval import allow_own_checkpoints
 allow_own_checkpoints()
 file = io.BytesIO()
 torch.save(pathlib.PurePosixPath("x"), file)
@@ -75,7 +75,7 @@ pynvml.nvmlDeviceGetHandleByIndex = lambda index: index
 pynvml.nvmlDeviceGetMemoryInfo = None
 pynvml.nvmlDeviceGetName = lambda handle: {name!r}
 sys.modules["pynvml"] = pynvml
-from hear_cacophony.heareval import allow_text_device_names
+from hear_tasks.heareval import allow_text_device_names
 {patch}
 from heareval import gpu_max_mem
 print(gpu_max_mem.device_name())
@@ -95,7 +95,7 @@ GUARD = """
 import torch
 torch.cuda.is_available = lambda: True
 torch.cuda.device_count = lambda: 1
-from hear_cacophony.heareval import hide_gpus_from_torch
+from hear_tasks.heareval import hide_gpus_from_torch
 {patch}
 import heareval.embeddings.runner
 print("imported")
@@ -132,7 +132,7 @@ def test_other_versions_are_refused(versions, message, monkeypatch):
 @pytest.mark.parametrize("arguments", [[], ["train"]])
 def test_unknown_runner_lists_both(arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "hear_cacophony.heareval", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "hear_tasks.heareval", *arguments], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert "{embeddings,predictions}" in done.stderr
@@ -141,7 +141,7 @@ def test_unknown_runner_lists_both(arguments):
 @pytest.mark.parametrize(("runner", "option"), [("embeddings", "--model-options"), ("predictions", "--grid-points")])
 def test_help_is_that_of_heareval(runner, option):
     done = subprocess.run(
-        [sys.executable, "-m", "hear_cacophony.heareval", runner, "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "hear_tasks.heareval", runner, "--help"], capture_output=True, text=True, check=True
     )
     assert option in done.stdout
 
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_predictions_and_slurm_is_not_asked():
     code = """
 import os, signal
 os.environ["SLURM_NTASKS"] = "1"
-from hear_cacophony.heareval import let_signals_end_the_run
+from hear_tasks.heareval import let_signals_end_the_run
 let_signals_end_the_run()
 print(any(name.startswith("SLURM_") for name in os.environ), flush=True)
 try:

@@ -21,13 +21,13 @@ sys.meta_path.insert(0, Blocker())
 USE = """
 import warnings
 import numpy as np
-import hear_cacophony, hear_cacophony.cli, hear_cacophony.audiomae, hear_cacophony.cacophony
+import hear_cacophony, hear_tasks.cli, hear_cacophony.audiomae, hear_cacophony.cacophony
 model = hear_cacophony.load_embedding_model({path!r})
 clips = [np.zeros(16000), np.zeros(20000)]
 assert model.embed_scenes(clips).shape == (2, 64)
 assert model.embed_timestamps(clips)[1].embeddings.shape == (32, 64)
-assert hear_cacophony.cli.main(["info", {path!r}]) == 0
-assert hear_cacophony.cli.main(["convert", {path!r}, {target!r}]) == 0
+assert hear_tasks.cli.main(["info", {path!r}]) == 0
+assert hear_tasks.cli.main(["convert", {path!r}, {target!r}]) == 0
 hear_cacophony.load_embedding_model({target!r})
 try:
     hear_cacophony.load_model({path!r})
@@ -48,5 +48,5 @@ def test_core_works_where_the_heavy_packages_are_absent(stage, tiny_checkpoints,
 
 
 def test_import_leaves_the_heavy_packages_alone():
-    code = "import hear_cacophony, hear_cacophony.heareval, sys; print(*sys.modules)"
+    code = "import hear_cacophony, hear_tasks.heareval, sys; print(*sys.modules)"
     assert not set(HEAVY.split()) & set(run(code).split())

@@ -13,10 +13,10 @@ import sys
 
 import pytest
 
-from hear_tasks import leaderboard_command
-from hear_tasks.leaderboard import format_text
-from hear_tasks.leaderboard_scores import UNTRAINED, Weights, read_models, read_weights, write_weights
-from hear_tasks.published import published_rows
+from hear_tasks.leaderboard import command as leaderboard_command
+from hear_tasks.leaderboard.published import published_rows
+from hear_tasks.leaderboard.scores import UNTRAINED, Weights, read_models, read_weights, write_weights
+from hear_tasks.leaderboard.table import format_text
 from hear_tasks.registry import TASKS, find_tasks
 
 HEADER = (
@@ -632,7 +632,7 @@ def test_the_command_line_starts_without_matplotlib_and_says_what_to_install(tmp
         "find = importlib.machinery.PathFinder.find_spec\n"
         "importlib.machinery.PathFinder.find_spec = classmethod(\n"
         "    lambda cls, name, *rest: None if name.split('.')[0] in ('matplotlib', 'numpy') else find(name, *rest))\n"
-        "from hear_tasks import leaderboard_command\n"
+        "from hear_tasks.leaderboard import command as leaderboard_command\n"
         "parser = argparse.ArgumentParser()\n"
         "leaderboard_command.add_parser(parser.add_subparsers())\n"
         f"args = parser.parse_args(['leaderboard', {str(emb)!r}, *sys.argv[1:]])\n"

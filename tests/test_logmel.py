@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hear_cacophony import frontend
+from hear_cacophony.engine.logmel_baseline import LogMelModel
+from hear_cacophony.engine.options import Options
+from hear_cacophony.frontend import spectrogram
 from hear_cacophony.logmel import get_scene_embeddings, get_timestamp_embeddings, load_model
-from hear_cacophony.logmel_model import LogMelModel
-from hear_cacophony.options import Options
 
 
 def spectrogram(clip: np.ndarray) -> np.ndarray:
-    return np.asarray(frontend.log_mel(clip, frontend.count_frames(len(clip))), np.float64)
+    return np.asarray(spectrogram.log_mel(clip, spectrogram.count_frames(len(clip))), np.float64)
 
 
 @pytest.mark.parametrize("samples", [1, 1_000, 16_000, 43_841, 100 * 16_000])

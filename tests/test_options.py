@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hear_cacophony import load_embedding_model
-from hear_cacophony.options import Options, parse_options
+from hear_cacophony.engine.options import Options, parse_options
 
 
 def test_defaults():

@@ -21,14 +21,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_tasks import archives, prepare, progress, resample
-from hear_tasks.prepare import prepare_tasks
-from hear_tasks.resample import Clip, Conversion, resample_clips
+from hear_tasks import progress
+from hear_tasks.prepare import archives, resample
+from hear_tasks.prepare import run as prepare
+from hear_tasks.prepare.resample import Clip, Conversion, resample_clips
+from hear_tasks.prepare.run import prepare_tasks
 
 SPLITS = ("train", "valid", "test")
 COMMAND = """
 import argparse, sys
-from hear_tasks.prepare import add_parser
+from hear_tasks.prepare.run import add_parser
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
@@ -209,7 +211,7 @@ def test_memory_does_not_grow_with_a_clip(tmp_path):
         soundfile.write(path, np.zeros(48_000 * seconds, np.int16), 48_000, subtype="PCM_16")
         code = (
             "import resource, soxr\n"
-            "from hear_tasks.resample import Clip, Conversion, resample_clips\n"
+            "from hear_tasks.prepare.resample import Clip, Conversion, resample_clips\n"
             f"clip = Clip({str(path)!r}, {str(path) + '.out'!r}, 0)\n"
             "tally = resample_clips([clip], Conversion(48000, 16000, None))\n"
             "print(tally.written, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
@@ -632,7 +634,7 @@ def test_what_a_kill_leaves_is_removed(tmp_path):
 def test_processes_end_with_the_run_that_started_them(tmp_path):
     code = """
 import concurrent.futures, multiprocessing, os, signal, time
-from hear_tasks.resample import start_worker
+from hear_tasks.prepare.resample import start_worker
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(1, context, start_worker)

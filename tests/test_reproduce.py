@@ -14,13 +14,13 @@ import time
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
-from hear_cacophony.stages import AUDIOMAE, CACOPHONY
+from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
 from hear_tasks.doctor import environment as environment_check
 from hear_tasks.reproduce import command, hardware, schedule, status, taking
-from hear_tasks.reproduce.elements import PREDICTED_FILE, Element, audio_bytes
+from hear_tasks.reproduce.jobs import PREDICTED_FILE, Element, audio_bytes
 from hear_tasks.reproduce.options import Step
 from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
-from hear_tasks.reproduce.taking import Stop, take_step
+from hear_tasks.reproduce.run_job import Stop, take_step
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
@@ -375,7 +375,7 @@ def test_the_cores_are_shared_and_no_more_are_used_than_slurm_grants(options, mo
 
 
 def test_the_largest_are_begun_first_and_every_slot_is_used(options, tmp_path, monkeypatch):
-    from hear_tasks.reproduce.elements import make_elements
+    from hear_tasks.reproduce.jobs import make_elements
 
     make_scene_task(tmp_path / "tasks", clips=3, seconds=0.2)
     make_event_task(tmp_path / "tasks", clips=2)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hear_cacophony import load_embedding_model
-from hear_cacophony.options import TIMESTAMP_HOPS_MS
-from hear_cacophony.timestamps import centre_timestamps, published_timestamps
+from hear_cacophony.engine.options import TIMESTAMP_HOPS_MS
+from hear_cacophony.engine.timestamps import centre_timestamps, published_timestamps
 
 EDGES = [1, 119, 120, 121, 1400, 1401, 2559, 2560]
 LENGTHS = [*np.random.default_rng(0).integers(800, 192_000, 200).tolist(), *EDGES]

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 
-from hear_cacophony.checkpoint import convert_checkpoint
-from hear_cacophony.stages import AUDIOMAE, CACOPHONY, EncoderConfig
-from hear_cacophony.weights import find_weights, load_checkpoint, untrained_checkpoint
+from hear_cacophony.checkpoint.read import convert_checkpoint
+from hear_cacophony.checkpoint.weights import find_weights, load_checkpoint, untrained_checkpoint
+from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, EncoderConfig
 
 
 @pytest.fixture

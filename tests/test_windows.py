@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hear_cacophony.windows import CONTEXT_STEPS, WINDOW_STEPS, cut_windows
+from hear_cacophony.engine.windows import CONTEXT_STEPS, WINDOW_STEPS, cut_windows
 
 
 @pytest.mark.parametrize("steps", [1, 186, 187, 188, 189, 349, 350, 351, 1000, 3750, 16875])

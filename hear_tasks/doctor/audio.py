@@ -18,8 +18,8 @@ from hear_tasks.doctor.metadata import FILE as METADATA_FILE
 from hear_tasks.doctor.metadata import Metadata
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN
+from hear_tasks.prepare.resample import TOLERANCE_MS
 from hear_tasks.progress import Progress
-from hear_tasks.resample import TOLERANCE_MS
 
 WHOLE_BYTES = 400_000_000
 """Up to this size all samples of a task are read even in a quick check (400 MB: 3.5 h at 16 kHz)."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN, listed
-from hear_tasks.prepare import SAMPLE_RATES
-from hear_tasks.resample import TEMPORARY
+from hear_tasks.prepare.resample import TEMPORARY
+from hear_tasks.prepare.run import SAMPLE_RATES
 
 SAMPLE_RATE = 16_000
 """Sample rate in Hz of the audio that the encoders take."""

@@ -212,5 +212,5 @@ def _check_devices(environment: Environment, findings: Findings) -> None:
             "devices",
             "tensorflow",
             "expected TensorFlow to see the GPU that torch sees, as heareval's own embedding runner demands, got none",
-            "run python -m hear_cacophony.heareval embeddings, which needs no GPU in TensorFlow",
+            "run python -m hear_tasks.heareval embeddings, which needs no GPU in TensorFlow",
         )

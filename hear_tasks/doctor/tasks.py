@@ -20,7 +20,7 @@ from hear_tasks.doctor.metadata import Metadata, check_metadata
 from hear_tasks.doctor.resources import Needs, estimate_needs
 from hear_tasks.doctor.splits import Split, read_splits
 from hear_tasks.doctor.text_files import listed
-from hear_tasks.prepare import SAMPLE_RATES
+from hear_tasks.prepare.run import SAMPLE_RATES
 from hear_tasks.registry import TASKS, EmbeddingType
 
 _MARKS = (METADATA_FILE, VOCABULARY_FILE, "train.json", "fold00.json", *map(str, SAMPLE_RATES))

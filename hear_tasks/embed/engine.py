@@ -23,8 +23,8 @@ from hear_tasks.embed.task import Task, TaskError, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
 
 if TYPE_CHECKING:
-    from hear_cacophony.batching import Batch
-    from hear_cacophony.embedding import Embedder
+    from hear_cacophony.engine.batches import Batch
+    from hear_cacophony.engine.embedding import Embedder
 
 IN_WORK = 2
 """Batches that are on the devices at a time."""
@@ -235,7 +235,7 @@ class _Run:
 
 
 def _tokens_per_batch(model: Embedder, plan: Plan, batch_seconds: float | None) -> int:
-    from hear_cacophony.frontend import SAMPLE_RATE, STEP_LENGTH
+    from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
 
     if batch_seconds is None:
         return model.devices.tokens_per_batch

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hear_tasks.leaderboard_scores import UNTRAINED, WEIGHTS_FILE
+from hear_tasks.leaderboard.scores import UNTRAINED, WEIGHTS_FILE
 from hear_tasks.registry import TASKS
 
 if TYPE_CHECKING:
-    from hear_cacophony.embedding import Embedder
+    from hear_cacophony.engine.embedding import Embedder
 
 BASELINE = "hear_cacophony.logmel"
 EITHER_STAGE = "hear_cacophony"
@@ -48,7 +48,7 @@ class HearModule:
 
     def for_task(self, name: str) -> Embedder:
         """The model for one task: the published protocol pads to a length of each task."""
-        from hear_cacophony.options import Options
+        from hear_cacophony.engine.options import Options
 
         options = self.model.options
         seconds = _PUBLISHED_SECONDS.get(name)
@@ -72,12 +72,12 @@ def load_module(
         ValueError: no such module, or impossible options or devices.
         OSError: the checkpoint cannot be read.
     """
-    from hear_cacophony import compilation_cache
-    from hear_cacophony.devices import Devices
-    from hear_cacophony.embedding import load_embedding_model
-    from hear_cacophony.logmel_model import LogMelModel
-    from hear_cacophony.options import parse_options
-    from hear_cacophony.stages import STAGES
+    from hear_cacophony.engine import compilation_cache
+    from hear_cacophony.engine.devices import Devices
+    from hear_cacophony.engine.embedding import load_embedding_model
+    from hear_cacophony.engine.logmel_baseline import LogMelModel
+    from hear_cacophony.engine.options import parse_options
+    from hear_cacophony.model.stages import STAGES
 
     stages = {stage.module: stage for stage in STAGES}
     if name not in (None, EITHER_STAGE, BASELINE, *stages):

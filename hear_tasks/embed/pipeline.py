@@ -16,7 +16,7 @@ from hear_tasks.embed.results import Results
 from hear_tasks.embed.work_folder import WorkFolder
 
 if TYPE_CHECKING:
-    from hear_cacophony.batching import Batch
+    from hear_cacophony.engine.batches import Batch
 
 READERS = 4
 """Threads that read clips."""

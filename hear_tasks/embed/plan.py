@@ -12,10 +12,10 @@ from hear_tasks.embed.task import Task, TaskError
 from hear_tasks.registry import EmbeddingType
 
 if TYPE_CHECKING:
-    from hear_cacophony.batching import Batch
-    from hear_cacophony.embedding import Embedder
-    from hear_cacophony.programs import Program
-    from hear_cacophony.rows import Row
+    from hear_cacophony.engine.batches import Batch
+    from hear_cacophony.engine.embedding import Embedder
+    from hear_cacophony.engine.rows import Row
+    from hear_cacophony.engine.window_embedders import Program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Plan:
 
     def batches(self, tokens_per_batch: int, multiple: int) -> list[Batch]:
         """All rows in batches of at most `tokens_per_batch` patches, in sizes that are multiples of `multiple`."""
-        from hear_cacophony.batching import even_batches
+        from hear_cacophony.engine.batches import even_batches
 
         steps = [row.steps for row in self.rows]
         return list(even_batches(steps, self.program.tokens_per_step, tokens_per_batch, multiple))

@@ -21,8 +21,8 @@ from hear_tasks.embed.work_folder import WorkFolder
 from hear_tasks.registry import EmbeddingType
 
 if TYPE_CHECKING:
-    from hear_cacophony.batching import Batch
-    from hear_cacophony.embedding import Embedder
+    from hear_cacophony.engine.batches import Batch
+    from hear_cacophony.engine.embedding import Embedder
 
 _CHUNK = 4096
 """Clips whose rows are held at once when windows are merged."""

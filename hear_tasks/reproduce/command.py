@@ -14,13 +14,13 @@ from hear_tasks.doctor.command import examine
 from hear_tasks.doctor.environment import NAME as ENVIRONMENT
 from hear_tasks.doctor.finding import Severity
 from hear_tasks.doctor.report import format_text
-from hear_tasks.reproduce.elements import Element, check_out, claim_out, make_elements
 from hear_tasks.reproduce.hardware import make_slots
+from hear_tasks.reproduce.jobs import Element, check_out, claim_out, make_elements
 from hear_tasks.reproduce.options import Options, Step, add_run_options, add_work_options, parse_options
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
+from hear_tasks.reproduce.run_job import Stop
 from hear_tasks.reproduce.schedule import take_steps
-from hear_tasks.reproduce.taking import Stop
 
 INTERRUPTED = 130
 """Exit status after a signal to end."""

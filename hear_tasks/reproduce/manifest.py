@@ -13,12 +13,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from hear_cacophony.checkpoint import summarize_checkpoint
-from hear_cacophony.stages import Stage
-from hear_cacophony.weights import UNTRAINED
+from hear_cacophony.checkpoint.read import summarize_checkpoint
+from hear_cacophony.checkpoint.weights import UNTRAINED
+from hear_cacophony.model.stages import Stage
 from hear_tasks.doctor.environment import REQUIREMENTS
-from hear_tasks.leaderboard_scores import WEIGHTS_FILE, TaskProblem, read_score
-from hear_tasks.reproduce.elements import Element, embeddings_folder
+from hear_tasks.leaderboard.scores import WEIGHTS_FILE, TaskProblem, read_score
+from hear_tasks.reproduce.jobs import Element, embeddings_folder
 from hear_tasks.reproduce.options import Options, Step
 from hear_tasks.reproduce.record import now, read_attempts, read_state
 

@@ -8,11 +8,11 @@ import enum
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from hear_cacophony.checkpoint import SUFFIX
-from hear_cacophony.stages import STAGES, Stage
-from hear_cacophony.weights import PUBLISHED_FOLDER, UNTRAINED
+from hear_cacophony.checkpoint.read import SUFFIX
+from hear_cacophony.checkpoint.weights import PUBLISHED_FOLDER, UNTRAINED
+from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.embed.command import choose_tasks
-from hear_tasks.leaderboard_grid import GRID_POINTS
+from hear_tasks.leaderboard.grid import GRID_POINTS
 
 GRIDS = ("default", "fast", "faster")
 """heareval's grids of hyperparameters; the official leaderboard takes the first."""

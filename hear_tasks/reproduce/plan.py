@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hear_tasks.reproduce.elements import check_out, make_elements
+from hear_tasks.reproduce.jobs import check_out, make_elements
 from hear_tasks.reproduce.options import Step, add_work_options, parse_options
 from hear_tasks.reproduce.record import read_state
 

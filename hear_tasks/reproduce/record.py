@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hear_tasks.embed.work_folder import is_busy
-from hear_tasks.reproduce.elements import Element, write_json
+from hear_tasks.reproduce.jobs import Element, write_json
 from hear_tasks.reproduce.options import Step
 
 POLL_SECONDS = 0.5

@@ -9,11 +9,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from hear_tasks.reproduce.elements import Element, write_json
+from hear_tasks.reproduce.jobs import Element, write_json
 from hear_tasks.reproduce.manifest import make_manifest
 from hear_tasks.reproduce.options import Options, Step
 from hear_tasks.reproduce.record import State, read_state
-from hear_tasks.reproduce.taking import summary
+from hear_tasks.reproduce.run_job import summary
 
 TABLES = ("leaderboard.txt", "leaderboard.md", "leaderboard.csv", "leaderboard.png")
 MANIFEST = "manifest.json"
@@ -74,7 +74,7 @@ def _make_tables(embeddings: pathlib.Path, folder: pathlib.Path) -> tuple[str, b
     command = [
         sys.executable,
         "-m",
-        "hear_cacophony.cli",
+        "hear_tasks.cli",
         "leaderboard",
         "--published",
         *outputs,

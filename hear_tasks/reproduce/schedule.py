@@ -7,10 +7,10 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 
-from hear_tasks.reproduce.elements import Element
 from hear_tasks.reproduce.hardware import Slot
+from hear_tasks.reproduce.jobs import Element
 from hear_tasks.reproduce.options import Options, Step
-from hear_tasks.reproduce.taking import Stop, take_step
+from hear_tasks.reproduce.run_job import Stop, take_step
 
 
 def take_steps(

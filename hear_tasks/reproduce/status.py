@@ -7,10 +7,10 @@ import collections
 import sys
 from collections.abc import Sequence
 
-from hear_tasks.reproduce.elements import make_elements
+from hear_tasks.reproduce.jobs import make_elements
 from hear_tasks.reproduce.options import Step, add_work_options, parse_options
 from hear_tasks.reproduce.record import State, read_state
-from hear_tasks.reproduce.taking import summary
+from hear_tasks.reproduce.run_job import summary
 
 _STEPS = (Step.EMBED, Step.PREDICT)
 

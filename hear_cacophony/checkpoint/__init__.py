@@ -1,0 +1,1 @@
+"""Checkpoints: the published Flax files and converted ones, read, checked and found."""

@@ -1,0 +1,1 @@
+"""From clips of any length to embeddings, in batches on all devices."""

@@ -1,0 +1,276 @@
+"""From clips to embeddings: the core that every interface of the package goes through."""
+
+from __future__ import annotations
+
+import abc
+import copy
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from hear_cacophony.checkpoint.parameters import to_variables
+from hear_cacophony.checkpoint.read import Checkpoint
+from hear_cacophony.checkpoint.weights import load_checkpoint
+from hear_cacophony.engine import compilation_cache, timestamps
+from hear_cacophony.engine.batches import Batch, CompiledSizes
+from hear_cacophony.engine.devices import Devices
+from hear_cacophony.engine.options import Options, parse_options
+from hear_cacophony.engine.rows import Row, cut_audio
+from hear_cacophony.engine.window_embedders import EncoderScenes, EncoderTimestamps, Program, padded_steps
+from hear_cacophony.frontend.audio_checks import as_clips, check_samples, is_loud, warn_loud
+from hear_cacophony.frontend.spectrogram import PATCHES_PER_STEP, SAMPLE_RATE
+from hear_cacophony.model.stages import Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class TimestampEmbeddings:
+    """Timestamp embeddings of one clip.
+
+    Attributes:
+        embeddings: shape (timestamps, timestamp_embedding_size), float32.
+        timestamps: milliseconds from the start of the clip, shape (timestamps,), float64.
+    """
+
+    embeddings: np.ndarray
+    timestamps: np.ndarray
+
+
+class Embedder(abc.ABC):
+    """Anything that embeds clips: options, devices, and one program for each kind of embedding.
+
+    Takes 16 kHz mono clips, gives NumPy arrays, and imports neither TensorFlow nor torch.
+
+    Attributes:
+        options: protocol and its settings.
+        devices: what it runs on.
+        scene_program: embeds rows whole.
+        timestamp_program: embeds rows time by time.
+        source: name of the file that the weights are from, or of the untrained ones; "none" without weights.
+        md5: MD5 of the file that the weights were published in; "" where there is none.
+        untrained: True where the weights are random.
+    """
+
+    sample_rate = SAMPLE_RATE
+    source = "none"
+    md5 = ""
+    untrained = False
+    scene_program: Program
+    timestamp_program: Program
+
+    def __init__(self, options: Options, devices: Devices) -> None:
+        self.options = options
+        self.devices = devices
+        self._sizes = {"scene": CompiledSizes(), "timestamp": CompiledSizes()}
+        self._loudness_warned = False
+
+    @property
+    def scene_embedding_size(self) -> int:
+        """Values in a scene embedding."""
+        return self.scene_program.size
+
+    @property
+    def timestamp_embedding_size(self) -> int:
+        """Values in a timestamp embedding."""
+        return self.timestamp_program.size
+
+    @abc.abstractmethod
+    def with_options(self, options: Options) -> Embedder:
+        """The same with other options; nothing is loaded or copied."""
+
+    @abc.abstractmethod
+    def merge_windows(self, rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """The scene embeddings of clips from those of their windows.
+
+        Args:
+            rows: results of the scene program, shape (rows, size), clip by clip.
+            weights: frames that count in each row, shape (rows,).
+            starts: index of each clip's first row, shape (clips,).
+
+        Returns:
+            Shape (clips, size), float32.
+        """
+
+    def timestamps(self, num_samples: int) -> np.ndarray:
+        """Timestamps of a clip of `num_samples`, in milliseconds, float64; runs no encoder."""
+        if self.options.protocol == "hear":
+            return timestamps.centre_timestamps(num_samples, self.options.hop_ms)
+        seconds = self.options.max_seconds or num_samples / SAMPLE_RATE
+        return timestamps.published_timestamps(seconds, padded_steps(num_samples, self.options.max_seconds))
+
+    def check_length(self, num_samples: int) -> None:
+        """Raise ValueError if clips of `num_samples` cannot be embedded.
+
+        That is for being longer than `max_seconds`, or too long for the memory that there is: the
+        published protocol takes clips whole.
+        """
+        if self.options.protocol != "published":
+            return
+        given, seconds = num_samples / SAMPLE_RATE, self.options.max_seconds
+        if seconds is not None and num_samples > round(seconds * SAMPLE_RATE):
+            raise ValueError(
+                f"{given:g} s, more than max_seconds={seconds:g}; give the length of the longest clip, "
+                "or use protocol='hear', which needs none"
+            )
+        needed = self.devices.bytes_of(padded_steps(num_samples, seconds) * PATCHES_PER_STEP)
+        if needed > self.devices.memory:
+            raise ValueError(
+                f"{given:g} s, for which protocol='published' needs about {needed / 1e9:.1f} GB, as it takes clips "
+                f"whole; there are {self.devices.memory / 1e9:.1f} GB. protocol='hear' cuts long clips into windows"
+            )
+
+    def embed_scenes(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """One embedding for each clip.
+
+        Args:
+            clips: 16 kHz mono clips with samples in [-1, 1]: a sequence of float arrays of
+                shape (samples,), of any lengths, or one array of shape (clips, samples).
+
+        Returns:
+            Shape (clips, scene_embedding_size), float32. The mean of the patches in stage 1,
+            attention pooling of unit norm in stage 2.
+
+        Raises:
+            ValueError: no clip or sample, NaN or infinite samples, a clip longer than
+                `max_seconds`, or too long for the memory under the published protocol.
+            TypeError: samples are not floats.
+        """
+        checked = self._checked(clips)
+        by_clip = [self.scene_program.rows(i, len(clip)) for i, clip in enumerate(checked)]
+        rows = list(itertools.chain.from_iterable(by_clip))
+        results = np.empty((len(rows), self.scene_embedding_size), np.float32)
+        for batch, embedded in self._run(self.scene_program, "scene", checked, rows):
+            results[list(batch.rows)] = embedded
+        starts = np.cumsum([0, *map(len, by_clip[:-1])])
+        return self.merge_windows(results, np.array([row.weight for row in rows]), starts)
+
+    def embed_timestamps(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[TimestampEmbeddings]:
+        """Embeddings along each clip.
+
+        Args and errors as in `embed_scenes`.
+
+        Returns:
+            For each clip its embeddings (each the mean of the 8 frequency patches around
+            its timestamp) and their timestamps.
+        """
+        checked = self._checked(clips)
+        rows = [row for i, clip in enumerate(checked) for row in self.timestamp_program.rows(i, len(clip))]
+        results = [self._empty_timestamps(len(clip)) for clip in checked]
+        for batch, embedded in self._run(self.timestamp_program, "timestamp", checked, rows):
+            for i, embeddings in zip(batch.rows, embedded, strict=True):
+                target = results[rows[i].clip].embeddings
+                kept, first = self.kept_times(rows[i], len(target))
+                target[first : first + kept.stop - kept.start] = embeddings[kept]
+        return results
+
+    def kept_times(self, row: Row, times: int) -> tuple[slice, int]:
+        """Which results of the timestamp program for a row count, and the index of the first of them in its clip.
+
+        Args:
+            row: a row of the timestamp program.
+            times: timestamps of its clip.
+        """
+        per_step = len(timestamps.shifts(self.options.hop_ms))
+        start = row.window.keep_start * per_step
+        stop = max(start, min(row.window.keep_stop * per_step, times))
+        offset = row.window.start * per_step
+        return slice(start - offset, stop - offset), start
+
+    def _run(
+        self, program: Program, kind: str, clips: list[np.ndarray], rows: list[Row]
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Each batch with the results of its rows."""
+        sizes = self._sizes[kind]
+        steps = [row.steps for row in rows]
+        for batch in sizes.batches(steps, program.tokens_per_step, self.devices.tokens_per_batch, len(self.devices)):
+            members = [rows[i] for i in batch.rows]
+            audio = cut_audio(clips, members, batch.size, program.num_samples(batch.steps))
+            yield batch, np.asarray(program.run(audio, members))[: len(members)]
+
+    def _checked(self, clips) -> list[np.ndarray]:
+        checked = as_clips(clips)
+        check_samples(checked)
+        if not self._loudness_warned and is_loud(checked):
+            self._loudness_warned = True
+            warn_loud(checked)
+        for i, clip in enumerate(checked):
+            try:
+                self.check_length(len(clip))
+            except ValueError as error:
+                raise ValueError(f"clip {i} has {error}") from None
+        return checked
+
+    def _empty_timestamps(self, num_samples: int) -> TimestampEmbeddings:
+        times = self.timestamps(num_samples)
+        return TimestampEmbeddings(np.empty((len(times), self.timestamp_embedding_size), np.float32), times)
+
+
+class EmbeddingModel(Embedder):
+    """An encoder with its weights, its options and its compiled programs.
+
+    Attributes:
+        stage: which of the two encoders this is.
+        config: sizes of the encoder.
+        weights: name of the file that they are from, or "untrained".
+        md5: MD5 of the file that the weights were published in; "" where there is none.
+        release: the published file that this is, or None.
+        untrained: True where the weights are random.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, options: Options, devices: Devices | None = None) -> None:
+        super().__init__(options, devices or Devices())
+        self.stage = checkpoint.stage
+        self.config = checkpoint.config
+        self.source = checkpoint.source
+        self.md5 = checkpoint.md5
+        self.release = checkpoint.release
+        self.untrained = checkpoint.untrained
+        variables = to_variables(checkpoint.stage, checkpoint.config, checkpoint.parameters)
+        self._variables = self.devices.replicate(variables)
+        self._make_programs()
+
+    def with_options(self, options: Options) -> EmbeddingModel:
+        """The same weights with other options; nothing is loaded or copied."""
+        model = copy.copy(self)
+        Embedder.__init__(model, options, self.devices)
+        model._make_programs()
+        return model
+
+    def _make_programs(self) -> None:
+        self.scene_program = EncoderScenes(self._variables, self.stage, self.config, self.options, self.devices)
+        self.timestamp_program = EncoderTimestamps(self._variables, self.config, self.options, self.devices)
+
+    def merge_windows(self, rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """The mean over the windows, weighted by their frames; in stage 2 again of unit norm."""
+        weights = weights[:, None].astype(np.float64)
+        means = np.add.reduceat(rows * weights, starts) / np.add.reduceat(weights, starts)
+        if self.stage.pool_path is not None:
+            means /= np.linalg.norm(means, axis=1, keepdims=True)
+        return means.astype(np.float32)
+
+
+def load_embedding_model(
+    path: str | os.PathLike[str] = "", *, stage: Stage | None = None, devices: Devices | None = None, **options: Any
+) -> EmbeddingModel:
+    """Load an encoder for use without TensorFlow.
+
+    Args:
+        path: a published checkpoint, a converted `.safetensors` file, "random" or
+            "random-tiny" (untrained weights), or "" for the weights of this machine (see
+            `hear_cacophony.checkpoint.weights`).
+        stage: the stage that the file has to hold; either unless given.
+        devices: what to run on; all local devices unless given.
+        options: `protocol`, `timestamp_hop_ms`, `max_seconds`, `window_seconds`, `precision`: see
+            `hear_cacophony.engine.options`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: the file is not a checkpoint of this stage.
+        TypeError, ValueError: an unknown option, or an impossible value.
+    """
+    parsed = parse_options(options)
+    compilation_cache.enable()
+    return EmbeddingModel(load_checkpoint(path, stage), parsed, devices)

@@ -1,0 +1,128 @@
+"""The baseline that needs no weights: statistics over time of the encoders' own log-mel spectrogram."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hear_cacophony.engine import timestamps
+from hear_cacophony.engine.devices import Devices, on_each
+from hear_cacophony.engine.embedding import Embedder
+from hear_cacophony.engine.options import Options
+from hear_cacophony.engine.rows import Row
+from hear_cacophony.engine.window_embedders import Program, fill_batch, scale, timestamp_rows
+from hear_cacophony.engine.windows import cut_windows
+from hear_cacophony.frontend import spectrogram
+from hear_cacophony.frontend.spectrogram import MEL_BANDS, PATCH_FRAMES, STEP_LENGTH
+
+
+class LogMelModel(Embedder):
+    """Mean and standard deviation over time of the 128 log-mel bands, 256 values."""
+
+    def __init__(self, options: Options, devices: Devices | None = None) -> None:
+        super().__init__(options, devices or Devices())
+        self.scene_program = LogMelScenes(options, self.devices)
+        self.timestamp_program = LogMelTimestamps(options, self.devices)
+
+    def with_options(self, options: Options) -> LogMelModel:
+        """The baseline with other options."""
+        return LogMelModel(options, self.devices)
+
+    def merge_windows(self, rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Mean and standard deviation over all windows, from the mean and variance in each.
+
+        The variance of the whole is the mean of the windows' variances and squared distances of
+        their means from that of the whole.
+        """
+        weights = weights[:, None].astype(np.float64)
+        mean, variance = np.split(rows.astype(np.float64), 2, axis=1)
+        total = np.add.reduceat(weights, starts)
+        whole = np.add.reduceat(mean * weights, starts) / total
+        rows_of_clip = np.diff([*starts, len(rows)])
+        spread = variance + (mean - np.repeat(whole, rows_of_clip, axis=0)) ** 2
+        deviation = np.sqrt(np.add.reduceat(spread * weights, starts) / total)
+        return np.concatenate([whole, deviation], axis=1).astype(np.float32)
+
+
+class LogMelScenes(Program):
+    """Mean and variance of each band over the frames of a row."""
+
+    size = 2 * MEL_BANDS
+    tokens_per_step = 1
+
+    def __init__(self, options: Options, devices: Devices) -> None:
+        self._options, self._devices = options, devices
+
+    def rows(self, clip: int, num_samples: int) -> list[Row]:
+        frames = spectrogram.count_frames(num_samples)
+        windows = cut_windows(-(-frames // PATCH_FRAMES), self._options.window_steps)
+        return [Row(clip, window, window.start * STEP_LENGTH, frames) for window in windows]
+
+    def num_samples(self, steps: int) -> int:
+        return spectrogram.count_samples(steps * PATCH_FRAMES)
+
+    def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
+        kept = fill_batch([_kept_frames(row) for row in rows], len(audio))
+        return _embed_scenes(self._devices.split(audio), self._devices.split(kept), mesh=self._devices.mesh)
+
+
+class LogMelTimestamps(Program):
+    """Mean and standard deviation of each band over the 16 frames around each centre."""
+
+    size = 2 * MEL_BANDS
+    tokens_per_step = 1
+
+    def __init__(self, options: Options, devices: Devices) -> None:
+        self._options, self._devices = options, devices
+        self._shifts = timestamps.shifts(options.hop_ms)
+
+    def rows(self, clip: int, num_samples: int) -> list[Row]:
+        return timestamp_rows(clip, num_samples, self._options)
+
+    def num_samples(self, steps: int) -> int:
+        return spectrogram.count_samples(steps * PATCH_FRAMES + self._shifts[-1])
+
+    def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
+        return _embed_timestamps(self._devices.split(audio), mesh=self._devices.mesh, shifts=self._shifts)
+
+
+@functools.partial(jax.jit, static_argnames="mesh")
+def _embed_scenes(audio, kept, *, mesh):
+    return on_each(mesh, _scene_statistics, (), audio, kept)
+
+
+@functools.partial(jax.jit, static_argnames=("mesh", "shifts"))
+def _embed_timestamps(audio, *, mesh, shifts: tuple[int, ...]):
+    return on_each(mesh, functools.partial(_timestamp_statistics, shifts=shifts), (), audio)
+
+
+def _scene_statistics(_, audio, kept):
+    """Mean and variance over the frames from kept[:, 0] to kept[:, 1], shape (batch, 256)."""
+    frames = spectrogram.count_whole_frames(audio.shape[1])
+    log_mel = spectrogram.log_mel(scale(audio), frames)
+    frame = jnp.arange(frames)
+    counts = ((frame >= kept[:, :1]) & (frame < kept[:, 1:]))[..., None]
+    mean = jnp.mean(log_mel, axis=1, where=counts)
+    return jnp.concatenate([mean, jnp.var(log_mel, axis=1, where=counts)], axis=-1)
+
+
+def _timestamp_statistics(_, audio, *, shifts: tuple[int, ...]):
+    """Mean and standard deviation over each 16 frames, shape (batch, steps * passes, 256)."""
+    frames = spectrogram.count_whole_frames(audio.shape[1])
+    log_mel = spectrogram.log_mel(scale(audio), frames)
+    steps = (frames - shifts[-1]) // PATCH_FRAMES
+    by_pass = [log_mel[:, shift : shift + steps * PATCH_FRAMES] for shift in shifts]
+    stacked = jnp.stack([each.reshape(len(audio), steps, PATCH_FRAMES, MEL_BANDS) for each in by_pass], axis=2)
+    statistics = jnp.concatenate([stacked.mean(axis=3), stacked.std(axis=3)], axis=-1)
+    return statistics.reshape(len(audio), steps * len(shifts), 2 * MEL_BANDS)
+
+
+def _kept_frames(row: Row) -> tuple[int, int]:
+    """First and last frame of a row that count, from the row's start."""
+    start = row.window.start * PATCH_FRAMES
+    stop = min(row.window.keep_stop * PATCH_FRAMES, row.real_frames)
+    return row.window.keep_start * PATCH_FRAMES - start, stop - start

@@ -1,0 +1,36 @@
+"""Memory in use."""
+
+from __future__ import annotations
+
+import pathlib
+import resource
+
+from hear_cacophony.engine.devices import Devices
+
+
+def peak_bytes(devices: Devices) -> int:
+    """The most memory that was ever in use: on the first device if it counts its own, otherwise by this process."""
+    if devices.peak_gibibytes is not None:
+        return round(devices.peak_gibibytes * 2**30)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class LoadedMemory:
+    """Memory above that of a model that has just been loaded.
+
+    Attributes:
+        loaded: bytes in use when this was made.
+    """
+
+    def __init__(self, devices: Devices) -> None:
+        self._devices = devices
+        self.loaded = _resident_bytes() if devices.peak_gibibytes is None else peak_bytes(devices)
+
+    def above(self) -> int:
+        """Bytes that were in use above those, at most: the peak of the process may be from loading."""
+        return max(0, peak_bytes(self._devices) - self.loaded)
+
+
+def _resident_bytes() -> int:
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()

@@ -1,0 +1,66 @@
+"""HEAR tasks of noise."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import wave
+from collections.abc import Sequence
+
+import numpy as np
+
+from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_tasks.benchmark.encoder import noise
+
+SPLIT = "train"
+LABELS = ("a", "b")
+
+
+def make_task(tasks: pathlib.Path, name: str, samples: Sequence[int], seconds: float | None) -> pathlib.Path:
+    """Make a scene task of clips with these numbers of samples, in one split.
+
+    Args:
+        tasks: folder of tasks.
+        name: of the task.
+        samples: length of each clip.
+        seconds: length of every clip; None where they differ, upon which heareval takes them one by one.
+    """
+    task = tasks / f"{name}-v1-full"
+    folder = task / str(SAMPLE_RATE) / SPLIT
+    folder.mkdir(parents=True)
+    audio = noise(max(samples) + len(samples))
+    labels = {}
+    for i, count in enumerate(samples):
+        file = folder / f"{i}.wav"
+        _write_wav(file, audio[i : i + count])
+        labels[file.name] = [LABELS[i % len(LABELS)]]
+    metadata = {
+        "task_name": name,
+        "version": "v1",
+        "mode": "full",
+        "embedding_type": "scene",
+        "prediction_type": "multiclass",
+        "split_mode": "trainvaltest",
+        "sample_duration": seconds,
+        "evaluation": ["top1_acc"],
+        "splits": [SPLIT],
+    }
+    (task / "task_metadata.json").write_text(json.dumps(metadata))
+    (task / f"{SPLIT}.json").write_text(json.dumps(labels))
+    rows = "".join(f"{i},{label}\n" for i, label in enumerate(LABELS))
+    (task / "labelvocabulary.csv").write_text("idx,label\n" + rows)
+    return task
+
+
+def mixed_lengths(clips: int, longest: float) -> list[int]:
+    """Samples of clips whose lengths are spread like those of FSD50K: 0.3 s to `longest`, most of them short."""
+    drawn = np.random.default_rng(0).lognormal(np.log(5.0), 0.9, clips)
+    return np.round(np.clip(drawn, 0.3, longest) * SAMPLE_RATE).astype(int).tolist()
+
+
+def _write_wav(file: pathlib.Path, audio: np.ndarray) -> None:
+    with wave.open(str(file), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE)
+        wav.writeframes(audio.astype("<i2").tobytes())

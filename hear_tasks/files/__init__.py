@@ -1,0 +1,1 @@
+"""Files and folders as all commands write and read them."""

@@ -1,0 +1,185 @@
+"""heareval and hear-validator on a current Python.
+
+    python -m hear_tasks.heareval embeddings ARGUMENTS OF heareval.embeddings.runner
+    python -m hear_tasks.heareval predictions ARGUMENTS OF heareval.predictions.runner
+
+heareval 2021.1.3 was written for the libraries of 2021. Each function below that is called
+`allow_...`, `hide_...` or `let_...` mends one thing, most of them changed since then; `note_weights` adds a file
+beside the embeddings. None changes a score.
+hear-validator runs as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+VERSIONS = {"heareval": "2021.1.3", "pytorch-lightning": "1.9."}
+"""Beginnings of the versions that the patches were written for."""
+
+
+def check_versions() -> None:
+    """Raise RuntimeError where heareval or Lightning is missing or of another version."""
+    for package, expected in VERSIONS.items():
+        try:
+            found = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found = "none"
+        if not found.startswith(expected):
+            raise RuntimeError(
+                f"expected {package} {expected.rstrip('.')}, found {found}: the patches that let heareval run on a "
+                "current Python were written for that version; scripts/setup.sh installs it"
+            )
+
+
+def allow_setting_the_epoch() -> None:
+    """Let `FitLoop.current_epoch` be set.
+
+    For testing an event model heareval sets it to the best epoch, whose postprocessing it then
+    looks up. Lightning 1.6 and later made it a property of the loop's progress, and the
+    lookup of the last epoch fails with a KeyError.
+    """
+    from pytorch_lightning.loops import FitLoop
+
+    class Epoch:
+        """Reads and writes the number of completed epochs."""
+
+        def __get__(self, loop, owner=None):
+            return self if loop is None else loop.epoch_progress.current.completed
+
+        def __set__(self, loop, epoch: int) -> None:
+            loop.epoch_progress.current.completed = epoch
+
+    FitLoop.current_epoch = Epoch()  # type: ignore[attr-defined]
+
+
+def allow_own_checkpoints() -> None:
+    """Let torch read the predictor checkpoints that heareval has just written.
+
+    torch 2.6 and later refuse every class in a checkpoint that is not named as safe; these
+    are the ones in heareval's grid of hyperparameters.
+    """
+    import torch
+
+    torch.serialization.add_safe_globals(
+        [
+            torch.nn.BatchNorm1d,
+            torch.nn.Identity,
+            torch.nn.LayerNorm,
+            torch.nn.init.xavier_normal_,
+            torch.nn.init.xavier_uniform_,
+            torch.optim.Adam,
+            torch.optim.SGD,
+        ]
+    )
+
+
+def allow_text_device_names() -> None:
+    """Let the name of a GPU be text.
+
+    heareval decodes it, as the NVML bindings once returned bytes; those of today return str.
+    Nothing to do where torch sees no GPU, since heareval then never asks.
+    """
+    from heareval import gpu_max_mem
+
+    if not hasattr(gpu_max_mem, "nvmlDeviceGetName"):
+        return
+    read_name = gpu_max_mem.nvmlDeviceGetName
+
+    def read_name_as_bytes(handle) -> bytes:
+        name = read_name(handle)
+        return name.encode() if isinstance(name, str) else name
+
+    gpu_max_mem.nvmlDeviceGetName = read_name_as_bytes
+
+
+def hide_gpus_from_torch() -> None:
+    """Let only JAX see the GPU in the embedding process.
+
+    heareval refuses to start where torch finds a GPU that TensorFlow does not, which is the
+    case beside tensorflow-cpu; and the card's memory belongs to JAX here.
+    """
+    import torch
+
+    torch.cuda.is_available = lambda: False
+    torch.cuda.device_count = lambda: 0
+
+
+def let_signals_end_the_run() -> None:
+    """Let Ctrl-C, and a request to terminate under Slurm, end predictions.
+
+    Lightning 1.9 takes an interrupt for the end of training, after which heareval would score the half-trained
+    predictor and note the task as done; and where it finds Slurm's variables, it ignores requests to terminate.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        del os.environ[name]
+
+
+def note_weights() -> None:
+    """Have heareval's embeddings say which weights they are of, and refuse to mix them with those of others.
+
+    heareval names their folder by the module alone: another checkpoint would go to the same folder, and
+    nothing would tell an untrained model from a trained one.
+    """
+    from heareval.embeddings import runner
+
+    embed = runner.task_embeddings
+
+    def note_and_embed(embedding, task_path, embed_task_dir) -> None:
+        from hear_tasks.embed.models import claim_folder, identify
+
+        embedder = getattr(embedding.model, "embedder", None)
+        if embedder is not None:
+            claim_folder(embed_task_dir.parent, identify(embedding.name, embedder))
+        embed(embedding, task_path, embed_task_dir)
+
+    runner.task_embeddings = note_and_embed
+
+
+def embeddings() -> Callable[[], None]:
+    """heareval's embedding runner, made to run."""
+    check_versions()
+    hide_gpus_from_torch()
+    note_weights()
+    from heareval.embeddings.runner import runner
+
+    return runner
+
+
+def predictions() -> Callable[[], None]:
+    """heareval's prediction runner, made to run."""
+    check_versions()
+    let_signals_end_the_run()
+    allow_setting_the_epoch()
+    allow_own_checkpoints()
+    allow_text_device_names()
+    from heareval.predictions.runner import runner
+
+    return runner
+
+
+RUNNERS = {"embeddings": embeddings, "predictions": predictions}
+
+
+def main() -> None:
+    """Run the heareval runner that the first argument names; the others are its own."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in RUNNERS:
+        given = f"unknown runner {name!r}" if name else "no runner named"
+        sys.exit(
+            f"{given}; expected: python -m hear_tasks.heareval {{{','.join(RUNNERS)}}} ... (--help for the rest)"
+        )
+    try:
+        runner = RUNNERS[name]()
+    except RuntimeError as error:
+        sys.exit(str(error))
+    sys.argv[:2] = [f"hear_tasks.heareval {name}"]
+    runner()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`hear-cacophony leaderboard`: scores of any number of models, side by side."""

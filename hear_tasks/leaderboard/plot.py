@@ -1,0 +1,153 @@
+"""A picture of the leaderboard: one line a task, one marker a model."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hear_tasks.leaderboard.published import PublishedRow
+from hear_tasks.leaderboard.scores import Model
+from hear_tasks.leaderboard.table import Row, leaderboard_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".pdf", ".svg")
+MAX_MODELS = 8
+
+# The colours of Okabe and Ito ("Color Universal Design", 2008), which are told apart with any colour vision; their
+# yellow is too pale on paper, so grey is the eighth. Shapes tell models apart without colours too.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#7F7F7F")
+_SHAPES = ("o", "s", "^", "D", "v", "P", "X", "h")
+_WIDTH_INCHES = 7.0
+_DOTS_PER_INCH = 300
+_LABEL_INCHES = 0.24
+_MARKER_POINTS = 4.0
+_BAND = 0.8
+"""Part of a line's height that its markers share."""
+_LONG_LABEL = 52
+_HOLLOW = "hollow: not as the official leaderboard asks"
+
+_STYLE: dict[Any, Any] = {"font.size": 8, "text.parse_math": False, "svg.hashsalt": "leaderboard", "pdf.fonttype": 42}
+_DASHED = {"color": "#7F7F7F", "linewidth": 0.9, "linestyle": (0, (2, 1.5))}
+_PALE = {"color": "#BDBDBD", "linewidth": 1.6}
+_NO_DATE: dict[str, dict[str, Any]] = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+"""No date in the file, so that the same scores give the same bytes."""
+
+
+def check_plot(path: pathlib.Path, models: Sequence[Model] | None = None) -> None:
+    """Raise what `plot_leaderboard` would raise, before any work; `models` where they are known.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        ValueError: the file name ends in none of `SUFFIXES`, or there are more than `MAX_MODELS` models.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("the plot needs matplotlib: pip install 'hear_cacophony[tasks]'")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: expected a plot that ends in one of {', '.join(SUFFIXES)}")
+    if models is not None and len(models) > MAX_MODELS:
+        raise ValueError(f"{path}: expected at most {MAX_MODELS} models, which can be told apart, got {len(models)}")
+
+
+def plot_leaderboard(path: pathlib.Path, models: Sequence[Model], published: Sequence[PublishedRow] = ()) -> None:
+    """Draw a dot plot of the models' scores, with the deviation over folds.
+
+    A hollow marker is a score with reservations, or of untrained weights.
+
+    Args:
+        path: the file to write; its ending says which kind.
+        models: 1 to 8, at least one of them with a score.
+        published: rows whose scores are drawn as ticks behind the markers.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        ValueError: `path` ends in none of `SUFFIXES`, or there are more than 8 models.
+    """
+    check_plot(path, models)
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    rows = leaderboard_rows(models)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH_INCHES, _height(rows, models)), layout="constrained")
+        axes = figure.subplots()
+        _draw_ticks(axes, [(row.chance, line) for line, row in enumerate(rows)], "chance", _DASHED)
+        for name, style, scores in _published_ticks(published):
+            _draw_ticks(axes, [(scores.get(row.label), line) for line, row in enumerate(rows)], name, style)
+        for index, model in enumerate(models):
+            _draw_model(axes, rows, index, model, len(models))
+        _label_axes(axes, rows)
+        _add_legend(figure, axes, any(score and score.reservations for row in rows for score in row.scores))
+        figure.savefig(path, dpi=_DOTS_PER_INCH, metadata=_NO_DATE[path.suffix.lower()])
+
+
+def _height(rows: Sequence[Row], models: Sequence[Model]) -> float:
+    """Inches: a line of the plot grows with the markers that share it; 19 lines of 8 models fill a page."""
+    line = max(_LABEL_INCHES, 0.13 + 0.036 * len(models))
+    return 1.0 + 0.16 * len(models) / 2 + line * len(rows)
+
+
+def _draw_ticks(axes: Axes, points: Sequence[tuple[float | None, int]], label: str, style: dict[str, Any]) -> None:
+    """A short upright stroke for each value that there is."""
+    there = [(value, line) for value, line in points if value is not None]
+    if there:
+        low, high = ([line + side * _BAND / 2 for _, line in there] for side in (-1, 1))
+        axes.vlines([value for value, _ in there], low, high, label=label, zorder=1, **style)
+
+
+def _published_ticks(published: Sequence[PublishedRow]) -> list[tuple[str, dict[str, Any], Mapping[str, float]]]:
+    """One legend entry for all published rows: they are the background, the tables have their figures."""
+    labels = ["published models", *[f"_{i}" for i in range(1, len(published))]]
+    return [(label, _PALE, row.scores) for label, row in zip(labels, published, strict=False)]
+
+
+def _draw_model(axes: Axes, rows: Sequence[Row], index: int, model: Model, models: int) -> None:
+    """The markers of one model; those of all models lie below one another within a line."""
+    colour, shape = _COLOURS[index], _SHAPES[index]
+    offset = _BAND * ((index + 0.5) / models - 0.5)
+    axes.plot([], [], shape, color=colour, markersize=_MARKER_POINTS, label=model.title)
+    for line, row in enumerate(rows):
+        score = row.scores[index]
+        if score is not None:
+            axes.errorbar(
+                score.value,
+                line + offset,
+                xerr=score.deviation,
+                fmt=shape,
+                color=colour,
+                markersize=_MARKER_POINTS,
+                markerfacecolor="white" if score.reservations else colour,
+                elinewidth=0.8,
+                zorder=3,
+            )
+
+
+def _label_axes(axes: Axes, rows: Sequence[Row]) -> None:
+    axes.set_yticks(range(len(rows)), [f"{row.label}\n{row.metric}" for row in rows], linespacing=1.1)
+    axes.tick_params(axis="y", length=0, labelsize=7)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    for line in range(1, len(rows)):
+        axes.axhline(line - 0.5, color="#E0E0E0", linewidth=0.6, zorder=0)
+    values = [score.value for row in rows for score in row.scores if score is not None]
+    low, high = min(0.0, *values), max(1.0, *values)
+    axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+    axes.set_xlabel("score" + (" (bars: standard deviation over folds)" if _has_deviations(rows) else ""))
+    axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _has_deviations(rows: Sequence[Row]) -> bool:
+    return any(score is not None and score.deviation is not None for row in rows for score in row.scores)
+
+
+def _add_legend(figure: Figure, axes: Axes, hollow: bool) -> None:
+    if hollow:
+        axes.plot([], [], "o", color="#000000", markerfacecolor="white", markersize=_MARKER_POINTS, label=_HOLLOW)
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 1 if max(map(len, labels)) > _LONG_LABEL else 2
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)

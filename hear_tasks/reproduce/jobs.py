@@ -1,0 +1,177 @@
+"""The elements of a run, a stage and a task each, and where all that becomes of them lies below --out."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+from hear_cacophony.model.stages import Stage
+from hear_tasks.embed.work_folder import is_done
+from hear_tasks.leaderboard.scores import SCORES_FILE
+from hear_tasks.reproduce.options import Options, Step
+
+PREDICTED_FILE = "prediction-done.json"
+"""heareval's mark of finished predictions."""
+
+WAV_HEADER_BYTES = 44
+
+_SETTINGS_FILE = "settings.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Element:
+    """A stage and a task.
+
+    Attributes:
+        stage: the stage.
+        checkpoint: its weights.
+        task: the HEAR task directory.
+        embeddings: folder of the stage's embeddings.
+        out: folder of the run.
+        size: bytes of the task's audio.
+    """
+
+    stage: Stage
+    checkpoint: str
+    task: pathlib.Path
+    embeddings: pathlib.Path
+    out: pathlib.Path
+    size: int
+
+    @property
+    def name(self) -> str:
+        """For names of files."""
+        return f"{self.stage.name}-{self.task.name}"
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.stage.title} {self.task.name}"
+
+    @property
+    def target(self) -> pathlib.Path:
+        """Folder of the task's embeddings and scores."""
+        return self.embeddings / self.task.name
+
+    @property
+    def work(self) -> pathlib.Path:
+        """Folder that heareval's predictions are run in, for what they leave where they are started."""
+        return self.out / "work" / self.name
+
+    def log(self, step: Step) -> pathlib.Path:
+        """The log of a step."""
+        return self.out / "logs" / f"{self.name}-{step}.log"
+
+    def record(self, step: Step) -> pathlib.Path:
+        """What became of the attempts at a step."""
+        return self.out / "state" / f"{self.name}.{step}.json"
+
+    def lock(self, step: Step) -> pathlib.Path:
+        """Held by the process that takes a step."""
+        return self.out / "state" / f"{self.name}.{step}.lock"
+
+    def is_done(self, step: Step) -> bool:
+        """Whether a step is finished, by the marks beside the embeddings."""
+        if step is Step.EMBED:
+            return is_done(self.target)
+        return all(_is_object(self.target / name) for name in (PREDICTED_FILE, SCORES_FILE))
+
+    @property
+    def rows(self) -> int:
+        """Embeddings of the task, of all splits together; 0 where there are none yet."""
+        counts = [json.loads(file.read_text())[0] for file in self.target.glob("*.embedding-dimensions.json")]
+        return sum(counts)
+
+
+def _is_object(file: pathlib.Path) -> bool:
+    """Whether a file holds a whole JSON object: a kill while heareval writes it leaves less."""
+    try:
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
+
+
+def make_elements(options: Options) -> list[Element]:
+    """All elements of a run, largest first, so that none of the long ones is begun last."""
+    sizes = {task: audio_bytes(task) for task in options.tasks}
+    elements = [
+        Element(stage, checkpoint, task, embeddings_folder(options, stage), options.out, sizes[task])
+        for stage, checkpoint in options.checkpoints.items()
+        for task in options.tasks
+    ]
+    return sorted(elements, key=lambda element: (-element.size, element.task.name, element.stage.number))
+
+
+def embeddings_folder(options: Options, stage: Stage) -> pathlib.Path:
+    """The folder of a stage's embeddings, which is named as heareval does."""
+    name = stage.module if options.protocol == "hear" else f"{stage.module}-protocol={options.protocol}"
+    return options.out / "embeddings" / name
+
+
+def audio_bytes(task: pathlib.Path) -> int:
+    """Bytes of the 16 kHz audio of a task; by its metadata where all clips have the same length."""
+    try:
+        metadata = json.loads((task / "task_metadata.json").read_text(encoding="utf-8"))
+        seconds = metadata["sample_duration"]
+        if seconds is not None:
+            splits = [json.loads((task / f"{split}.json").read_text(encoding="utf-8")) for split in metadata["splits"]]
+            return sum(map(len, splits)) * (WAV_HEADER_BYTES + 2 * round(seconds * 16_000))
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # the embedding will tell what is wrong
+    return _bytes_of_files(task)
+
+
+def _bytes_of_files(task: pathlib.Path) -> int:
+    total = 0
+    for folder, _, files in os.walk(task / "16000"):
+        with contextlib.suppress(OSError):
+            total += sum(os.stat(os.path.join(folder, file)).st_size for file in files)
+    return total
+
+
+def claim_out(options: Options) -> None:
+    """Note what the scores below --out depend on, so that those of another grid or protocol are not among them.
+
+    Raises:
+        ValueError: it holds those of a run with other options; the message says which.
+    """
+    file = options.out / _SETTINGS_FILE
+    check_out(options)
+    if not file.exists():
+        write_json(file, options.scoring)
+
+
+def check_out(options: Options) -> None:
+    """Raise what `claim_out` would raise, and write nothing."""
+    file = options.out / _SETTINGS_FILE
+    if not file.exists():
+        return
+    try:
+        earlier = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{file}: cannot be read ({error}); which options were the scores beside it made with?"
+        ) from None
+    differing = [
+        f"--{key.replace('_', '-')} {earlier.get(key)} there, {value} now"
+        for key, value in options.scoring.items()
+        if earlier.get(key) != value
+    ]
+    if differing:
+        raise ValueError(f"--out {options.out}: holds a run with {'; '.join(differing)}; choose another --out")
+
+
+def write_json(file: pathlib.Path, content: Any) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
