@@ -41,7 +41,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["hear_cacophony*", "hear_tasks*"]),
-    package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "*.csv"]},
+    package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed"], "hear_tasks.leaderboard": ["*.csv"]},
     python_requires=">=3.11,<3.14",
     install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
     extras_require={"hear": HEAR, "tasks": TASKS, "test": TEST},

@@ -170,9 +170,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in RUNNERS:
         given = f"unknown runner {name!r}" if name else "no runner named"
-        sys.exit(
-            f"{given}; expected: python -m hear_tasks.heareval {{{','.join(RUNNERS)}}} ... (--help for the rest)"
-        )
+        sys.exit(f"{given}; expected: python -m hear_tasks.heareval {{{','.join(RUNNERS)}}} ... (--help for the rest)")
     try:
         runner = RUNNERS[name]()
     except RuntimeError as error:

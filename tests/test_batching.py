@@ -21,16 +21,16 @@ def test_longest_window_is_not_padded():
 def test_batches_hold_every_row_once_and_keep_to_the_budget():
     steps = np.random.default_rng(1).integers(1, WINDOW_STEPS + 1, 300).tolist()
     batches = list(even_batches(steps, tokens_per_step=8, tokens_per_batch=4096))
-    assert sorted(row for batch in batches for row in batch.rows) == list(range(300))
+    assert sorted(window for batch in batches for window in batch.windows) == list(range(300))
     for batch in batches:
-        assert all(steps[row] <= batch.steps for row in batch.rows)
-        assert len(batch.rows) <= batch.size
+        assert all(steps[window] <= batch.steps for window in batch.windows)
+        assert len(batch.windows) <= batch.size
         assert batch.size == 1 or batch.size * batch.steps * 8 <= 4096
 
 
 def test_a_row_larger_than_the_budget_goes_alone():
     (batch,) = even_batches([750], tokens_per_step=8, tokens_per_batch=4096)
-    assert (batch.rows, batch.size, batch.steps >= 750) == ((0,), 1, True)
+    assert (batch.windows, batch.size, batch.steps >= 750) == ((0,), 1, True)
 
 
 def test_clips_of_all_lengths_need_few_shapes_and_little_padding():
@@ -46,12 +46,12 @@ def test_clips_of_all_lengths_need_few_shapes_and_little_padding():
 
 def test_batches_are_shared_out_evenly_among_devices():
     batches = list(even_batches([6] * 100, tokens_per_step=8, tokens_per_batch=2048, multiple=3))
-    assert [(len(batch.rows), batch.size) for batch in batches] == [(21, 21)] * 4 + [(16, 21)]
+    assert [(len(batch.windows), batch.size) for batch in batches] == [(21, 21)] * 4 + [(16, 21)]
 
 
 def test_a_smaller_batch_is_filled_up_to_a_program_that_is_there():
     sizes = CompiledSizes()
-    seen = [[batch.size for batch in sizes.batches([6] * rows, 8, 2048)] for rows in (84, 37, 5)]
+    seen = [[batch.size for batch in sizes.batches([6] * windows, 8, 2048)] for windows in (84, 37, 5)]
     assert seen == [[32, 32, 32], [32, 32], [32]]
 
 

@@ -11,12 +11,12 @@ import sys
 import jax
 import numpy as np
 import pytest
-from hear_tasks.benchmark.setting import QUICK, Setting
 
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig
 from hear_tasks.benchmark import __main__ as benchmark
 from hear_tasks.benchmark import embed, processes, projection, synthetic, timing
-from hear_tasks.benchmark.flops import product_flops, row_flops
+from hear_tasks.benchmark.config import QUICK, Config
+from hear_tasks.benchmark.flops import product_flops, window_flops
 
 SECTIONS = {"start", "loading", "encoder", "precision", "compilations", "embed", "projection"}
 
@@ -43,11 +43,11 @@ def test_operations_of_an_encoder_computed_by_hand():
     mlp = 2 * 786_432
     stage_1 = projection + 2 * (joined + logits + weighted + output + mlp)
     assert stage_1 == 9_043_968
-    assert row_flops(AUDIOMAE, TINY, 48) == stage_1
+    assert window_flops(AUDIOMAE, TINY, 48) == stage_1
     key_value, pooling, projected = 786_432, 2 * 6_144, 8_192
-    assert row_flops(CACOPHONY, TINY, 48) == stage_1 + key_value + pooling + projected
+    assert window_flops(CACOPHONY, TINY, 48) == stage_1 + key_value + pooling + projected
     # Full size, one patch: 2 (256 768 + 12 (4 768 768 + 2 768 + 2 768 3072)).
-    assert row_flops(AUDIOMAE, EncoderConfig(), 1) == 170_299_392
+    assert window_flops(AUDIOMAE, EncoderConfig(), 1) == 170_299_392
 
 
 def test_what_is_compared_takes_turns_and_medians_are_told(monkeypatch):
@@ -189,9 +189,9 @@ def test_without_tensorflow_only_heareval_is_missing(tmp_path):
 
 def test_without_soundfile_embed_is_left_out_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    setting = Setting(["random-tiny"], "float32", QUICK, tmp_path)
-    assert embed.measure_embed(setting)["skipped"].startswith("No soundfile")
-    compilations = embed.measure_compilations(setting)
+    config = Config(["random-tiny"], "float32", QUICK, tmp_path)
+    assert embed.measure_embed(config)["skipped"].startswith("No soundfile")
+    compilations = embed.measure_compilations(config)
     assert compilations["embedded"]["skipped"].startswith("No soundfile")
     assert compilations["planned"]["clips"] == 2_000
     assert "not measured: No soundfile" in dict(embed.describe_compilations(compilations))["embedded"]
@@ -210,7 +210,7 @@ def test_bad_arguments_are_told_before_any_work(tmp_path, capsys, monkeypatch):
 
 def test_a_process_that_fails_is_told(tmp_path, capfd):
     (tmp_path / "damaged.safetensors").write_bytes(b"x" * 100)
-    setting = Setting([str(tmp_path / "damaged.safetensors")], "float32", QUICK, tmp_path)
+    config = Config([str(tmp_path / "damaged.safetensors")], "float32", QUICK, tmp_path)
     with pytest.raises(ChildProcessError, match=r"damaged.safetensors failed with status 1"):
-        processes.measure_start(setting)
+        processes.measure_start(config)
     assert "CheckpointError" in capfd.readouterr().err

@@ -24,12 +24,12 @@ def test_devices_share_a_batch_and_change_no_result(stage, tiny_checkpoints, noi
         assert relative_error(shared.embeddings, alone.embeddings) < 1e-5
 
 
-@pytest.mark.parametrize("kind", ["scene_program", "timestamp_program"])
+@pytest.mark.parametrize("kind", ["scene_embedder", "timestamp_embedder"])
 def test_each_device_holds_its_share(kind, tiny_checkpoints):
     model = load_embedding_model(tiny_checkpoints["cacophony"])
     program = getattr(model, kind)
-    rows = program.rows(0, 16_000) * 4
-    result = program.run(np.zeros((4, program.num_samples(8)), np.float32), rows)
+    windows = program.windows(0, 16_000) * 4
+    result = program.run(np.zeros((4, program.num_samples(8)), np.float32), windows)
     assert [shard.data.shape[0] for shard in result.addressable_shards] == [2, 2]
     assert {shard.device for shard in result.addressable_shards} == set(jax.local_devices())
 
@@ -53,8 +53,8 @@ def test_bfloat16_is_near_float32(stage, tiny_checkpoints, noise):
 
 
 def test_integers_are_scaled_on_the_device(tiny_checkpoints, noise):
-    program = load_embedding_model(tiny_checkpoints["audiomae"]).scene_program
-    rows = program.rows(0, 16_000) * 2
+    program = load_embedding_model(tiny_checkpoints["audiomae"]).scene_embedder
+    windows = program.windows(0, 16_000) * 2
     integers = np.round(noise(2 * program.num_samples(8)).reshape(2, -1) * 32768).astype(np.int16)
     floats = integers.astype(np.float32) / 32768
-    assert np.array_equal(program.run(integers, rows), program.run(floats, rows))
+    assert np.array_equal(program.run(integers, windows), program.run(floats, windows))

@@ -139,7 +139,7 @@ def test_finished_tasks_are_left_alone(tasks, tiny_checkpoints, tmp_path, capsys
 
 
 def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoints, tmp_path):
-    """SIGKILL while rows are computed: many small batches, so that there are many moments."""
+    """SIGKILL while windows are computed: many small batches, so that there are many moments."""
     tasks = tmp_path / "tasks"
     make_tags_task(tasks, clips=120)
     arguments = [*command(tasks, "", tiny_checkpoints["audiomae"], "--batch-seconds", "4"), "--embeddings-dir"]
@@ -419,16 +419,16 @@ def test_a_full_disk_keeps_what_is_finished(tasks, tiny_checkpoints, tmp_path):
 def out_of_memory_beyond(size: int):
     from jax.errors import JaxRuntimeError
 
-    from hear_cacophony.engine.window_embedders import EncoderScenes
+    from hear_cacophony.engine.window_embedders import SceneEmbedder
 
-    run = EncoderScenes.run
+    run = SceneEmbedder.run
 
-    def run_or_fail(self, audio, rows):
+    def run_or_fail(self, audio, windows):
         if len(audio) > size:
             raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12 GiB")
-        return run(self, audio, rows)
+        return run(self, audio, windows)
 
-    return EncoderScenes, "run", run_or_fail
+    return SceneEmbedder, "run", run_or_fail
 
 
 def test_batches_are_halved_until_the_memory_of_the_device_does(tasks, tiny_checkpoints, tmp_path, monkeypatch, capsys):

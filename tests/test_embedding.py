@@ -8,7 +8,7 @@ from golden_cases import relative_error
 
 from hear_cacophony import load_embedding_model
 from hear_cacophony.engine import window_embedders
-from hear_cacophony.engine.windows import cut_windows
+from hear_cacophony.engine.windows import cut_spans
 from hear_cacophony.frontend.spectrogram import HOP_LENGTH, PATCH_FRAMES, STEP_LENGTH
 
 STAGES = ["audiomae", "cacophony"]
@@ -93,7 +93,7 @@ def test_an_embedding_depends_on_its_timestamp_not_on_the_pass_that_made_it(hop,
 def test_middle_of_a_long_clip_is_that_of_the_audio_cut_out_with_its_context(tiny_checkpoints, noise):
     model = load_embedding_model(tiny_checkpoints["audiomae"])
     clip = noise(100 * 16_000)
-    middle = cut_windows(-(-(8 + 10_000) // PATCH_FRAMES))[1]
+    middle = cut_spans(-(-(8 + 10_000) // PATCH_FRAMES))[1]
     start = middle.start * STEP_LENGTH
     stop = start + middle.steps * STEP_LENGTH - 8 * HOP_LENGTH
     clip[start - STEP_LENGTH : start] = 0  # as silent around the cut as the cut itself is around its ends

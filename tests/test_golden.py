@@ -54,12 +54,12 @@ def test_tiny_model_from_log_mel(case, stage, tiny_checkpoints):
     variables = to_variables(stage, checkpoint.config, checkpoint.parameters)
     patches = np.asarray(spectrogram.to_patches(arrays["log_mel"]))
     golden = arrays[f"tiny/{stage.name}/timestamp"]
-    padded = len(golden) * frontend.PATCHES_PER_STEP
+    padded = len(golden) * spectrogram.PATCHES_PER_STEP
     mask = np.arange(padded) < len(patches)
     patches = np.pad(patches, [(0, padded - len(patches)), (0, 0)])
 
     encoded = AudioEncoder(checkpoint.config).apply({"params": variables["encoder"]}, patches[None], mask[None])
-    by_step = encoded[0].reshape(len(golden), frontend.PATCHES_PER_STEP, -1).mean(axis=1)
+    by_step = encoded[0].reshape(len(golden), spectrogram.PATCHES_PER_STEP, -1).mean(axis=1)
     assert relative_error(by_step, golden) < EXACT
 
     if stage.pool_path is None:

@@ -11,14 +11,14 @@ from hear_cacophony.frontend import spectrogram
 from hear_cacophony.logmel import get_scene_embeddings, get_timestamp_embeddings, load_model
 
 
-def spectrogram(clip: np.ndarray) -> np.ndarray:
+def log_mel_of(clip: np.ndarray) -> np.ndarray:
     return np.asarray(spectrogram.log_mel(clip, spectrogram.count_frames(len(clip))), np.float64)
 
 
 @pytest.mark.parametrize("samples", [1, 1_000, 16_000, 43_841, 100 * 16_000])
 def test_a_scene_is_mean_and_deviation_over_time(samples, noise):
     clip = noise(samples) * np.linspace(0.1, 1, samples, dtype=np.float32)
-    bands = spectrogram(clip)
+    bands = log_mel_of(clip)
     (scene,) = LogMelModel(Options()).embed_scenes([clip])
     np.testing.assert_allclose(scene, np.concatenate([bands.mean(axis=0), bands.std(axis=0)]), atol=2e-6)
 
@@ -27,7 +27,7 @@ def test_a_scene_is_mean_and_deviation_over_time(samples, noise):
 def test_a_timestamp_has_the_statistics_of_the_160_ms_around_it(hop, noise):
     clip = noise(40_000) * np.linspace(0.1, 1, 40_000, dtype=np.float32)
     (along,) = LogMelModel(Options(timestamp_hop_ms=hop)).embed_timestamps([clip])
-    bands = spectrogram(clip)
+    bands = log_mel_of(clip)
     for embedding, centre in zip(along.embeddings, along.timestamps, strict=True):
         first = round((centre - 87.5) / 10)
         if 0 <= first <= len(bands) - 16:

@@ -17,10 +17,10 @@ from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
 from hear_tasks.doctor import environment as environment_check
 from hear_tasks.reproduce import command, hardware, schedule, status, taking
-from hear_tasks.reproduce.jobs import PREDICTED_FILE, Element, audio_bytes
-from hear_tasks.reproduce.options import Step
+from hear_tasks.reproduce.jobs import PREDICTED_FILE, Job, audio_bytes
+from hear_tasks.reproduce.options import Phase
 from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
-from hear_tasks.reproduce.run_job import Stop, take_step
+from hear_tasks.reproduce.run_job import Stop, run_job
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
@@ -59,8 +59,8 @@ def break_clip(task: pathlib.Path) -> pathlib.Path:
     return clip
 
 
-def element_of(task: pathlib.Path, out: pathlib.Path, stage=AUDIOMAE) -> Element:
-    return Element(stage, "random-tiny", task, out / "embeddings" / stage.module, out, audio_bytes(task))
+def element_of(task: pathlib.Path, out: pathlib.Path, stage=AUDIOMAE) -> Job:
+    return Job(stage, "random-tiny", task, out / "embeddings" / stage.module, out, audio_bytes(task))
 
 
 @pytest.fixture
@@ -137,9 +137,9 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     assert manifests[0]["versions"]["heareval"] == "2021.1.3"
     assert manifests[0]["checkpoints"]["audiomae"] == {"file": "random-tiny", "name": "untrained", "md5": ""}
     assert manifests[0]["options"]["grid_points"] == 1
-    used = {each["embed"]["attempts"][-1]["device"] for each in manifests[0]["elements"]}
+    used = {each["embed"]["attempts"][-1]["device"] for each in manifests[0]["jobs"]}
     assert used == {"cpu 0", "cpu 1"}
-    attempts = manifests[1]["elements"][0]["predict"]["attempts"]
+    attempts = manifests[1]["jobs"][0]["predict"]["attempts"]
     assert [attempt["outcome"] for attempt in attempts] == ["interrupted", "done"]
     assert not any(cwd.iterdir())
     assert sorted(tasks.rglob("*")) == before
@@ -216,7 +216,7 @@ def test_bad_input_is_named_before_any_work(change, message, tmp_path, capsys):
 
 
 def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monkeypatch):
-    monkeypatch.setattr(command, "take_steps", lambda *_: {})
+    monkeypatch.setattr(command, "run_jobs", lambda *_: {})
     given = arguments(options.tasks_dir, options.out, "--from-stage", "embed", "--to-stage", "embed")
     assert command.main(given) == 1  # nothing is embedded
     assert command.main([*given, "--grid", "default", "--protocol", "published"]) == 1
@@ -228,7 +228,7 @@ def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monk
 
 
 def test_an_error_in_the_environment_stops_the_run(options, capsys, monkeypatch):
-    monkeypatch.setattr(command, "take_steps", lambda *_: pytest.fail("nothing is to be begun"))
+    monkeypatch.setattr(command, "run_jobs", lambda *_: pytest.fail("nothing is to be begun"))
     monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
     monkeypatch.setattr(environment_check, "_probe", lambda _: environment_check.Device("cpu"))
     assert command.main(arguments(options.tasks_dir, options.out)) == 1
@@ -245,33 +245,33 @@ SLOT = hardware.Slot("cpu 0", None, None, 3)
 
 
 def test_the_cause_is_the_end_of_the_log(options, monkeypatch):
-    element = element_of(options.tasks[0], options.out)
+    job = element_of(options.tasks[0], options.out)
     lines = "import sys, os; [print(i) for i in range(9)]; print('RuntimeError: it broke'); print(); "
     run_in_place_of_step(monkeypatch, lines + "print(os.environ['OMP_NUM_THREADS']); sys.exit(3)")
     options.out.mkdir()
-    result = take_step(element, Step.EMBED, SLOT, options, Stop(), print)
-    assert result == f"FAILED: RuntimeError: it broke (see {element.log(Step.EMBED)})"
-    state, cause = read_state(element, Step.EMBED)
+    result = run_job(job, Phase.EMBED, SLOT, options, Stop(), print)
+    assert result == f"FAILED: RuntimeError: it broke (see {job.log(Phase.EMBED)})"
+    state, cause = read_state(job, Phase.EMBED)
     assert (state, cause) == (State.FAILED, ["6", "7", "8", "RuntimeError: it broke", "3"])
     run_in_place_of_step(monkeypatch, "import os, signal; print('begun'); os.kill(os.getpid(), signal.SIGKILL)")
-    take_step(element, Step.EMBED, SLOT, options, Stop(), print)
-    assert read_state(element, Step.EMBED)[1] == ["begun", "FAILED: ended by the signal SIGKILL; out of memory?"]
-    assert len(read_attempts(element, Step.EMBED)) == 2
-    assert "left out: its embeddings are not there (failed)" in take_step(
-        element, Step.PREDICT, SLOT, options, Stop(), print
+    run_job(job, Phase.EMBED, SLOT, options, Stop(), print)
+    assert read_state(job, Phase.EMBED)[1] == ["begun", "FAILED: ended by the signal SIGKILL; out of memory?"]
+    assert len(read_attempts(job, Phase.EMBED)) == 2
+    assert "left out: its embeddings are not there (failed)" in run_job(
+        job, Phase.PREDICT, SLOT, options, Stop(), print
     )
 
 
 def test_the_time_limit_of_a_job_is_a_failure_and_a_signal_to_end_is_none(options, monkeypatch):
-    element = element_of(options.tasks[0], options.out)
+    job = element_of(options.tasks[0], options.out)
     options.out.mkdir()
     run_in_place_of_step(monkeypatch, "import time; time.sleep(60)")
     for final, outcome in ((False, Outcome.INTERRUPTED), (True, Outcome.FAILED)):
         stop = Stop()
         monkeypatch.setattr(taking, "_write_head", lambda *_, stop=stop, final=final: stop.request("so", final=final))
-        assert f"{outcome.upper()}: so" in take_step(element, Step.EMBED, SLOT, options, stop, print)
-        assert read_attempts(element, Step.EMBED)[-1].outcome is outcome
-    assert read_state(element, Step.EMBED) == (State.FAILED, ["so"])
+        assert f"{outcome.upper()}: so" in run_job(job, Phase.EMBED, SLOT, options, stop, print)
+        assert read_attempts(job, Phase.EMBED)[-1].outcome is outcome
+    assert read_state(job, Phase.EMBED) == (State.FAILED, ["so"])
 
 
 def test_the_signal_before_the_time_limit_ends_the_command_with_a_message(options, capsys, monkeypatch):
@@ -285,24 +285,24 @@ def test_the_signal_before_the_time_limit_ends_the_command_with_a_message(option
 
 
 def test_a_process_that_was_killed_without_a_word_is_told(options):
-    element = element_of(options.tasks[0], options.out)
-    taking.begin(element, Step.PREDICT, "gpu 1", 4, ["what"])
-    state, cause = read_state(element, Step.PREDICT)
+    job = element_of(options.tasks[0], options.out)
+    taking.begin(job, Phase.PREDICT, "gpu 1", 4, ["what"])
+    state, cause = read_state(job, Phase.PREDICT)
     assert state is State.STOPPED
     assert "killed without a word" in cause[0]
-    assert str(element.log(Step.PREDICT)) in cause[0]
-    with locked(element, Step.PREDICT, lambda: False, print):
-        assert read_state(element, Step.PREDICT)[0] is State.RUNNING
-    element.record(Step.PREDICT).write_text("{")
-    assert read_state(element, Step.PREDICT) == (State.TO_DO, [])
+    assert str(job.log(Phase.PREDICT)) in cause[0]
+    with locked(job, Phase.PREDICT, lambda: False, print):
+        assert read_state(job, Phase.PREDICT)[0] is State.RUNNING
+    job.record(Phase.PREDICT).write_text("{")
+    assert read_state(job, Phase.PREDICT) == (State.TO_DO, [])
 
 
 def test_a_missing_gpu_fails_before_any_work(options, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(taking, "_run", lambda *_: pytest.fail("nothing is to be begun"))
     asking = parse([*arguments(options.tasks_dir, options.out, "--stage", "1"), "--require-gpu"])
-    element = element_of(options.tasks[0], options.out)
-    result = take_step(element, Step.EMBED, SLOT, asking, Stop(), print)
+    job = element_of(options.tasks[0], options.out)
+    result = run_job(job, Phase.EMBED, SLOT, asking, Stop(), print)
     assert "FAILED: expected a GPU, as one was asked for, but JAX on" in result
     assert "sees: cpu (CUDA_VISIBLE_DEVICES is ''). Was the job given a card" in result
 
@@ -312,10 +312,10 @@ def test_a_failure_that_cannot_be_noted_is_told_all_the_same(options, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(taking, "begin", no_room)
-    element = element_of(options.tasks[0], options.out)
+    job = element_of(options.tasks[0], options.out)
     told: list[str] = []
-    unnoted = schedule.take_steps([element], Step.EMBED, [SLOT], options, Stop(), told.append)
-    assert unnoted == {element.name: "FAILED: [Errno 28] No space left on device"}
+    unnoted = schedule.run_jobs([job], Phase.EMBED, [SLOT], options, Stop(), told.append)
+    assert unnoted == {job.name: "FAILED: [Errno 28] No space left on device"}
     assert "No space left on device" in told[0]
 
 
@@ -332,15 +332,15 @@ def cards(tmp_path, monkeypatch):
 
 def test_each_card_has_one_process(options, cards, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
-    slots = hardware.make_slots(Step.EMBED, options, 9)
+    slots = hardware.make_slots(Phase.EMBED, options, 9)
     assert [(slot.label, slot.card, slot.threads) for slot in slots] == [("gpu 0", "0", 6), ("gpu 1", "1", 6)]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    assert [slot.card for slot in hardware.make_slots(Step.PREDICT, options, 9)] == ["5", "7"]
+    assert [slot.card for slot in hardware.make_slots(Phase.PREDICT, options, 9)] == ["5", "7"]
     asking = parse([*arguments(options.tasks_dir, options.out), "--devices", "3"])
     with pytest.raises(ValueError, match="--devices 3: there are 2 cards: 5, 7"):
-        hardware.make_slots(Step.EMBED, asking, 9)
+        hardware.make_slots(Phase.EMBED, asking, 9)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert hardware.make_slots(Step.EMBED, options, 9)[0].card is None
+    assert hardware.make_slots(Phase.EMBED, options, 9)[0].card is None
 
 
 def test_one_library_has_the_card_and_slurm_is_hidden_from_lightning(options, monkeypatch):
@@ -348,16 +348,16 @@ def test_one_library_has_the_card_and_slurm_is_hidden_from_lightning(options, mo
     monkeypatch.delenv("JAX_PLATFORMS")
     monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
     slot = hardware.Slot("gpu 1", "1", None, 6)
-    embed = hardware.child_environment(Step.EMBED, slot, 6, options)
-    predict = hardware.child_environment(Step.PREDICT, slot, 1, options)
+    embed = hardware.child_environment(Phase.EMBED, slot, 6, options)
+    predict = hardware.child_environment(Phase.PREDICT, slot, 1, options)
     assert (embed["CUDA_VISIBLE_DEVICES"], predict["CUDA_VISIBLE_DEVICES"]) == ("1", "1")
     assert (embed["XLA_PYTHON_CLIENT_MEM_FRACTION"], embed["NPROC"], "JAX_PLATFORMS" in embed) == ("0.9", "6", False)
     assert (predict["JAX_PLATFORMS"], predict["OMP_NUM_THREADS"], "SLURM_NTASKS" in predict) == ("cpu", "1", False)
     monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
     fraction = "XLA_PYTHON_CLIENT_MEM_FRACTION"
-    assert hardware.child_environment(Step.EMBED, slot, 6, options)[fraction] == "0.5"
+    assert hardware.child_environment(Phase.EMBED, slot, 6, options)[fraction] == "0.5"
     asking = parse([*arguments(options.tasks_dir, options.out), "--memory-fraction", "0.7"])
-    assert hardware.child_environment(Step.EMBED, slot, 6, asking)[fraction] == "0.7"
+    assert hardware.child_environment(Phase.EMBED, slot, 6, asking)[fraction] == "0.7"
 
 
 def test_the_cores_are_shared_and_no_more_are_used_than_slurm_grants(options, monkeypatch):
@@ -365,37 +365,37 @@ def test_the_cores_are_shared_and_no_more_are_used_than_slurm_grants(options, mo
     for variable in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(100, 132)))
-    embed = hardware.make_slots(Step.EMBED, options, 40)
+    embed = hardware.make_slots(Phase.EMBED, options, 40)
     assert [sorted(slot.cores)[0] for slot in embed] == [100, 116]
     assert [(len(slot.cores), slot.threads) for slot in embed] == [(16, 16), (16, 16)]
-    assert [slot.threads for slot in hardware.make_slots(Step.PREDICT, options, 8)] == [4] * 8
-    assert len(hardware.make_slots(Step.PREDICT, options, 40)) == 32
+    assert [slot.threads for slot in hardware.make_slots(Phase.PREDICT, options, 8)] == [4] * 8
+    assert len(hardware.make_slots(Phase.PREDICT, options, 40)) == 32
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")  # of a node whose cores the job is not bound to
-    assert hardware.make_slots(Step.EMBED, options, 40) == [hardware.Slot("cpu 0", None, None, 6)]
+    assert hardware.make_slots(Phase.EMBED, options, 40) == [hardware.Slot("cpu 0", None, None, 6)]
 
 
 def test_the_largest_are_begun_first_and_every_slot_is_used(options, tmp_path, monkeypatch):
-    from hear_tasks.reproduce.jobs import make_elements
+    from hear_tasks.reproduce.jobs import make_jobs
 
     make_scene_task(tmp_path / "tasks", clips=3, seconds=0.2)
     make_event_task(tmp_path / "tasks", clips=2)
     every = parse(arguments(tmp_path / "tasks", options.out))
-    elements = make_elements(every)
-    assert [element.size for element in elements] == sorted([element.size for element in elements], reverse=True)
-    assert {element.stage for element in elements[:2]} == {AUDIOMAE, CACOPHONY}
-    assert elements[0].size == 6 * (4 * 16_000 * 2 + 44)
+    jobs = make_jobs(every)
+    assert [job.size for job in jobs] == sorted([job.size for job in jobs], reverse=True)
+    assert {job.stage for job in jobs[:2]} == {AUDIOMAE, CACOPHONY}
+    assert jobs[0].size == 6 * (4 * 16_000 * 2 + 44)
 
     taken: list[tuple[str, str, frozenset[int]]] = []
 
-    def take(element, step, slot, *_):
-        taken.append((element.task.name, slot.label, frozenset(os.sched_getaffinity(0))))
+    def take(job, phase, slot, *_):
+        taken.append((job.task.name, slot.label, frozenset(os.sched_getaffinity(0))))
         time.sleep(0.05)
         return "done"
 
-    monkeypatch.setattr(schedule, "take_step", take)
+    monkeypatch.setattr(schedule, "run_job", take)
     core = min(os.sched_getaffinity(0))
     slots = [hardware.Slot("cpu 0", None, frozenset({core}), 1), hardware.Slot("cpu 1", None, None, 1)]
-    schedule.take_steps(elements, Step.EMBED, slots, every, Stop(), lambda _: None)
+    schedule.run_jobs(jobs, Phase.EMBED, slots, every, Stop(), lambda _: None)
     assert [name for name, *_ in taken[:2]] == ["test_events-v1-full"] * 2
     assert {label for _, label, _ in taken} == {"cpu 0", "cpu 1"}
     assert {cores for _, label, cores in taken if label == "cpu 0"} == {frozenset({core})}

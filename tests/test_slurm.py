@@ -46,7 +46,7 @@ def write_config(place: pathlib.Path, name: str, **keys: str) -> pathlib.Path:
         "GRID_POINTS": "1",
         "EMBED_GPU": "--gres=gpu:1",
         "REQUIRE_GPU": "no",
-        **{f"{step}_{what}": value for step in ("EMBED", "PREDICT", "REPORT") for what, value in small.items()},
+        **{f"{phase}_{what}": value for phase in ("EMBED", "PREDICT", "REPORT") for what, value in small.items()},
         "REPORT_MEMORY": "100M",
         **keys,
     }
@@ -130,16 +130,16 @@ def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(pl
                           PREDICT_PARTITION="cpu", SBATCH_OPTIONS='"--qos=long --nice"')  # fmt: skip
     done = script("submit.sh", config, "--dry-run")
     assert done.returncode == 0, done.stderr
-    elements, jobs = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:7]
-    assert elements[0] == f"element 0: stage 1, {EVENTS}: embed"
-    assert elements[3] == f"element 3: stage 2, {PITCH}: embed"
+    jobs, jobs = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:7]
+    assert jobs[0] == f"job 0: stage 1, {EVENTS}: embed"
+    assert jobs[3] == f"job 3: stage 2, {PITCH}: embed"
     assert "--account=us --qos=long --nice --gres=gpu:1 --cpus-per-task=1 --mem=1G --time=10 --partition=gpu" in jobs[0]
     assert "--array=0,1,2,3%3" in jobs[0]
     assert "--partition=cpu --array=0,1,2,3%3 --dependency=aftercorr:JOB-OF-embed" in jobs[1]
     assert "--dependency=afterany:JOB-OF-embed:JOB-OF-predict" in jobs[2]
     assert not out.exists()
 
-    # One element embedded, one wholly done: they leave the arrays.
+    # One job embedded, one wholly done: they leave the arrays.
     embedded = out / "embeddings" / "hear_cacophony.audiomae" / EVENTS
     predicted = out / "embeddings" / "hear_cacophony.cacophony" / PITCH
     for folder in (embedded, predicted):
@@ -188,7 +188,7 @@ class Jobs:
         return done.stdout
 
     def states(self) -> dict[str, str]:
-        """State of each job and array element that has not ended."""
+        """State of each job and array job that has not ended."""
         lines = self.run("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
@@ -223,7 +223,7 @@ def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cl
     numbers = jobs.submit(config, cluster)
     assert set(numbers) == {"embed", "predict", "report"}
 
-    # Elements 2 and 3 are the pitch task with stages 1 and 2. One prediction is requeued, the other cancelled.
+    # Jobs 2 and 3 are the pitch task with stages 1 and 2. One prediction is requeued, the other cancelled.
     requeued, cancelled = (f"{numbers['predict']}_{i}" for i in (2, 3))
     jobs.wait("a prediction", lambda: is_predicting(out, "audiomae"))
     jobs.run("scontrol", "requeue", requeued)
@@ -260,7 +260,7 @@ def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cl
     assert f"Cacophony {PITCH}: predict failed: stopped by the time limit of its job" in report
     assert EVENTS not in report.partition("not finished:")[2]
 
-    # The score of the requeued element is that of a run without Slurm.
+    # The score of the requeued job is that of a run without Slurm.
     alone = place / "alone"
     command = [
         sys.executable,

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from hear_cacophony.engine.windows import WINDOW_STEPS
 
 BUCKETS = (2, 4, 6, 8, 11, 14, 18, 23, 30, 39, 50, 65, 85, 111, 144, WINDOW_STEPS)
-"""Compiled row lengths in time steps, each 1.3 times the one before: 12% of padding on average."""
+"""Compiled window lengths in time steps, each 1.3 times the one before: 12% of padding on average."""
 
 LONG_BUCKET = 32
-"""Longer rows are padded to a multiple of this: whole clips of the published protocol, or longer windows."""
+"""Longer windows are padded to a multiple of this: whole clips of the published protocol, or longer windows."""
 
 REUSES = 8
 """How often a batch may be filled up to the size of a program that is there, before one of its own is compiled."""
 
 
 def bucket_steps(steps: int) -> int:
-    """The compiled length, in time steps, of a row with `steps` time steps."""
+    """The compiled length, in time steps, of a window with `steps` time steps."""
     if steps > WINDOW_STEPS:
         return -(-steps // LONG_BUCKET) * LONG_BUCKET
     return BUCKETS[bisect.bisect_left(BUCKETS, steps)]
@@ -28,39 +28,39 @@ def bucket_steps(steps: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Rows that go through the encoder together.
+    """Windows that go through the encoder together.
 
-    `rows` indexes the rows that were given; `size` >= len(rows) is the compiled batch size,
+    `windows` indexes the windows that were given; `size` >= len(windows) is the compiled batch size,
     `steps` the compiled length.
     """
 
-    rows: tuple[int, ...]
+    windows: tuple[int, ...]
     size: int
     steps: int
 
 
 def even_batches(
-    row_steps: Sequence[int], tokens_per_step: int, tokens_per_batch: int, multiple: int = 1
+    window_steps: Sequence[int], tokens_per_step: int, tokens_per_batch: int, multiple: int = 1
 ) -> Iterator[Batch]:
-    """Group rows of similar lengths into batches, longest first, with one shape for each bucket.
+    """Group windows of similar lengths into batches, longest first, with one shape for each bucket.
 
-    The rows of a bucket are shared out evenly, so that the last batch is hardly padded. Rows of few lengths
+    The windows of a bucket are shared out evenly, so that the last batch is hardly padded. Windows of few lengths
     are not padded at all. The batches depend on the arguments alone.
 
     Args:
-        row_steps: time steps of each row.
-        tokens_per_step: patches that the encoder sees per time step of a row.
-        tokens_per_batch: the most patches in a batch (a single row for each device may hold more).
+        window_steps: time steps of each window.
+        tokens_per_step: patches that the encoder sees per time step of a window.
+        tokens_per_batch: the most patches in a batch (a single window for each device may hold more).
         multiple: number that the sizes of batches are multiples of: the devices that share them.
     """
 
-    few = len(set(row_steps)) <= len(BUCKETS)
-    for steps, rows in _by_bucket(row_steps, (lambda steps: steps) if few else bucket_steps):
+    few = len(set(window_steps)) <= len(BUCKETS)
+    for steps, windows in _by_bucket(window_steps, (lambda steps: steps) if few else bucket_steps):
         full = _full_size(steps * tokens_per_step, tokens_per_batch, multiple)
-        batches = _ceil(len(rows), full)
-        size = _ceil(_ceil(len(rows), batches), multiple) * multiple
-        for first in range(0, len(rows), size):
-            yield Batch(tuple(rows[first : first + size]), size, steps)
+        batches = _ceil(len(windows), full)
+        size = _ceil(_ceil(len(windows), batches), multiple) * multiple
+        for first in range(0, len(windows), size):
+            yield Batch(tuple(windows[first : first + size]), size, steps)
 
 
 class CompiledSizes:
@@ -75,13 +75,13 @@ class CompiledSizes:
         self._reuses: collections.Counter[tuple[int, int]] = collections.Counter()
 
     def batches(
-        self, row_steps: Sequence[int], tokens_per_step: int, tokens_per_batch: int, multiple: int = 1
+        self, window_steps: Sequence[int], tokens_per_step: int, tokens_per_batch: int, multiple: int = 1
     ) -> Iterator[Batch]:
-        """Group rows of similar lengths into batches; arguments as in `even_batches`."""
-        for steps, rows in _by_bucket(row_steps, bucket_steps):
+        """Group windows of similar lengths into batches; arguments as in `even_batches`."""
+        for steps, windows in _by_bucket(window_steps, bucket_steps):
             full = _full_size(steps * tokens_per_step, tokens_per_batch, multiple)
-            for first in range(0, len(rows), full):
-                chunk = tuple(rows[first : first + full])
+            for first in range(0, len(windows), full):
+                chunk = tuple(windows[first : first + full])
                 wanted = _power_of_two_from(_ceil(len(chunk), multiple)) * multiple
                 yield Batch(chunk, self._choose(steps, min(full, wanted)), steps)
 
@@ -94,18 +94,18 @@ class CompiledSizes:
         return wanted
 
 
-def _by_bucket(row_steps: Sequence[int], compiled: Callable[[int], int]) -> list[tuple[int, list[int]]]:
-    """Indices of the rows of each compiled length, longest first."""
+def _by_bucket(window_steps: Sequence[int], compiled: Callable[[int], int]) -> list[tuple[int, list[int]]]:
+    """Indices of the windows of each compiled length, longest first."""
     buckets: dict[int, list[int]] = {}
-    for row, steps in enumerate(row_steps):
-        buckets.setdefault(compiled(steps), []).append(row)
+    for window, steps in enumerate(window_steps):
+        buckets.setdefault(compiled(steps), []).append(window)
     return sorted(buckets.items(), reverse=True)
 
 
 def _full_size(tokens_per_row: int, tokens_per_batch: int, multiple: int) -> int:
-    """Rows in a batch that is as large as may be: a power of two for each of `multiple` devices."""
-    rows = max(1, tokens_per_batch // (tokens_per_row * multiple))
-    return (1 << (rows.bit_length() - 1)) * multiple
+    """Windows in a batch that is as large as may be: a power of two for each of `multiple` devices."""
+    windows = max(1, tokens_per_batch // (tokens_per_row * multiple))
+    return (1 << (windows.bit_length() - 1)) * multiple
 
 
 def _power_of_two_from(count: int) -> int:

@@ -92,18 +92,18 @@ class Devices:
         """Put a whole copy of `tree` on each device."""
         return jax.device_put(tree, self._whole)
 
-    def split(self, rows: np.ndarray) -> jax.Array:
-        """Put an equal share of the rows on each device."""
-        return jax.device_put(rows, self._split)
+    def split(self, windows: np.ndarray) -> jax.Array:
+        """Put an equal share of the windows on each device."""
+        return jax.device_put(windows, self._split)
 
 
-def on_each(mesh: jax.sharding.Mesh, body: Callable[..., jax.Array], variables: Any, *rows: jax.Array) -> jax.Array:
-    """Run `body(variables, *rows)` on each device with its share of the rows; no device waits for another.
+def on_each(mesh: jax.sharding.Mesh, body: Callable[..., jax.Array], variables: Any, *windows: jax.Array) -> jax.Array:
+    """Run `body(variables, *windows)` on each device with its share of the windows; no device waits for another.
 
     Left to itself, XLA would gather all audio on each device for the Fourier transform.
     """
-    specs = (_WHOLE, *[_SPLIT] * len(rows))
-    return jax.shard_map(body, mesh=mesh, in_specs=specs, out_specs=_SPLIT, check_vma=False)(variables, *rows)
+    specs = (_WHOLE, *[_SPLIT] * len(windows))
+    return jax.shard_map(body, mesh=mesh, in_specs=specs, out_specs=_SPLIT, check_vma=False)(variables, *windows)
 
 
 def _available_memory() -> int:

@@ -19,8 +19,8 @@ from hear_cacophony.engine import compilation_cache, timestamps
 from hear_cacophony.engine.batches import Batch, CompiledSizes
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.engine.options import Options, parse_options
-from hear_cacophony.engine.rows import Row, cut_audio
-from hear_cacophony.engine.window_embedders import EncoderScenes, EncoderTimestamps, Program, padded_steps
+from hear_cacophony.engine.window_embedders import SceneEmbedder, TimestampEmbedder, WindowEmbedder, padded_steps
+from hear_cacophony.engine.windows import Window, cut_audio
 from hear_cacophony.frontend.audio_checks import as_clips, check_samples, is_loud, warn_loud
 from hear_cacophony.frontend.spectrogram import PATCHES_PER_STEP, SAMPLE_RATE
 from hear_cacophony.model.stages import Stage
@@ -40,15 +40,15 @@ class TimestampEmbeddings:
 
 
 class Embedder(abc.ABC):
-    """Anything that embeds clips: options, devices, and one program for each kind of embedding.
+    """Anything that embeds clips: options, devices, and one compiled embedder for each kind of embedding.
 
     Takes 16 kHz mono clips, gives NumPy arrays, and imports neither TensorFlow nor torch.
 
     Attributes:
         options: protocol and its settings.
         devices: what it runs on.
-        scene_program: embeds rows whole.
-        timestamp_program: embeds rows time by time.
+        scene_embedder: embeds windows whole.
+        timestamp_embedder: embeds windows time by time.
         source: name of the file that the weights are from, or of the untrained ones; "none" without weights.
         md5: MD5 of the file that the weights were published in; "" where there is none.
         untrained: True where the weights are random.
@@ -58,8 +58,8 @@ class Embedder(abc.ABC):
     source = "none"
     md5 = ""
     untrained = False
-    scene_program: Program
-    timestamp_program: Program
+    scene_embedder: WindowEmbedder
+    timestamp_embedder: WindowEmbedder
 
     def __init__(self, options: Options, devices: Devices) -> None:
         self.options = options
@@ -70,25 +70,25 @@ class Embedder(abc.ABC):
     @property
     def scene_embedding_size(self) -> int:
         """Values in a scene embedding."""
-        return self.scene_program.size
+        return self.scene_embedder.size
 
     @property
     def timestamp_embedding_size(self) -> int:
         """Values in a timestamp embedding."""
-        return self.timestamp_program.size
+        return self.timestamp_embedder.size
 
     @abc.abstractmethod
     def with_options(self, options: Options) -> Embedder:
         """The same with other options; nothing is loaded or copied."""
 
     @abc.abstractmethod
-    def merge_windows(self, rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    def merge_windows(self, windows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The scene embeddings of clips from those of their windows.
 
         Args:
-            rows: results of the scene program, shape (rows, size), clip by clip.
-            weights: frames that count in each row, shape (rows,).
-            starts: index of each clip's first row, shape (clips,).
+            windows: results of the scene embedder, shape (windows, size), clip by clip.
+            weights: frames that count in each window, shape (windows,).
+            starts: index of each clip's first window, shape (clips,).
 
         Returns:
             Shape (clips, size), float32.
@@ -139,13 +139,13 @@ class Embedder(abc.ABC):
             TypeError: samples are not floats.
         """
         checked = self._checked(clips)
-        by_clip = [self.scene_program.rows(i, len(clip)) for i, clip in enumerate(checked)]
-        rows = list(itertools.chain.from_iterable(by_clip))
-        results = np.empty((len(rows), self.scene_embedding_size), np.float32)
-        for batch, embedded in self._run(self.scene_program, "scene", checked, rows):
-            results[list(batch.rows)] = embedded
+        by_clip = [self.scene_embedder.windows(i, len(clip)) for i, clip in enumerate(checked)]
+        windows = list(itertools.chain.from_iterable(by_clip))
+        results = np.empty((len(windows), self.scene_embedding_size), np.float32)
+        for batch, embedded in self._run(self.scene_embedder, "scene", checked, windows):
+            results[list(batch.windows)] = embedded
         starts = np.cumsum([0, *map(len, by_clip[:-1])])
-        return self.merge_windows(results, np.array([row.weight for row in rows]), starts)
+        return self.merge_windows(results, np.array([window.weight for window in windows]), starts)
 
     def embed_timestamps(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[TimestampEmbeddings]:
         """Embeddings along each clip.
@@ -157,38 +157,38 @@ class Embedder(abc.ABC):
             its timestamp) and their timestamps.
         """
         checked = self._checked(clips)
-        rows = [row for i, clip in enumerate(checked) for row in self.timestamp_program.rows(i, len(clip))]
+        windows = [window for i, clip in enumerate(checked) for window in self.timestamp_embedder.windows(i, len(clip))]
         results = [self._empty_timestamps(len(clip)) for clip in checked]
-        for batch, embedded in self._run(self.timestamp_program, "timestamp", checked, rows):
-            for i, embeddings in zip(batch.rows, embedded, strict=True):
-                target = results[rows[i].clip].embeddings
-                kept, first = self.kept_times(rows[i], len(target))
+        for batch, embedded in self._run(self.timestamp_embedder, "timestamp", checked, windows):
+            for i, embeddings in zip(batch.windows, embedded, strict=True):
+                target = results[windows[i].clip].embeddings
+                kept, first = self.kept_times(windows[i], len(target))
                 target[first : first + kept.stop - kept.start] = embeddings[kept]
         return results
 
-    def kept_times(self, row: Row, times: int) -> tuple[slice, int]:
-        """Which results of the timestamp program for a row count, and the index of the first of them in its clip.
+    def kept_times(self, window: Window, times: int) -> tuple[slice, int]:
+        """Which results of the timestamp embedder for a window count, and the index of the first of them in its clip.
 
         Args:
-            row: a row of the timestamp program.
+            window: a window of the timestamp embedder.
             times: timestamps of its clip.
         """
         per_step = len(timestamps.shifts(self.options.hop_ms))
-        start = row.window.keep_start * per_step
-        stop = max(start, min(row.window.keep_stop * per_step, times))
-        offset = row.window.start * per_step
+        start = window.span.keep_start * per_step
+        stop = max(start, min(window.span.keep_stop * per_step, times))
+        offset = window.span.start * per_step
         return slice(start - offset, stop - offset), start
 
     def _run(
-        self, program: Program, kind: str, clips: list[np.ndarray], rows: list[Row]
+        self, embedder: WindowEmbedder, kind: str, clips: list[np.ndarray], windows: list[Window]
     ) -> Iterator[tuple[Batch, np.ndarray]]:
-        """Each batch with the results of its rows."""
+        """Each batch with the results of its windows."""
         sizes = self._sizes[kind]
-        steps = [row.steps for row in rows]
-        for batch in sizes.batches(steps, program.tokens_per_step, self.devices.tokens_per_batch, len(self.devices)):
-            members = [rows[i] for i in batch.rows]
-            audio = cut_audio(clips, members, batch.size, program.num_samples(batch.steps))
-            yield batch, np.asarray(program.run(audio, members))[: len(members)]
+        steps = [window.steps for window in windows]
+        for batch in sizes.batches(steps, embedder.tokens_per_step, self.devices.tokens_per_batch, len(self.devices)):
+            members = [windows[i] for i in batch.windows]
+            audio = cut_audio(clips, members, batch.size, embedder.num_samples(batch.steps))
+            yield batch, np.asarray(embedder.run(audio, members))[: len(members)]
 
     def _checked(self, clips) -> list[np.ndarray]:
         checked = as_clips(clips)
@@ -240,13 +240,13 @@ class EmbeddingModel(Embedder):
         return model
 
     def _make_programs(self) -> None:
-        self.scene_program = EncoderScenes(self._variables, self.stage, self.config, self.options, self.devices)
-        self.timestamp_program = EncoderTimestamps(self._variables, self.config, self.options, self.devices)
+        self.scene_embedder = SceneEmbedder(self._variables, self.stage, self.config, self.options, self.devices)
+        self.timestamp_embedder = TimestampEmbedder(self._variables, self.config, self.options, self.devices)
 
-    def merge_windows(self, rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    def merge_windows(self, windows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The mean over the windows, weighted by their frames; in stage 2 again of unit norm."""
         weights = weights[:, None].astype(np.float64)
-        means = np.add.reduceat(rows * weights, starts) / np.add.reduceat(weights, starts)
+        means = np.add.reduceat(windows * weights, starts) / np.add.reduceat(weights, starts)
         if self.stage.pool_path is not None:
             means /= np.linalg.norm(means, axis=1, keepdims=True)
         return means.astype(np.float32)

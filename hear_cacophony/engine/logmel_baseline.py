@@ -13,9 +13,8 @@ from hear_cacophony.engine import timestamps
 from hear_cacophony.engine.devices import Devices, on_each
 from hear_cacophony.engine.embedding import Embedder
 from hear_cacophony.engine.options import Options
-from hear_cacophony.engine.rows import Row
-from hear_cacophony.engine.window_embedders import Program, fill_batch, scale, timestamp_rows
-from hear_cacophony.engine.windows import cut_windows
+from hear_cacophony.engine.window_embedders import WindowEmbedder, fill_batch, scale, timestamp_windows
+from hear_cacophony.engine.windows import Window, cut_spans
 from hear_cacophony.frontend import spectrogram
 from hear_cacophony.frontend.spectrogram import MEL_BANDS, PATCH_FRAMES, STEP_LENGTH
 
@@ -25,31 +24,31 @@ class LogMelModel(Embedder):
 
     def __init__(self, options: Options, devices: Devices | None = None) -> None:
         super().__init__(options, devices or Devices())
-        self.scene_program = LogMelScenes(options, self.devices)
-        self.timestamp_program = LogMelTimestamps(options, self.devices)
+        self.scene_embedder = LogMelSceneEmbedder(options, self.devices)
+        self.timestamp_embedder = LogMelTimestampEmbedder(options, self.devices)
 
     def with_options(self, options: Options) -> LogMelModel:
         """The baseline with other options."""
         return LogMelModel(options, self.devices)
 
-    def merge_windows(self, rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    def merge_windows(self, windows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Mean and standard deviation over all windows, from the mean and variance in each.
 
         The variance of the whole is the mean of the windows' variances and squared distances of
         their means from that of the whole.
         """
         weights = weights[:, None].astype(np.float64)
-        mean, variance = np.split(rows.astype(np.float64), 2, axis=1)
+        mean, variance = np.split(windows.astype(np.float64), 2, axis=1)
         total = np.add.reduceat(weights, starts)
         whole = np.add.reduceat(mean * weights, starts) / total
-        rows_of_clip = np.diff([*starts, len(rows)])
+        rows_of_clip = np.diff([*starts, len(windows)])
         spread = variance + (mean - np.repeat(whole, rows_of_clip, axis=0)) ** 2
         deviation = np.sqrt(np.add.reduceat(spread * weights, starts) / total)
         return np.concatenate([whole, deviation], axis=1).astype(np.float32)
 
 
-class LogMelScenes(Program):
-    """Mean and variance of each band over the frames of a row."""
+class LogMelSceneEmbedder(WindowEmbedder):
+    """Mean and variance of each band over the frames of a window."""
 
     size = 2 * MEL_BANDS
     tokens_per_step = 1
@@ -57,20 +56,20 @@ class LogMelScenes(Program):
     def __init__(self, options: Options, devices: Devices) -> None:
         self._options, self._devices = options, devices
 
-    def rows(self, clip: int, num_samples: int) -> list[Row]:
+    def windows(self, clip: int, num_samples: int) -> list[Window]:
         frames = spectrogram.count_frames(num_samples)
-        windows = cut_windows(-(-frames // PATCH_FRAMES), self._options.window_steps)
-        return [Row(clip, window, window.start * STEP_LENGTH, frames) for window in windows]
+        spans = cut_spans(-(-frames // PATCH_FRAMES), self._options.window_steps)
+        return [Window(clip, span, span.start * STEP_LENGTH, frames) for span in spans]
 
     def num_samples(self, steps: int) -> int:
         return spectrogram.count_samples(steps * PATCH_FRAMES)
 
-    def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
-        kept = fill_batch([_kept_frames(row) for row in rows], len(audio))
+    def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
+        kept = fill_batch([_kept_frames(window) for window in windows], len(audio))
         return _embed_scenes(self._devices.split(audio), self._devices.split(kept), mesh=self._devices.mesh)
 
 
-class LogMelTimestamps(Program):
+class LogMelTimestampEmbedder(WindowEmbedder):
     """Mean and standard deviation of each band over the 16 frames around each centre."""
 
     size = 2 * MEL_BANDS
@@ -80,13 +79,13 @@ class LogMelTimestamps(Program):
         self._options, self._devices = options, devices
         self._shifts = timestamps.shifts(options.hop_ms)
 
-    def rows(self, clip: int, num_samples: int) -> list[Row]:
-        return timestamp_rows(clip, num_samples, self._options)
+    def windows(self, clip: int, num_samples: int) -> list[Window]:
+        return timestamp_windows(clip, num_samples, self._options)
 
     def num_samples(self, steps: int) -> int:
         return spectrogram.count_samples(steps * PATCH_FRAMES + self._shifts[-1])
 
-    def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
+    def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
         return _embed_timestamps(self._devices.split(audio), mesh=self._devices.mesh, shifts=self._shifts)
 
 
@@ -121,8 +120,8 @@ def _timestamp_statistics(_, audio, *, shifts: tuple[int, ...]):
     return statistics.reshape(len(audio), steps * len(shifts), 2 * MEL_BANDS)
 
 
-def _kept_frames(row: Row) -> tuple[int, int]:
-    """First and last frame of a row that count, from the row's start."""
-    start = row.window.start * PATCH_FRAMES
-    stop = min(row.window.keep_stop * PATCH_FRAMES, row.real_frames)
-    return row.window.keep_start * PATCH_FRAMES - start, stop - start
+def _kept_frames(window: Window) -> tuple[int, int]:
+    """First and last frame of a window that count, from the window's start."""
+    start = window.span.start * PATCH_FRAMES
+    stop = min(window.span.keep_stop * PATCH_FRAMES, window.real_frames)
+    return window.span.keep_start * PATCH_FRAMES - start, stop - start

@@ -1,6 +1,6 @@
-"""What runs on the devices: one compiled program for each kind of embedding and each shape of a batch.
+"""What runs on the devices: one compiled function for each kind of embedding and each shape of a batch.
 
-A program takes rows of audio and gives embeddings: frontend, patches and encoder in one. Audio may come as
+It takes windows of audio and gives embeddings: frontend, patches and encoder in one. Audio may come as
 16-bit integers, which are scaled on the device.
 """
 
@@ -18,11 +18,11 @@ import numpy as np
 from hear_cacophony.engine import timestamps
 from hear_cacophony.engine.devices import Devices, on_each
 from hear_cacophony.engine.options import Options
-from hear_cacophony.engine.rows import Row
-from hear_cacophony.engine.windows import Window, cut_windows
+from hear_cacophony.engine.windows import Window, WindowSpan, cut_spans
 from hear_cacophony.frontend import spectrogram
 from hear_cacophony.frontend.spectrogram import HOP_LENGTH, PATCH_FRAMES, PATCHES_PER_STEP, SAMPLE_RATE, STEP_LENGTH
-from hear_cacophony.model.encoder import AttentionPooler, AudioEncoder
+from hear_cacophony.model.encoder import AudioEncoder
+from hear_cacophony.model.pooling import AttentionPooler
 from hear_cacophony.model.stages import EncoderConfig, Stage
 
 _PRODUCTS = {"float32": "highest", "bfloat16": "default"}
@@ -31,41 +31,41 @@ _PRODUCTS = {"float32": "highest", "bfloat16": "default"}
 _FULL_SCALE = 1 << 15
 
 
-class Program(abc.ABC):
+class WindowEmbedder(abc.ABC):
     """One kind of embedding.
 
     Attributes:
-        size: values in the result of a row (of each time in it).
-        tokens_per_step: patches that the encoder sees in a time step of a row.
+        size: values in the result of a window (of each time in it).
+        tokens_per_step: patches that the encoder sees in a time step of a window.
     """
 
     size: int
     tokens_per_step: int
 
     @abc.abstractmethod
-    def rows(self, clip: int, num_samples: int) -> list[Row]:
-        """The rows of clip number `clip`, in order."""
+    def windows(self, clip: int, num_samples: int) -> list[Window]:
+        """The windows of clip number `clip`, in order."""
 
     @abc.abstractmethod
     def num_samples(self, steps: int) -> int:
-        """Samples in a row of `steps` time steps."""
+        """Samples in a window of `steps` time steps."""
 
     @abc.abstractmethod
-    def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
+    def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
         """Embed a batch, without waiting for the result.
 
         Args:
             audio: int16, or float32 in [-1, 1], shape (batch, `num_samples`); the batch is a multiple of
                 the number of devices.
-            rows: the first rows of it; what the others hold does not matter.
+            windows: the first windows of it; what the others hold does not matter.
 
         Returns:
             Shape (batch, `size`) for scenes, (batch, times, `size`) along clips.
         """
 
 
-class EncoderScenes(Program):
-    """Scene embeddings of an encoder: each row the mean of its patches (stage 1) or their pooling (stage 2)."""
+class SceneEmbedder(WindowEmbedder):
+    """Scene embeddings of an encoder: each window the mean of its patches (stage 1) or their pooling (stage 2)."""
 
     tokens_per_step = PATCHES_PER_STEP
 
@@ -74,28 +74,28 @@ class EncoderScenes(Program):
         self._variables, self._stage, self._config = variables, stage, config
         self._options, self._devices = options, devices
 
-    def rows(self, clip: int, num_samples: int) -> list[Row]:
+    def windows(self, clip: int, num_samples: int) -> list[Window]:
         steps = whole_steps(num_samples)
         if self._options.protocol == "published":
-            return [_whole_row(clip, num_samples, self._options)]
-        windows = cut_windows(steps, self._options.window_steps)
-        return [_row(clip, window, 0, steps * PATCH_FRAMES) for window in windows]
+            return [_whole_window(clip, num_samples, self._options)]
+        spans = cut_spans(steps, self._options.window_steps)
+        return [_window(clip, span, 0, steps * PATCH_FRAMES) for span in spans]
 
     def num_samples(self, steps: int) -> int:
         return spectrogram.count_samples(steps * PATCH_FRAMES)
 
-    def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
-        real = fill_batch([_real_steps(row, 0) for row in rows], len(audio))
-        keep = fill_batch([_keep_steps(row) for row in rows], len(audio))
+    def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
+        real = fill_batch([_real_steps(window, 0) for window in windows], len(audio))
+        keep = fill_batch([_keep_steps(window) for window in windows], len(audio))
         arrays = map(self._devices.split, (audio, real, keep))
         settings = {"stage": self._stage, "config": self._config, "precision": self._options.precision}
         return _embed_scenes(self._variables, *arrays, mesh=self._devices.mesh, **settings)
 
 
-class EncoderTimestamps(Program):
+class TimestampEmbedder(WindowEmbedder):
     """Embeddings along clips: each time the mean of the patches of one time step.
 
-    The encoder makes as many shifted passes over a row as there are hops in a time step.
+    The encoder makes as many shifted passes over a window as there are hops in a time step.
     """
 
     def __init__(self, variables: Any, config: EncoderConfig, options: Options, devices: Devices) -> None:
@@ -105,16 +105,16 @@ class EncoderTimestamps(Program):
         self._shifts = timestamps.shifts(options.hop_ms)
         self.tokens_per_step = PATCHES_PER_STEP * len(self._shifts)
 
-    def rows(self, clip: int, num_samples: int) -> list[Row]:
+    def windows(self, clip: int, num_samples: int) -> list[Window]:
         if self._options.protocol == "published":
-            return [_whole_row(clip, num_samples, self._options)]
-        return timestamp_rows(clip, num_samples, self._options)
+            return [_whole_window(clip, num_samples, self._options)]
+        return timestamp_windows(clip, num_samples, self._options)
 
     def num_samples(self, steps: int) -> int:
         return spectrogram.count_samples(steps * PATCH_FRAMES + self._shifts[-1])
 
-    def run(self, audio: np.ndarray, rows: Sequence[Row]) -> jax.Array:
-        real = fill_batch([[_real_steps(row, shift) for shift in self._shifts] for row in rows], len(audio))
+    def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
+        real = fill_batch([[_real_steps(window, shift) for shift in self._shifts] for window in windows], len(audio))
         arrays = map(self._devices.split, (audio, real))
         settings = {"config": self._config, "shifts": self._shifts, "precision": self._options.precision}
         return _embed_timestamps(self._variables, *arrays, mesh=self._devices.mesh, **settings)
@@ -130,12 +130,12 @@ def padded_steps(num_samples: int, max_seconds: float | None) -> int:
     return whole_steps(num_samples if max_seconds is None else round(max_seconds * SAMPLE_RATE))
 
 
-def timestamp_rows(clip: int, num_samples: int, options: Options) -> list[Row]:
-    """Rows of a clip for embeddings along it, from the start of the lead-in to the clip's last frame."""
+def timestamp_windows(clip: int, num_samples: int, options: Options) -> list[Window]:
+    """Windows of a clip for embeddings along it, from the start of the lead-in to the clip's last frame."""
     lead_in = timestamps.lead_in_frames(options.hop_ms)
     frames = lead_in + spectrogram.count_frames(num_samples)
-    windows = cut_windows(-(-frames // PATCH_FRAMES), options.window_steps)
-    return [_row(clip, window, lead_in, frames) for window in windows]
+    spans = cut_spans(-(-frames // PATCH_FRAMES), options.window_steps)
+    return [_window(clip, span, lead_in, frames) for span in spans]
 
 
 def scale(audio: jax.Array) -> jax.Array:
@@ -146,17 +146,17 @@ def scale(audio: jax.Array) -> jax.Array:
 
 
 def fill_batch(values: list, size: int) -> np.ndarray:
-    """`values` of the rows of a batch as an array of `size` rows; those without a clip repeat the last one."""
+    """`values` of the windows of a batch as an array of `size` windows; those without a clip repeat the last one."""
     return np.array(values + [values[-1]] * (size - len(values)), np.int32)
 
 
-def _row(clip: int, window: Window, lead_in: int, frames: int) -> Row:
-    return Row(clip, window, window.start * STEP_LENGTH - lead_in * HOP_LENGTH, frames)
+def _window(clip: int, span: WindowSpan, lead_in: int, frames: int) -> Window:
+    return Window(clip, span, span.start * STEP_LENGTH - lead_in * HOP_LENGTH, frames)
 
 
-def _whole_row(clip: int, num_samples: int, options: Options) -> Row:
+def _whole_window(clip: int, num_samples: int, options: Options) -> Window:
     padded = padded_steps(num_samples, options.max_seconds)
-    return _row(clip, Window(0, padded, 0, padded), 0, whole_steps(num_samples) * PATCH_FRAMES)
+    return _window(clip, WindowSpan(0, padded, 0, padded), 0, whole_steps(num_samples) * PATCH_FRAMES)
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "stage", "config", "precision"))
@@ -170,7 +170,7 @@ def _embed_timestamps(variables, audio, real, *, mesh, **settings):
 
 
 def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: EncoderConfig, precision: str):
-    """Scene embeddings of rows of audio.
+    """Scene embeddings of windows of audio.
 
     `real` holds the time steps that count as keys, shape (batch,); `keep` the first and
     last time step that are pooled, shape (batch, 2).
@@ -187,7 +187,7 @@ def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: Enc
 
 
 def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shifts: tuple[int, ...], precision: str):
-    """Timestamp embeddings of rows of audio, shape (batch, steps * passes, hidden).
+    """Timestamp embeddings of windows of audio, shape (batch, steps * passes, hidden).
 
     `shifts` are the frames by which the passes start late; `real` holds the time steps that
     count as keys in each pass, shape (batch, passes).
@@ -197,9 +197,9 @@ def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shif
     pass_frames = frames - shifts[-1]
     log_mel = spectrogram.log_mel(scale(audio), frames)
     shifted = jnp.stack([log_mel[:, shift : shift + pass_frames] for shift in shifts], axis=1)
-    rows = shifted.reshape(batch * passes, pass_frames, -1)
+    windows = shifted.reshape(batch * passes, pass_frames, -1)
     mask = _below(real.reshape(-1), pass_frames // PATCH_FRAMES)
-    encoded = _encode(variables, rows, mask, config, precision)
+    encoded = _encode(variables, windows, mask, config, precision)
     by_step = encoded.reshape(batch, passes, -1, PATCHES_PER_STEP, encoded.shape[-1]).mean(axis=3)
     return by_step.swapaxes(1, 2).reshape(batch, -1, encoded.shape[-1])
 
@@ -216,10 +216,10 @@ def _below(limit, steps: int):
     return step < limit[:, None]
 
 
-def _real_steps(row: Row, shift: int) -> int:
-    """Time steps of a row that hold a real frame, in the pass that starts `shift` frames late."""
-    return -(-(row.real_frames - shift) // PATCH_FRAMES) - row.window.start
+def _real_steps(window: Window, shift: int) -> int:
+    """Time steps of a window that hold a real frame, in the pass that starts `shift` frames late."""
+    return -(-(window.real_frames - shift) // PATCH_FRAMES) - window.span.start
 
 
-def _keep_steps(row: Row) -> tuple[int, int]:
-    return row.window.keep_start - row.window.start, row.window.keep_stop - row.window.start
+def _keep_steps(window: Window) -> tuple[int, int]:
+    return window.span.keep_start - window.span.start, window.span.keep_stop - window.span.start

@@ -14,10 +14,10 @@ from hear_cacophony.checkpoint.read import summarize_checkpoint
 from hear_cacophony.checkpoint.weights import UNTRAINED
 from hear_cacophony.engine.options import PRECISIONS
 from hear_tasks.benchmark import embed, encoder, loading, processes, projection, report
-from hear_tasks.benchmark.setting import FULL, QUICK, Setting
+from hear_tasks.benchmark.config import FULL, QUICK, Config
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
-SECTIONS: dict[str, tuple[Callable[[Setting], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {
+SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {
     "start": (processes.measure_start, processes.describe_start),
     "loading": (loading.measure_loading, loading.describe_loading),
     "encoder": (encoder.measure_encoder, encoder.describe_encoder),
@@ -103,14 +103,14 @@ def measure(
     """
     scale = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="hear-cacophony-benchmark-") as folder:
-        setting = Setting(files or [scale.model], precision, scale, pathlib.Path(folder))
-        sections = {name: take(setting) for name, (take, _) in SECTIONS.items() if not only or name in only}
+        config = Config(files or [scale.model], precision, scale, pathlib.Path(folder))
+        sections = {name: take(config) for name, (take, _) in SECTIONS.items() if not only or name in only}
         if not only or PROJECTION in only:
             sections[PROJECTION] = projection.project(sections)
         machine = report.describe_machine()
     return {
         "machine": machine,
-        "model": setting.files[0],
+        "model": config.files[0],
         "precision": precision,
         "scale": scale.name,
         "sections": sections,

@@ -48,7 +48,7 @@ FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, 10.0, 3, 2016, 600, 200, 
 QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, 0.05, 1, 84, 90, 24, 2.0)
 
 
-class Setting:
+class Config:
     """The model and the scale of the measurements.
 
     Attributes:

@@ -19,8 +19,8 @@ from hear_cacophony.engine.batches import even_batches
 from hear_cacophony.engine.devices import TOKENS_PER_CPU_BATCH
 from hear_cacophony.engine.embedding import EmbeddingModel
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_tasks.benchmark.config import Config, tell
 from hear_tasks.benchmark.encoder import FullBatch, batch_flops
-from hear_tasks.benchmark.setting import Setting, tell
 from hear_tasks.benchmark.synthetic import make_task, mixed_lengths
 from hear_tasks.benchmark.timing import count_compilations, interleave, seconds_of
 
@@ -124,7 +124,7 @@ class TaskRuns:
 
         under_way: collections.deque = collections.deque()
         for batch, audio in zip(self._batches, self._audio, strict=True):
-            under_way.append(self._plan.program.run(audio, self._plan.members(batch)))
+            under_way.append(self._plan.embedder.run(audio, self._plan.members(batch)))
             if len(under_way) >= IN_WORK:
                 np.asarray(under_way.popleft())
         while under_way:
@@ -151,27 +151,27 @@ class TaskRuns:
         return self._folder / f"run{next(self._numbers)}"
 
 
-def measure_embed(setting: Setting) -> dict[str, Any]:
+def measure_embed(config: Config) -> dict[str, Any]:
     """Each length with the model itself, and 1 s clips with the tiny one."""
     if reason := missing_reader():
         return {"skipped": reason}
     runner, why = find_heareval()
     lengths = {}
-    for seconds in setting.scale.lengths:
-        clips = _clips_for(setting, seconds)
+    for seconds in config.scale.lengths:
+        clips = _clips_for(config, seconds)
         tell(f"embed, {clips} clips of {seconds} s")
-        lengths[str(seconds)] = _measure_task(setting, setting.model, seconds, clips, runner)
-    tell(f"embed, tiny model, {setting.scale.tiny_clips} clips of 1 s")
-    tiny = _measure_task(setting, setting.tiny_model, 1, setting.scale.tiny_clips, runner)
+        lengths[str(seconds)] = _measure_task(config, config.model, seconds, clips, runner)
+    tell(f"embed, tiny model, {config.scale.tiny_clips} clips of 1 s")
+    tiny = _measure_task(config, config.tiny_model, 1, config.scale.tiny_clips, runner)
     return {"heareval": why or "measured", "lengths": lengths, "tiny_model": tiny}
 
 
-def _clips_for(setting: Setting, seconds: int) -> int:
+def _clips_for(config: Config, seconds: int) -> int:
     """Clips that keep the encoder busy for a while, in whole batches of heareval's."""
-    batch = FullBatch(setting.model, seconds)
+    batch = FullBatch(config.model, seconds)
     batch.embed()
-    audio_seconds = setting.scale.task_seconds * batch.seconds / seconds_of(batch.embed)
-    wanted = max(min(audio_seconds, LONGEST_TASK_SECONDS) / seconds, LEAST_BATCHES * len(batch.batch.rows))
+    audio_seconds = config.scale.task_seconds * batch.seconds / seconds_of(batch.embed)
+    wanted = max(min(audio_seconds, LONGEST_TASK_SECONDS) / seconds, LEAST_BATCHES * len(batch.batch.windows))
     at_once = _heareval_batch(seconds)
     return at_once * math.ceil(wanted / at_once)
 
@@ -181,12 +181,12 @@ def _heareval_batch(seconds: int) -> int:
 
 
 def _measure_task(
-    setting: Setting, model: EmbeddingModel, seconds: int, clips: int, runner: HearevalRunner | None
+    config: Config, model: EmbeddingModel, seconds: int, clips: int, runner: HearevalRunner | None
 ) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(dir=setting.folder) as name:
+    with tempfile.TemporaryDirectory(dir=config.folder) as name:
         folder = pathlib.Path(name)
         task = make_task(folder / "tasks", "noise", [seconds * SAMPLE_RATE] * clips, seconds)
-        return _measure_runs(TaskRuns(model, task, folder), setting.scale.task_rounds, seconds, runner)
+        return _measure_runs(TaskRuns(model, task, folder), config.scale.task_rounds, seconds, runner)
 
 
 def _measure_runs(runs: TaskRuns, rounds: int, seconds: int, runner: HearevalRunner | None) -> dict[str, Any]:
@@ -238,16 +238,16 @@ def _beside_heareval(each: dict[str, Any], why: str) -> str:
     return f"heareval's own runner {each['heareval_seconds']:.2f} s: embed is {times:.2f} times as fast"
 
 
-def measure_compilations(setting: Setting) -> dict[str, Any]:
+def measure_compilations(config: Config) -> dict[str, Any]:
     """Programs for clips of many lengths: planned for many, and made in truth for some with the tiny model."""
-    result = {"planned": _plan(setting)}
+    result = {"planned": _plan(config)}
     if reason := missing_reader():
         return {**result, "embedded": {"skipped": reason}}
-    scale = setting.scale
+    scale = config.scale
     tell(f"compilations, tiny model, {scale.mixed_clips} clips of 0.3 to {scale.mixed_seconds:g} s")
-    folder = setting.folder / "mixed"
+    folder = config.folder / "mixed"
     samples = mixed_lengths(scale.mixed_clips, scale.mixed_seconds)
-    runs = TaskRuns(setting.tiny_model, make_task(folder / "tasks", "mixed", samples, None), folder)
+    runs = TaskRuns(config.tiny_model, make_task(folder / "tasks", "mixed", samples, None), folder)
     with count_compilations() as compilations:
         seconds = seconds_of(lambda: result.update(profile=_profile(runs.embed())))
     profile = result.pop("profile")
@@ -267,10 +267,10 @@ def _profile(folder: pathlib.Path) -> dict[str, Any]:
     return json.loads((folder / "profile.embeddings.json").read_text())
 
 
-def _plan(setting: Setting) -> dict[str, Any]:
-    program = setting.tiny_model.scene_program
+def _plan(config: Config) -> dict[str, Any]:
+    program = config.tiny_model.scene_embedder
     samples = mixed_lengths(PLANNED_CLIPS, 30.0)
-    steps = [row.steps for i, count in enumerate(samples) for row in program.rows(i, count)]
+    steps = [window.steps for i, count in enumerate(samples) for window in program.windows(i, count)]
     batches = list(even_batches(steps, program.tokens_per_step, TOKENS_PER_CPU_BATCH))
     computed = sum(batch.size * batch.steps for batch in batches)
     return {

@@ -18,14 +18,14 @@ from hear_cacophony.engine.window_embedders import scale
 from hear_cacophony.frontend import spectrogram
 from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, SAMPLE_RATE
 from hear_cacophony.model.stages import EncoderConfig
-from hear_tasks.benchmark.flops import FORMULA, product_flops, row_flops
+from hear_tasks.benchmark.config import Config, tell
+from hear_tasks.benchmark.flops import FORMULA, product_flops, window_flops
 from hear_tasks.benchmark.memory import peak_bytes
-from hear_tasks.benchmark.setting import Setting, tell
 from hear_tasks.benchmark.timing import interleave, seconds_of
 
 CPU_ROWS = 2_048
 ACCELERATOR_ROWS = 32_768
-"""Rows of the first matrix of a product on one device: as many patches as its batches have, about."""
+"""Windows of the first matrix of a product on one device: as many patches as its batches have, about."""
 
 NOISE = 3_000
 """Standard deviation of the noise that is embedded, in 16-bit steps."""
@@ -43,11 +43,11 @@ class Products:
     """
 
     def __init__(self, config: EncoderConfig, devices: Devices, precision: str, least_seconds: float) -> None:
-        rows = CPU_ROWS if devices.platform == "cpu" else ACCELERATOR_ROWS
-        self.shape = (rows, config.mlp_size, config.hidden_size)
+        windows = CPU_ROWS if devices.platform == "cpu" else ACCELERATOR_ROWS
+        self.shape = (windows, config.mlp_size, config.hidden_size)
         random = np.random.default_rng(0)
         dtype = jnp.dtype(precision)
-        left = random.standard_normal((rows * len(devices), config.hidden_size), np.float32)
+        left = random.standard_normal((windows * len(devices), config.hidden_size), np.float32)
         right = random.standard_normal((config.hidden_size, config.mlp_size), np.float32)
         self._left, self._right = devices.split(left.astype(dtype)), devices.replicate(right.astype(dtype))
         with jax.default_matmul_precision(_PRECISE[precision]):
@@ -68,27 +68,27 @@ class FullBatch:
     """One batch of clips of one length, as the engine makes them of a large task.
 
     Attributes:
-        batch: its rows and shape.
+        batch: its windows and shape.
         seconds: of audio in it.
         flops: operations of the encoder for it, padding included.
         useful: part of the patches that belongs to clips.
     """
 
     def __init__(self, model: EmbeddingModel, seconds: int) -> None:
-        self._model, self._program = model, model.scene_program
+        self._model, self._embedder = model, model.scene_embedder
         devices = model.devices
-        (row,) = self._program.rows(0, seconds * SAMPLE_RATE)
-        many = [row.steps] * 4_096 * len(devices)
-        self.batch = next(even_batches(many, self._program.tokens_per_step, devices.tokens_per_batch, len(devices)))
-        self._rows = [row] * len(self.batch.rows)
-        self._audio = noise(self.batch.size * self._program.num_samples(self.batch.steps)).reshape(self.batch.size, -1)
+        (window,) = self._embedder.windows(0, seconds * SAMPLE_RATE)
+        many = [window.steps] * 4_096 * len(devices)
+        self.batch = next(even_batches(many, self._embedder.tokens_per_step, devices.tokens_per_batch, len(devices)))
+        self._rows = [window] * len(self.batch.windows)
+        self._audio = noise(self.batch.size * self._embedder.num_samples(self.batch.steps)).reshape(self.batch.size, -1)
         self.seconds = seconds * len(self._rows)
         self.flops = batch_flops(model, self.batch)
-        self.useful = row.steps * len(self._rows) / (self.batch.steps * self.batch.size)
+        self.useful = window.steps * len(self._rows) / (self.batch.steps * self.batch.size)
 
     def embed(self) -> None:
         """Run the whole program, from 16-bit samples to embeddings."""
-        np.asarray(self._program.run(self._audio, self._rows))
+        np.asarray(self._embedder.run(self._audio, self._rows))
 
     def frontend(self) -> Callable[[], Any]:
         """What runs the frontend and the patches alone."""
@@ -109,37 +109,37 @@ def noise(samples: int) -> np.ndarray:
 
 def batch_flops(model: EmbeddingModel, batch: Batch) -> int:
     """Operations of the encoder for a batch of scenes, padding included."""
-    patches = batch.steps * model.scene_program.tokens_per_step
-    return batch.size * row_flops(model.stage, model.config, patches)
+    patches = batch.steps * model.scene_embedder.tokens_per_step
+    return batch.size * window_flops(model.stage, model.config, patches)
 
 
-def measure_encoder(setting: Setting) -> dict[str, Any]:
+def measure_encoder(config: Config) -> dict[str, Any]:
     """The whole program's rate at each length beside that of the matrix products, and the frontend's time."""
-    model = setting.model
-    products = Products(model.config, model.devices, setting.precision, setting.scale.product_seconds)
+    model = config.model
+    products = Products(model.config, model.devices, config.precision, config.scale.product_seconds)
     lengths = {}
-    for seconds in setting.scale.lengths:
+    for seconds in config.scale.lengths:
         tell(f"encoder, clips of {seconds} s")
-        lengths[str(seconds)] = _measure_length(setting, products, seconds)
+        lengths[str(seconds)] = _measure_length(config, products, seconds)
     return {
         "formula": FORMULA,
-        "precision": setting.precision,
+        "precision": config.precision,
         "product": list(products.shape),
         "lengths": lengths,
         "peak_bytes": peak_bytes(model.devices),
     }
 
 
-def _measure_length(setting: Setting, products: Products, seconds: int) -> dict[str, Any]:
-    batch = FullBatch(setting.model, seconds)
+def _measure_length(config: Config, products: Products, seconds: int) -> dict[str, Any]:
+    batch = FullBatch(config.model, seconds)
     frontend_alone = batch.frontend()
     frontend_alone()
     batch.embed()
     actions: dict[str, Callable[[], Any]] = {"products": products, "encoder": batch.embed, "frontend": frontend_alone}
-    times = interleave(actions, setting.scale.rounds)
+    times = interleave(actions, config.scale.rounds)
     rate, matrix_rate = batch.flops / times["encoder"], products.flops / times["products"]
     return {
-        "clips_per_batch": len(batch.batch.rows),
+        "clips_per_batch": len(batch.batch.windows),
         "batch_shape": [batch.batch.size, batch.batch.steps],
         "matrix_gflops": matrix_rate / 1e9,
         "encoder_gflops": rate / 1e9,
@@ -180,20 +180,20 @@ def describe_encoder(result: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def measure_precisions(setting: Setting) -> dict[str, Any]:
+def measure_precisions(config: Config) -> dict[str, Any]:
     """Both precisions, matrix products and encoder, at one length."""
-    seconds = min(_PRECISION_SECONDS, max(setting.scale.lengths))
+    seconds = min(_PRECISION_SECONDS, max(config.scale.lengths))
     actions: dict[str, Callable[[], Any]] = {}
     flops: dict[str, int] = {}
     for precision in _PRECISE:
         tell(f"{precision}, clips of {seconds} s")
-        model = setting.model.with_options(Options(precision=precision))
-        products = Products(model.config, model.devices, precision, setting.scale.product_seconds)
+        model = config.model.with_options(Options(precision=precision))
+        products = Products(model.config, model.devices, precision, config.scale.product_seconds)
         batch = FullBatch(model, seconds)
         batch.embed()
         actions |= {f"{precision} matrix": products, f"{precision} encoder": batch.embed}
         flops |= {f"{precision} matrix": products.flops, f"{precision} encoder": batch.flops}
-    times = interleave(actions, setting.scale.rounds)
+    times = interleave(actions, config.scale.rounds)
     result: dict[str, Any] = {"clip_seconds": seconds}
     for precision in _PRECISE:
         matrix, encoder = (flops[name] / times[name] for name in (f"{precision} matrix", f"{precision} encoder"))

@@ -1,6 +1,6 @@
 """Floating point operations of the encoders, by a stated formula.
 
-A product of an m x k by a k x n matrix counts 2 m n k. Counted are the matrix products of the transformer: for a row
+A product of an m x k by a k x n matrix counts 2 m n k. Counted are the matrix products of the transformer: for a window
 of t patches, hidden size h, MLP size f, and 256 values in a patch
 
     patch projection                  2 t 256 h
@@ -31,8 +31,8 @@ def product_flops(m: int, n: int, k: int) -> int:
     return 2 * m * n * k
 
 
-def row_flops(stage: Stage, config: EncoderConfig, patches: int) -> int:
-    """Operations of the products in the encoder of `stage` for one row of `patches`; padding counts like the rest."""
+def window_flops(stage: Stage, config: EncoderConfig, patches: int) -> int:
+    """Operations of the products in the encoder of `stage` for a window of `patches`; padding counts like the rest."""
     hidden = config.hidden_size
     projection = product_flops(patches, hidden, PATCH_SIZE)
     layers = config.num_layers * _layer_flops(config, patches)

@@ -7,18 +7,18 @@ import statistics
 from typing import Any
 
 from hear_cacophony.checkpoint.weights import UNTRAINED
-from hear_tasks.benchmark.setting import Setting, load_quietly, tell
+from hear_tasks.benchmark.config import Config, load_quietly, tell
 from hear_tasks.benchmark.timing import seconds_of
 
 _ROUNDS = 3
 
 
-def measure_loading(setting: Setting) -> dict[str, Any]:
+def measure_loading(config: Config) -> dict[str, Any]:
     """Median seconds from the file to the model on its devices, of each file; it has been read before."""
-    files = [file for file in setting.files if file not in UNTRAINED]
+    files = [file for file in config.files if file not in UNTRAINED]
     if not files:
         return {"skipped": "no checkpoint was named; --model FILE, once or more"}
-    return {"files": {file: _measure(file, setting.precision) for file in files}}
+    return {"files": {file: _measure(file, config.precision) for file in files}}
 
 
 def _measure(file: str, precision: str) -> dict[str, Any]:

@@ -21,40 +21,40 @@ import numpy as np
 
 from hear_cacophony.engine.embedding import EmbeddingModel
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_tasks.benchmark.config import Config, load_quietly, tell
 from hear_tasks.benchmark.encoder import noise
 from hear_tasks.benchmark.memory import LoadedMemory
-from hear_tasks.benchmark.setting import Setting, load_quietly, tell
 from hear_tasks.benchmark.timing import seconds_of
 
 SHORT_SECONDS = 30
 _SHORT_ROUNDS = 3
 
 
-def measure_start(setting: Setting) -> dict[str, Any]:
+def measure_start(config: Config) -> dict[str, Any]:
     """Time to the first embedding with an empty compilation cache and with that of an earlier process; long clips.
 
     Raises:
         ChildProcessError: such a process failed; what it said is on standard error.
     """
     tell("first embedding, nothing compiled before")
-    with tempfile.TemporaryDirectory(dir=setting.folder) as cache:
-        cold = _run(setting, cache, 0)
-        tell(f"first embedding, compiled before; then a clip of {setting.scale.long_seconds} s")
-        warm = _run(setting, cache, setting.scale.long_seconds)
+    with tempfile.TemporaryDirectory(dir=config.folder) as cache:
+        cold = _run(config, cache, 0)
+        tell(f"first embedding, compiled before; then a clip of {config.scale.long_seconds} s")
+        warm = _run(config, cache, config.scale.long_seconds)
     return {"cold": cold, "warm": warm}
 
 
-def _run(setting: Setting, cache: str, long_seconds: int) -> dict[str, Any]:
+def _run(config: Config, cache: str, long_seconds: int) -> dict[str, Any]:
     # The package's own cache, in a folder of its own.
     names = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
     env = {name: value for name, value in os.environ.items() if name not in names}
     env["XDG_CACHE_HOME"] = cache
-    arguments = [setting.files[0], setting.precision, repr(time.time()), str(long_seconds)]
+    arguments = [config.files[0], config.precision, repr(time.time()), str(long_seconds)]
     done = subprocess.run(
         [sys.executable, "-m", __name__, *arguments], env=env, stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
-        raise ChildProcessError(f"the process for {setting.files[0]} failed with status {done.returncode}")
+        raise ChildProcessError(f"the process for {config.files[0]} failed with status {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

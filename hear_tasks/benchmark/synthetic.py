@@ -47,8 +47,8 @@ def make_task(tasks: pathlib.Path, name: str, samples: Sequence[int], seconds: f
     }
     (task / "task_metadata.json").write_text(json.dumps(metadata))
     (task / f"{SPLIT}.json").write_text(json.dumps(labels))
-    rows = "".join(f"{i},{label}\n" for i, label in enumerate(LABELS))
-    (task / "labelvocabulary.csv").write_text("idx,label\n" + rows)
+    windows = "".join(f"{i},{label}\n" for i, label in enumerate(LABELS))
+    (task / "labelvocabulary.csv").write_text("idx,label\n" + windows)
     return task
 
 

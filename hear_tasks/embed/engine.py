@@ -112,7 +112,7 @@ class _Run:
         self._shapes: set[tuple[int, int]] = set()
 
     def compute(self) -> None:
-        """Compute all rows that are not yet done."""
+        """Compute all windows that are not yet done."""
         plan, task = self._plan, self._plan.task
         settings = {
             **self._identity,
@@ -120,7 +120,7 @@ class _Run:
             "tokens per batch": self._tokens,
             "devices": [self._model.devices.kind, len(self._model.devices)],
         }
-        reason = self._work.start(len(plan.rows), settings, self.results.files)
+        reason = self._work.start(len(plan.windows), settings, self.results.files)
         if reason:
             self._tell(f"{task.name}: work of an earlier run is done again: {reason}")
         with TaskProgress(task.name, len(task.clips), task.samples, self._model.sample_rate) as progress:
@@ -131,9 +131,9 @@ class _Run:
                 batches = self._try(batches, progress)
 
     def _remaining(self, batches: list[Batch]) -> list[Batch]:
-        """Those of the batches that hold a row which is not done."""
-        done = self._work.done_rows(len(self._plan.rows))
-        return [batch for batch in batches if not done[list(batch.rows)].all()]
+        """Those of the batches that hold a window which is not done."""
+        done = self._work.done_windows(len(self._plan.windows))
+        return [batch for batch in batches if not done[list(batch.windows)].all()]
 
     def _try(self, batches: list[Batch], progress: TaskProgress) -> list[Batch]:
         """Compute batches; those that are left where the memory of the devices did not do, in smaller pieces."""
@@ -155,7 +155,7 @@ class _Run:
                 f"{name}: out of memory on the device, even one clip at a time ({error}); does another program use "
                 "it? Shorter windows need less: --window"
             ) from error
-        largest = max(batch.size * batch.steps for batch in batches) * self._plan.program.tokens_per_step
+        largest = max(batch.size * batch.steps for batch in batches) * self._plan.embedder.tokens_per_step
         self._tokens = min(self._tokens, largest) // 2
         self._tell(f"{name}: out of memory on the device; going on with batches of at most {self._tokens} patches")
         return self._remaining(self._plan.batches(self._tokens, devices))
@@ -167,12 +167,12 @@ class _Run:
 
             def collect() -> None:
                 batch, embedded = in_work.popleft()
-                writer.put(batch, np.asarray(embedded)[: len(batch.rows)])
-                progress.advance(*self._shares(batch.rows))
+                writer.put(batch, np.asarray(embedded)[: len(batch.windows)])
+                progress.advance(*self._shares(batch.windows))
 
             for batch in batches:
                 audio = self._next(reader)
-                in_work.append((batch, self._plan.program.run(audio, self._plan.members(batch))))
+                in_work.append((batch, self._plan.embedder.run(audio, self._plan.members(batch))))
                 if len(in_work) >= IN_WORK:
                     collect()
             while in_work:
@@ -186,12 +186,12 @@ class _Run:
 
     def _shares_done(self) -> tuple[float, int]:
         """Clips and samples that earlier runs have done."""
-        return self._shares(np.flatnonzero(self._work.done_rows(len(self._plan.rows))))
+        return self._shares(np.flatnonzero(self._work.done_windows(len(self._plan.windows))))
 
-    def _shares(self, rows: Iterable[int]) -> tuple[float, int]:
-        """Clips and samples that rows stand for; a row of a long clip is a part of it."""
-        first, clips = self._plan.first_rows, self._plan.task.clips
-        members = [self._plan.rows[row].clip for row in rows]
+    def _shares(self, windows: Iterable[int]) -> tuple[float, int]:
+        """Clips and samples that windows stand for; a window of a long clip is a part of it."""
+        first, clips = self._plan.first_windows, self._plan.task.clips
+        members = [self._plan.windows[window].clip for window in windows]
         parts = [1 / (first[clip + 1] - first[clip]) for clip in members]
         return sum(parts), round(sum(part * clips[clip].samples for part, clip in zip(parts, members, strict=True)))
 
@@ -239,4 +239,4 @@ def _tokens_per_batch(model: Embedder, plan: Plan, batch_seconds: float | None) 
 
     if batch_seconds is None:
         return model.devices.tokens_per_batch
-    return max(1, round(batch_seconds * SAMPLE_RATE / STEP_LENGTH) * plan.program.tokens_per_step)
+    return max(1, round(batch_seconds * SAMPLE_RATE / STEP_LENGTH) * plan.embedder.tokens_per_step)

@@ -93,7 +93,7 @@ class Writer:
 
     def _write(self, batch: Batch, embedded: np.ndarray) -> None:
         self._results.write(self._work, batch, embedded)
-        self._work.mark(batch.rows)
+        self._work.mark(batch.windows)
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:
         try:

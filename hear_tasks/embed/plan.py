@@ -1,4 +1,4 @@
-"""What is to be computed for a task: rows of its clips, in batches that depend on nothing but their lengths."""
+"""What is to be computed for a task: windows of its clips, in batches that depend on nothing but their lengths."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from hear_tasks.registry import EmbeddingType
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch
     from hear_cacophony.engine.embedding import Embedder
-    from hear_cacophony.engine.rows import Row
-    from hear_cacophony.engine.window_embedders import Program
+    from hear_cacophony.engine.window_embedders import WindowEmbedder
+    from hear_cacophony.engine.windows import Window
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The rows of a task, clip after clip in the order of `Task.clips`.
+    """The windows of a task, clip after clip in the order of `Task.clips`.
 
     Attributes:
         task: what is embedded.
-        program: what embeds it.
-        rows: what it is given.
-        first_rows: index of each clip's first row, and the number of rows.
+        embedder: what embeds its windows.
+        windows: what it is given.
+        first_windows: index of each clip's first window, and the number of windows.
         dtype: int16 where all clips are, otherwise float32.
     """
 
     task: Task
-    program: Program
-    rows: tuple[Row, ...]
-    first_rows: np.ndarray
+    embedder: WindowEmbedder
+    windows: tuple[Window, ...]
+    first_windows: np.ndarray
     dtype: np.dtype
 
     def batches(self, tokens_per_batch: int, multiple: int) -> list[Batch]:
-        """All rows in batches of at most `tokens_per_batch` patches, in sizes that are multiples of `multiple`."""
+        """All windows in batches of at most `tokens_per_batch` patches, in sizes that are multiples of `multiple`."""
         from hear_cacophony.engine.batches import even_batches
 
-        steps = [row.steps for row in self.rows]
-        return list(even_batches(steps, self.program.tokens_per_step, tokens_per_batch, multiple))
+        steps = [window.steps for window in self.windows]
+        return list(even_batches(steps, self.embedder.tokens_per_step, tokens_per_batch, multiple))
 
     def read(self, batch: Batch) -> np.ndarray:
         """The audio of a batch, silent before and after its clips, shape (batch.size, samples).
@@ -49,18 +49,18 @@ class Plan:
         Raises:
             BadClipError: a clip cannot be read.
         """
-        length = self.program.num_samples(batch.steps)
+        length = self.embedder.num_samples(batch.steps)
         audio = np.zeros((batch.size, length), self.dtype)
-        for target, row in zip(audio, self.members(batch), strict=False):
-            clip = self.task.clips[row.clip]
-            start, stop, place = row.span(clip.samples, length)
+        for target, window in zip(audio, self.members(batch), strict=False):
+            clip = self.task.clips[window.clip]
+            start, stop, place = window.overlap(clip.samples, length)
             if start < stop:
                 read_piece(clip, start, stop, target[place : place + stop - start])
         return audio
 
-    def members(self, batch: Batch) -> list[Row]:
-        """The rows of a batch."""
-        return [self.rows[i] for i in batch.rows]
+    def members(self, batch: Batch) -> list[Window]:
+        """The windows of a batch."""
+        return [self.windows[i] for i in batch.windows]
 
 
 def make_plan(model: Embedder, task: Task) -> Plan:
@@ -69,13 +69,13 @@ def make_plan(model: Embedder, task: Task) -> Plan:
     Raises:
         TaskError: a clip is too long for the options of the model.
     """
-    program = model.scene_program if task.embedding_type == EmbeddingType.SCENE else model.timestamp_program
+    embedder = model.scene_embedder if task.embedding_type == EmbeddingType.SCENE else model.timestamp_embedder
     for clip in task.clips:
         try:
             model.check_length(clip.samples)
         except ValueError as error:
             raise TaskError(f"{clip.file}: {error}") from None
-    by_clip = [program.rows(i, clip.samples) for i, clip in enumerate(task.clips)]
-    first_rows = np.cumsum([0, *map(len, by_clip)])
+    by_clip = [embedder.windows(i, clip.samples) for i, clip in enumerate(task.clips)]
+    first_windows = np.cumsum([0, *map(len, by_clip)])
     dtype = np.dtype(np.int16 if all(clip.pcm_16 for clip in task.clips) else np.float32)
-    return Plan(task, program, tuple(row for rows in by_clip for row in rows), first_rows, dtype)
+    return Plan(task, embedder, tuple(window for windows in by_clip for window in windows), first_windows, dtype)

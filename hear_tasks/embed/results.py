@@ -1,4 +1,4 @@
-"""From the results of rows to the files that heareval's prediction runner reads.
+"""From the results of windows to the files that heareval's prediction runner reads.
 
 Their names, forms and order are those of heareval 2021.1.3.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hear_cacophony.engine.embedding import Embedder
 
 _CHUNK = 4096
-"""Clips whose rows are held at once when windows are merged."""
+"""Clips whose windows are held at once when windows are merged."""
 
 _FLOAT = np.dtype(np.float32)
 
@@ -42,16 +42,16 @@ class Results(abc.ABC):
     def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
         self._model, self._plan, self._target = model, plan, target
         self._task = plan.task
-        self._size = plan.program.size
+        self._size = plan.embedder.size
 
     @property
     @abc.abstractmethod
     def files(self) -> dict[str, int]:
-        """Bytes of each file that rows are written to, by its path in the working folder."""
+        """Bytes of each file that windows are written to, by its path in the working folder."""
 
     @abc.abstractmethod
     def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
-        """Write the results of a batch, shape (rows, ...)."""
+        """Write the results of a batch, shape (windows, ...)."""
 
     @abc.abstractmethod
     def write_embeddings(self, work: WorkFolder) -> list[int]:
@@ -70,7 +70,7 @@ class Results(abc.ABC):
         """Embeddings of a clip."""
 
     def finish(self, work: WorkFolder, *, clip_files: bool) -> None:
-        """Write all files of the task, from the results of all rows."""
+        """Write all files of the task, from the results of all windows."""
         shutil.copy(self._task.folder / METADATA_FILE, work.task)
         shutil.copy(self._task.folder / VOCABULARY_FILE, work.task)
         counts = self.write_embeddings(work)
@@ -100,34 +100,34 @@ class Results(abc.ABC):
 
 
 class SceneResults(Results):
-    """One embedding for each clip. The rows are collected first, since a clip may have several windows."""
+    """One embedding for each clip. The windows are collected first, since a clip may have several windows."""
 
     @property
     def files(self) -> dict[str, int]:
-        return {"rows": len(self._plan.rows) * self._size * _FLOAT.itemsize}
+        return {"windows": len(self._plan.windows) * self._size * _FLOAT.itemsize}
 
     def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
-        for row, embedding in zip(batch.rows, embedded, strict=True):
-            work.write("rows", row * self._size * _FLOAT.itemsize, embedding.tobytes())
+        for window, embedding in zip(batch.windows, embedded, strict=True):
+            work.write("windows", window * self._size * _FLOAT.itemsize, embedding.tobytes())
 
     def count(self, clip: int) -> int:
         return 1
 
     def write_embeddings(self, work: WorkFolder) -> list[int]:
-        rows = np.memmap(work.path("rows"), np.float32, "r", shape=(len(self._plan.rows), self._size))
+        windows = np.memmap(work.path("windows"), np.float32, "r", shape=(len(self._plan.windows), self._size))
         bounds = self._task.first_clips()
         for split, (start, stop) in zip(self._task.splits, itertools.pairwise(bounds), strict=True):
             with work.path(self._embeddings_file(split)).open("wb") as file:
                 for first in range(start, stop, _CHUNK):
-                    file.write(self._merged(rows, first, min(stop, first + _CHUNK)).tobytes())
+                    file.write(self._merged(windows, first, min(stop, first + _CHUNK)).tobytes())
         return np.diff(bounds).tolist()
 
-    def _merged(self, rows: np.ndarray, start: int, stop: int) -> np.ndarray:
+    def _merged(self, windows: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Embeddings of the clips from `start` to `stop`."""
-        first_rows = self._plan.first_rows[start : stop + 1]
-        chosen = slice(first_rows[0], first_rows[-1])
-        weights = np.array([row.weight for row in self._plan.rows[chosen]])
-        return self._model.merge_windows(np.asarray(rows[chosen]), weights, first_rows[:-1] - first_rows[0])
+        first_windows = self._plan.first_windows[start : stop + 1]
+        chosen = slice(first_windows[0], first_windows[-1])
+        weights = np.array([window.weight for window in self._plan.windows[chosen]])
+        return self._model.merge_windows(np.asarray(windows[chosen]), weights, first_windows[:-1] - first_windows[0])
 
     def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
         _pickle(work, split, [split.labels[name] for name in split.order])
@@ -140,7 +140,7 @@ class SceneResults(Results):
 
 
 class EventResults(Results):
-    """Embeddings along each clip; the rows go straight to their places."""
+    """Embeddings along each clip; the windows go straight to their places."""
 
     def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
         super().__init__(model, plan, target)
@@ -154,18 +154,18 @@ class EventResults(Results):
 
     @property
     def files(self) -> dict[str, int]:
-        row = self._size * _FLOAT.itemsize
+        window = self._size * _FLOAT.itemsize
         return {
-            self._embeddings_file(split): total * row
+            self._embeddings_file(split): total * window
             for split, total in zip(self._task.splits, self._totals, strict=True)
         }
 
     def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
-        for index, embeddings in zip(batch.rows, embedded, strict=True):
-            row = self._plan.rows[index]
-            kept, first = self._model.kept_times(row, self.count(row.clip))
-            place = (self._starts[row.clip] + first) * self._size * _FLOAT.itemsize
-            file = self._embeddings_file(self._task.splits[self._splits[row.clip]])
+        for index, embeddings in zip(batch.windows, embedded, strict=True):
+            window = self._plan.windows[index]
+            kept, first = self._model.kept_times(window, self.count(window.clip))
+            place = (self._starts[window.clip] + first) * self._size * _FLOAT.itemsize
+            file = self._embeddings_file(self._task.splits[self._splits[window.clip]])
             work.write(file, int(place), embeddings[kept].tobytes())
 
     def count(self, clip: int) -> int:

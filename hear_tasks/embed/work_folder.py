@@ -3,12 +3,12 @@
 Beside the task's future folder lies `.embedding-TASK`:
 
     lock       held by the process that works on it
-    settings   what the rows in it were made with, JSON
-    done       one byte for each row, 1 where its results are on the disk
-    rows       results of the rows that are not yet in their final form
+    settings   what the windows in it were made with, JSON
+    done       one byte for each window, 1 where its results are on the disk
+    windows       results of the windows that are not yet in their final form
     task/      the future folder
 
-A process that is killed loses the rows since the last mark. A lock dies with its process.
+A process that is killed loses the windows since the last mark. A lock dies with its process.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class WorkFolder:
 
     Attributes:
         task: the future folder of the task.
-        resumed: rows that were done when it was opened.
+        resumed: windows that were done when it was opened.
     """
 
     def __init__(self, target: pathlib.Path, folder: pathlib.Path) -> None:
@@ -55,11 +55,11 @@ class WorkFolder:
         self._files: dict[pathlib.Path, int] = {}
         self._last_mark = time.monotonic()
 
-    def start(self, rows: int, settings: Mapping[str, Any], files: Mapping[str, int]) -> str:
+    def start(self, windows: int, settings: Mapping[str, Any], files: Mapping[str, int]) -> str:
         """Take up the work where it was left, or begin it.
 
         Args:
-            rows: number of rows.
+            windows: number of windows.
             settings: what they are made with, for JSON. Work made with others is done again.
             files: bytes of each file for results, by its path in the working folder; room for
                 them is taken now.
@@ -76,10 +76,10 @@ class WorkFolder:
             self.task.mkdir()
         for name, size in files.items():
             self._open(self._folder / name, size)
-        self._done = self._open(self._folder / "done", rows)
+        self._done = self._open(self._folder / "done", windows)
         if reason is not None:
             _write_whole(self._folder / "settings", json.dumps(settings, indent=1))
-        self.resumed = int(self.done_rows(rows).sum())
+        self.resumed = int(self.done_windows(windows).sum())
         return reason or ""
 
     def _difference(self, settings: dict[str, Any]) -> str | None:
@@ -113,9 +113,9 @@ class WorkFolder:
                 os.ftruncate(number, size)
         return number
 
-    def done_rows(self, rows: int) -> np.ndarray:
-        """Which rows are done, bool, shape (rows,)."""
-        return np.frombuffer(os.pread(self._done, rows, 0), np.uint8).astype(bool)
+    def done_windows(self, windows: int) -> np.ndarray:
+        """Which windows are done, bool, shape (windows,)."""
+        return np.frombuffer(os.pread(self._done, windows, 0), np.uint8).astype(bool)
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         """Write all of `data` to a results file."""
@@ -128,19 +128,19 @@ class WorkFolder:
         """Path of a file in the working folder."""
         return self._folder / name
 
-    def mark(self, rows: Sequence[int]) -> None:
-        """These rows are written; now and then make sure of it and mark them done."""
-        self._unmarked += rows
+    def mark(self, windows: Sequence[int]) -> None:
+        """These windows are written; now and then make sure of it and mark them done."""
+        self._unmarked += windows
         if time.monotonic() - self._last_mark >= MARK_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Mark all written rows done, after their results have reached the disk."""
+        """Mark all written windows done, after their results have reached the disk."""
         if self._unmarked:
             for number in self._files.values():
                 os.fdatasync(number)
-            for row in self._unmarked:
-                os.pwrite(self._done, b"\1", row)
+            for window in self._unmarked:
+                os.pwrite(self._done, b"\1", window)
             os.fdatasync(self._done)
             self._unmarked.clear()
         self._last_mark = time.monotonic()

@@ -2,8 +2,8 @@
 
     scripts/reproduce_leaderboard.sh --checkpoints DIR --tasks-dir DIR --out DIR
 
-The work is cut into elements, one for each pair of a stage and a task, each of which is embedded and then predicted
+The work is cut into jobs, one for each pair of a stage and a task, each of which is embedded and then predicted
 by processes of its own. What is finished is told by the marks of heareval beside the embeddings; what became of each
 attempt is noted in OUT/state. The same command therefore goes on where it was stopped, and the jobs of
-`scripts/slurm` are this command with one element each.
+`scripts/slurm` are this command with one job each.
 """

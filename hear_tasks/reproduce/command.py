@@ -15,12 +15,12 @@ from hear_tasks.doctor.environment import NAME as ENVIRONMENT
 from hear_tasks.doctor.finding import Severity
 from hear_tasks.doctor.report import format_text
 from hear_tasks.reproduce.hardware import make_slots
-from hear_tasks.reproduce.jobs import Element, check_out, claim_out, make_elements
-from hear_tasks.reproduce.options import Options, Step, add_run_options, add_work_options, parse_options
+from hear_tasks.reproduce.jobs import Job, check_out, claim_out, make_jobs
+from hear_tasks.reproduce.options import Options, Phase, add_run_options, add_work_options, parse_options
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
 from hear_tasks.reproduce.run_job import Stop
-from hear_tasks.reproduce.schedule import take_steps
+from hear_tasks.reproduce.schedule import run_jobs
 
 INTERRUPTED = 130
 """Exit status after a signal to end."""
@@ -79,22 +79,22 @@ def _listen(stop: Stop) -> dict[signal.Signals, signal._HANDLER]:
 def _run(options: Options, stop: Stop) -> int:
     started = now()
     check_out(options)
-    elements = make_elements(options)
+    jobs = make_jobs(options)
     options.out.mkdir(parents=True, exist_ok=True)
     stages = " and ".join(stage.title for stage in options.checkpoints)
     _say(f"{len(options.tasks)} tasks, {stages}; {free_room(options)}")
-    if Step.DOCTOR in options.steps:
+    if Phase.DOCTOR in options.phases:
         _ask_doctor(options)
     claim_out(options)
-    unnoted = _work(options, elements, stop)
+    unnoted = _work(options, jobs, stop)
     if stop.is_requested():
         return _interrupted(stop)
-    if Step.LEADERBOARD in options.steps:
-        text, open_ends, whole = write_report(options, elements, started, unnoted)
+    if Phase.LEADERBOARD in options.phases:
+        text, open_ends, whole = write_report(options, jobs, started, unnoted)
         print(f"\n{text}", flush=True)
         _say(f"the report is in {options.out / 'report'}")
     else:
-        open_ends = [line for each in elements if (line := unfinished(each, options.steps, unnoted))]
+        open_ends = [line for each in jobs if (line := unfinished(each, options.phases, unnoted))]
         whole = not open_ends
     for line in open_ends:
         _say(line)
@@ -133,16 +133,16 @@ def _ask_doctor(options: Options) -> None:
         raise DoctorError("every task would fail of that; --from-stage embed goes on all the same")
 
 
-def _work(options: Options, elements: Sequence[Element], stop: Stop) -> Mapping[str, str]:
-    """Embed and predict, as far as that is asked for; failures that could not be noted, by the name of the element."""
+def _work(options: Options, jobs: Sequence[Job], stop: Stop) -> Mapping[str, str]:
+    """Embed and predict, as far as that is asked for; failures that could not be noted, by the name of the job."""
     unnoted: dict[str, str] = {}
     stop.patient = True
-    for step in (Step.EMBED, Step.PREDICT):
-        if step in options.steps and not stop.is_requested():
-            slots = make_slots(step, options, len(elements))
+    for phase in (Phase.EMBED, Phase.PREDICT):
+        if phase in options.phases and not stop.is_requested():
+            slots = make_slots(phase, options, len(jobs))
             used = ", ".join(slot.label for slot in slots)
-            _say(f"{step}: {len(elements)} elements on {used}, up to {slots[0].threads} CPU threads each")
-            unnoted |= take_steps(elements, step, slots, options, stop, _say)
+            _say(f"{phase}: {len(jobs)} jobs on {used}, up to {slots[0].threads} CPU threads each")
+            unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
     stop.patient = False
     return unnoted
 

@@ -6,9 +6,9 @@ import dataclasses
 import os
 import subprocess
 
-from hear_tasks.reproduce.options import MEMORY_FRACTION, Options, Step
+from hear_tasks.reproduce.options import MEMORY_FRACTION, Options, Phase
 
-CORES_PER_PROCESS = {Step.EMBED: 16, Step.PREDICT: 1}
+CORES_PER_PROCESS = {Phase.EMBED: 16, Phase.PREDICT: 1}
 """Cores that one process makes good use of where there is no card: the encoder's matrix products are large, those of
 heareval's predictors small, with much Python between them."""
 
@@ -38,15 +38,15 @@ class Slot:
     threads: int
 
 
-def make_slots(step: Step, options: Options, elements: int) -> list[Slot]:
-    """The slots for a step.
+def make_slots(phase: Phase, options: Options, jobs: int) -> list[Slot]:
+    """The slots for a phase.
 
     What a slot holds does not depend on what is already done, so that a run that goes on computes as the first did.
 
     Args:
-        step: embed or predict.
+        phase: embed or predict.
         options: of the run.
-        elements: in the run, done or not.
+        jobs: in the run, done or not.
 
     Raises:
         ValueError: there are fewer cards than are asked for.
@@ -59,7 +59,7 @@ def make_slots(step: Step, options: Options, elements: int) -> list[Slot]:
         used = cards[: options.devices]
         threads = max(1, cores // len(used))
         return [Slot(f"gpu {card}", card, None, threads) for card in used]
-    count = options.devices or max(1, min(elements, cores // CORES_PER_PROCESS[step]))
+    count = options.devices or max(1, min(jobs, cores // CORES_PER_PROCESS[phase]))
     threads = max(1, cores // count)
     shares = [
         frozenset(bound[i * threads : (i + 1) * threads]) if bound and count <= cores else None for i in range(count)
@@ -105,8 +105,8 @@ def _slurm_cores() -> int | None:
     return None
 
 
-def child_environment(step: Step, slot: Slot, threads: int, options: Options) -> dict[str, str]:
-    """The environment of a process that takes a step in a slot.
+def child_environment(phase: Phase, slot: Slot, threads: int, options: Options) -> dict[str, str]:
+    """The environment of a process that takes a phase in a slot.
 
     While a task is embedded JAX alone sees the card, for nothing imports torch or TensorFlow there; while it is
     predicted torch alone does.
@@ -116,7 +116,7 @@ def child_environment(step: Step, slot: Slot, threads: int, options: Options) ->
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
     if slot.card is not None:
         environment["CUDA_VISIBLE_DEVICES"] = slot.card
-    if step is Step.EMBED:
+    if phase is Phase.EMBED:
         environment.setdefault(_FRACTION, str(MEMORY_FRACTION))
         if options.memory_fraction is not None:
             environment[_FRACTION] = str(options.memory_fraction)

@@ -1,4 +1,4 @@
-"""The elements of a run, a stage and a task each, and where all that becomes of them lies below --out."""
+"""The jobs of a run, a stage and a task each, and where all that becomes of them lies below --out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from hear_cacophony.model.stages import Stage
 from hear_tasks.embed.work_folder import is_done
 from hear_tasks.leaderboard.scores import SCORES_FILE
-from hear_tasks.reproduce.options import Options, Step
+from hear_tasks.reproduce.options import Options, Phase
 
 PREDICTED_FILE = "prediction-done.json"
 """heareval's mark of finished predictions."""
@@ -23,7 +23,7 @@ _SETTINGS_FILE = "settings.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Element:
+class Job:
     """A stage and a task.
 
     Attributes:
@@ -62,21 +62,21 @@ class Element:
         """Folder that heareval's predictions are run in, for what they leave where they are started."""
         return self.out / "work" / self.name
 
-    def log(self, step: Step) -> pathlib.Path:
-        """The log of a step."""
-        return self.out / "logs" / f"{self.name}-{step}.log"
+    def log(self, phase: Phase) -> pathlib.Path:
+        """The log of a phase."""
+        return self.out / "logs" / f"{self.name}-{phase}.log"
 
-    def record(self, step: Step) -> pathlib.Path:
-        """What became of the attempts at a step."""
-        return self.out / "state" / f"{self.name}.{step}.json"
+    def record(self, phase: Phase) -> pathlib.Path:
+        """What became of the attempts at a phase."""
+        return self.out / "state" / f"{self.name}.{phase}.json"
 
-    def lock(self, step: Step) -> pathlib.Path:
-        """Held by the process that takes a step."""
-        return self.out / "state" / f"{self.name}.{step}.lock"
+    def lock(self, phase: Phase) -> pathlib.Path:
+        """Held by the process that takes a phase."""
+        return self.out / "state" / f"{self.name}.{phase}.lock"
 
-    def is_done(self, step: Step) -> bool:
-        """Whether a step is finished, by the marks beside the embeddings."""
-        if step is Step.EMBED:
+    def is_done(self, phase: Phase) -> bool:
+        """Whether a phase is finished, by the marks beside the embeddings."""
+        if phase is Phase.EMBED:
             return is_done(self.target)
         return all(_is_object(self.target / name) for name in (PREDICTED_FILE, SCORES_FILE))
 
@@ -95,15 +95,15 @@ def _is_object(file: pathlib.Path) -> bool:
         return False
 
 
-def make_elements(options: Options) -> list[Element]:
-    """All elements of a run, largest first, so that none of the long ones is begun last."""
+def make_jobs(options: Options) -> list[Job]:
+    """All jobs of a run, largest first, so that none of the long ones is begun last."""
     sizes = {task: audio_bytes(task) for task in options.tasks}
-    elements = [
-        Element(stage, checkpoint, task, embeddings_folder(options, stage), options.out, sizes[task])
+    jobs = [
+        Job(stage, checkpoint, task, embeddings_folder(options, stage), options.out, sizes[task])
         for stage, checkpoint in options.checkpoints.items()
         for task in options.tasks
     ]
-    return sorted(elements, key=lambda element: (-element.size, element.task.name, element.stage.number))
+    return sorted(jobs, key=lambda job: (-job.size, job.task.name, job.stage.number))
 
 
 def embeddings_folder(options: Options, stage: Stage) -> pathlib.Path:

@@ -18,8 +18,8 @@ from hear_cacophony.checkpoint.weights import UNTRAINED
 from hear_cacophony.model.stages import Stage
 from hear_tasks.doctor.environment import REQUIREMENTS
 from hear_tasks.leaderboard.scores import WEIGHTS_FILE, TaskProblem, read_score
-from hear_tasks.reproduce.jobs import Element, embeddings_folder
-from hear_tasks.reproduce.options import Options, Step
+from hear_tasks.reproduce.jobs import Job, embeddings_folder
+from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now, read_attempts, read_state
 
 _PACKAGES = (
@@ -32,9 +32,7 @@ _PACKAGES = (
 _EMBEDDING_PROFILE = "profile.embeddings.json"
 
 
-def make_manifest(
-    options: Options, elements: Sequence[Element], started: str, unfinished: Sequence[str]
-) -> dict[str, Any]:
+def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinished: Sequence[str]) -> dict[str, Any]:
     """The manifest of a run, for JSON."""
     return {
         "command": [sys.executable, *sys.argv],
@@ -52,7 +50,7 @@ def make_manifest(
             "memory_fraction": options.memory_fraction,
         },
         "checkpoints": {stage.name: _checkpoint(options, stage) for stage in options.checkpoints},
-        "elements": [_element(element) for element in elements],
+        "jobs": [_element(job) for job in jobs],
         "unfinished": list(unfinished),
     }
 
@@ -95,26 +93,26 @@ def _checkpoint(options: Options, stage: Stage) -> dict[str, Any]:
     return {"file": file, "name": found.source, "md5": found.md5}
 
 
-def _element(element: Element) -> dict[str, Any]:
+def _element(job: Job) -> dict[str, Any]:
     return {
-        "stage": element.stage.name,
-        "task": element.task.name,
-        "audio_bytes": element.size,
-        "score": _score(element),
-        "embedding": _read(element.target / _EMBEDDING_PROFILE),
+        "stage": job.stage.name,
+        "task": job.task.name,
+        "audio_bytes": job.size,
+        "score": _score(job),
+        "embedding": _read(job.target / _EMBEDDING_PROFILE),
         **{
-            step.value: {
-                "state": read_state(element, step)[0],
-                "attempts": [dataclasses.asdict(attempt) for attempt in read_attempts(element, step)],
+            phase.value: {
+                "state": read_state(job, phase)[0],
+                "attempts": [dataclasses.asdict(attempt) for attempt in read_attempts(job, phase)],
             }
-            for step in (Step.EMBED, Step.PREDICT)
+            for phase in (Phase.EMBED, Phase.PREDICT)
         },
     }
 
 
-def _score(element: Element) -> dict[str, Any] | None:
+def _score(job: Job) -> dict[str, Any] | None:
     try:
-        score = read_score(element.target)
+        score = read_score(job.target)
     except (TaskProblem, OSError):
         return None
     return {"metric": score.metric, "value": score.value, "deviation": score.deviation}

@@ -21,8 +21,8 @@ MEMORY_FRACTION = 0.9
 """Of a card's memory for JAX, which has the card to itself while it embeds: the rest is for the driver and compiler."""
 
 
-class Step(enum.StrEnum):
-    """The steps of a run, in their order."""
+class Phase(enum.StrEnum):
+    """The phases of a run, in their order."""
 
     DOCTOR = "doctor"
     EMBED = "embed"
@@ -42,7 +42,7 @@ class Options:
         protocol: "hear" or "published".
         grid: heareval's grid of hyperparameters.
         grid_points: how many of them are tried.
-        steps: the steps to take.
+        phases: the phases to take.
         devices: processes at a time, None for one on each card, or as many as share the cores well.
         require_gpu: whether a process that sees no GPU is an error.
         memory_fraction: of a card's memory for JAX, None for what the environment says, or else `MEMORY_FRACTION`.
@@ -55,7 +55,7 @@ class Options:
     protocol: str
     grid: str
     grid_points: int
-    steps: tuple[Step, ...]
+    phases: tuple[Phase, ...]
     devices: int | None
     require_gpu: bool
     memory_fraction: float | None
@@ -107,10 +107,12 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which steps are taken, and on what hardware."""
-    steps = [step.value for step in Step]
-    parser.add_argument("--from-stage", choices=steps, default=steps[0], metavar="STEP", help=f"{', '.join(steps)}")
-    parser.add_argument("--to-stage", choices=steps, default=steps[-1], metavar="STEP", help="the last step to take")
+    """Add the options that say which phases are taken, and on what hardware."""
+    phases = [phase.value for phase in Phase]
+    parser.add_argument("--from-stage", choices=phases, default=phases[0], metavar="PHASE", help=f"{', '.join(phases)}")
+    parser.add_argument(
+        "--to-stage", choices=phases, default=phases[-1], metavar="PHASE", help="the last phase to take"
+    )
     parser.add_argument(
         "--devices",
         type=int,
@@ -158,13 +160,13 @@ def parse_options(args: argparse.Namespace) -> Options:
 def _run_options(args: argparse.Namespace) -> dict:
     if "from_stage" not in args:
         return {
-            "steps": (),
+            "phases": (),
             "devices": None,
             "require_gpu": False,
             "memory_fraction": None,
         }
-    steps = list(Step)
-    first, last = steps.index(Step(args.from_stage)), steps.index(Step(args.to_stage))
+    phases = list(Phase)
+    first, last = phases.index(Phase(args.from_stage)), phases.index(Phase(args.to_stage))
     if first > last:
         raise ValueError(f"--from-stage {args.from_stage} comes after --to-stage {args.to_stage}")
     if args.devices is not None and args.devices < 1:
@@ -172,7 +174,7 @@ def _run_options(args: argparse.Namespace) -> dict:
     if args.memory_fraction is not None and not 0 < args.memory_fraction <= 1:
         raise ValueError(f"--memory-fraction: expected a fraction above 0, up to 1, got {args.memory_fraction}")
     return {
-        "steps": tuple(steps[first : last + 1]),
+        "phases": tuple(phases[first : last + 1]),
         "devices": args.devices,
         "require_gpu": args.require_gpu,
         "memory_fraction": args.memory_fraction,

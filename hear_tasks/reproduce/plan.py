@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hear_tasks.reproduce.jobs import check_out, make_elements
-from hear_tasks.reproduce.options import Step, add_work_options, parse_options
+from hear_tasks.reproduce.jobs import check_out, make_jobs
+from hear_tasks.reproduce.options import Phase, add_work_options, parse_options
 from hear_tasks.reproduce.record import read_state
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the number of the stage, the task, the step that comes next and its state, of each unfinished element.
+    """Print the number of the stage, the task, the phase that comes next and its state, of each unfinished job.
 
     The lines are largest first, their parts separated by tabs. 1 if the input was at fault.
     """
@@ -24,11 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"plan: {error}", file=sys.stderr)
         return 1
-    for element in make_elements(options):
-        todo = [step for step in (Step.EMBED, Step.PREDICT) if not element.is_done(step)]
+    for job in make_jobs(options):
+        todo = [phase for phase in (Phase.EMBED, Phase.PREDICT) if not job.is_done(phase)]
         if todo:
-            state, _ = read_state(element, todo[0])
-            print(element.stage.number, element.task.name, todo[0], state, sep="\t")
+            state, _ = read_state(job, todo[0])
+            print(job.stage.number, job.task.name, todo[0], state, sep="\t")
     return 0
 
 

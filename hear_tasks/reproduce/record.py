@@ -1,7 +1,7 @@
-"""What became of each attempt at a step of an element, and where the step is now.
+"""What became of each attempt at a phase of a job, and where the phase is now.
 
-A record is a file of its own for each step of each element, which is written by the process that holds the
-step's lock alone, so that processes on several nodes need nothing but the folder in common.
+A record is a file of its own for each phase of each job, which is written by the process that holds the
+phase's lock alone, so that processes on several nodes need nothing but the folder in common.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hear_tasks.embed.work_folder import is_busy
-from hear_tasks.reproduce.jobs import Element, write_json
-from hear_tasks.reproduce.options import Step
+from hear_tasks.reproduce.jobs import Job, write_json
+from hear_tasks.reproduce.options import Phase
 
 POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 3.0
@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 3.0
 
 
 class State(enum.StrEnum):
-    """Where a step of an element is."""
+    """Where a phase of a job is."""
 
     DONE = "done"
     RUNNING = "running"
@@ -47,7 +47,7 @@ class Outcome(enum.StrEnum):
 
 @dataclasses.dataclass
 class Attempt:
-    """One attempt at a step.
+    """One attempt at a phase.
 
     Attributes:
         started: local time, ISO 8601.
@@ -83,27 +83,27 @@ def slurm_job() -> str:
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
 
 
-def begin(element: Element, step: Step, device: str, threads: int, command: list[str]) -> Attempt:
+def begin(job: Job, phase: Phase, device: str, threads: int, command: list[str]) -> Attempt:
     """Note that an attempt begins."""
     attempt = Attempt(now(), socket.gethostname(), device, threads, slurm_job(), command)
-    write_json(element.record(step), {"attempts": [*_as_json(read_attempts(element, step)), *_as_json([attempt])]})
+    write_json(job.record(phase), {"attempts": [*_as_json(read_attempts(job, phase)), *_as_json([attempt])]})
     return attempt
 
 
-def end(element: Element, step: Step, attempt: Attempt) -> None:
+def end(job: Job, phase: Phase, attempt: Attempt) -> None:
     """Note how the attempt that was begun last has ended."""
-    earlier = read_attempts(element, step)[:-1]
-    write_json(element.record(step), {"attempts": _as_json([*earlier, attempt])})
+    earlier = read_attempts(job, phase)[:-1]
+    write_json(job.record(phase), {"attempts": _as_json([*earlier, attempt])})
 
 
 def _as_json(attempts: list[Attempt]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(attempt) for attempt in attempts]
 
 
-def read_attempts(element: Element, step: Step) -> list[Attempt]:
-    """All attempts at a step, oldest first; [] where there was none, or their record is damaged."""
+def read_attempts(job: Job, phase: Phase) -> list[Attempt]:
+    """All attempts at a phase, oldest first; [] where there was none, or their record is damaged."""
     try:
-        content = json.loads(element.record(step).read_text(encoding="utf-8"))
+        content = json.loads(job.record(phase).read_text(encoding="utf-8"))
         return [
             Attempt(**{**each, "outcome": Outcome(each["outcome"]) if each["outcome"] else None})
             for each in content["attempts"]
@@ -112,13 +112,13 @@ def read_attempts(element: Element, step: Step) -> list[Attempt]:
         return []
 
 
-def read_state(element: Element, step: Step) -> tuple[State, list[str]]:
-    """Where a step is, and why where it failed or was stopped."""
-    if element.is_done(step):
+def read_state(job: Job, phase: Phase) -> tuple[State, list[str]]:
+    """Where a phase is, and why where it failed or was stopped."""
+    if job.is_done(phase):
         return State.DONE, []
-    if is_locked(element, step):
+    if is_locked(job, phase):
         return State.RUNNING, []
-    attempts = read_attempts(element, step)
+    attempts = read_attempts(job, phase)
     if not attempts:
         return State.TO_DO, []
     last = attempts[-1]
@@ -131,16 +131,16 @@ def read_state(element: Element, step: Step) -> tuple[State, list[str]]:
     where = f"on {last.host}{f' (job {last.job})' if last.job else ''}"
     return State.STOPPED, [
         f"killed without a word, {where}, begun {last.started}: out of memory, a time limit, or a node that failed? "
-        f"See {element.log(step)}"
+        f"See {job.log(phase)}"
     ]
 
 
-def is_locked(element: Element, step: Step) -> bool:
-    """Whether a process takes a step of an element; of a run, or an embedding by itself."""
-    if step is Step.EMBED and is_busy(element.target):
+def is_locked(job: Job, phase: Phase) -> bool:
+    """Whether a process takes a phase of a job; of a run, or an embedding by itself."""
+    if phase is Phase.EMBED and is_busy(job.target):
         return True
     try:
-        with element.lock(step).open("rb+") as file:
+        with job.lock(phase).open("rb+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -150,35 +150,31 @@ def is_locked(element: Element, step: Step) -> bool:
 
 
 @contextlib.contextmanager
-def locked(
-    element: Element, step: Step, is_stopped: Callable[[], bool], tell: Callable[[str], None]
-) -> Iterator[int | None]:
-    """Hold the lock of a step, waiting for it where another process has it.
+def locked(job: Job, phase: Phase, is_stopped: Callable[[], bool], tell: Callable[[str], None]) -> Iterator[int | None]:
+    """Hold the lock of a phase, waiting for it where another process has it.
 
     The lock belongs to all processes that inherit its descriptor: where one is killed, those that it started keep
     it until they end, too.
 
     Args:
-        element: the element.
-        step: its step.
+        job: the job.
+        phase: its phase.
         is_stopped: asked while waiting, whether to wait no longer.
         tell: takes a remark on the wait.
 
     Yields:
         The lock's descriptor, None where the wait was stopped.
     """
-    path = element.lock(step)
+    path = job.lock(phase)
     path.parent.mkdir(parents=True, exist_ok=True)
     number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        yield number if _acquire(number, element, step, is_stopped, tell) else None
+        yield number if _acquire(number, job, phase, is_stopped, tell) else None
     finally:
         os.close(number)
 
 
-def _acquire(
-    number: int, element: Element, step: Step, is_stopped: Callable[[], bool], tell: Callable[[str], None]
-) -> bool:
+def _acquire(number: int, job: Job, phase: Phase, is_stopped: Callable[[], bool], tell: Callable[[str], None]) -> bool:
     start, told = time.monotonic(), False
     while not is_stopped():
         try:
@@ -190,9 +186,9 @@ def _acquire(
             message = (
                 f"{error.strerror}: expected a file system with locks, which this one has not (Lustre: mount -o flock)"
             )
-            raise OSError(error.errno, message, str(element.lock(step))) from error
+            raise OSError(error.errno, message, str(job.lock(phase))) from error
         if not told and time.monotonic() - start > _PATIENCE_SECONDS:
-            tell(f"{element.title}: another process is at its {step} step; waiting for that")
+            tell(f"{job.title}: another process is at its {phase} phase; waiting for that")
             told = True
         time.sleep(POLL_SECONDS)
     return False

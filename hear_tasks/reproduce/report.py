@@ -9,9 +9,9 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from hear_tasks.reproduce.jobs import Element, write_json
+from hear_tasks.reproduce.jobs import Job, write_json
 from hear_tasks.reproduce.manifest import make_manifest
-from hear_tasks.reproduce.options import Options, Step
+from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import State, read_state
 from hear_tasks.reproduce.run_job import summary
 
@@ -19,36 +19,36 @@ TABLES = ("leaderboard.txt", "leaderboard.md", "leaderboard.csv", "leaderboard.p
 MANIFEST = "manifest.json"
 
 
-def unfinished(element: Element, steps: Sequence[Step], unnoted: Mapping[str, str]) -> str | None:
-    """What keeps an element from being finished; None where all of these steps are done."""
-    for step in (Step.EMBED, Step.PREDICT):
-        if step not in steps:
+def unfinished(job: Job, phases: Sequence[Phase], unnoted: Mapping[str, str]) -> str | None:
+    """What keeps a job from being finished; None where all of these phases are done."""
+    for phase in (Phase.EMBED, Phase.PREDICT):
+        if phase not in phases:
             continue
-        state, cause = read_state(element, step)
+        state, cause = read_state(job, phase)
         if state is not State.DONE:
-            reason = unnoted.get(element.name) or (summary(cause) if cause else "")
-            log = f" (log: {element.log(step)})" if element.log(step).exists() else ""
-            return f"{element.title}: {step} {state}{f': {reason}' if reason else ''}{log}"
+            reason = unnoted.get(job.name) or (summary(cause) if cause else "")
+            log = f" (log: {job.log(phase)})" if job.log(phase).exists() else ""
+            return f"{job.title}: {phase} {state}{f': {reason}' if reason else ''}{log}"
     return None
 
 
 def write_report(
-    options: Options, elements: Sequence[Element], started: str, unnoted: Mapping[str, str]
+    options: Options, jobs: Sequence[Job], started: str, unnoted: Mapping[str, str]
 ) -> tuple[str, list[str], bool]:
     """Write OUT/report.
 
     Args:
         options: of the run.
-        elements: all of them.
+        jobs: all of them.
         started: when the run began.
-        unnoted: failures that could not be noted, by the name of the element.
+        unnoted: failures that could not be noted, by the name of the job.
 
     Returns:
         The leaderboard as text, what is not finished, and whether all is whole.
     """
     report = options.out / "report"
     report.mkdir(parents=True, exist_ok=True)
-    open_ends = [line for element in elements if (line := unfinished(element, (Step.EMBED, Step.PREDICT), unnoted))]
+    open_ends = [line for job in jobs if (line := unfinished(job, (Phase.EMBED, Phase.PREDICT), unnoted))]
     with tempfile.TemporaryDirectory(dir=report, prefix=".new-") as folder:
         made = pathlib.Path(folder)
         text, whole = _make_tables(options.out / "embeddings", made)
@@ -61,7 +61,7 @@ def write_report(
                 (made / name).replace(report / name)
             else:
                 (report / name).unlink(missing_ok=True)
-    write_json(report / MANIFEST, make_manifest(options, elements, started, open_ends))
+    write_json(report / MANIFEST, make_manifest(options, jobs, started, open_ends))
     return text, open_ends, whole and not open_ends
 
 

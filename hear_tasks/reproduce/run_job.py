@@ -1,4 +1,4 @@
-"""Taking one step of one element, in a process of its own, with a log of its own."""
+"""Taking one phase of one job, in a process of its own, with a log of its own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from hear_tasks.reproduce.hardware import Slot, child_environment
-from hear_tasks.reproduce.jobs import PREDICTED_FILE, Element
-from hear_tasks.reproduce.options import Options, Step
+from hear_tasks.reproduce.jobs import PREDICTED_FILE, Job
+from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import Attempt, Outcome, begin, end, locked, read_state
 
 POLL_SECONDS = 0.2
@@ -30,8 +30,8 @@ CAUSE_LINES = 5
 _CAUSE_CHARACTERS = 500
 
 _GPU_PROBES = {
-    Step.EMBED: ("JAX", "import jax; print(jax.default_backend())", "jax[cuda12]"),
-    Step.PREDICT: ("torch", "import torch; print('gpu' if torch.cuda.is_available() else 'cpu')", "torch for CUDA"),
+    Phase.EMBED: ("JAX", "import jax; print(jax.default_backend())", "jax[cuda12]"),
+    Phase.PREDICT: ("torch", "import torch; print('gpu' if torch.cuda.is_available() else 'cpu')", "torch for CUDA"),
 }
 
 
@@ -60,17 +60,15 @@ class Stop:
         return bool(self.reason)
 
 
-def take_step(
-    element: Element, step: Step, slot: Slot, options: Options, stop: Stop, tell: Callable[[str], None]
-) -> str:
-    """Take a step of an element unless that is done, and note what became of it.
+def run_job(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, tell: Callable[[str], None]) -> str:
+    """Take a phase of a job unless that is done, and note what became of it.
 
     Args:
-        element: the element.
-        step: embed or predict.
+        job: the job.
+        phase: embed or predict.
         slot: the hardware to use.
         options: of the run.
-        stop: looked at while the step is taken.
+        stop: looked at while the phase is taken.
         tell: takes remarks.
 
     Returns:
@@ -79,41 +77,41 @@ def take_step(
     Raises:
         OSError: it cannot be noted.
     """
-    with locked(element, step, stop.is_requested, tell) as lock:
+    with locked(job, phase, stop.is_requested, tell) as lock:
         if lock is None:
             return "not begun"
-        if element.is_done(step):
+        if job.is_done(phase):
             return "was done already"
-        if step is Step.PREDICT and not element.is_done(Step.EMBED):
-            state, _ = read_state(element, Step.EMBED)
+        if phase is Phase.PREDICT and not job.is_done(Phase.EMBED):
+            state, _ = read_state(job, Phase.EMBED)
             return f"left out: its embeddings are not there ({state})"
-        return _attempt(element, step, slot, options, stop, lock)
+        return _attempt(job, phase, slot, options, stop, lock)
 
 
-def _attempt(element: Element, step: Step, slot: Slot, options: Options, stop: Stop, lock: int) -> str:
-    command = _command(element, step, options)
-    threads = 1 if step is Step.PREDICT and element.rows <= SMALL_ROWS else slot.threads
-    environment = child_environment(step, slot, threads, options)
-    attempt = begin(element, step, slot.label, threads, command)
+def _attempt(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, lock: int) -> str:
+    command = _command(job, phase, options)
+    threads = 1 if phase is Phase.PREDICT and job.rows <= SMALL_ROWS else slot.threads
+    environment = child_environment(phase, slot, threads, options)
+    attempt = begin(job, phase, slot.label, threads, command)
     start = time.monotonic()
-    log = element.log(step)
+    log = job.log(phase)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         offset = output.tell()
         _write_head(output, attempt)
-        attempt.cause = _missing_gpu(step, environment) if options.require_gpu else []
+        attempt.cause = _missing_gpu(phase, environment) if options.require_gpu else []
         if not attempt.cause:
-            _prepare(element, step)
-            directory = element.work if step is Step.PREDICT else element.out
-            status = _run(command, directory, environment, output, lock, stop, step)
-            _judge(attempt, element, step, status, stop, log, offset)
+            _prepare(job, phase)
+            directory = job.work if phase is Phase.PREDICT else job.out
+            status = _run(command, directory, environment, output, lock, stop, phase)
+            _judge(attempt, job, phase, status, stop, log, offset)
         else:
             attempt.outcome = Outcome.FAILED
             output.write(f"{attempt.cause[0]}\n".encode())
     attempt.seconds = round(time.monotonic() - start, 1)
-    end(element, step, attempt)
+    end(job, phase, attempt)
     if attempt.outcome is Outcome.DONE:
-        _tidy(element, step)
+        _tidy(job, phase)
         return f"done in {attempt.seconds:.0f} s on {slot.label}"
     return f"{str(attempt.outcome).upper()}: {summary(attempt.cause)} (see {log})"
 
@@ -124,11 +122,11 @@ def summary(cause: list[str]) -> str:
     return (marked or cause or ["no reason was given"])[-1]
 
 
-def _command(element: Element, step: Step, options: Options) -> list[str]:
-    if step is Step.EMBED:
+def _command(job: Job, phase: Phase, options: Options) -> list[str]:
+    if phase is Phase.EMBED:
         protocol = [] if options.protocol == "hear" else ["--protocol", options.protocol]
-        model = ["--model", element.checkpoint, "--module", element.stage.module]
-        places = ["--tasks-dir", str(element.task.parent), "--embeddings-dir", str(element.embeddings.parent)]
+        model = ["--model", job.checkpoint, "--module", job.stage.module]
+        places = ["--tasks-dir", str(job.task.parent), "--embeddings-dir", str(job.embeddings.parent)]
         return [
             sys.executable,
             "-m",
@@ -137,12 +135,12 @@ def _command(element: Element, step: Step, options: Options) -> list[str]:
             *model,
             *places,
             "--task",
-            element.task.name,
+            job.task.name,
             *protocol,
         ]
     grid = ["--grid", options.grid, "--grid-points", str(options.grid_points)]
     runner = [sys.executable, "-m", "hear_tasks.heareval", "predictions"]
-    return [*runner, os.path.join(element.embeddings.name, element.task.name), *grid]
+    return [*runner, os.path.join(job.embeddings.name, job.task.name), *grid]
 
 
 def _write_head(output: BinaryIO, attempt: Attempt) -> None:
@@ -152,9 +150,9 @@ def _write_head(output: BinaryIO, attempt: Attempt) -> None:
     output.flush()
 
 
-def _missing_gpu(step: Step, environment: dict[str, str]) -> list[str]:
+def _missing_gpu(phase: Phase, environment: dict[str, str]) -> list[str]:
     """What to say where the library that is to use a GPU sees none; [] where it does."""
-    library, code, package = _GPU_PROBES[step]
+    library, code, package = _GPU_PROBES[phase]
     probe = subprocess.run(
         [sys.executable, "-c", code],
         env=environment | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
@@ -174,22 +172,22 @@ def _missing_gpu(step: Step, environment: dict[str, str]) -> list[str]:
     ]
 
 
-def _prepare(element: Element, step: Step) -> None:
+def _prepare(job: Job, phase: Phase) -> None:
     """Make room for predictions, without what a killed run may have left."""
-    if step is not Step.PREDICT:
+    if phase is not Phase.PREDICT:
         return
     # Half a mark counts as a whole one for heareval, which would skip the task.
-    (element.target / PREDICTED_FILE).unlink(missing_ok=True)
-    shutil.rmtree(element.work, ignore_errors=True)
-    element.work.mkdir(parents=True)
+    (job.target / PREDICTED_FILE).unlink(missing_ok=True)
+    shutil.rmtree(job.work, ignore_errors=True)
+    job.work.mkdir(parents=True)
     # heareval keeps its checkpoints in "logs" and the path it was given, and thus in this folder, if that is relative.
-    (element.work / element.embeddings.name).symlink_to(os.path.relpath(element.embeddings, element.work))
+    (job.work / job.embeddings.name).symlink_to(os.path.relpath(job.embeddings, job.work))
 
 
-def _tidy(element: Element, step: Step) -> None:
+def _tidy(job: Job, phase: Phase) -> None:
     """Remove the predictors of all grid points, which nothing reads again."""
-    if step is Step.PREDICT:
-        shutil.rmtree(element.work, ignore_errors=True)
+    if phase is Phase.PREDICT:
+        shutil.rmtree(job.work, ignore_errors=True)
 
 
 def _run(
@@ -199,7 +197,7 @@ def _run(
     output: BinaryIO,
     lock: int,
     stop: Stop,
-    step: Step,
+    phase: Phase,
 ) -> int:
     """The exit status of a command; negative where a signal ended it."""
     process = subprocess.Popen(
@@ -217,7 +215,7 @@ def _run(
         while not stop.is_requested():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(POLL_SECONDS)
-        return _end(process, gently=step is Step.EMBED)
+        return _end(process, gently=phase is Phase.EMBED)
 
 
 def _end(process: subprocess.Popen, *, gently: bool) -> int:
@@ -231,11 +229,9 @@ def _end(process: subprocess.Popen, *, gently: bool) -> int:
     return process.wait()
 
 
-def _judge(
-    attempt: Attempt, element: Element, step: Step, status: int, stop: Stop, log: pathlib.Path, offset: int
-) -> None:
+def _judge(attempt: Attempt, job: Job, phase: Phase, status: int, stop: Stop, log: pathlib.Path, offset: int) -> None:
     """How an attempt has ended, by its exit status and the marks beside the embeddings."""
-    if element.is_done(step):
+    if job.is_done(phase):
         attempt.outcome = Outcome.DONE
         return
     if stop.is_requested():

@@ -7,16 +7,16 @@ import collections
 import sys
 from collections.abc import Sequence
 
-from hear_tasks.reproduce.jobs import make_elements
-from hear_tasks.reproduce.options import Step, add_work_options, parse_options
+from hear_tasks.reproduce.jobs import make_jobs
+from hear_tasks.reproduce.options import Phase, add_work_options, parse_options
 from hear_tasks.reproduce.record import State, read_state
 from hear_tasks.reproduce.run_job import summary
 
-_STEPS = (Step.EMBED, Step.PREDICT)
+_PHASES = (Phase.EMBED, Phase.PREDICT)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the state of each element, and the cause where one failed; 1 if the input was at fault."""
+    """Print the state of each job, and the cause where one failed; 1 if the input was at fault."""
     parser = argparse.ArgumentParser(prog="status", description="Where a run is, from its files alone.")
     add_work_options(parser)
     try:
@@ -26,19 +26,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     lines = [("stage", "task", "embed", "predict")]
     causes = []
-    counts = {step: collections.Counter[State]() for step in _STEPS}
-    for element in sorted(make_elements(options), key=lambda each: (each.stage.number, each.task.name)):
-        states = {step: read_state(element, step) for step in _STEPS}
-        lines.append((element.stage.name, element.task.name, states[Step.EMBED][0], states[Step.PREDICT][0]))
-        for step, (state, cause) in states.items():
-            counts[step][state] += 1
+    counts = {phase: collections.Counter[State]() for phase in _PHASES}
+    for job in sorted(make_jobs(options), key=lambda each: (each.stage.number, each.task.name)):
+        states = {phase: read_state(job, phase) for phase in _PHASES}
+        lines.append((job.stage.name, job.task.name, states[Phase.EMBED][0], states[Phase.PREDICT][0]))
+        for phase, (state, cause) in states.items():
+            counts[phase][state] += 1
             if cause:
-                causes.append(f"{element.title}: {step} {state}: {summary(cause)}")
+                causes.append(f"{job.title}: {phase} {state}: {summary(cause)}")
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    for step, counted in counts.items():
-        print(f"{step}: " + ", ".join(f"{counted[state]} {state}" for state in State if counted[state]))
+    for phase, counted in counts.items():
+        print(f"{phase}: " + ", ".join(f"{counted[state]} {state}" for state in State if counted[state]))
     if causes:
         print(*causes, sep="\n")
     return 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Submits what is still to do of a run to Slurm: an array that embeds, an array that predicts, each element of it as
+# Submits what is still to do of a run to Slurm: an array that embeds, an array that predicts, each job of it as
 # soon as its own embeddings are there, and a job that makes the report when all have ended.
 #
 #   scripts/slurm/submit.sh CONFIG [--dry-run]          CONFIG: see scripts/slurm/config.example
@@ -73,10 +73,10 @@ set_options
 plan=$(python -m hear_tasks.reproduce.plan "${run_options[@]}" "${selection[@]}") || exit 1
 
 embed=() predict_after=() predict_now=() number=0 running=0
-while IFS=$'\t' read -r stage task step state; do
+while IFS=$'\t' read -r stage task phase state; do
     [ -n "$stage" ] || continue
-    printf 'element %s: stage %s, %s: %s\n' "$number" "$stage" "$task" "$step"
-    if [ "$step" = embed ]; then
+    printf 'job %s: stage %s, %s: %s\n' "$number" "$stage" "$task" "$phase"
+    if [ "$phase" = embed ]; then
         embed+=("$number")
         predict_after+=("$number")
     else
@@ -95,7 +95,7 @@ logs=$OUT/logs/slurm
 if [ "$dry_run" = no ]; then
     mkdir -p "$folder" "$logs"
     cp -- "$config" "$folder/config"
-    printf '%s\n' "$plan" >"$folder/elements"
+    printf '%s\n' "$plan" >"$folder/jobs"
 fi
 
 common=()
@@ -120,7 +120,7 @@ if [ ${#embed[@]} -gt 0 ]; then
 fi
 set_site "${PREDICT_PARTITION:-$PARTITION}" "$PREDICT_GPU" "$PREDICT_CPUS" "$PREDICT_MEMORY" "$PREDICT_TIME"
 if [ ${#predict_after[@]} -gt 0 ]; then
-    # An element whose embeddings failed can never begin, and would otherwise wait for ever.
+    # A job whose embeddings failed can never begin, and would otherwise wait for ever.
     submit_job predict --array="$(as_array "${predict_after[@]}")" --dependency="aftercorr:$job" \
         --kill-on-invalid-dep=yes "$root/scripts/slurm/predict.sbatch"
     jobs+=("$job")
