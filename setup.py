@@ -35,7 +35,7 @@ TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
     name="hear_cacophony",
-    version="0.1.0",
+    version="0.2.0",
     description="The audio encoders of the Cacophony paper behind the HEAR API",
     long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -1,23 +1,40 @@
-"""The two audio encoders of the Cacophony paper behind the HEAR API.
+"""The two audio encoders of the Cacophony paper behind the HEAR API, and on sounds of one's own.
 
 `load_model`, `get_scene_embeddings` and `get_timestamp_embeddings` are the HEAR API, for
 whichever stage a checkpoint holds; `hear_cacophony.audiomae` and `hear_cacophony.cacophony`
 offer the same for one stage each. `load_embedding_model` gives the same embeddings as NumPy
 arrays and needs no TensorFlow.
+
+The words of the package, each for one thing:
+
+    stage       one of the two training stages of Cacophony: 1, AudioMAE, or 2, Cacophony
+    clip        the audio of one file, of any length
+    frame       one column of the log-mel spectrogram, every 10 ms
+    patch       16 frames by 16 mel bands, what the encoder takes as one token
+    time step   the 8 patches, one for each group of bands, that start at the same frame: 160 ms
+    window      a piece of a clip that the encoder sees at once; a short clip is one window
+    batch       windows of similar length that go through the encoder together
+    bucket      a length, in time steps, that batches are compiled for
+    scene       the one embedding of a whole clip
+    timestamp   the centre, in milliseconds, of one of the embeddings along a clip
+    hop         milliseconds from one timestamp to the next
+    protocol    "hear", embeddings that depend on the clip alone, or "published", as the paper was evaluated
+    task        a HEAR task directory; its clips are in splits, which are folds in some tasks
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hear_cacophony.checkpoint.read import CheckpointError
-from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
-from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings, load_hear_model
+from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from hear_cacophony.checkpoint.flax_file import CheckpointError
+    from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
+    from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings
     from hear_cacophony.hear.model import HearModel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "CheckpointError",
     "EmbeddingModel",
@@ -27,6 +44,18 @@ __all__ = [
     "load_embedding_model",
     "load_model",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "CheckpointError": "hear_cacophony.checkpoint.flax_file",
+        "EmbeddingModel": "hear_cacophony.engine.embedding",
+        "TimestampEmbeddings": "hear_cacophony.engine.embedding",
+        "load_embedding_model": "hear_cacophony.engine.embedding",
+        "get_scene_embeddings": "hear_cacophony.hear.api",
+        "get_timestamp_embeddings": "hear_cacophony.hear.api",
+    },
+)
 
 
 def load_model(model_file_path: str = "", **options: Any) -> HearModel:
@@ -48,4 +77,6 @@ def load_model(model_file_path: str = "", **options: Any) -> HearModel:
         CheckpointError: the file is damaged, or no checkpoint of this stage.
         TypeError, ValueError: an unknown option, or an impossible value.
     """
+    from hear_cacophony.hear.api import load_hear_model
+
     return load_hear_model(None, model_file_path, options)

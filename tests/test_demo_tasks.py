@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from demo_packages import make_strokes_package, make_tags_package, wave, write_piece, write_sound_font
 
+from hear_tasks.demo import command as demo_command
 from hear_tasks.demo import piano as demo_piano
 from hear_tasks.demo import pitch as demo_pitch
 from hear_tasks.demo import sonic_pi
@@ -53,7 +54,7 @@ def level(samples):
 
 def run(*arguments):
     parser = argparse.ArgumentParser()
-    demo_tasks.add_parser(parser.add_subparsers())
+    demo_command.add_parser(parser.add_subparsers())
     args = parser.parse_args(["demo-tasks", *map(str, arguments)])
     return args.func(args)
 

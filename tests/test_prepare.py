@@ -30,7 +30,7 @@ from hear_tasks.prepare.run import prepare_tasks
 SPLITS = ("train", "valid", "test")
 COMMAND = """
 import argparse, sys
-from hear_tasks.prepare.run import add_parser
+from hear_tasks.prepare.command import add_parser
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())

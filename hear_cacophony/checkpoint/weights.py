@@ -11,6 +11,7 @@ import numpy as np
 
 from hear_cacophony.checkpoint.parameters import expected_shapes
 from hear_cacophony.checkpoint.read import SUFFIX, Checkpoint, read_checkpoint
+from hear_cacophony.files.cache_folder import cache_folder
 from hear_cacophony.model.stages import CACOPHONY, STAGES, TINY, EncoderConfig, Stage
 
 FOLDER_VARIABLE = "HEAR_CACOPHONY_WEIGHTS"
@@ -68,8 +69,7 @@ def find_weights(stage: Stage | None = None) -> pathlib.Path:
 
 def _weights_folders() -> list[pathlib.Path]:
     """Where to look, in order."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    cached = pathlib.Path(cache) / "hear_cacophony"
+    cached = cache_folder()
     named = os.environ.get(FOLDER_VARIABLE)
     return [_named_folder(named), cached] if named else [cached]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import pathlib
 
 import jax
+
+from hear_cacophony.files.cache_folder import cache_folder
 
 MIN_COMPILE_SECONDS = 0.3
 """Programs that compile faster are not worth a file."""
@@ -20,7 +21,7 @@ def enable() -> None:
     configured = jax.config.values
     if configured["jax_compilation_cache_dir"] is not None or not configured["jax_enable_compilation_cache"]:
         return
-    folder = _folder()
+    folder = cache_folder("compiled")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -28,8 +29,3 @@ def enable() -> None:
     if os.access(folder, os.W_OK):
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_COMPILE_SECONDS)
-
-
-def _folder() -> pathlib.Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return pathlib.Path(cache) / "hear_cacophony" / "compiled"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+
+from hear_cacophony.files.host_memory import available_memory
 
 TOKENS_PER_CPU_BATCH = 2_048
 """Enough patches for the full speed of a CPU, few enough to lose little when a run is killed."""
@@ -18,6 +19,9 @@ MAX_TOKENS_PER_DEVICE = 262_144
 BYTES_PER_TOKEN = 120_000
 """Memory that a patch takes on its way through a full-size encoder, attention included, with room to spare."""
 
+
+_UNKNOWN_MEMORY = 1 << 40
+"""Taken where the system does not tell: more than any clip needs."""
 
 _SPLIT, _WHOLE = jax.sharding.PartitionSpec("batch"), jax.sharding.PartitionSpec()
 
@@ -71,7 +75,7 @@ class Devices:
     def memory(self) -> int:
         """Bytes for one device: those of the card, or those that the machine has available."""
         if self.platform == "cpu":
-            return _available_memory() // len(self)
+            return (available_memory() or _UNKNOWN_MEMORY) // len(self)
         return self._memory_limit()
 
     @property
@@ -104,11 +108,3 @@ def on_each(mesh: jax.sharding.Mesh, body: Callable[..., jax.Array], variables: 
     """
     specs = (_WHOLE, *[_SPLIT] * len(windows))
     return jax.shard_map(body, mesh=mesh, in_specs=specs, out_specs=_SPLIT, check_vma=False)(variables, *windows)
-
-
-def _available_memory() -> int:
-    """Bytes that Linux can still give, its cache of files included."""
-    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/meminfo: expected a line MemAvailable")

@@ -132,8 +132,8 @@ class TaskRuns:
 
     def embed(self) -> pathlib.Path:
         """`hear-cacophony embed`, into a new folder; the folder of the task's embeddings."""
-        from hear_tasks.embed.command import embed_tasks
         from hear_tasks.embed.models import HearModule
+        from hear_tasks.embed.run import embed_tasks
 
         folder = self._new_folder()
         module = HearModule(self.model.stage.module, self.model, {})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import tempfile
 
-from hear_tasks.files.build_folder import build_folder
+from hear_cacophony.files.build_folder import build_folder
+from hear_cacophony.files.cache_folder import cache_folder
 
 
 class SourceError(RuntimeError):
@@ -42,15 +42,10 @@ def find_source(package: str, sources: pathlib.Path | None = None) -> Source:
     """
     if sources is not None:
         return _given_source(package, sources.resolve())
-    folder = _cache_folder() / package
+    folder = cache_folder("sources") / package
     if not folder.is_dir():
         build_folder(folder, lambda part: _fetch(package, part))
     return _cached_source(package, folder)
-
-
-def _cache_folder() -> pathlib.Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(cache) / "hear_cacophony" / "sources"
 
 
 def _cached_source(package: str, folder: pathlib.Path) -> Source:
@@ -79,7 +74,7 @@ def _source_in_archive(package: str, archive: pathlib.Path) -> Source:
     found, version = (_field(archive, name) for name in ("Package", "Version"))
     if found != package:
         raise SourceError(f"{archive}: expected the Debian package {package}, this is {found}")
-    folder = _cache_folder() / f"{package}_{version}"
+    folder = cache_folder("sources") / f"{package}_{version}"
     if not folder.is_dir():
         build_folder(folder, lambda part: _unpack(archive, part))
     return _cached_source(package, folder)

@@ -8,7 +8,6 @@ file ATTRIBUTION.
 
 from __future__ import annotations
 
-import argparse
 import json
 import pathlib
 import sys
@@ -27,39 +26,7 @@ TASKS: dict[str, types.ModuleType] = {
 """The modules of the tasks: each has TASK, the name of its directory, and `build`."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `demo-tasks` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
-    parser = subparsers.add_parser(
-        "demo-tasks",
-        help="build small HEAR tasks from recordings in Debian packages",
-        description="Build small HEAR tasks of every kind from real recordings and sampled instruments in Debian "
-        "packages, about 90 MB, which apt-get downloads once and which need neither root nor installing. Tasks that "
-        "are there are kept.",
-    )
-    parser.add_argument("out", type=pathlib.Path, metavar="OUT", help="folder for the task directories")
-    parser.add_argument(
-        "--task",
-        nargs="+",
-        action="extend",
-        choices=list(TASKS),
-        metavar="NAME",
-        help=f"build only these: {', '.join(TASKS)} (default: all)",
-    )
-    parser.add_argument(
-        "--sources",
-        type=pathlib.Path,
-        metavar="DIR",
-        help="folder with the Debian packages, as .deb files or unpacked as DIR/PACKAGE, where apt is absent",
-    )
-    parser.set_defaults(func=_run)
-
-
-def _run(args: argparse.Namespace) -> int:
-    failed = [name for name in TASKS if name in (args.task or TASKS) and not _build(name, args.out, args.sources)]
-    return 1 if failed else 0
-
-
-def _build(name: str, out: pathlib.Path, sources: pathlib.Path | None) -> bool:
+def build_and_tell(name: str, out: pathlib.Path, sources: pathlib.Path | None) -> bool:
     """Build a task and say so; whether it is there now."""
     module = TASKS[name]
     kept = (out / module.TASK).exists()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hear_tasks.files.build_folder import build_folder
+from hear_cacophony.files.build_folder import build_folder
 
 SAMPLE_RATE = 16_000
 

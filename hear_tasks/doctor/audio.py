@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 from hear_tasks.doctor.audio_file import AudioFault, Clip, read_clip
 from hear_tasks.doctor.audio_folder import SAMPLE_RATE, AudioFile, find_files
 from hear_tasks.doctor.finding import Findings
-from hear_tasks.doctor.metadata import FILE as METADATA_FILE
 from hear_tasks.doctor.metadata import Metadata
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN
-from hear_tasks.prepare.resample import TOLERANCE_MS
 from hear_tasks.progress import Progress
+from hear_tasks.task_folder import DURATION_TOLERANCE_MS, METADATA_FILE
 
 WHOLE_BYTES = 400_000_000
 """Up to this size all samples of a task are read even in a quick check (400 MB: 3.5 h at 16 kHz)."""
@@ -195,7 +194,7 @@ def _check_lengths(clips: list[tuple[AudioFile, Clip]], metadata: Metadata, find
     timed = [(file, clip.header.frames) for file, clip in clips if clip.header.rate == SAMPLE_RATE]
     timed = [(file, frames) for file, frames in timed if frames]
     lengths = {frames for _, frames in timed}
-    wanted, tolerance = round(seconds * SAMPLE_RATE), SAMPLE_RATE * TOLERANCE_MS // 1000
+    wanted, tolerance = round(seconds * SAMPLE_RATE), SAMPLE_RATE * DURATION_TOLERANCE_MS // 1000
     if len(timed) > 1 and len(lengths) == 1 and abs(min(lengths) - wanted) > tolerance:
         _report_duration(min(lengths) / SAMPLE_RATE, seconds, findings)
         return

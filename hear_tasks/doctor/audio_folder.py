@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN, listed
-from hear_tasks.prepare.resample import TEMPORARY
-from hear_tasks.prepare.run import SAMPLE_RATES
+from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
 
 SAMPLE_RATE = 16_000
 """Sample rate in Hz of the audio that the encoders take."""
@@ -117,7 +116,7 @@ def _report_missing(folder: pathlib.Path, split: str, names: list[str], findings
 def _report_extra(split: str, names: list[str], findings: Findings) -> None:
     for name in names:
         shown = f"{SAMPLE_RATE}/{split}/{name}"
-        if name.startswith(TEMPORARY):
+        if name.startswith(UNFINISHED_CLIP):
             message = "expected clips alone, found what a stopped run of prepare left"
             findings.note("audio-unfinished", shown, message, "delete it, unless prepare is running")
         elif name.startswith("."):

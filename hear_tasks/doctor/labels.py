@@ -11,13 +11,11 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from hear_tasks.doctor.finding import Findings
-from hear_tasks.doctor.metadata import FILE as METADATA_FILE
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import BYTE_ORDER_MARK, UNPACK_AGAIN, FileFault, describe_type, listed, read_text
 from hear_tasks.registry import EmbeddingType, PredictionType
-
-FILE = "labelvocabulary.csv"
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 # fmt: off
 _MISSING = frozenset([
@@ -34,12 +32,12 @@ UNTRAINED_SHARE = 0.05
 def check_vocabulary(folder: pathlib.Path, metadata: Metadata, findings: Findings) -> tuple[str, ...] | None:
     """Check the vocabulary; its labels as heareval will see them, None if there is no telling."""
     try:
-        rows = _read_rows(read_text(folder / FILE).removeprefix(BYTE_ORDER_MARK))
+        rows = _read_rows(read_text(folder / VOCABULARY_FILE).removeprefix(BYTE_ORDER_MARK))
     except FileFault as fault:
-        findings.error("vocabulary-unreadable", FILE, str(fault), fault.fix)
+        findings.error("vocabulary-unreadable", VOCABULARY_FILE, str(fault), fault.fix)
         return None
     if not rows:
-        findings.error("vocabulary-empty", FILE, "expected a line for each label, got none", UNPACK_AGAIN)
+        findings.error("vocabulary-empty", VOCABULARY_FILE, "expected a line for each label, got none", UNPACK_AGAIN)
         return None
     _check_indices([row.index for row in rows], findings)
     labels = [row.label for row in rows]
@@ -48,7 +46,7 @@ def check_vocabulary(folder: pathlib.Path, metadata: Metadata, findings: Finding
     if task and len(rows) != task.classes:
         findings.warn(
             "vocabulary-registry",
-            FILE,
+            VOCABULARY_FILE,
             f"expected the {task.classes} labels of {task.directory}, got {len(rows)}",
             "unpack the task's tarball again, or give a task of your own another name: scores on it cannot be compared",
         )
@@ -84,35 +82,39 @@ def _check_indices(indices: list[str], findings: Findings) -> None:
     bad = [index for index in indices if not (index.strip().isascii() and index.strip().isdigit())]
     if bad:
         message = f"expected whole numbers from 0 in the column idx, got {listed([repr(each) for each in bad])}"
-        findings.error("vocabulary-index", FILE, message, fix)
+        findings.error("vocabulary-index", VOCABULARY_FILE, message, fix)
         return
     counts = collections.Counter(map(int, indices))
     repeated = sorted(index for index, count in counts.items() if count > 1)
     if repeated:
         message = f"expected each idx once, got more than once: {listed(list(map(str, repeated)))}"
-        findings.error("vocabulary-index", FILE, message, fix)
+        findings.error("vocabulary-index", VOCABULARY_FILE, message, fix)
     absent = sorted(set(range(len(indices))) - set(counts))
     if absent and not repeated:
         message = (
             f"expected idx from 0 to {len(indices) - 1} without a gap, found no {listed(list(map(str, absent)))} "
             f"and {max(counts)} as the highest"
         )
-        findings.error("vocabulary-index", FILE, message, fix)
+        findings.error("vocabulary-index", VOCABULARY_FILE, message, fix)
 
 
 def _check_labels(labels: list[str], findings: Findings) -> None:
     repeated = [label for label, count in collections.Counter(labels).items() if count > 1]
     if repeated:
         message = f"expected each label once, got more than once: {listed([repr(label) for label in repeated])}"
-        findings.error("vocabulary-repeated", FILE, message, "delete all but one, and number the labels anew")
+        findings.error(
+            "vocabulary-repeated", VOCABULARY_FILE, message, "delete all but one, and number the labels anew"
+        )
     empty = sum(not label.strip() for label in labels)
     if empty:
-        findings.error("vocabulary-label", FILE, f"expected a label in each line, got {empty} without", UNPACK_AGAIN)
+        findings.error(
+            "vocabulary-label", VOCABULARY_FILE, f"expected a label in each line, got {empty} without", UNPACK_AGAIN
+        )
     missing = [label for label in labels if label in _MISSING and label]
     if missing:
         findings.error(
             "vocabulary-label",
-            FILE,
+            VOCABULARY_FILE,
             f"expected labels that stay text, got {listed([repr(label) for label in missing])}, which heareval (by "
             "pandas) reads as a missing value",
             "rename the label here and in the split files",
@@ -176,8 +178,8 @@ def report_unknown(split: Split, unknown: dict[str, list[str]], vocabulary: Sequ
         findings.error(
             "label-unknown",
             split.file,
-            f"expected labels of {FILE}, got {label!r}{hint} for {listed(list(dict.fromkeys(clips)), 1)}",
-            f"correct the label, or add it to {FILE}",
+            f"expected labels of {VOCABULARY_FILE}, got {label!r}{hint} for {listed(list(dict.fromkeys(clips)), 1)}",
+            f"correct the label, or add it to {VOCABULARY_FILE}",
         )
 
 
@@ -194,7 +196,9 @@ def check_use(
     unused = [label for label in vocabulary if label not in everywhere]
     if unused and everywhere and not events:
         message = f"expected every label in a split, found none with {listed([repr(label) for label in unused])}"
-        findings.note("label-unused", FILE, message, "nothing, if the task is meant to have labels without clips")
+        findings.note(
+            "label-unused", VOCABULARY_FILE, message, "nothing, if the task is meant to have labels without clips"
+        )
     for test, absent in _untrained(used):
         share = sum(used[test][label] for label in absent) / used[test].total()
         if events and share < UNTRAINED_SHARE:

@@ -9,11 +9,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.text_files import FileFault, describe_type, is_moderate, listed, read_object
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask, PredictionType, SplitMode
+from hear_tasks.task_folder import METADATA_FILE
 
-FILE = "task_metadata.json"
 TRAIN_VALID_TEST = ("train", "valid", "test")
 
 SCENE_SCORES = ("top1_acc", "pitch_acc", "chroma_acc", "mAP", "d_prime", "aucroc")
@@ -87,12 +88,14 @@ def check_metadata(folder: pathlib.Path, findings: Findings) -> Metadata:
     """Check the metadata of a task directory; what could be used of it."""
     by_name = next((task for task in TASKS if task.directory == folder.name), None)
     try:
-        fields, repeated = read_object(folder / FILE)
+        fields, repeated = read_object(folder / METADATA_FILE)
     except FileFault as fault:
-        findings.error("metadata-unreadable", FILE, str(fault), fault.fix)
+        findings.error("metadata-unreadable", METADATA_FILE, str(fault), fault.fix)
         return Metadata(hear_task=by_name)
     for name in repeated:
-        findings.error("metadata-field", FILE, f"expected {name!r} once, got it more than once", "delete all but one")
+        findings.error(
+            "metadata-field", METADATA_FILE, f"expected {name!r} once, got it more than once", "delete all but one"
+        )
     checker = _Checker(fields, findings, by_name)
     metadata = checker.check(folder.name)
     _check_registry(fields, metadata, findings)
@@ -129,7 +132,7 @@ class _Checker:
         return metadata
 
     def _error(self, message: str, fix: str, kind: str = "metadata-field") -> None:
-        self._findings.error(kind, FILE, message, fix)
+        self._findings.error(kind, METADATA_FILE, message, fix)
 
     def _is_missing(self, name: str) -> bool:
         if name in self._fields:
@@ -197,7 +200,7 @@ class _Checker:
             return ()
         value = self._fields["splits"]
         fix = "list the names of the split files without .json"
-        if not isinstance(value, list) or not value or not all(_is_plain_name(split) for split in value):
+        if not isinstance(value, list) or not value or not all(is_plain_name(split) for split in value):
             self._error(f"expected 'splits' to be a list of names, got {_shown(value)}", fix, "metadata-splits")
             return ()
         if len(set(value)) < len(value):
@@ -209,7 +212,7 @@ class _Checker:
         if identity and identity != directory:
             self._findings.warn(
                 "metadata-directory",
-                FILE,
+                METADATA_FILE,
                 f"expected the directory's name to be task_name-version-mode, {identity!r}, got {directory!r}",
                 "rename the directory, or correct the fields; results go by the directory's name",
             )
@@ -235,7 +238,7 @@ class _Checker:
     def _check_folds(self, splits: tuple[str, ...]) -> None:
         if "nfolds" not in self._fields:
             message = f"expected a field 'nfolds' of {len(splits)}, found none (heareval does without)"
-            self._findings.warn("metadata-field", FILE, message, f'add "nfolds": {len(splits)}')
+            self._findings.warn("metadata-field", METADATA_FILE, message, f'add "nfolds": {len(splits)}')
             return
         count = self._fields["nfolds"]
         if not isinstance(count, int) or isinstance(count, bool) or count != len(splits):
@@ -265,7 +268,7 @@ class _Checker:
         if "event_postprocessing_grid" not in parameters:
             self._findings.note(
                 "metadata-grid",
-                FILE,
+                METADATA_FILE,
                 "expected evaluation_params.event_postprocessing_grid in an event task, found none: heareval takes its "
                 "own, which was made for DCASE 2016",
                 'add one, such as {"median_filter_ms": [150], "min_duration": [50]}',
@@ -309,10 +312,6 @@ def _scores_of(embedding_type: str | None) -> tuple[str, ...]:
     return scores.get(embedding_type or "", (*SCENE_SCORES, *EVENT_SCORES))
 
 
-def _is_plain_name(name: object) -> bool:
-    return isinstance(name, str) and name not in ("", ".", "..") and "/" not in name and "\0" not in name
-
-
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -354,7 +353,7 @@ def _check_registry(fields: Mapping[str, Any], metadata: Metadata, findings: Fin
 def _report_difference(findings: Findings, task: HearTask, name: str, expected: object, value: object) -> None:
     findings.error(
         "metadata-registry",
-        FILE,
+        METADATA_FILE,
         f"expected {name!r} of {task.directory} to be {expected if name == 'evaluation' else repr(expected)}, "
         f"got {_shown(value)}",
         "unpack the task's tarball again, or give a task of your own another name",

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Sequence
 
+from hear_cacophony.files.host_memory import available_memory as host_memory
 from hear_tasks.doctor.audio import Audio
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
@@ -22,8 +23,6 @@ _ROW_BYTES = 4 * EMBEDDING_SIZE
 _BLOCK_BYTES = 4096  # least room of a file
 _ROW_TEXT_BYTES = 250  # file name, timestamp and labels of one timestamp in heareval's JSON files
 _ROW_OBJECT_BYTES = 600  # the same as Python objects
-_MEMORY_INFO = pathlib.Path("/proc/meminfo")
-_CONTAINER = pathlib.Path("/sys/fs/cgroup")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,7 @@ def check_resources(needs: Iterable[Needs], embeddings_dir: pathlib.Path, findin
     all_needs = list(needs)
     total = Needs(sum(each.disk for each in all_needs), max((each.memory for each in all_needs), default=0))
     folder = _existing(embeddings_dir)
-    resources = Resources(total, str(folder), _free_disk(folder), _available_memory())
+    resources = Resources(total, str(folder), _free_disk(folder), host_memory())
     if resources.free_disk is not None and total.disk > resources.free_disk:
         findings.error(
             "disk",
@@ -110,20 +109,3 @@ def _free_disk(folder: pathlib.Path) -> int | None:
         return shutil.disk_usage(folder).free
     except OSError:
         return None
-
-
-def _available_memory() -> int | None:
-    """What the machine has left, or the process's container where that has less; None if it cannot be known."""
-    lines = _read(_MEMORY_INFO).splitlines()
-    left = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-    limit, used = _read(_CONTAINER / "memory.max").strip(), _read(_CONTAINER / "memory.current").strip()
-    if limit.isdigit() and used.isdigit():  # without a limit it says "max"
-        left.append(max(0, int(limit) - int(used)))
-    return min(left, default=None)
-
-
-def _read(file: pathlib.Path) -> str:
-    try:
-        return file.read_text()
-    except OSError:
-        return ""

@@ -13,15 +13,13 @@ from hear_tasks.doctor.audio import Audio, check_audio
 from hear_tasks.doctor.duplicates import check_duplicates
 from hear_tasks.doctor.events import check_events
 from hear_tasks.doctor.finding import Finding, Findings
-from hear_tasks.doctor.labels import FILE as VOCABULARY_FILE
 from hear_tasks.doctor.labels import check_scene_labels, check_use, check_vocabulary
-from hear_tasks.doctor.metadata import FILE as METADATA_FILE
 from hear_tasks.doctor.metadata import Metadata, check_metadata
 from hear_tasks.doctor.resources import Needs, estimate_needs
 from hear_tasks.doctor.splits import Split, read_splits
 from hear_tasks.doctor.text_files import listed
-from hear_tasks.prepare.run import SAMPLE_RATES
 from hear_tasks.registry import TASKS, EmbeddingType
+from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, VOCABULARY_FILE
 
 _MARKS = (METADATA_FILE, VOCABULARY_FILE, "train.json", "fold00.json", *map(str, SAMPLE_RATES))
 

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 import soundfile
 
-from hear_tasks.files.wav_header import HEAD_BYTES, check_whole, parse_plain_header
+from hear_cacophony.files.wav_header import HEAD_BYTES, check_whole, parse_plain_header
 
 _BLOCK = 1 << 20
 

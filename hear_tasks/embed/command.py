@@ -6,13 +6,12 @@ import argparse
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hear_tasks.registry import find_tasks
+from hear_tasks.task_folder import choose_tasks
 
 if TYPE_CHECKING:
-    from hear_tasks.embed.models import HearModule
+    pass
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C or a request to terminate."""
@@ -75,6 +74,7 @@ def _interrupt(*_: object) -> None:
 def embed(args: argparse.Namespace) -> int:
     """Embed the tasks that the arguments ask for; 1 if a task failed."""
     from hear_tasks.embed.models import load_module
+    from hear_tasks.embed.run import embed_tasks
 
     tasks = choose_tasks(args.tasks_dir, args.task)
     if args.batch_seconds is not None and not args.batch_seconds > 0:
@@ -103,117 +103,3 @@ def _devices(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(f"--devices: expected indices such as 0,1, got {text!r}") from None
-
-
-def choose_tasks(folder: pathlib.Path, names: Sequence[str] = ()) -> list[pathlib.Path]:
-    """Task directories in `folder`.
-
-    Args:
-        folder: folder of HEAR tasks.
-        names: directories in it, or names or columns of HEAR tasks; all that are there unless given.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or no task in it.
-        ValueError: a name is that of no task there; the message lists near matches.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; expected one of HEAR tasks")
-    there = sorted(each for each in folder.iterdir() if (each / "task_metadata.json").is_file())
-    if not there:
-        raise FileNotFoundError(f"{folder}: expected HEAR tasks, TASK/task_metadata.json, found none")
-    if not names:
-        return there
-    wanted = {path for name in names for path in _matches(name, there)}
-    return [path for path in there if path in wanted]
-
-
-def _matches(name: str, there: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-    exact = [path for path in there if name in (path.name, path.name.partition("-")[0])]
-    if exact:
-        return exact
-    listed = ", ".join(path.name for path in there)
-    try:
-        directories = {task.directory for task in find_tasks(name)}
-    except ValueError as error:
-        raise ValueError(f"{error}; there are {listed}") from None
-    found = [path for path in there if path.name in directories]
-    if not found:
-        raise ValueError(f"{' or '.join(sorted(directories))} is not there; there are {listed}")
-    return found
-
-
-def embed_tasks(
-    module: HearModule,
-    tasks: Sequence[pathlib.Path],
-    embeddings_dir: pathlib.Path,
-    *,
-    batch_seconds: float | None = None,
-    clip_files: bool = False,
-    tell: Callable[[str], None] = lambda message: print(f"embed: {message}", file=sys.stderr, flush=True),
-) -> dict[str, str]:
-    """Embed tasks; one that fails does not stop the others.
-
-    Args:
-        module: what to embed with.
-        tasks: HEAR task directories.
-        embeddings_dir: the embeddings go to MODULE/TASK in it, named as heareval does.
-        batch_seconds: seconds of audio in a batch; by the devices' memory unless given.
-        clip_files: whether to write the files of each clip, too.
-        tell: takes remarks.
-
-    Returns:
-        What was wrong with each task that failed, by its name.
-
-    Raises:
-        ValueError: the folder holds embeddings of another model or of other options.
-    """
-    from hear_tasks.embed.engine import embed_task
-    from hear_tasks.embed.models import claim_folder
-    from hear_tasks.embed.task import TaskError
-    from hear_tasks.embed.work_folder import BusyError, is_finished
-
-    folder = embeddings_dir / module.folder_name
-    _tell_of_strangers(folder, tasks, tell)
-    claim_folder(folder, module.identity)
-    failed: dict[str, str] = {}
-    busy: list[pathlib.Path] = []
-
-    def try_task(task: pathlib.Path, wait: bool) -> None:
-        target = folder / task.name
-        try:
-            did = not is_finished(target) and embed_task(
-                module.for_task(task.name),
-                task,
-                target,
-                identity=module.identity,
-                batch_seconds=batch_seconds,
-                clip_files=clip_files,
-                wait=wait,
-                tell=tell,
-            )
-        except BusyError:
-            busy.append(task)
-        except (TaskError, OSError) as error:
-            failed[task.name] = str(error)
-            tell(f"{task.name}: FAILED: {error}")
-        else:
-            tell(f"{task.name}: {'done' if did else 'was done already'}")
-
-    for task in tasks:
-        try_task(task, wait=False)
-    for task in list(busy):
-        tell(f"{task.name}: another process is embedding it; waiting for that")
-        try_task(task, wait=True)
-    if failed:
-        tell(f"{len(failed)} of {len(tasks)} tasks failed: {', '.join(failed)}")
-    return failed
-
-
-def _tell_of_strangers(folder: pathlib.Path, tasks: Sequence[pathlib.Path], tell: Callable[[str], None]) -> None:
-    """Say so where embeddings are there that another program has made, which are kept."""
-    from hear_tasks.embed.models import WEIGHTS_FILE
-    from hear_tasks.embed.work_folder import is_done
-
-    done = [task.name for task in tasks if is_done(folder / task.name)]
-    if done and not (folder / WEIGHTS_FILE).exists():
-        tell(f"{folder}: {', '.join(done)}: embedded by another program, with weights that are not recorded; kept")

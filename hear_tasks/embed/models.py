@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import pathlib
@@ -10,8 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hear_tasks.leaderboard.scores import UNTRAINED, WEIGHTS_FILE
+from hear_cacophony.files.atomic_write import write_text_once
 from hear_tasks.registry import TASKS
+from hear_tasks.task_folder import UNTRAINED, WEIGHTS_FILE
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.embedding import Embedder
@@ -114,8 +114,7 @@ def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
         ValueError: those that are there were made with something else; the message says what differs.
     """
     file = folder / WEIGHTS_FILE
-    if not file.exists():
-        _note(file, json.dumps(identity, indent=1) + "\n")
+    write_text_once(file, json.dumps(identity, indent=1) + "\n")
     try:
         earlier = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -124,15 +123,6 @@ def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
     if differing:
         told = "; ".join(f"{key} {earlier[key]!r} there, {identity[key]!r} now" for key in differing)
         raise ValueError(f"{folder}: holds embeddings of another model ({told}); choose another --embeddings-dir")
-
-
-def _note(file: pathlib.Path, text: str) -> None:
-    """Write a file whole or not at all; another process may do so at the same time."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text)
-    with contextlib.suppress(FileNotFoundError):
-        part.replace(file)
 
 
 def _slug(text: str) -> str:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hear_tasks.embed.plan import Plan
-from hear_tasks.embed.task import METADATA_FILE, VOCABULARY_FILE, Split
+from hear_tasks.embed.task import Split
 from hear_tasks.embed.work_folder import WorkFolder
 from hear_tasks.registry import EmbeddingType
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch

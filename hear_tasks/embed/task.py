@@ -13,9 +13,8 @@ from typing import Any
 
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
-METADATA_FILE = "task_metadata.json"
-VOCABULARY_FILE = "labelvocabulary.csv"
 _MAX_LISTED = 20
 _HEADER_READERS = 8
 

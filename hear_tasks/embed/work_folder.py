@@ -26,10 +26,9 @@ from typing import Any
 
 import numpy as np
 
-PREFIX = ".embedding-"
-DONE_FILE = ".done.embeddings"
-"""heareval's mark of a finished task, which holds nothing."""
+from hear_tasks.task_folder import EMBEDDED_FILE
 
+PREFIX = ".embedding-"
 MARK_SECONDS = 1.0
 """Least time between two marks: what a kill may lose, beside the batches in work."""
 
@@ -148,7 +147,7 @@ class WorkFolder:
     def finish(self) -> None:
         """Give the task's folder its place; what was there unfinished is gone then."""
         self._close()
-        (self.task / DONE_FILE).touch()
+        (self.task / EMBEDDED_FILE).touch()
         _sync(self.task)
         if self._target.exists():
             shutil.rmtree(self._target)
@@ -190,7 +189,7 @@ def open_work_folder(target: pathlib.Path, *, wait: bool = False) -> Iterator[Wo
 
 def is_done(target: pathlib.Path) -> bool:
     """Whether the embeddings of a task are finished."""
-    return (target / DONE_FILE).exists()
+    return (target / EMBEDDED_FILE).exists()
 
 
 def is_finished(target: pathlib.Path) -> bool:

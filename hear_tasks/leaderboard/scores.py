@@ -17,22 +17,23 @@ from typing import Any
 
 from hear_tasks.leaderboard.grid import Run, check_grid, find_run, official_grids, read_runs
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask
+from hear_tasks.task_folder import (
+    EMBEDDED_FILE,
+    METADATA_FILE,
+    PREDICTED_FILE,
+    SCORES_FILE,
+    UNTRAINED,
+    VOCABULARY_FILE,
+    WEIGHTS_FILE,
+)
 
-SCORES_FILE = "test.predicted-scores.json"
-WEIGHTS_FILE = "weights.json"
-"""Beside a model's embeddings: {"weights": file name or "untrained", "md5": MD5 of the checkpoint}."""
-UNTRAINED = "untrained"
-
-_METADATA_FILE = "task_metadata.json"
-_DONE_FILE = "prediction-done.json"
 _LOG_FILE = "prediction.log"
-_EMBEDDED_FILE = ".done.embeddings"
-_TASK_MARKS = (SCORES_FILE, _METADATA_FILE, _DONE_FILE, _LOG_FILE, _EMBEDDED_FILE)
+_TASK_MARKS = (SCORES_FILE, METADATA_FILE, PREDICTED_FILE, _LOG_FILE, EMBEDDED_FILE)
 _LIGHTNING_LOGS = ("logs", "lightning_logs")
 """Folders that heareval leaves in the directory that it is started in, which may be one of ours."""
 
 # heareval skips what it has noted as done.
-_PREDICT_AGAIN = f"delete {_DONE_FILE} beside it, where there is one, and run the predictions again"
+_PREDICT_AGAIN = f"delete {PREDICTED_FILE} beside it, where there is one, and run the predictions again"
 _EMBED_AGAIN = "delete its folder, and run the embeddings again"
 
 _TASKS = {task.directory: task for task in TASKS}
@@ -240,10 +241,10 @@ def _check_started(folder: pathlib.Path) -> None:
     if (folder / SCORES_FILE).exists():
         return
     if not _is_task(folder):
-        raise TaskProblem(f"{folder}: no task: neither {SCORES_FILE} nor {_METADATA_FILE} is in it")
-    if (folder / _LOG_FILE).exists() or (folder / _DONE_FILE).exists():
+        raise TaskProblem(f"{folder}: no task: neither {SCORES_FILE} nor {METADATA_FILE} is in it")
+    if (folder / _LOG_FILE).exists() or (folder / PREDICTED_FILE).exists():
         reason = f"predictions failed or have not finished (see {_LOG_FILE}); {_PREDICT_AGAIN}"
-    elif (folder / _EMBEDDED_FILE).exists():
+    elif (folder / EMBEDDED_FILE).exists():
         reason = "embedded, but not predicted; run the predictions"
     else:
         reason = f"embeddings failed or have not finished; {_EMBED_AGAIN}"
@@ -262,7 +263,7 @@ def _read_json(file: pathlib.Path, remedy: str) -> dict[str, Any]:
 
 def _read_metadata(folder: pathlib.Path, task: HearTask | None) -> dict[str, Any]:
     """The task's metadata, {} where there are none."""
-    file = folder / _METADATA_FILE
+    file = folder / METADATA_FILE
     if not file.exists():
         return {}
     metadata = _read_json(file, _EMBED_AGAIN)
@@ -368,7 +369,7 @@ def _chance(folder: pathlib.Path, metric: str, task: HearTask | None) -> float |
     if task is not None:
         return 1 / task.classes
     try:
-        with (folder / "labelvocabulary.csv").open(encoding="utf-8", newline="") as file:
+        with (folder / VOCABULARY_FILE).open(encoding="utf-8", newline="") as file:
             labels = sum(1 for _ in csv.DictReader(file))
     except (OSError, ValueError):
         return None
@@ -381,7 +382,7 @@ def _read_done(folder: pathlib.Path, runs: Sequence[Run]) -> dict[str, Any]:
     Raises:
         TaskProblem: it is missing, and the log tells that the last predictions did not finish.
     """
-    file = folder / _DONE_FILE
+    file = folder / PREDICTED_FILE
     if file.exists():
         return _read_json(file, _PREDICT_AGAIN)
     own = [run for run in runs if run.directory == folder.name]

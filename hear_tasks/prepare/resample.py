@@ -20,16 +20,11 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
-from hear_tasks.files.wav_header import check_whole
-
-TEMPORARY = ".preparing-"
-"""Start of the names of unfinished files. One that a killed run has left is never taken for a clip."""
+from hear_cacophony.files.wav_header import check_whole
+from hear_tasks.task_folder import DURATION_TOLERANCE_MS, UNFINISHED_CLIP
 
 BLOCK = 1 << 15
 """Samples that are held at a time."""
-
-TOLERANCE_MS = 1
-"""How far a clip may be from its task's duration: what resampling by others leaves, not a cut clip."""
 
 _SCALE = 1 << 15
 
@@ -81,7 +76,7 @@ class Tally:
         replaced: made, in place of a file of another form or length, or older than its source.
         kept: found complete.
         fitted: among the made ones, those whose source was not quite of the task's duration: zeros
-            were added at the end, or samples left out there, for at most `TOLERANCE_MS`.
+            were added at the end, or samples left out there, for at most `DURATION_TOLERANCE_MS`.
         clipped: among the made ones, those with samples beyond full scale after resampling.
         clipped_samples: number of such samples, which were set to full scale.
         most_clipped: source with most of them, and how many; ("", 0) if there are none.
@@ -189,7 +184,7 @@ def _check_source(source: soundfile.SoundFile, file: str, conversion: Conversion
         raise BadClipError(f"expected one channel, got {source.channels}; mix it down to mono")
     if not source.frames:
         raise BadClipError("expected audio, got a WAV file without samples")
-    if seconds is not None and abs(source.frames - round(seconds * rate)) > rate * TOLERANCE_MS // 1000:
+    if seconds is not None and abs(source.frames - round(seconds * rate)) > rate * DURATION_TOLERANCE_MS // 1000:
         raise BadClipError(
             f"expected {seconds:g} s ({round(seconds * rate)} samples) as in task_metadata.json, got "
             f"{source.frames / rate:g} s ({source.frames} samples); is it cut short, or of another task?"
@@ -257,7 +252,7 @@ def _write_whole(target: str, blocks: Iterator[np.ndarray], rate: int, samples: 
     """
     folder = os.path.dirname(target)
     os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}")
+    temporary = os.path.join(folder, f"{UNFINISHED_CLIP}{os.getpid()}")
     try:
         clipped = _write_wav(temporary, blocks, rate, samples)
         os.replace(temporary, target)

@@ -8,7 +8,6 @@ killed goes on where it stopped when it is started again.
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -21,23 +20,18 @@ import multiprocessing
 import os
 import pathlib
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import soundfile
 
 from hear_tasks.prepare import archives
 from hear_tasks.prepare.archives import ArchiveError
-from hear_tasks.prepare.resample import TEMPORARY, Clip, Conversion, Tally, resample_clips, start_worker
+from hear_tasks.prepare.resample import Clip, Conversion, Tally, resample_clips, start_worker
 from hear_tasks.progress import Progress
+from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, UNFINISHED_CLIP
 
-SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000)
-"""The rates in Hz that HEAR tasks are published at; the name of the folder with the audio."""
-
-_METADATA = "task_metadata.json"
 _BATCH_CLIPS = 64
 _BATCH_BYTES = 8_000_000
 _SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
@@ -189,7 +183,7 @@ def _look_into(source: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.P
     tarballs = [file for file in sorted(source.glob(f"*{archives.SUFFIX}")) if file.is_file()]
     if not folders and not tarballs:
         raise ValueError(
-            f"{source}: expected a HEAR task (a folder with {_METADATA}), a folder of tasks or of "
+            f"{source}: expected a HEAR task (a folder with {METADATA_FILE}), a folder of tasks or of "
             f"{archives.SUFFIX} files, found none of them"
         )
     return folders, tarballs
@@ -198,7 +192,7 @@ def _look_into(source: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.P
 def _is_task(folder: pathlib.Path) -> bool:
     if folder.name.startswith(".") or not folder.is_dir():
         return False
-    return (folder / _METADATA).exists() or any((folder / str(rate)).is_dir() for rate in SAMPLE_RATES)
+    return (folder / METADATA_FILE).exists() or any((folder / str(rate)).is_dir() for rate in SAMPLE_RATES)
 
 
 def _check_distinct(tasks: list[_Task]) -> None:
@@ -307,7 +301,7 @@ def _make_plan(task: _Task, rate: int) -> _Plan:
 
 def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
     """`task_metadata.json` with the fields that are needed here checked."""
-    file = task / _METADATA
+    file = task / METADATA_FILE
     metadata = _read_object(file)
     if "sample_duration" not in metadata:
         raise TaskError(f'{file}: expected a field "sample_duration" (seconds or null), found none')
@@ -412,7 +406,7 @@ def _remove_temporaries(plan: _Plan) -> None:
     """Remove what a killed run has left."""
     folders = [plan.task.target, *(plan.target(split) for split in plan.splits)]
     for folder in folders:
-        for file in folder.glob(f"{TEMPORARY}*"):
+        for file in folder.glob(f"{UNFINISHED_CLIP}*"):
             file.unlink()
 
 
@@ -430,7 +424,7 @@ def _copy_whole(file: pathlib.Path, target: pathlib.Path) -> None:
         if target.read_bytes() != file.read_bytes():
             raise TaskError(f"{target}: differs from {file}; is it of another version of the task? Move it away")
         return
-    temporary = target.with_name(f"{TEMPORARY}{os.getpid()}")
+    temporary = target.with_name(f"{UNFINISHED_CLIP}{os.getpid()}")
     shutil.copyfile(file, temporary)
     temporary.rename(target)
 
@@ -514,76 +508,3 @@ def _describe_failure(plan: _Plan, tally: Tally, failure: OSError) -> str:
         free = shutil.disk_usage(plan.task.target).free
         message += f"; the others need about {_bytes_needed(plan) / 1e6:.1f} MB, {free / 1e6:.1f} MB are free"
     return f"{message}; run the same command again when there is room or leave to write"
-
-
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `prepare` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
-    parser = subparsers.add_parser(
-        "prepare",
-        help="make the 16 kHz audio of HEAR tasks from their 48 kHz tarballs or folders",
-        description="Make the 16 kHz audio of HEAR tasks, beside the 48 kHz audio that they are published with, which "
-        "is left as it is. Runs that were stopped go on where they were when started again.",
-    )
-    parser.add_argument(
-        "sources",
-        nargs="+",
-        type=pathlib.Path,
-        metavar="SOURCE",
-        help=f"a task directory, a {archives.SUFFIX} file, or a folder of either",
-    )
-    parser.add_argument(
-        "--out",
-        type=pathlib.Path,
-        metavar="DIR",
-        help="folder for the task directories (default: tasks stay where they are, tarballs unpack beside themselves)",
-    )
-    parser.add_argument(
-        "--rate",
-        type=int,
-        default=16_000,
-        choices=SAMPLE_RATES[:-1],
-        help="sample rate to make, in Hz (default: %(default)s)",
-    )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
-    parser.set_defaults(func=_run)
-
-
-def _run(args: argparse.Namespace) -> int:
-    try:
-        report = prepare_tasks(args.sources, args.out, args.rate, args.jobs)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"prepare: {error}", file=sys.stderr)
-        return 1
-    except BrokenProcessPool:
-        print(
-            "prepare: a process was killed from outside, most likely for want of memory; finished clips stay, "
-            "so run the same command again, with fewer --jobs",
-            file=sys.stderr,
-        )
-        return 1
-    for task in report.tasks:
-        print(_describe(task, report.rate))
-    for message in report.errors:
-        print(f"prepare: {message}", file=sys.stderr)
-    return 1 if report.errors else 0
-
-
-def _describe(report: TaskReport, rate: int) -> str:
-    """What became of a task, for people."""
-    tally = report.tally
-    if report.source_rate is None:
-        return f"{report.task.name}: " + ("not prepared" if report.error else f"has its {rate} Hz audio already")
-    parts = [f"{tally.written} clips made from {report.source_rate} Hz", f"{tally.kept} there already"]
-    if tally.replaced:
-        parts.append(f"{tally.replaced} made again (other length or form, or older than their source)")
-    if tally.fitted:
-        parts.append(f"{tally.fitted} brought to the task's exact length (they were off by up to 1 ms)")
-    if tally.clipped:
-        name, samples = tally.most_clipped
-        parts.append(
-            f"{tally.clipped_samples} samples of {tally.clipped} clips beyond full scale after resampling, "
-            f"set to full scale (most in {name}: {samples})"
-        )
-    if report.error:
-        parts.append("not whole, see below")
-    return f"{report.task.name}: " + ", ".join(parts)

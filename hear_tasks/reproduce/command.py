@@ -10,8 +10,8 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from hear_tasks.doctor.checkpoint import NAME as CHECKPOINT
-from hear_tasks.doctor.command import examine
 from hear_tasks.doctor.environment import NAME as ENVIRONMENT
+from hear_tasks.doctor.examine import examine
 from hear_tasks.doctor.finding import Severity
 from hear_tasks.doctor.report import format_text
 from hear_tasks.reproduce.hardware import make_slots

@@ -11,11 +11,8 @@ from typing import Any
 
 from hear_cacophony.model.stages import Stage
 from hear_tasks.embed.work_folder import is_done
-from hear_tasks.leaderboard.scores import SCORES_FILE
 from hear_tasks.reproduce.options import Options, Phase
-
-PREDICTED_FILE = "prediction-done.json"
-"""heareval's mark of finished predictions."""
+from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SCORES_FILE
 
 WAV_HEADER_BYTES = 44
 
@@ -115,7 +112,7 @@ def embeddings_folder(options: Options, stage: Stage) -> pathlib.Path:
 def audio_bytes(task: pathlib.Path) -> int:
     """Bytes of the 16 kHz audio of a task; by its metadata where all clips have the same length."""
     try:
-        metadata = json.loads((task / "task_metadata.json").read_text(encoding="utf-8"))
+        metadata = json.loads((task / METADATA_FILE).read_text(encoding="utf-8"))
         seconds = metadata["sample_duration"]
         if seconds is not None:
             splits = [json.loads((task / f"{split}.json").read_text(encoding="utf-8")) for split in metadata["splits"]]

@@ -17,10 +17,11 @@ from hear_cacophony.checkpoint.read import summarize_checkpoint
 from hear_cacophony.checkpoint.weights import UNTRAINED
 from hear_cacophony.model.stages import Stage
 from hear_tasks.doctor.environment import REQUIREMENTS
-from hear_tasks.leaderboard.scores import WEIGHTS_FILE, TaskProblem, read_score
+from hear_tasks.leaderboard.scores import TaskProblem, read_score
 from hear_tasks.reproduce.jobs import Job, embeddings_folder
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now, read_attempts, read_state
+from hear_tasks.task_folder import WEIGHTS_FILE
 
 _PACKAGES = (
     "hear_cacophony",

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from hear_cacophony.checkpoint.read import SUFFIX
 from hear_cacophony.checkpoint.weights import PUBLISHED_FOLDER, UNTRAINED
 from hear_cacophony.model.stages import STAGES, Stage
-from hear_tasks.embed.command import choose_tasks
 from hear_tasks.leaderboard.grid import GRID_POINTS
+from hear_tasks.task_folder import choose_tasks
 
 GRIDS = ("default", "fast", "faster")
 """heareval's grids of hyperparameters; the official leaderboard takes the first."""

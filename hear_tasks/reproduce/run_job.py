@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from hear_tasks.reproduce.hardware import Slot, child_environment
-from hear_tasks.reproduce.jobs import PREDICTED_FILE, Job
+from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import Attempt, Outcome, begin, end, locked, read_state
+from hear_tasks.task_folder import PREDICTED_FILE
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 20.0

@@ -1,0 +1,1 @@
+"""The commands about checkpoints and about sounds of one's own, a module each."""

@@ -1,0 +1,86 @@
+"""Locks on files and folders, which die with their process; and what to do where a file system has none."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pathlib
+from collections.abc import Callable
+
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+"""NFS without its lock service, Lustre mounted without flock, and file systems that know no locks."""
+
+_warned: set[pathlib.Path] = set()
+
+
+class BusyError(RuntimeError):
+    """Another process holds the lock."""
+
+
+def lock_file(
+    number: int, path: pathlib.Path, tell: Callable[[str], None] = lambda _: None, *, wait: bool = False
+) -> bool:
+    """Lock an open file or folder until it is closed.
+
+    Where the file system has no locks, work goes on without: that is safe as long as one process is all there
+    is, and the one remark on it says so.
+
+    Args:
+        number: its descriptor.
+        path: its path, for messages.
+        tell: takes the remark that there are no locks, once for each folder.
+        wait: whether to wait where another process holds it.
+
+    Returns:
+        Whether it is locked; False where the file system has no locks.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise BusyError(f"{path}: another process works on it") from None
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        if path.parent not in _warned:
+            _warned.add(path.parent)
+            tell(no_locks_message(path.parent))
+        return False
+    return True
+
+
+def is_held(path: pathlib.Path) -> bool:
+    """Whether a process holds the lock of a file; False where there is no such file, or no locks."""
+    try:
+        number = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        lock_file(number, path)
+    except BusyError:
+        return True
+    finally:
+        os.close(number)
+    return False
+
+
+def has_locks(folder: pathlib.Path) -> bool:
+    """Whether the file system of an existing folder has locks; nothing is written."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        return lock_file(number, folder)
+    except BusyError:
+        return True
+    finally:
+        os.close(number)
+
+
+def no_locks_message(folder: pathlib.Path) -> str:
+    """What to say where there are no locks."""
+    return (
+        f"{folder}: its file system has no locks (NFS without its lock service, or Lustre mounted without -o flock?); "
+        "going on without: start no second process on this folder"
+    )

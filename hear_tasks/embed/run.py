@@ -1,0 +1,82 @@
+"""Embedding tasks, one after the other: one that fails, or that another process works on, does not stop the others."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+from hear_tasks.embed.engine import embed_task
+from hear_tasks.embed.models import HearModule, claim_folder
+from hear_tasks.embed.task import TaskError
+from hear_tasks.embed.work_folder import BusyError, is_done, is_finished
+from hear_tasks.task_folder import WEIGHTS_FILE
+
+
+def embed_tasks(
+    module: HearModule,
+    tasks: Sequence[pathlib.Path],
+    embeddings_dir: pathlib.Path,
+    *,
+    batch_seconds: float | None = None,
+    clip_files: bool = False,
+    tell: Callable[[str], None] = lambda message: print(f"embed: {message}", file=sys.stderr, flush=True),
+) -> dict[str, str]:
+    """Embed tasks; one that fails does not stop the others.
+
+    Args:
+        module: what to embed with.
+        tasks: HEAR task directories.
+        embeddings_dir: the embeddings go to MODULE/TASK in it, named as heareval does.
+        batch_seconds: seconds of audio in a batch; by the devices' memory unless given.
+        clip_files: whether to write the files of each clip, too.
+        tell: takes remarks.
+
+    Returns:
+        What was wrong with each task that failed, by its name.
+
+    Raises:
+        ValueError: the folder holds embeddings of another model or of other options.
+    """
+    folder = embeddings_dir / module.folder_name
+    _tell_of_strangers(folder, tasks, tell)
+    claim_folder(folder, module.identity)
+    failed: dict[str, str] = {}
+    busy: list[pathlib.Path] = []
+
+    def try_task(task: pathlib.Path, wait: bool) -> None:
+        target = folder / task.name
+        try:
+            did = not is_finished(target) and embed_task(
+                module.for_task(task.name),
+                task,
+                target,
+                identity=module.identity,
+                batch_seconds=batch_seconds,
+                clip_files=clip_files,
+                wait=wait,
+                tell=tell,
+            )
+        except BusyError:
+            busy.append(task)
+        except (TaskError, OSError) as error:
+            failed[task.name] = str(error)
+            tell(f"{task.name}: FAILED: {error}")
+        else:
+            tell(f"{task.name}: {'done' if did else 'was done already'}")
+
+    for task in tasks:
+        try_task(task, wait=False)
+    for task in list(busy):
+        tell(f"{task.name}: another process is embedding it; waiting for that")
+        try_task(task, wait=True)
+    if failed:
+        tell(f"{len(failed)} of {len(tasks)} tasks failed: {', '.join(failed)}")
+    return failed
+
+
+def _tell_of_strangers(folder: pathlib.Path, tasks: Sequence[pathlib.Path], tell: Callable[[str], None]) -> None:
+    """Say so where embeddings are there that another program has made, which are kept."""
+    done = [task.name for task in tasks if is_done(folder / task.name)]
+    if done and not (folder / WEIGHTS_FILE).exists():
+        tell(f"{folder}: {', '.join(done)}: embedded by another program, with weights that are not recorded; kept")

@@ -1,1 +1,0 @@
-"""Files and folders as all commands write and read them."""

@@ -1,0 +1,90 @@
+"""The command `hear-cacophony prepare`."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from typing import TYPE_CHECKING
+
+from hear_tasks.task_folder import SAMPLE_RATES
+
+if TYPE_CHECKING:
+    from hear_tasks.prepare.run import TaskReport
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `prepare` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
+    parser = subparsers.add_parser(
+        "prepare",
+        help="make the 16 kHz audio of HEAR tasks from their 48 kHz tarballs or folders",
+        description="Make the 16 kHz audio of HEAR tasks, beside the 48 kHz audio that they are published with, which "
+        "is left as it is. Runs that were stopped go on where they were when started again.",
+    )
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        type=pathlib.Path,
+        metavar="SOURCE",
+        help="a task directory, a .tar.gz file, or a folder of either",
+    )
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        metavar="DIR",
+        help="folder for the task directories (default: tasks stay where they are, tarballs unpack beside themselves)",
+    )
+    parser.add_argument(
+        "--rate",
+        type=int,
+        default=16_000,
+        choices=SAMPLE_RATES[:-1],
+        help="sample rate to make, in Hz (default: %(default)s)",
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.set_defaults(func=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from concurrent.futures.process import BrokenProcessPool
+
+    from hear_tasks.prepare.run import prepare_tasks
+
+    try:
+        report = prepare_tasks(args.sources, args.out, args.rate, args.jobs)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 1
+    except BrokenProcessPool:
+        print(
+            "prepare: a process was killed from outside, most likely for want of memory; finished clips stay, "
+            "so run the same command again, with fewer --jobs",
+            file=sys.stderr,
+        )
+        return 1
+    for task in report.tasks:
+        print(_describe(task, report.rate))
+    for message in report.errors:
+        print(f"prepare: {message}", file=sys.stderr)
+    return 1 if report.errors else 0
+
+
+def _describe(report: TaskReport, rate: int) -> str:
+    """What became of a task, for people."""
+    tally = report.tally
+    if report.source_rate is None:
+        return f"{report.task.name}: " + ("not prepared" if report.error else f"has its {rate} Hz audio already")
+    parts = [f"{tally.written} clips made from {report.source_rate} Hz", f"{tally.kept} there already"]
+    if tally.replaced:
+        parts.append(f"{tally.replaced} made again (other length or form, or older than their source)")
+    if tally.fitted:
+        parts.append(f"{tally.fitted} brought to the task's exact length (they were off by up to 1 ms)")
+    if tally.clipped:
+        name, samples = tally.most_clipped
+        parts.append(
+            f"{tally.clipped_samples} samples of {tally.clipped} clips beyond full scale after resampling, "
+            f"set to full scale (most in {name}: {samples})"
+        )
+    if report.error:
+        parts.append("not whole, see below")
+    return f"{report.task.name}: " + ", ".join(parts)

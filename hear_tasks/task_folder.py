@@ -1,0 +1,70 @@
+"""A HEAR task directory: the names in it, and finding tasks in a folder."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from hear_tasks.registry import find_tasks
+
+METADATA_FILE = "task_metadata.json"
+VOCABULARY_FILE = "labelvocabulary.csv"
+SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000)
+"""The rates in Hz that HEAR tasks are published at; the name of the folder with the audio."""
+
+DURATION_TOLERANCE_MS = 1
+"""How far a clip may be from its task's duration: what resampling by others leaves, not a cut clip."""
+
+UNFINISHED_CLIP = ".preparing-"
+"""Start of the names of unfinished audio files. One that a killed run has left is never taken for a clip."""
+
+EMBEDDED_FILE = ".done.embeddings"
+"""heareval's mark of finished embeddings, which holds nothing."""
+
+PREDICTED_FILE = "prediction-done.json"
+"""heareval's mark of finished predictions."""
+
+SCORES_FILE = "test.predicted-scores.json"
+"""The scores that predictions end with."""
+
+WEIGHTS_FILE = "weights.json"
+"""Beside a model's embeddings: {"weights": file name or "untrained", "md5": MD5 of the checkpoint}."""
+
+UNTRAINED = "untrained"
+
+
+def choose_tasks(folder: pathlib.Path, names: Sequence[str] = ()) -> list[pathlib.Path]:
+    """Task directories in `folder`.
+
+    Args:
+        folder: folder of HEAR tasks.
+        names: directories in it, or names or columns of HEAR tasks; all that are there unless given.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no task in it.
+        ValueError: a name is that of no task there; the message lists near matches.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; expected one of HEAR tasks")
+    there = sorted(each for each in folder.iterdir() if (each / METADATA_FILE).is_file())
+    if not there:
+        raise FileNotFoundError(f"{folder}: expected HEAR tasks, TASK/task_metadata.json, found none")
+    if not names:
+        return there
+    wanted = {path for name in names for path in _matches(name, there)}
+    return [path for path in there if path in wanted]
+
+
+def _matches(name: str, there: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    exact = [path for path in there if name in (path.name, path.name.partition("-")[0])]
+    if exact:
+        return exact
+    listed = ", ".join(path.name for path in there)
+    try:
+        directories = {task.directory for task in find_tasks(name)}
+    except ValueError as error:
+        raise ValueError(f"{error}; there are {listed}") from None
+    found = [path for path in there if path.name in directories]
+    if not found:
+        raise ValueError(f"{' or '.join(sorted(directories))} is not there; there are {listed}")
+    return found
