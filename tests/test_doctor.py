@@ -19,7 +19,7 @@ import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
 from hear_tasks.doctor import audio as doctor_audio
-from hear_tasks.doctor import examine as command, environment, metadata, resources
+from hear_tasks.doctor import command, environment, examine, metadata, resources
 from hear_tasks.doctor.environment import Device, Environment, check_environment
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.report import SHOWN
@@ -69,7 +69,7 @@ def tasks(clean, tmp_path) -> pathlib.Path:
 @pytest.fixture
 def doctor(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
     """Runs the command in a sound environment; its exit status and what it printed."""
-    monkeypatch.setattr(command, "probe_environment", lambda: SOUND)
+    monkeypatch.setattr(examine, "probe_environment", lambda: SOUND)
 
     def run(*args: object) -> tuple[int, str]:
         parser = argparse.ArgumentParser()
