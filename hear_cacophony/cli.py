@@ -7,6 +7,7 @@ import dataclasses
 import sys
 
 from hear_cacophony.checkpoint import CheckpointSummary, convert_checkpoint, summarize_checkpoint
+from hear_cacophony.commands import download
 from hear_tasks import demo_tasks, leaderboard_command, prepare
 from hear_tasks.doctor import command as doctor_command
 from hear_tasks.embed import command as embed_command
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_info(commands)
     _add_convert(commands)
-    for command in (demo_tasks, prepare, doctor_command, embed_command, leaderboard_command):
+    for command in (download, demo_tasks, prepare, doctor_command, embed_command, leaderboard_command):
         command.add_parser(commands)
     args = parser.parse_args(argv)
     try:

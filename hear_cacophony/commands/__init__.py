@@ -1,0 +1,1 @@
+"""The commands of `hear-cacophony` that belong to the library."""
