@@ -31,6 +31,8 @@ TASKS = [
     "soxr",
     "tqdm",
 ]
+TEXT = ["tokenizers"]
+DOWNLOAD = ["gdown>=6.5", "huggingface_hub", *TEXT]
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
@@ -44,6 +46,6 @@ setup(
     package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed"], "hear_tasks.leaderboard": ["*.csv"]},
     python_requires=">=3.11,<3.14",
     install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
-    extras_require={"hear": HEAR, "tasks": TASKS, "test": TEST},
+    extras_require={"hear": HEAR, "tasks": TASKS, "text": TEXT, "download": DOWNLOAD, "test": TEST},
     entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},
 )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 COMMANDS = (
     "hear_cacophony.commands.info",
     "hear_cacophony.commands.convert",
+    "hear_cacophony.commands.download",
     "hear_tasks.demo.command",
     "hear_tasks.prepare.command",
     "hear_tasks.doctor.command",

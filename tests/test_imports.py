@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = "tensorflow torch heareval hearvalidator pytorch_lightning soxr matplotlib"
+HEAVY = "tensorflow torch heareval hearvalidator pytorch_lightning soxr matplotlib tokenizers gdown huggingface_hub"
 
 BLOCK = """
 import sys

@@ -67,6 +67,7 @@ def test_nothing_found_says_where_weights_are_published(folder):
         "1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y",
         "Cacophony.ckpt (MD5 bb6aa4b4e8e90ea3595021bf8233add0)",
         "HEAR_CACOPHONY_WEIGHTS",
+        "hear-cacophony download",
     ):
         assert part in said
     assert "AudioMAE.ckpt (MD5 3a8a7778a5e2013ceb4a418e1504d3d8)" not in said

@@ -20,7 +20,8 @@ FOLDER_VARIABLE = "HEAR_CACOPHONY_WEIGHTS"
 UNTRAINED = {"random": EncoderConfig(), "random-tiny": TINY}
 """Sizes of the untrained encoders, by the name that stands in for a file."""
 
-PUBLISHED_FOLDER = "the Google Drive folder 1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y"
+DRIVE_FOLDER = "1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y"
+PUBLISHED_FOLDER = f"the Google Drive folder {DRIVE_FOLDER}"
 SEED = 0
 
 
@@ -55,7 +56,7 @@ def find_weights(stage: Stage | None = None) -> pathlib.Path:
         FileNotFoundError: none is there, or the variable names no folder.
         ValueError: `stage` is None and one folder has both stages.
     """
-    folders = _weights_folders()
+    folders = weights_folders()
     stages = STAGES if stage is None else (stage,)
     for folder in folders:
         found = {wanted: file for wanted in stages if (file := _find_in(folder, wanted)) is not None}
@@ -67,21 +68,25 @@ def find_weights(stage: Stage | None = None) -> pathlib.Path:
     raise FileNotFoundError(_where_to_get_weights(folders, stages))
 
 
-def _weights_folders() -> list[pathlib.Path]:
-    """Where to look, in order."""
-    cached = cache_folder()
-    named = os.environ.get(FOLDER_VARIABLE)
-    return [_named_folder(named), cached] if named else [cached]
+def weights_folders() -> list[pathlib.Path]:
+    """Where published files are looked for, in order.
 
-
-def _named_folder(named: str) -> pathlib.Path:
-    folder = pathlib.Path(named)
-    if not folder.is_dir():
+    Raises:
+        FileNotFoundError: HEAR_CACOPHONY_WEIGHTS names no folder, and no untrained weights.
+    """
+    folder = default_folder()
+    if not folder.is_dir() and folder != cache_folder():
         raise FileNotFoundError(
-            f"{FOLDER_VARIABLE}={named}: no such folder; expected the folder that holds the published files, "
+            f"{FOLDER_VARIABLE}={folder}: no such folder; expected the folder that holds the published files, "
             f"or {' or '.join(UNTRAINED)} for untrained weights"
         )
-    return folder
+    return list(dict.fromkeys((folder, cache_folder())))
+
+
+def default_folder() -> pathlib.Path:
+    """Where published files belong on this machine: the first of `weights_folders`, which may not be there yet."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return pathlib.Path(named) if named and named not in UNTRAINED else cache_folder()
 
 
 def _find_in(folder: pathlib.Path, stage: Stage) -> pathlib.Path | None:
@@ -94,7 +99,8 @@ def _where_to_get_weights(folders: list[pathlib.Path], stages: tuple[Stage, ...]
     files = " and ".join(f"{stage.release.file_name} (MD5 {stage.release.md5})" for stage in stages)
     return (
         f"no weights found in {' or '.join(map(str, folders))}. They are published in {PUBLISHED_FOLDER}: {files}. "
-        f"Put them there, or set {FOLDER_VARIABLE} to their folder, or name a file: load_model(path). "
+        "`hear-cacophony download` brings them; or put them there, or set "
+        f"{FOLDER_VARIABLE} to their folder, or name a file: load_model(path). "
         'Untrained weights: load_model("random").'
     )
 

@@ -1,0 +1,1 @@
+"""Bringing the published weights and the tokenizer to this machine."""

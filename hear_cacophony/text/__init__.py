@@ -1,0 +1,1 @@
+"""The text side: tokens and what is made of them."""

@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import urllib.parse
+
+import huggingface_hub.constants
+import numpy as np
+import pytest
+import requests.adapters
+from loopback_hosts import DRIVE_HOSTS, QUOTA_PAGE, LoopbackHosts
+from tokenizer_files import write_tokenizer
+
+from hear_cacophony.download import fetch as download_command
+from hear_cacophony.download import published_files
+from hear_cacophony.download.fetch import STAGING, DownloadError, download
+from hear_cacophony.download.published_files import DriveFile, TokenizerFiles
+from hear_cacophony.model import stages
+from hear_cacophony.model.stages import STAGES, Release
+from hear_cacophony.text.tokenizer import FORMS
+from hear_tasks.cli import main
+
+ROBERTA = pathlib.Path(__file__).parent.parent.parent / "shared" / "golden" / "roberta"
+CONTENTS = {
+    name: np.random.default_rng(seed).bytes(1_500_000) for seed, name in enumerate(["AudioMAE.ckpt", "Cacophony.ckpt"])
+}
+WEIGHTS = [DriveFile(Release(name, hashlib.md5(content).hexdigest())) for name, content in CONTENTS.items()]
+AUDIOMAE, CACOPHONY = WEIGHTS
+TOKENIZER = TokenizerFiles(512)
+CHUNK = 512 * 1024  # gdown keeps what came in whole chunks
+NAMES = ("tokenizer.json", "vocab.json", "merges.txt")
+
+
+@pytest.fixture(scope="module")
+def tokenizer_contents(tmp_path_factory) -> dict[str, bytes]:
+    folder = write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    return {name: (folder / name).read_bytes() for name in NAMES}
+
+
+@pytest.fixture
+def hosts(tokenizer_contents, monkeypatch):
+    """Both hosts, with their right files, for everything in this process."""
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    with LoopbackHosts() as hosts:
+        hosts.drive.update(CONTENTS)
+        hosts.hub.update(tokenizer_contents)
+        _lead_to(hosts.url, monkeypatch)
+        yield hosts
+
+
+def _lead_to(url: str, monkeypatch) -> None:
+    """Make gdown and huggingface_hub, as they are, talk to the server at `url`; without pauses before they retry."""
+    send = requests.adapters.HTTPAdapter.send
+
+    def send_to_server(self, request, **options):
+        asked = urllib.parse.urlsplit(request.url)
+        assert asked.hostname in DRIVE_HOSTS
+        request.url = url + urllib.parse.urlunsplit(asked._replace(scheme="", netloc=""))
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_to_server)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr("random.uniform", lambda low, high: 0)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+
+def _bring(wanted, folder) -> list[str]:
+    told = []
+    download(wanted, folder, told.append)
+    return told
+
+
+def _names(folder) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+# Whole downloads
+
+
+def test_everything_is_brought_and_the_second_run_asks_for_nothing(hosts, tokenizer_contents, tmp_path):
+    told = _bring([*WEIGHTS, TOKENIZER], tmp_path / "new" / "weights")
+    folder = tmp_path / "new" / "weights"
+    expected = {**CONTENTS, **tokenizer_contents}
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == expected
+    assert told[0] == f"{folder / 'AudioMAE.ckpt'}: downloaded, MD5 {AUDIOMAE.release.md5}"
+    assert told[2:] == [f"{folder / name}: downloaded, 512 entries, known ids" for name in NAMES]
+    (tmp_path / "usual").touch()
+    assert {file.stat().st_mode for file in folder.iterdir()} == {(tmp_path / "usual").stat().st_mode}
+
+    hosts.requests.clear()
+    times = [file.stat().st_mtime_ns for file in sorted(folder.iterdir())]
+    assert [line.split(": ")[1].split(",")[0] for line in _bring([*WEIGHTS, TOKENIZER], folder)] == ["is there"] * 5
+    assert hosts.requests == []
+    assert [file.stat().st_mtime_ns for file in sorted(folder.iterdir())] == times
+
+
+def test_what_is_there_and_right_is_kept(hosts, tmp_path):
+    (tmp_path / "AudioMAE.ckpt").write_bytes(CONTENTS["AudioMAE.ckpt"])
+    inode = (tmp_path / "AudioMAE.ckpt").stat().st_ino
+    _bring(WEIGHTS, tmp_path)
+    assert (tmp_path / "AudioMAE.ckpt").stat().st_ino == inode
+    assert (tmp_path / "Cacophony.ckpt").read_bytes() == CONTENTS["Cacophony.ckpt"]
+    assert not any("AudioMAE" in path for _, path, _ in hosts.requests)
+
+
+def test_half_a_tokenizer_is_completed(hosts, tokenizer_contents, tmp_path):
+    (tmp_path / "vocab.json").write_bytes(tokenizer_contents["vocab.json"])
+    _bring([TOKENIZER], tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == tokenizer_contents
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_one_form_of_the_tokenizer_saved_by_hand_will_do(form, hosts, tokenizer_contents, tmp_path):
+    for name in form:
+        (tmp_path / name).write_bytes(tokenizer_contents[name])
+    assert _bring([TOKENIZER], tmp_path) == [f"{tmp_path / name}: is there, 512 entries, known ids" for name in form]
+    assert hosts.requests == []
+
+
+# Cut connections
+
+
+def test_cut_connection_is_gone_on_with(hosts, tmp_path):
+    hosts.cuts["AudioMAE.ckpt"] = [1_000_000, 600_000]
+    _bring([AUDIOMAE], tmp_path)
+    assert (tmp_path / "AudioMAE.ckpt").read_bytes() == CONTENTS["AudioMAE.ckpt"]
+    assert hosts.ranges() == [f"bytes={CHUNK}-", f"bytes={2 * CHUNK}-"]
+
+
+def test_the_next_run_goes_on_where_the_connection_stayed_cut(hosts, tmp_path, monkeypatch):
+    monkeypatch.setattr(published_files, "RETRIES", 0)
+    hosts.cuts["AudioMAE.ckpt"] = [1_000_000]
+    with pytest.raises(DownloadError) as error:
+        _bring([AUDIOMAE], tmp_path)
+    work = tmp_path / STAGING / "AudioMAE"
+    assert f"What came is kept in {work}, and gone on with by the same command" in str(error.value)
+    assert _names(tmp_path) == [STAGING]
+    (part,) = [file for file in work.iterdir() if file.suffix == ".part"]
+    assert part.read_bytes() == CONTENTS["AudioMAE.ckpt"][:CHUNK]
+
+    _bring([AUDIOMAE], tmp_path)
+    assert hosts.ranges() == [f"bytes={CHUNK}-"]
+    assert (tmp_path / "AudioMAE.ckpt").read_bytes() == CONTENTS["AudioMAE.ckpt"]
+    assert _names(tmp_path) == ["AudioMAE.ckpt"]
+
+
+def test_cut_connection_to_the_hub_is_tried_again(hosts, tokenizer_contents, tmp_path):
+    hosts.cuts["tokenizer.json"] = [5000]
+    _bring([TOKENIZER], tmp_path)
+    gets = [path for method, path, _ in hosts.requests if method == "GET"]
+    assert gets.count("/roberta-base/resolve/main/tokenizer.json") == 2
+    assert (tmp_path / "tokenizer.json").read_bytes() == tokenizer_contents["tokenizer.json"]
+
+
+def test_killed_after_the_last_byte(hosts, tmp_path):
+    work = tmp_path / STAGING / "AudioMAE"
+    work.mkdir(parents=True)
+    (work / "AudioMAE.ckptabcdefgh.part").write_bytes(CONTENTS["AudioMAE.ckpt"])
+    _bring([AUDIOMAE], tmp_path)
+    assert hosts.requests == []
+    assert _names(tmp_path) == ["AudioMAE.ckpt"]
+
+
+def test_interrupted_command_says_how_to_go_on(hosts, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stages, "STAGES", _stages())
+    usage, calls = shutil.disk_usage, []
+
+    def interrupt(folder):
+        calls.append(folder)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return usage(folder)
+
+    monkeypatch.setattr(shutil, "disk_usage", interrupt)
+    assert main(["download", "--stage", "1", "--to", str(tmp_path)]) == 130
+    assert "interrupted; the same command goes on where this one was" in capsys.readouterr().err
+    assert _names(tmp_path) == [STAGING]
+    assert main(["download", "--stage", "1", "--to", str(tmp_path)]) == 0
+    assert hosts.ranges() == [f"bytes={2 * CHUNK}-"]
+
+
+# Wrong files
+
+
+def test_wrong_checksum_leaves_nothing(hosts, tmp_path):
+    hosts.drive["AudioMAE.ckpt"] = CONTENTS["AudioMAE.ckpt"][:-1] + b"?"
+    with pytest.raises(DownloadError) as error:
+        _bring([AUDIOMAE], tmp_path)
+    found = hashlib.md5(hosts.drive["AudioMAE.ckpt"]).hexdigest()
+    said = str(error.value)
+    assert f"expected the MD5 {AUDIOMAE.release.md5}, found {found}; is it cut, or another release?" in said
+    assert "What came was removed. By hand: open https://drive.google.com/drive/folders/1lZHJuClyn4FK" in said
+    assert _names(tmp_path) == []
+
+
+def test_wrong_vocabulary_leaves_nothing(hosts, tmp_path):
+    with pytest.raises(DownloadError, match=r"expected a vocabulary of 50,265 entries, .* found 512") as error:
+        _bring([TokenizerFiles()], tmp_path)
+    assert f"By hand: save tokenizer.json from https://huggingface.co/roberta-base/tree/main in {tmp_path}" in str(
+        error.value
+    )
+    assert _names(tmp_path) == []
+
+
+def test_forms_of_the_tokenizer_that_do_not_belong_together_leave_nothing(hosts, tmp_path):
+    other = write_tokenizer(tmp_path / "other", size=513)
+    hosts.hub["vocab.json"] = (other / "vocab.json").read_bytes()
+    with pytest.raises(DownloadError, match=r"vocab\.json and .*expected a vocabulary of 512 entries, .* found 513"):
+        _bring([TOKENIZER], tmp_path / "weights")
+    assert _names(tmp_path / "weights") == []
+
+
+def test_wrong_file_that_is_there_is_left_and_nothing_fetched(hosts, tokenizer_contents, tmp_path):
+    (tmp_path / "Cacophony.ckpt").write_bytes(b"cut")
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
+    with pytest.raises(
+        ValueError, match=r"nothing was downloaded or changed; move these away, and run this again"
+    ) as error:
+        _bring([*WEIGHTS, TOKENIZER], tmp_path)
+    assert f"{tmp_path / 'Cacophony.ckpt'}: expected the MD5 {CACOPHONY.release.md5}" in str(error.value)
+    assert f"{tmp_path / 'tokenizer.json'}: expected a byte-level BPE tokenizer" in str(error.value)
+    assert hosts.requests == []
+    assert (tmp_path / "Cacophony.ckpt").read_bytes() == b"cut"
+    assert _names(tmp_path) == ["Cacophony.ckpt", "tokenizer.json"]
+
+
+def test_half_a_tokenizer_of_another_model_is_left(hosts, tmp_path):
+    (tmp_path / "merges.txt").write_text("#version: 0.2\nx y\n")
+    with pytest.raises(DownloadError, match=r"merges.txt is there, and not the published file; move it away"):
+        _bring([TOKENIZER], tmp_path)
+    assert (tmp_path / "merges.txt").read_text() == "#version: 0.2\nx y\n"
+    assert _names(tmp_path) == ["merges.txt"]
+
+
+# Hosts that refuse
+
+
+def test_quota_page_is_told_and_the_other_host_still_asked(hosts, tmp_path):
+    hosts.quota.add("Cacophony.ckpt")
+    with pytest.raises(DownloadError) as error:
+        _bring([CACOPHONY, TOKENIZER], tmp_path)
+    said = str(error.value)
+    assert "Cacophony.ckpt could not be downloaded: drive.google.com: " in said
+    assert "Too many users have viewed or downloaded this file recently." in said
+    assert f"save Cacophony.ckpt (MD5 {CACOPHONY.release.md5}) in {tmp_path}" in said
+    assert "\n" not in said
+    assert _names(tmp_path) == sorted(NAMES)
+
+
+def test_page_of_html_in_place_of_the_file(hosts, tmp_path):
+    hosts.drive["AudioMAE.ckpt"] = QUOTA_PAGE
+    with pytest.raises(DownloadError, match="it is a page of HTML"):
+        _bring([AUDIOMAE], tmp_path)
+    assert _names(tmp_path) == []
+
+
+def test_folder_without_the_file(hosts, tmp_path):
+    del hosts.drive["AudioMAE.ckpt"]
+    with pytest.raises(DownloadError, match=r"expected AudioMAE.ckpt in the folder 1lZ\w+, found Cacophony.ckpt"):
+        _bring([AUDIOMAE], tmp_path)
+
+
+def test_hub_without_the_file(hosts, tmp_path):
+    del hosts.hub["merges.txt"]
+    with pytest.raises(DownloadError, match=r"merges.txt could not be downloaded: http.*404"):
+        _bring([TOKENIZER], tmp_path)
+    assert _names(tmp_path) == []
+
+
+def test_refused_connections_give_the_steps_by_hand(tmp_path, monkeypatch):
+    with LoopbackHosts() as closed:
+        url = closed.url
+    _lead_to(url, monkeypatch)
+    with pytest.raises(DownloadError) as error:
+        _bring([AUDIOMAE, TOKENIZER], tmp_path)
+    weights, tokenizer = str(error.value).splitlines()
+    assert weights.startswith("AudioMAE.ckpt could not be downloaded: drive.google.com: ")
+    assert "has to reach drive.google.com and drive.usercontent.google.com, through HTTPS_PROXY if need be" in weights
+    assert tokenizer.startswith(f"tokenizer.json, vocab.json, merges.txt could not be downloaded: {url}: ")
+    for line in (weights, tokenizer):
+        assert "refused" in line
+        assert "By hand: " in line
+    assert _names(tmp_path) == []
+
+
+# This machine
+
+
+@pytest.mark.parametrize("wanted", [AUDIOMAE, TOKENIZER], ids=["Drive", "hub"])
+def test_full_disk_leaves_nothing(hosts, wanted, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(DownloadError) as error:
+            _bring([wanted], tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "File too large; what came was removed; make room, or choose another folder" in str(error.value)
+    assert _names(tmp_path) == []
+
+
+def test_disk_with_too_little_room_is_noticed_at_the_start(hosts, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 1000))
+    with pytest.raises(
+        DownloadError, match="975,712 bytes are still to come, and 1,000 are free; what came was removed"
+    ):
+        _bring([AUDIOMAE], tmp_path)
+    assert _names(tmp_path) == []
+
+
+def test_one_process_at_a_time(hosts, tmp_path):
+    (tmp_path / STAGING).mkdir()
+    with (tmp_path / STAGING / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(DownloadError, match="another process downloads to this folder; wait for its end"):
+            _bring([AUDIOMAE], tmp_path)
+    assert hosts.requests == []
+    _bring([AUDIOMAE], tmp_path)
+
+
+def test_absent_package_is_named(hosts, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gdown" else find(name))
+    with pytest.raises(ModuleNotFoundError, match=r"downloading needs gdown: pip install 'hear_cacophony\[download\]'"):
+        _bring([TOKENIZER, AUDIOMAE], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+# The command
+
+
+def _stages():
+    """The stages, with the MD5s of what the server has."""
+    return [dataclasses.replace(stage, release=files.release) for stage, files in zip(STAGES, WEIGHTS, strict=True)]
+
+
+@pytest.mark.parametrize("variable", ["HEAR_CACOPHONY_WEIGHTS", "XDG_CACHE_HOME"])
+def test_command_brings_one_stage_to_the_weights_folder(variable, hosts, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stages, "STAGES", _stages())
+    monkeypatch.delenv("HEAR_CACOPHONY_WEIGHTS", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "new"))
+    folder = tmp_path / "new" if variable == "HEAR_CACOPHONY_WEIGHTS" else tmp_path / "new" / "hear_cacophony"
+    assert main(["download", "--stage", "1"]) == 0
+    assert capsys.readouterr().out == f"{folder / 'AudioMAE.ckpt'}: downloaded, MD5 {AUDIOMAE.release.md5}\n"
+    assert _names(folder) == ["AudioMAE.ckpt"]
+    (folder / "AudioMAE.ckpt").write_bytes(b"")
+    assert main(["download", "--stage", "1"]) == 1
+    assert "expected the MD5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ["AudioMAE.ckpt", "Cacophony.ckpt", *NAMES]),
+        (["--stage", "1"], ["AudioMAE.ckpt"]),
+        (["--stage", "2"], ["Cacophony.ckpt", *NAMES]),
+        (["--tokenizer-only"], list(NAMES)),
+    ],
+)
+def test_command_chooses_the_files(options, expected, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(download_command, "download", lambda wanted, folder: calls.append((wanted, folder)))
+    assert main(["download", *options, "--to", str(tmp_path)]) == 0
+    ((wanted, folder),) = calls
+    assert [name for files in wanted for name in files.names] == expected
+    assert folder == tmp_path
+
+
+def test_command_takes_the_hub_from_the_environment(hosts, tokenizer_contents, tmp_path):
+    real = ROBERTA.is_dir()
+    if real:
+        hosts.hub.update({name: (ROBERTA / name).read_bytes() for name in NAMES})
+    run = subprocess.run(
+        [sys.executable, "-m", "hear_tasks.cli", "download", "--tokenizer-only", "--to", str(tmp_path)],
+        env={**os.environ, "HF_ENDPOINT": hosts.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == (0 if real else 1), run.stderr
+    assert _names(tmp_path) == (sorted(NAMES) if real else [])
+    assert ("50,265 entries, known ids" in run.stdout) if real else ("found 512" in run.stderr)
