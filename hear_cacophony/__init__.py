@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from hear_cacophony.checkpoint.flax_file import CheckpointError
+    from hear_cacophony.checkpoint.checkpoint import CheckpointError
     from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
     from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings
     from hear_cacophony.hear.model import HearModel
@@ -48,7 +48,7 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "CheckpointError": "hear_cacophony.checkpoint.flax_file",
+        "CheckpointError": "hear_cacophony.checkpoint.checkpoint",
         "EmbeddingModel": "hear_cacophony.engine.embedding",
         "TimestampEmbeddings": "hear_cacophony.engine.embedding",
         "load_embedding_model": "hear_cacophony.engine.embedding",

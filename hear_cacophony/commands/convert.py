@@ -18,7 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.checkpoint.read import convert_checkpoint
+    from hear_cacophony.checkpoint.convert import convert_checkpoint
 
     checkpoint = convert_checkpoint(args.source, args.target)
     print(f"{args.target}: stage {checkpoint.stage.number}, {checkpoint.stage.title}")

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hear_cacophony.checkpoint.read import CheckpointSummary
+    from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -18,9 +18,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.checkpoint.read import summarize_checkpoint
+    from hear_cacophony.checkpoint.load import load_summary
 
-    print(describe(summarize_checkpoint(args.file)))
+    print(describe(load_summary(args.file)))
     return 0
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from hear_cacophony.checkpoint.checkpoint import Checkpoint
+from hear_cacophony.checkpoint.load import load_checkpoint
 from hear_cacophony.checkpoint.parameters import to_variables
-from hear_cacophony.checkpoint.read import Checkpoint
-from hear_cacophony.checkpoint.weights import load_checkpoint
 from hear_cacophony.engine import compilation_cache, timestamps
 from hear_cacophony.engine.batches import Batch, CompiledSizes
 from hear_cacophony.engine.devices import Devices
@@ -260,7 +260,7 @@ def load_embedding_model(
     Args:
         path: a published checkpoint, a converted `.safetensors` file, "random" or
             "random-tiny" (untrained weights), or "" for the weights of this machine (see
-            `hear_cacophony.checkpoint.weights`).
+            `hear_cacophony.checkpoint.find`).
         stage: the stage that the file has to hold; either unless given.
         devices: what to run on; all local devices unless given.
         options: `protocol`, `timestamp_hop_ms`, `max_seconds`, `window_seconds`, `precision`: see
