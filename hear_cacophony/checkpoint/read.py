@@ -2,7 +2,7 @@
 
 A published file holds far more than the audio encoder: optimizer state, a decoder or text
 towers. It is walked as a stream: what is not wanted is skipped by seeking and never read
-into memory.
+into memory. The text side is read where it is asked for, one array at a time.
 """
 
 from __future__ import annotations
@@ -16,15 +16,23 @@ import pathlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from hear_cacophony.checkpoint.flax_file import CheckpointError, FileDigest, Leaf, read_array, scan_flax_file
-from hear_cacophony.checkpoint.parameters import ATTENTION, LAYER, Shapes, expected_shapes
-from hear_cacophony.model.stages import STAGES, EncoderConfig, Release, Stage
+from hear_cacophony.checkpoint.lazy import LazyParameters
+from hear_cacophony.checkpoint.parameters import (
+    ATTENTION,
+    LAYER,
+    TEXT_LAYERS,
+    Shapes,
+    expected_shapes,
+    expected_text_shapes,
+)
+from hear_cacophony.model.stages import STAGES, EncoderConfig, Release, Stage, TextConfig
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +47,7 @@ MAX_LAYERS = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """The audio side of one checkpoint.
+    """The audio side of one checkpoint, and its text side where that was asked for.
 
     Attributes:
         stage: which encoder it is, recognised from the parameter names.
@@ -49,6 +57,10 @@ class Checkpoint:
         source: name of the file that the parameters were published or written in.
         md5: MD5 of that file; "" where there is no such file.
         untrained: True for random parameters.
+        text_config: sizes of the text side; None where it was not asked for.
+        text_parameters: float32 arrays by full path, those of
+            `hear_cacophony.checkpoint.parameters.expected_text_shapes`; read when they are
+            taken, so that a CheckpointError may come then.
     """
 
     stage: Stage
@@ -57,6 +69,8 @@ class Checkpoint:
     source: str
     md5: str
     untrained: bool = False
+    text_config: TextConfig | None = None
+    text_parameters: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def release(self) -> Release | None:
@@ -68,12 +82,13 @@ class Checkpoint:
 class CheckpointSummary:
     """What `hear-cacophony info` tells of a file.
 
-    `parameter_counts` counts the values in each subtree below `['0']['params']`, also of
-    those that are never loaded.
+    `text_config` is None where the file has no text side. `parameter_counts` counts the values
+    in each subtree below `['0']['params']`, also of those that are never loaded.
     """
 
     stage: Stage
     config: EncoderConfig
+    text_config: TextConfig | None
     parameter_counts: Mapping[str, int]
     source: str
     md5: str
@@ -90,20 +105,22 @@ def find_release(md5: str) -> Release | None:
     return next((stage.release for stage in STAGES if stage.release.md5 == md5), None)
 
 
-def read_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None) -> Checkpoint:
-    """Read the audio side of a checkpoint.
+def read_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False) -> Checkpoint:
+    """Read the audio side of a checkpoint, and its text side if asked for.
 
     Args:
         path: a published Flax msgpack file, or a file that `convert_checkpoint` wrote.
         stage: the stage that the file has to hold; either unless given.
+        with_text: also give the text side.
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: the file is damaged, of another kind, of another stage, or its
-            parameters are not those of the encoder; everything wrong is listed.
+        CheckpointError: the file is damaged, of another kind, of another stage, has no text
+            side where it was asked for, or its parameters are not those of the encoder;
+            everything wrong is listed.
     """
     file = _existing_file(path)
-    checkpoint = _read_safetensors(file) if file.suffix == SUFFIX else _read_flax(file)
+    checkpoint = (_read_safetensors if file.suffix == SUFFIX else _read_flax)(file, with_text)
     _check_stage(checkpoint.stage, stage, file)
     _check_finite(checkpoint.parameters, file)
     _report_origin(checkpoint, file)
@@ -126,14 +143,22 @@ def summarize_checkpoint(path: str | os.PathLike[str]) -> CheckpointSummary:
         stage, config = _recognise(shapes, file)
         source, untrained = file.name, False
     _check_parameters(shapes, dtypes, stage, config, file)
+    text_config = _text_sizes(stage, config, shapes) if _has_text(stage, shapes) else None
     counts: Counter[str] = Counter()
     for name, shape in shapes.items():
         counts[name.split("/")[0]] += math.prod(shape)
-    return CheckpointSummary(stage, config, dict(counts), source, md5, untrained)
+    return CheckpointSummary(stage, config, text_config, dict(counts), source, md5, untrained)
 
 
-def convert_checkpoint(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Checkpoint:
+def convert_checkpoint(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], *, with_text: bool = False
+) -> Checkpoint:
     """Write the audio side of `source` to `target`, a `.safetensors` file with its configuration.
+
+    Args:
+        source: a published checkpoint.
+        target: the file to write.
+        with_text: write the text side, too.
 
     Raises:
         FileExistsError: `target` exists.
@@ -143,7 +168,7 @@ def convert_checkpoint(source: str | os.PathLike[str], target: str | os.PathLike
         CheckpointError: as in `read_checkpoint`.
     """
     file = _new_safetensors_file(target)
-    checkpoint = read_checkpoint(source)
+    checkpoint = read_checkpoint(source, with_text=with_text)
     _write_safetensors(checkpoint, file)
     return checkpoint
 
@@ -162,18 +187,25 @@ def _existing_file(path: str | os.PathLike[str]) -> pathlib.Path:
 # The published files
 
 
-def _read_flax(file: pathlib.Path) -> Checkpoint:
+def _read_flax(file: pathlib.Path, with_text: bool) -> Checkpoint:
     with FileDigest(file) as digest:
         leaves = scan_flax_file(file)
         shapes, dtypes = _leaf_forms(leaves)
         stage, config = _recognise(shapes, file)
         _check_parameters(shapes, dtypes, stage, config, file)
+        text_config = _checked_text_sizes(shapes, dtypes, stage, config, file) if with_text else None
         with file.open("rb") as stream:
             parameters = {
                 path: np.asarray(read_array(stream, leaves[path], file), np.float32)
                 for path in expected_shapes(stage, config)
             }
-        return Checkpoint(stage, config, parameters, file.name, digest.md5())
+
+        def read_one(path: str) -> np.ndarray:
+            with file.open("rb") as stream:
+                return read_array(stream, leaves[path], file)
+
+        text = _lazy_text(stage, text_config, read_one, file)
+        return Checkpoint(stage, config, parameters, file.name, digest.md5(), False, text_config, text)
 
 
 def _leaf_forms(leaves: Mapping[str, Leaf]) -> tuple[Shapes, dict[str, str]]:
@@ -213,6 +245,78 @@ def _sizes(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> EncoderConfig
     )
 
 
+# The text side
+
+
+def _has_text(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a file has a text side, or a part of one. The scale alone is none."""
+    towers = tuple(f"{path}/" for path in stage.text_paths[:-1])
+    return bool(towers) and any(path.startswith(towers) for path in shapes)
+
+
+def _text_sizes(stage: Stage, config: EncoderConfig, shapes: Mapping[str, tuple[int, ...]]) -> TextConfig:
+    """Sizes from the shapes. Contradictions are left to `_check_shapes`."""
+    published = TextConfig()
+    text, _, decoder, _ = stage.text_paths
+
+    def size(path: str, axis: int, otherwise: int) -> int:
+        shape = shapes.get(path, ())
+        return shape[axis] if axis < len(shape) and 0 < shape[axis] else otherwise
+
+    # The shapes do not tell the number of heads: the kernels join them.
+    heads = published.num_heads if config.hidden_size % published.num_heads == 0 else config.num_heads
+    layers = f"{TEXT_LAYERS}/intermediate/dense/kernel"
+    return TextConfig(
+        hidden_size=config.hidden_size,
+        vocabulary_size=size(f"{text}/embeddings/word_embeddings/embedding", 0, published.vocabulary_size),
+        positions=size(f"{text}/embeddings/position_embeddings/embedding", 0, published.positions),
+        num_layers=size(f"{text}/{layers}", 0, published.num_layers),
+        decoder_layers=size(f"{decoder}/{layers}", 0, published.decoder_layers),
+        num_heads=heads,
+        mlp_size=size(f"{text}/{layers}", 2, published.mlp_size),
+    )
+
+
+def _checked_text_sizes(
+    shapes: Mapping[str, tuple[int, ...]],
+    dtypes: Mapping[str, str],
+    stage: Stage,
+    config: EncoderConfig,
+    file: pathlib.Path,
+) -> TextConfig:
+    if not stage.text_paths:
+        with_text = next(other for other in STAGES if other.text_paths)
+        raise CheckpointError(
+            f"{file}: stage {stage.number} ({stage.title}) has no text side; texts and captions need stage "
+            f"{with_text.number}, {with_text.release.file_name}"
+        )
+    if not _has_text(stage, shapes):
+        raise CheckpointError(
+            f"{file}: this file holds the audio side alone; convert the published file once more, with: "
+            f"hear-cacophony convert --towers all {stage.release.file_name} OUT{SUFFIX}"
+        )
+    text_config = _text_sizes(stage, config, shapes)
+    expected = expected_text_shapes(stage, text_config)
+    problems = _shape_problems(shapes, dtypes, expected, stage.text_paths)
+    if problems:
+        listed = "\n  ".join(problems)
+        raise CheckpointError(f"{file}: the parameters are not those of the text side of {stage.title}:\n  {listed}")
+    return text_config
+
+
+def _lazy_text(
+    stage: Stage, config: TextConfig | None, read: Callable[[str], np.ndarray], file: pathlib.Path
+) -> Mapping[str, np.ndarray]:
+    """The text side's arrays, each read and checked when it is taken."""
+
+    def read_checked(path: str) -> np.ndarray:
+        array = np.asarray(read(path), np.float32)
+        _check_finite({path: array}, file)
+        return array
+
+    return LazyParameters([] if config is None else expected_text_shapes(stage, config), read_checked)
+
+
 # Converted files
 
 
@@ -225,15 +329,21 @@ class _Metadata:
     untrained: bool
 
 
-def _read_safetensors(file: pathlib.Path) -> Checkpoint:
+def _read_safetensors(file: pathlib.Path, with_text: bool) -> Checkpoint:
     with _open_safetensors(file) as tensors:
         metadata = _checked_metadata(tensors.metadata(), file)
-        _check_parameters(*_tensor_forms(tensors), metadata.stage, metadata.config, file)
-        parameters = {
-            path: np.asarray(tensors.get_tensor(path), np.float32)
-            for path in expected_shapes(metadata.stage, metadata.config)
-        }
-    return Checkpoint(**vars(metadata), parameters=parameters)
+        stage, config, forms = metadata.stage, metadata.config, _tensor_forms(tensors)
+        _check_parameters(*forms, stage, config, file)
+        text_config = _checked_text_sizes(*forms, stage, config, file) if with_text else None
+        parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in expected_shapes(stage, config)}
+
+    def read_one(path: str) -> np.ndarray:
+        # Opened anew for each array: what was read through the file's mapping counts as memory while that is there.
+        with _open_safetensors(file) as tensors:
+            return tensors.get_tensor(path)
+
+    text = _lazy_text(stage, text_config, read_one, file)
+    return Checkpoint(**vars(metadata), parameters=parameters, text_config=text_config, text_parameters=text)
 
 
 def _tensor_forms(tensors) -> tuple[Shapes, dict[str, str]]:
@@ -303,7 +413,7 @@ def _write_safetensors(checkpoint: Checkpoint, file: pathlib.Path) -> None:
         part.touch()
         usual_mode = part.stat().st_mode
         try:
-            safetensors.numpy.save_file(dict(checkpoint.parameters), part, metadata)
+            safetensors.numpy.save_file({**checkpoint.parameters, **checkpoint.text_parameters}, part, metadata)
         except safetensors.SafetensorError as error:
             raise OSError(f"{file}: could not be written ({error}); is the disk full?") from error
         part.chmod(usual_mode)  # safetensors leaves it readable by its owner alone
@@ -329,11 +439,23 @@ def _check_parameters(
     file: pathlib.Path,
 ) -> None:
     """Raise one CheckpointError with every missing, extra and misshapen parameter, and those that are no floats."""
-    expected = expected_shapes(stage, config)
-    subtrees = tuple(f"{path}/" for path in (stage.encoder_path, stage.pool_path) if path)
+    subtrees = [path for path in (stage.encoder_path, stage.pool_path) if path]
+    problems = _shape_problems(found, dtypes, expected_shapes(stage, config), subtrees)
+    if config.hidden_size % config.num_heads or config.hidden_size % config.pool_heads:
+        problems.append(f"hidden size {config.hidden_size} is not a multiple of the number of heads")
+    if problems:
+        listed = "\n  ".join(problems)
+        raise CheckpointError(f"{file}: the parameters are not those of the {stage.title} encoder:\n  {listed}")
+
+
+def _shape_problems(
+    found: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str], expected: Shapes, subtrees: Iterable[str]
+) -> list[str]:
+    """What is wrong with the parameters in `subtrees`, one line each."""
+    below = tuple(f"{path}/" for path in subtrees)
     problems = [f"missing: {path} {shape}" for path, shape in expected.items() if path not in found]
     problems += [
-        f"extra: {path} {shape}" for path, shape in found.items() if path.startswith(subtrees) and path not in expected
+        f"extra: {path} {shape}" for path, shape in found.items() if path.startswith(below) and path not in expected
     ]
     problems += [
         f"misshapen: {path}: expected {shape}, found {found[path]}"
@@ -345,11 +467,7 @@ def _check_parameters(
         for path in expected
         if path in found and dtypes[path] not in FLOATS
     ]
-    if config.hidden_size % config.num_heads or config.hidden_size % config.pool_heads:
-        problems.append(f"hidden size {config.hidden_size} is not a multiple of the number of heads")
-    if problems:
-        listed = "\n  ".join(problems)
-        raise CheckpointError(f"{file}: the parameters are not those of the {stage.title} encoder:\n  {listed}")
+    return problems
 
 
 def _check_finite(parameters: Mapping[str, np.ndarray], file: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import warnings
@@ -9,9 +10,10 @@ import zlib
 
 import numpy as np
 
-from hear_cacophony.checkpoint.parameters import expected_shapes
+from hear_cacophony.checkpoint.lazy import LazyParameters
+from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, expected_shapes, expected_text_shapes
 from hear_cacophony.checkpoint.read import SUFFIX, Checkpoint, read_checkpoint
-from hear_cacophony.model.stages import CACOPHONY, STAGES, TINY, EncoderConfig, Stage
+from hear_cacophony.model.stages import CACOPHONY, STAGES, TINY, TINY_TEXT, EncoderConfig, Stage, TextConfig
 
 FOLDER_VARIABLE = "HEAR_CACOPHONY_WEIGHTS"
 """Environment variable: the folder of the published files, or the name of untrained weights."""
@@ -19,17 +21,23 @@ FOLDER_VARIABLE = "HEAR_CACOPHONY_WEIGHTS"
 UNTRAINED = {"random": EncoderConfig(), "random-tiny": TINY}
 """Sizes of the untrained encoders, by the name that stands in for a file."""
 
+UNTRAINED_TEXT = {"random": TextConfig(), "random-tiny": TINY_TEXT}
+"""Sizes of their text sides."""
+
 PUBLISHED_FOLDER = "the Google Drive folder 1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y"
 SEED = 0
+FIRST_TEMPERATURE = 0.07
+"""Of an untrained model's similarities, as Radford et al., 2021, begin with."""
 
 
-def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None) -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False) -> Checkpoint:
     """The checkpoint that `path` names.
 
     Args:
         path: a file; or a name in `UNTRAINED`, with a warning; or "" for what `find_weights`
             finds. With "" and a name in `UNTRAINED` in HEAR_CACOPHONY_WEIGHTS, that.
         stage: the stage wanted; untrained weights are of stage 2 unless given.
+        with_text: also give the text side, which stage 2 has.
 
     Raises:
         FileNotFoundError: no such file, or no weights on this machine.
@@ -39,8 +47,8 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None) ->
     if name == "" and os.environ.get(FOLDER_VARIABLE) in UNTRAINED:
         name = os.environ[FOLDER_VARIABLE]
     if name in UNTRAINED:
-        return untrained_checkpoint(name, stage or CACOPHONY)
-    return read_checkpoint(name or find_weights(stage), stage)
+        return untrained_checkpoint(name, stage or CACOPHONY, with_text=with_text)
+    return read_checkpoint(name or find_weights(stage), stage, with_text=with_text)
 
 
 def find_weights(stage: Stage | None = None) -> pathlib.Path:
@@ -99,11 +107,12 @@ def _where_to_get_weights(folders: list[pathlib.Path], stages: tuple[Stage, ...]
     )
 
 
-def untrained_checkpoint(name: str, stage: Stage) -> Checkpoint:
+def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False) -> Checkpoint:
     """Random weights of `stage`, the same in every process, with a warning that they are untrained.
 
     Args:
         name: "random" (full size) or "random-tiny".
+        with_text: also give the text side, which stage 2 has.
     """
     warnings.warn(
         f"{name!r}: these weights of {stage.title} are untrained; scores made with them are a "
@@ -112,12 +121,22 @@ def untrained_checkpoint(name: str, stage: Stage) -> Checkpoint:
     )
     config = UNTRAINED[name]
     parameters = {path: _draw(path, shape) for path, shape in expected_shapes(stage, config).items()}
-    return Checkpoint(stage, config, parameters, source=name, md5="", untrained=True)
+    checkpoint = Checkpoint(stage, config, parameters, source=name, md5="", untrained=True)
+    return _with_untrained_text(checkpoint) if with_text else checkpoint
+
+
+def _with_untrained_text(checkpoint: Checkpoint) -> Checkpoint:
+    config = UNTRAINED_TEXT[checkpoint.source]
+    shapes = expected_text_shapes(checkpoint.stage, config)
+    text = LazyParameters(shapes, lambda path: _draw(path, shapes[path]))
+    return dataclasses.replace(checkpoint, text_config=config, text_parameters=text)
 
 
 def _draw(path: str, shape: tuple[int, ...]) -> np.ndarray:
     """The usual initial value of a parameter: LeCun normal kernels, unit scales, zero biases."""
     leaf = path.rsplit("/", 1)[-1]
+    if leaf == "logit_scale":
+        return np.asarray(np.log(1 / FIRST_TEMPERATURE), np.float32)
     if leaf == "scale":
         return np.ones(shape, np.float32)
     if leaf == "bias":
@@ -125,5 +144,6 @@ def _draw(path: str, shape: tuple[int, ...]) -> np.ndarray:
     normal = np.random.default_rng([SEED, zlib.crc32(path.encode())]).standard_normal(shape, np.float32)
     if leaf == "kernel":
         joins_heads = path.endswith("/out/kernel")
-        return normal / np.float32(np.sqrt(np.prod(shape[:2]) if joins_heads else shape[0]))
+        fan_in = np.prod(shape[:2]) if joins_heads else shape[-2 if TEXT_LAYERS in path else 0]
+        return normal / np.float32(np.sqrt(fan_in))
     return normal if leaf == "query" else np.float32(0.02) * normal
