@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hear_cacophony.model.stages import STAGES, EncoderConfig, Release, Stage
+from hear_cacophony.model.stages import STAGES, EncoderConfig, Release, Stage, TextConfig
 
 
 class CheckpointError(ValueError):
@@ -18,7 +18,7 @@ class CheckpointError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """The audio side of one checkpoint.
+    """The audio side of one checkpoint, and its text side where that was asked for.
 
     Attributes:
         stage: which encoder it is, recognised from the parameter names.
@@ -28,6 +28,10 @@ class Checkpoint:
         source: name of the file that the parameters were published or written in.
         md5: MD5 of that file; "" where there is no such file.
         untrained: True for random parameters.
+        text_config: sizes of the text side; None where it was not asked for.
+        text_parameters: float32 arrays by full path, those of
+            `hear_cacophony.checkpoint.parameters.expected_text_shapes`; read when they are
+            taken, so that a CheckpointError may come then.
     """
 
     stage: Stage
@@ -36,6 +40,8 @@ class Checkpoint:
     source: str
     md5: str
     untrained: bool = False
+    text_config: TextConfig | None = None
+    text_parameters: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def release(self) -> Release | None:
@@ -47,12 +53,13 @@ class Checkpoint:
 class CheckpointSummary:
     """What `hear-cacophony info` tells of a file.
 
-    `parameter_counts` counts the values in each subtree below `['0']['params']`, also of
-    those that are never loaded.
+    `text_config` is None where the file has no text side. `parameter_counts` counts the values
+    in each subtree below `['0']['params']`, also of those that are never loaded.
     """
 
     stage: Stage
     config: EncoderConfig
+    text_config: TextConfig | None
     parameter_counts: Mapping[str, int]
     source: str
     md5: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import CheckpointError
-from hear_cacophony.checkpoint.parameters import expected_shapes
+from hear_cacophony.checkpoint.parameters import Shapes, expected_shapes
 from hear_cacophony.model.stages import EncoderConfig, Stage
 
 FLOATS = ("float16", "bfloat16", "float32", "float64", "F16", "BF16", "F32", "F64")
@@ -35,11 +35,23 @@ def check_parameters(
     file: pathlib.Path,
 ) -> None:
     """Raise one CheckpointError with every missing, extra and misshapen parameter, and those that are no floats."""
-    expected = expected_shapes(stage, config)
-    subtrees = tuple(f"{path}/" for path in (stage.encoder_path, stage.pool_path) if path)
+    subtrees = [path for path in (stage.encoder_path, stage.pool_path) if path]
+    problems = shape_problems(found, dtypes, expected_shapes(stage, config), subtrees)
+    if config.hidden_size % config.num_heads or config.hidden_size % config.pool_heads:
+        problems.append(f"hidden size {config.hidden_size} is not a multiple of the number of heads")
+    if problems:
+        listed = "\n  ".join(problems)
+        raise CheckpointError(f"{file}: the parameters are not those of the {stage.title} encoder:\n  {listed}")
+
+
+def shape_problems(
+    found: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str], expected: Shapes, subtrees: Iterable[str]
+) -> list[str]:
+    """What is wrong with the parameters in `subtrees`, one line each."""
+    below = tuple(f"{path}/" for path in subtrees)
     problems = [f"missing: {path} {shape}" for path, shape in expected.items() if path not in found]
     problems += [
-        f"extra: {path} {shape}" for path, shape in found.items() if path.startswith(subtrees) and path not in expected
+        f"extra: {path} {shape}" for path, shape in found.items() if path.startswith(below) and path not in expected
     ]
     problems += [
         f"misshapen: {path}: expected {shape}, found {found[path]}"
@@ -51,11 +63,7 @@ def check_parameters(
         for path in expected
         if path in found and dtypes[path] not in FLOATS
     ]
-    if config.hidden_size % config.num_heads or config.hidden_size % config.pool_heads:
-        problems.append(f"hidden size {config.hidden_size} is not a multiple of the number of heads")
-    if problems:
-        listed = "\n  ".join(problems)
-        raise CheckpointError(f"{file}: the parameters are not those of the {stage.title} encoder:\n  {listed}")
+    return problems
 
 
 def check_finite(parameters: Mapping[str, np.ndarray], file: pathlib.Path) -> None:

@@ -9,8 +9,15 @@ from hear_cacophony.checkpoint.converted_file import new_converted_file, write_c
 from hear_cacophony.checkpoint.read import read_checkpoint
 
 
-def convert_checkpoint(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Checkpoint:
+def convert_checkpoint(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], *, with_text: bool = False
+) -> Checkpoint:
     """Write the audio side of `source` to `target`, a `.safetensors` file with its configuration.
+
+    Args:
+        source: a published checkpoint.
+        target: the file to write.
+        with_text: write the text side, too.
 
     Raises:
         FileExistsError: `target` exists.
@@ -20,6 +27,6 @@ def convert_checkpoint(source: str | os.PathLike[str], target: str | os.PathLike
         CheckpointError: as in `read_checkpoint`.
     """
     file = new_converted_file(target)
-    checkpoint = read_checkpoint(source)
+    checkpoint = read_checkpoint(source, with_text=with_text)
     write_converted_file(checkpoint, file)
     return checkpoint

@@ -1,4 +1,4 @@
-"""Converted files: the audio side of a checkpoint as .safetensors, with its configuration."""
+"""Converted files: the audio side of a checkpoint, or all of it, as .safetensors, with its configuration."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import safetensors.numpy
 from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary, count_parameters
 from hear_cacophony.checkpoint.checks import MAX_LAYERS, check_parameters
 from hear_cacophony.checkpoint.parameters import Shapes, expected_shapes
+from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
 from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
 
 FORMAT = "hear_cacophony"
@@ -32,20 +33,26 @@ class _Metadata:
     untrained: bool
 
 
-def read_converted_file(file: pathlib.Path) -> Checkpoint:
-    """Read a converted file.
+def read_converted_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint:
+    """Read a converted file, and its text side if asked for.
 
     Raises:
         CheckpointError: it is of another kind, or damaged, or its parameters are not those of its configuration.
     """
     with _open_safetensors(file) as tensors:
         metadata = _checked_metadata(tensors.metadata(), file)
-        check_parameters(*_tensor_forms(tensors), metadata.stage, metadata.config, file)
-        parameters = {
-            path: np.asarray(tensors.get_tensor(path), np.float32)
-            for path in expected_shapes(metadata.stage, metadata.config)
-        }
-    return Checkpoint(**vars(metadata), parameters=parameters)
+        stage, config, forms = metadata.stage, metadata.config, _tensor_forms(tensors)
+        check_parameters(*forms, stage, config, file)
+        text_config = checked_text_sizes(*forms, stage, config, file) if with_text else None
+        parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in expected_shapes(stage, config)}
+
+    def read_one(path: str) -> np.ndarray:
+        # Opened anew for each array: what was read through the file's mapping counts as memory while that is there.
+        with _open_safetensors(file) as tensors:
+            return tensors.get_tensor(path)
+
+    text = lazy_text(stage, text_config, read_one, file)
+    return Checkpoint(**vars(metadata), parameters=parameters, text_config=text_config, text_parameters=text)
 
 
 def summarize_converted_file(file: pathlib.Path) -> CheckpointSummary:
@@ -54,7 +61,8 @@ def summarize_converted_file(file: pathlib.Path) -> CheckpointSummary:
         shapes, dtypes = _tensor_forms(tensors)
         metadata = _checked_metadata(tensors.metadata(), file)
     check_parameters(shapes, dtypes, metadata.stage, metadata.config, file)
-    return CheckpointSummary(**vars(metadata), parameter_counts=count_parameters(shapes))
+    text_config = text_sizes(metadata.stage, metadata.config, shapes) if has_text(metadata.stage, shapes) else None
+    return CheckpointSummary(**vars(metadata), text_config=text_config, parameter_counts=count_parameters(shapes))
 
 
 def _tensor_forms(tensors) -> tuple[Shapes, dict[str, str]]:
@@ -136,7 +144,7 @@ def write_converted_file(checkpoint: Checkpoint, file: pathlib.Path) -> None:
         part.touch()
         usual_mode = part.stat().st_mode
         try:
-            safetensors.numpy.save_file(dict(checkpoint.parameters), part, metadata)
+            safetensors.numpy.save_file({**checkpoint.parameters, **checkpoint.text_parameters}, part, metadata)
         except safetensors.SafetensorError as error:
             raise OSError(f"{file}: could not be written ({error}); is the disk full?") from error
         part.chmod(usual_mode)  # safetensors leaves it readable by its owner alone

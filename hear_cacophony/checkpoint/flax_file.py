@@ -1,7 +1,8 @@
 """The published files, Flax msgpack: the audio side of what a training run left.
 
 A file holds far more than the audio encoder: optimizer state, a decoder or text towers. It is
-walked as a stream; what is not wanted is never read into memory.
+walked as a stream; what is not wanted is never read into memory. The text side is read where it is
+asked for, one array at a time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hear_cacophony.checkpoint.checks import check_parameters
 from hear_cacophony.checkpoint.file_digest import FileDigest
 from hear_cacophony.checkpoint.msgpack_scanner import Leaf, MsgpackScanner
 from hear_cacophony.checkpoint.parameters import ATTENTION, LAYER, Shapes, expected_shapes
+from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
 from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
 
 FOREIGN = (
@@ -39,8 +41,8 @@ FOREIGN = (
 )
 
 
-def read_flax_file(file: pathlib.Path) -> Checkpoint:
-    """Read the audio side of a published file.
+def read_flax_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint:
+    """Read the audio side of a published file, and its text side if asked for.
 
     Raises:
         CheckpointError: it is of another kind, truncated or damaged, or its parameters are not those of an encoder.
@@ -50,12 +52,19 @@ def read_flax_file(file: pathlib.Path) -> Checkpoint:
         shapes, dtypes = _leaf_forms(leaves)
         stage, config = _recognise(shapes, file)
         check_parameters(shapes, dtypes, stage, config, file)
+        text_config = checked_text_sizes(shapes, dtypes, stage, config, file) if with_text else None
         with file.open("rb") as stream:
             parameters = {
                 path: np.asarray(read_array(stream, leaves[path], file), np.float32)
                 for path in expected_shapes(stage, config)
             }
-        return Checkpoint(stage, config, parameters, file.name, digest.md5())
+
+        def read_one(path: str) -> np.ndarray:
+            with file.open("rb") as stream:
+                return read_array(stream, leaves[path], file)
+
+        text = lazy_text(stage, text_config, read_one, file)
+        return Checkpoint(stage, config, parameters, file.name, digest.md5(), False, text_config, text)
 
 
 def summarize_flax_file(file: pathlib.Path) -> CheckpointSummary:
@@ -64,7 +73,9 @@ def summarize_flax_file(file: pathlib.Path) -> CheckpointSummary:
         shapes, dtypes = _leaf_forms(scan_flax_file(file))
         stage, config = _recognise(shapes, file)
         check_parameters(shapes, dtypes, stage, config, file)
-        return CheckpointSummary(stage, config, count_parameters(shapes), file.name, digest.md5(), untrained=False)
+        text_config = text_sizes(stage, config, shapes) if has_text(stage, shapes) else None
+        counts = count_parameters(shapes)
+        return CheckpointSummary(stage, config, text_config, counts, file.name, digest.md5(), untrained=False)
 
 
 def _leaf_forms(leaves: Mapping[str, Leaf]) -> tuple[Shapes, dict[str, str]]:

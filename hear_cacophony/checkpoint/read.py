@@ -15,20 +15,22 @@ from hear_cacophony.model.stages import Stage
 logger = logging.getLogger(__name__)
 
 
-def read_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None) -> Checkpoint:
-    """Read the audio side of a checkpoint.
+def read_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False) -> Checkpoint:
+    """Read the audio side of a checkpoint, and its text side if asked for.
 
     Args:
         path: a published Flax msgpack file, or a file that `convert_checkpoint` wrote.
         stage: the stage that the file has to hold; either unless given.
+        with_text: also give the text side.
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: the file is damaged, of another kind, of another stage, or its
-            parameters are not those of the encoder; everything wrong is listed.
+        CheckpointError: the file is damaged, of another kind, of another stage, has no text
+            side where it was asked for, or its parameters are not those of the encoder;
+            everything wrong is listed.
     """
     file = _existing_file(path)
-    checkpoint = read_converted_file(file) if file.suffix == SUFFIX else read_flax_file(file)
+    checkpoint = (read_converted_file if file.suffix == SUFFIX else read_flax_file)(file, with_text=with_text)
     check_stage(checkpoint.stage, stage, file)
     check_finite(checkpoint.parameters, file)
     _report_origin(checkpoint, file)

@@ -29,9 +29,9 @@ def describe(summary: CheckpointSummary) -> str:
     stage, config = summary.stage, summary.config
     sizes = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(config).items())
     release = f"the published {summary.release.file_name}" if summary.release else "not a published file"
-    audio = (stage.encoder_path, stage.pool_path)
+    remarks = {stage.encoder_path: "", stage.pool_path: "", **dict.fromkeys(stage.text_paths, "  (text side)")}
     counts = [
-        f"  {name:<22}{count:>13,}{'' if name in audio else '  (not loaded)'}"
+        f"  {name:<22}{count:>13,}{remarks.get(name, '  (not loaded)')}"
         for name, count in sorted(summary.parameter_counts.items())
     ]
     return "\n".join(
