@@ -28,9 +28,11 @@ TASKS = [
     # without headers of the machine's sound system. scripts/setup.sh installs it without that.
     "matplotlib",
     "mido",
+    "scipy",
     "soxr",
     "tqdm",
 ]
+CAPTIONS = ["aac-metrics"]  # brings torch and transformers, which nothing else of the tasks needs
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
@@ -41,9 +43,13 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["hear_cacophony*", "hear_tasks*"]),
-    package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "*.csv"]},
+    package_data={
+        "hear_cacophony": ["py.typed"],
+        "hear_tasks": ["py.typed", "*.csv"],
+        "hear_tasks.evaluate": ["*.csv"],
+    },
     python_requires=">=3.11,<3.14",
     install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
-    extras_require={"hear": HEAR, "tasks": TASKS, "test": TEST},
+    extras_require={"hear": HEAR, "tasks": TASKS, "captions": CAPTIONS, "test": TEST},
     entry_points={"console_scripts": ["hear-cacophony = hear_cacophony.cli:main"]},
 )
