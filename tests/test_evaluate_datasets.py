@@ -112,18 +112,18 @@ def test_wrong_layout_says_what_was_expected_where(name, tmp_path):
 
 def test_wrong_layout_names_the_folder_that_was_meant(tmp_path):
     write_esc50(tmp_path / "ESC-50-master")
-    with pytest.raises(LayoutError, match="did you mean .*ESC-50-master"):
+    with pytest.raises(LayoutError, match=r"did you mean .*ESC-50-master"):
         READERS["esc50"](tmp_path)
-    with pytest.raises(LayoutError, match="did you mean .*ESC-50-master"):
+    with pytest.raises(LayoutError, match=r"did you mean .*ESC-50-master"):
         READERS["esc50"](tmp_path / "ESC-50-master/audio")
 
 
 def test_tut2017_without_a_table(tmp_path):
-    with pytest.raises(LayoutError, match="expected meta.txt"):
+    with pytest.raises(LayoutError, match=r"expected meta.txt"):
         READERS["tut2017"](tmp_path)
     write_tut2017(tmp_path)
     shutil.rmtree(tmp_path / "TUT-acoustic-scenes-2017-evaluation/audio")
-    with pytest.raises(LayoutError, match="2017-evaluation: expected meta.txt .*there is no audio/"):
+    with pytest.raises(LayoutError, match=r"2017-evaluation: expected meta.txt .*there is no audio/"):
         READERS["tut2017"](tmp_path)
 
 
@@ -137,7 +137,7 @@ def test_zero_clips_found(tmp_path):
     write_clotho(tmp_path)
     for clip in (tmp_path / "evaluation").iterdir():
         clip.unlink()
-    with pytest.raises(LayoutError, match="found none of the 5 in the table, such as 'Recording, horn.wav'"):
+    with pytest.raises(LayoutError, match=r"found none of the 5 in the table, such as 'Recording, horn.wav'"):
         READERS["clotho"](tmp_path)
 
 
@@ -152,7 +152,7 @@ def test_bad_tables(tmp_path):
     with pytest.raises(LayoutError, match="row 14: expected a value in each of its columns, none in 'category'"):
         READERS["esc50"](data)
     table.write_text("\n".join([*good, good[1]]))
-    with pytest.raises(LayoutError, match="expected each clip once in the table, got '1-100000-A-0.wav' twice"):
+    with pytest.raises(LayoutError, match=r"expected each clip once in the table, got '1-100000-A-0.wav' twice"):
         READERS["esc50"](data)
     table.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(LayoutError, match="expected a table as UTF-8 text"):

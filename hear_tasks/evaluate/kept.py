@@ -70,7 +70,7 @@ class KeptValues:
 
     def _read(self, file: pathlib.Path) -> None:
         try:
-            with np.load(file, allow_pickle=False) as chunk:
+            with file.open("rb") as raw, np.load(raw, allow_pickle=False) as chunk:
                 states = zip(chunk["names"].tolist(), chunk["sizes"].tolist(), chunk["times"].tolist(), strict=True)
                 self._take(list(states), chunk["values"], chunk["samples"].tolist())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
