@@ -77,15 +77,35 @@ def test_one_clip_has_no_cider(monkeypatch):
     assert "SPIDEr" in found.left_out
 
 
-def test_java_programs_are_used_where_they_are(monkeypatch):
-    monkeypatch.setattr(caption_scores, "_programs_not_there", lambda: {"PTB tokens": "no Java"})
+def test_programs_and_models_are_used_where_they_are(monkeypatch):
+    """One of them fails, which leaves the others alone."""
     own = caption_scores._score
-    java = {"meteor": 0.25, "spice": 0.5}
-    monkeypatch.setattr(caption_scores, "_score", lambda name, *texts: java.get(name) or own(name, *texts))
+    theirs = {"meteor": 0.25, "spice": 0.5}
+
+    def score(name, *texts):
+        if name == "fense":
+            raise RuntimeError("out of memory")
+        return theirs.get(name) or own(name, *texts)
+
+    monkeypatch.setattr(caption_scores, "_not_there", lambda: {"PTB tokens": "no Java"})
+    monkeypatch.setattr(caption_scores, "_score", score)
     found = score_captions(["a dog barks at a cat", "rain"], [["a dog barks at a cat"], ["wind"]])
     assert (found.scores["METEOR"], found.scores["SPICE"]) == (0.25, 0.5)
     assert found.scores["SPIDEr"] == pytest.approx((found.scores["CIDEr-D"] + 0.5) / 2)
-    assert set(found.left_out) == {"FENSE"}
+    assert found.left_out == {"FENSE": "it failed: out of memory"}
+
+
+def test_programs_and_models_are_looked_for_where_aac_metrics_has_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(caption_scores, "_java_problem", lambda: "")
+    monkeypatch.setenv("AAC_METRICS_CACHE_PATH", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("FENSE_DATA", raising=False)
+    assert list(caption_scores._not_there()) == ["PTB tokens", "METEOR", "SPICE", "FENSE"]
+    jar, model = "aac-metrics/meteor/meteor-1.5.jar", "torch/hub/fense_data/echecker_clotho_audiocaps_base.ckpt"
+    for file in (jar, model):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    assert list(caption_scores._not_there()) == ["PTB tokens", "SPICE"]
 
 
 def test_java_of_another_version(tmp_path, monkeypatch):

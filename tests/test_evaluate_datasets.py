@@ -141,6 +141,15 @@ def test_zero_clips_found(tmp_path):
         READERS["clotho"](tmp_path)
 
 
+def test_clips_that_are_videos(tmp_path):
+    write_vggsound(tmp_path)
+    for clip in (tmp_path / "audio").iterdir():
+        clip.rename(clip.with_suffix(".mp4"))
+    shutil.rmtree(tmp_path / "more")
+    with pytest.raises(LayoutError, match=r"such as '-0AB1_cdEFg_000007'; there are 4 files that end in .mp4"):
+        READERS["vggsound"](tmp_path)
+
+
 def test_bad_tables(tmp_path):
     data = write_esc50(tmp_path)
     table = data / "meta/esc50.csv"
@@ -172,7 +181,8 @@ def test_vggsound_table_without_a_test_split(tmp_path):
 
 
 def test_unknown_data_set_and_one_of_another_evaluation():
-    with pytest.raises(ValueError, match=r"unknown data set 'esc-50'; expected one of esc50, .*did you mean esc50\?"):
-        find_dataset("esc-50", Evaluation.ZERO_SHOT)
+    with pytest.raises(ValueError, match=r"unknown data set 'ESC 10'; expected one of esc50, .*did you mean esc50\?"):
+        find_dataset("ESC 10", Evaluation.ZERO_SHOT)
+    assert find_dataset("ESC-50", Evaluation.ZERO_SHOT).name == "esc50"
     with pytest.raises(ValueError, match="clotho is not for zero-shot evaluation; expected one of esc50, urbansound8k"):
         find_dataset("clotho", Evaluation.ZERO_SHOT)

@@ -17,11 +17,15 @@ MEASURES = ("CIDEr-D", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L")
 JAVA_VERSIONS = range(8, 14)
 """Those that aac-metrics runs its Java programs with."""
 
+_OPTIONAL = {"METEOR": "meteor", "SPICE": "spice", "FENSE": "fense"}
+"""Functions of aac-metrics, by measures that need Java programs or models."""
+
 _JARS = {
     "PTB tokens": "aac-metrics/stanford_nlp/stanford-corenlp-3.4.1.jar",
     "METEOR": "aac-metrics/meteor/meteor-1.5.jar",
     "SPICE": "aac-metrics/spice/spice-1.0.jar",
 }
+_FENSE_MODEL = "echecker_clotho_audiocaps_base.ckpt"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -56,7 +60,7 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
         captions: one for each clip.
         references: any number of texts, at least one, for each clip.
     """
-    without = _programs_not_there()
+    without = _not_there()
     if "PTB tokens" in without:
         tokens = f"words in lower case without punctuation ({without.pop('PTB tokens')})"
         words, reference_words = _plain(captions), [_plain(texts) for texts in references]
@@ -64,16 +68,16 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
         tokens = "PTB tokenizer"
         words, reference_words = _ptb(captions, references)
     scores, left_out = _own_scores(words, reference_words)
-    for measure, function in (("METEOR", "meteor"), ("SPICE", "spice")):
-        if measure in without:
-            left_out[measure] = without[measure]
-        else:
-            scores[measure] = _score(function, words, reference_words)
+    left_out.update(without)
+    for measure in _OPTIONAL.keys() - without.keys():
+        try:
+            scores[measure] = _score(_OPTIONAL[measure], words, reference_words)
+        except Exception as error:  # of a program or a model that is none of ours; the other scores stand
+            left_out[measure] = f"it failed: {error}"
     if "SPICE" in scores and "CIDEr-D" in scores:
         scores["SPIDEr"] = (scores["SPICE"] + scores["CIDEr-D"]) / 2
     else:
         left_out["SPIDEr"] = "it is the mean of CIDEr-D and SPICE"
-    left_out["FENSE"] = "it needs models of other hosts"
     return CaptionScores(scores, left_out, tokens)
 
 
@@ -110,13 +114,21 @@ def _score(name: str, words: list[str], references: list[list[str]]) -> float:
     return float(corpus[name])
 
 
-def _programs_not_there() -> dict[str, str]:
-    """Which Java programs cannot be run, and why."""
+def _not_there() -> dict[str, str]:
+    """Which Java programs and models are not there, and why."""
     java = _java_problem()
     cache = pathlib.Path(os.environ.get("AAC_METRICS_CACHE_PATH") or "~/.cache").expanduser()
-    found = {name: cache / jar for name, jar in _JARS.items()}
-    reasons = {name: java or f"no {jar}: run aac-metrics-download" for name, jar in found.items()}
-    return {name: reason for name, reason in reasons.items() if java or not found[name].is_file()}
+    reasons = {name: java or f"no {jar}: run aac-metrics-download" for name, jar in _JARS.items()}
+    reasons = {name: reason for name, reason in reasons.items() if java or not (cache / _JARS[name]).is_file()}
+    if not (_fense_folder() / _FENSE_MODEL).is_file():
+        reasons["FENSE"] = f"no {_FENSE_MODEL}: run aac-metrics-download"
+    return reasons
+
+
+def _fense_folder() -> pathlib.Path:
+    """Where aac-metrics looks for the models of FENSE."""
+    hub = pathlib.Path(os.environ.get("TORCH_HOME") or "~/.cache/torch") / "hub"
+    return pathlib.Path(os.environ.get("FENSE_DATA") or hub / "fense_data").expanduser()
 
 
 def _java_problem() -> str:

@@ -37,7 +37,7 @@ def read_audiocaps(data: pathlib.Path) -> Listing:
         )
         for (youtube_id, start), its_rows in by_clip.items()
     ]
-    return make_listing(entries, str(data), labelled=False, remarks=files.remarks)
+    return make_listing(entries, str(data), labelled=False, files=files)
 
 
 def _audiocaps_names(youtube_id: str, start: str, rows: Sequence[dict[str, str]], *, alone: bool) -> Iterator[str]:

@@ -69,18 +69,22 @@ DATASETS = tuple(Dataset(*row) for row in (
 
 
 def find_dataset(name: str, evaluation: Evaluation) -> Dataset:
-    """The data set of this name.
+    """The data set of this name or title, in any case and with any punctuation.
 
     Raises:
         ValueError: there is none, or it is not for this evaluation; the message lists those that are.
     """
     fitting = [dataset for dataset in DATASETS if evaluation in dataset.evaluations]
-    found = next((dataset for dataset in DATASETS if name in (dataset.name, dataset.title)), None)
+    found = next((each for each in DATASETS if _plain(name) in (_plain(each.name), _plain(each.title))), None)
     if found in fitting:
         return found
     listed = ", ".join(dataset.name for dataset in fitting)
     if found is not None:
         raise ValueError(f"{name} is not for {evaluation} evaluation; expected one of {listed}")
-    near = difflib.get_close_matches(name.casefold(), [dataset.name for dataset in DATASETS], n=1)
+    near = difflib.get_close_matches(_plain(name), [dataset.name for dataset in DATASETS], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ValueError(f"unknown data set {name!r}; expected one of {listed}{hint}")
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())

@@ -81,7 +81,7 @@ def read_vggsound(data: pathlib.Path) -> Listing:
     files = AudioFiles(data)
     names = [f"{row[0]}_{_whole_seconds(table, row[1]):06d}" for row in tests]
     entries = [(name, files.find([name]), (row[2].strip(),)) for name, row in zip(names, tests, strict=True)]
-    return make_listing(entries, str(data), labelled=True, remarks=files.remarks)
+    return make_listing(entries, str(data), labelled=True, files=files)
 
 
 def _whole_seconds(table: pathlib.Path, text: str) -> int:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hear_tasks.evaluate.tables import LayoutError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 """Endings of clips that everyone fetches alone, the first one preferred where a clip is there twice."""
+
+
+_VIDEO_SUFFIXES = (".mp4", ".m4a", ".mkv", ".webm")
+"""Endings of files as they are fetched, which libsndfile does not read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +59,7 @@ def make_listing(
     where: str,
     *,
     labelled: bool,
+    files: AudioFiles | None = None,
     remarks: Sequence[str] = (),
 ) -> Listing:
     """A listing from the table's entries: name, file (None or no file where it is missing) and texts.
@@ -62,6 +68,7 @@ def make_listing(
         entries: in the order of the table.
         where: where the clips should be, for the error.
         labelled: whether the texts are classes.
+        files: where the clips were looked for by name, for what there is to say of that.
         remarks: as in `Listing`.
 
     Raises:
@@ -80,8 +87,10 @@ def make_listing(
             missing[name] = None
     if not clips:
         example = f", such as {next(iter(missing))!r}" if missing else ""
-        raise LayoutError(f"expected clips in {where}, found none of the {len(missing)} in the table{example}")
-    return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), tuple(remarks))
+        hint = files.hint if files else ""
+        raise LayoutError(f"expected clips in {where}, found none of the {len(missing)} in the table{example}{hint}")
+    remarks = (*remarks, *(files.remarks if files else ()))
+    return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), remarks)
 
 
 class AudioFiles:
@@ -89,9 +98,12 @@ class AudioFiles:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._by_stem: dict[str, list[pathlib.Path]] = {}
+        self._others: Counter[str] = Counter()
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in AUDIO_SUFFIXES:
                 self._by_stem.setdefault(path.stem, []).append(path)
+            elif path.suffix.lower() in _VIDEO_SUFFIXES:
+                self._others[path.suffix.lower()] += 1
         self._twice: set[str] = set()
 
     def find(self, stems: Iterable[str]) -> pathlib.Path | None:
@@ -102,6 +114,14 @@ class AudioFiles:
                 self._twice.update([stem] if len(found) > 1 else [])
                 return min(found, key=lambda path: (AUDIO_SUFFIXES.index(path.suffix.lower()), path))
         return None
+
+    @property
+    def hint(self) -> str:
+        """What to say where no clip was found."""
+        if not self._others:
+            return ""
+        listed = " and ".join(f"{count} files that end in {suffix}" for suffix, count in self._others.items())
+        return f"; there are {listed}: extract their audio, to WAV for example"
 
     @property
     def remarks(self) -> list[str]:
