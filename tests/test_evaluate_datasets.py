@@ -161,7 +161,9 @@ def test_bad_tables(tmp_path):
     with pytest.raises(LayoutError, match="row 14: expected a value in each of its columns, none in 'category'"):
         READERS["esc50"](data)
     table.write_text("\n".join([*good, good[1]]))
-    with pytest.raises(LayoutError, match=r"expected each clip once in the table, got '1-100000-A-0.wav' twice"):
+    assert READERS["esc50"](data).remarks == ("1 rows of the table repeat another; each clip counts once",)
+    table.write_text("\n".join([*good, good[1].replace("dog", "cat")]))
+    with pytest.raises(LayoutError, match=r"'1-100000-A-0.wav' is in the table twice, as \('dog',\) and as \('cat',\)"):
         READERS["esc50"](data)
     table.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(LayoutError, match="expected a table as UTF-8 text"):

@@ -72,16 +72,18 @@ def make_listing(
         remarks: as in `Listing`.
 
     Raises:
-        LayoutError: a name is there twice, or no clip is there.
+        LayoutError: a name is there twice with different texts, or no clip is there.
     """
     clips: dict[str, Clip] = {}
     missing: dict[str, None] = {}
-    classes: set[str] = set()
+    seen: dict[str, tuple[str, ...]] = {}
+    repeated = 0
     for name, path, texts in entries:
+        if seen.setdefault(name, texts) != texts:
+            raise LayoutError(f"{where}: {name!r} is in the table twice, as {seen[name]} and as {texts}")
         if name in clips or name in missing:
-            raise LayoutError(f"{where}: expected each clip once in the table, got {name!r} twice")
-        classes.update(texts if labelled else ())
-        if path is not None and path.is_file():
+            repeated += 1
+        elif path is not None and path.is_file():
             clips[name] = Clip(name, path, texts)
         else:
             missing[name] = None
@@ -89,8 +91,11 @@ def make_listing(
         example = f", such as {next(iter(missing))!r}" if missing else ""
         hint = files.hint if files else ""
         raise LayoutError(f"expected clips in {where}, found none of the {len(missing)} in the table{example}{hint}")
-    remarks = (*remarks, *(files.remarks if files else ()))
-    return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), remarks)
+    classes = {text for texts in seen.values() for text in texts} if labelled else set()
+    remarks = [*remarks, *(files.remarks if files else ())]
+    if repeated:
+        remarks.append(f"{repeated} rows of the table repeat another; each clip counts once")
+    return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), tuple(remarks))
 
 
 class AudioFiles:
