@@ -54,7 +54,7 @@ class ToneModel:
 
     def embed_audio(self, clips, *, kept_patches=None):
         self.clips += len(clips)
-        self.patches += kept_patches or []
+        self.patches += kept_patches or [None] * len(clips)
         return np.stack([np.eye(SIZE, dtype=np.float32)[self._tone(clip)] for clip in clips])
 
     def embed_texts(self, texts, *, max_tokens=100):

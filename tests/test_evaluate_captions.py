@@ -42,7 +42,7 @@ def test_published_captions_are_drawn_with_a_key_for_each_clip(tmp_path):
     evaluate("captioning", "clotho", write_clotho(tmp_path / "clotho"), model, protocol="published")
     (call,) = model.calls
     assert call["temperature"] == 0.1
-    assert call["kept_patches"] == [None] * 5
+    assert "kept_patches" not in call, "no clip is longer than 30 s"
     with jax.threefry_partitionable(False):
         last = jax.random.split(jax.random.fold_in(jax.random.PRNGKey(42), 4), 1)[0]
     np.testing.assert_array_equal(call["keys"], caption_keys(range(5), 42))

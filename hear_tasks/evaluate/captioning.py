@@ -34,8 +34,8 @@ class Captioning(Evaluator):
         if not self.request.published:
             return np.array(model.caption(clips, beams=self.request.beams), np.str_)
         keys = caption_keys([sound.number for sound in sounds], CAPTION_SEED)
-        patches = self.kept_patches(sounds)
-        return np.array(model.caption(clips, temperature=CAPTION_TEMPERATURE, keys=keys, kept_patches=patches), np.str_)
+        captions = model.caption(clips, temperature=CAPTION_TEMPERATURE, keys=keys, **self.subsets(sounds))
+        return np.array(captions, np.str_)
 
     def score(
         self,

@@ -72,10 +72,11 @@ class Evaluator(abc.ABC):
             folder: where to write.
         """
 
-    def kept_patches(self, sounds: Sequence[Sound]) -> list[np.ndarray | None]:
-        """The patches of each clip that count; None where all do."""
+    def subsets(self, sounds: Sequence[Sound]) -> dict[str, Any]:
+        """For the model, where a clip is beyond the limit: the patches of each clip that count, None for all."""
         limit, seed = self.request.limits.patches, self.request.seed
-        return [choose_patches(len(sound.samples), limit, seed, sound.clip.name) for sound in sounds]
+        patches = [choose_patches(len(sound.samples), limit, seed, sound.clip.name) for sound in sounds]
+        return {} if all(each is None for each in patches) else {"kept_patches": patches}
 
 
 class EmbeddingEvaluator(Evaluator):
@@ -86,4 +87,4 @@ class EmbeddingEvaluator(Evaluator):
         return {"values": "embeddings"}
 
     def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:
-        return model.embed_audio([sound.samples for sound in sounds], kept_patches=self.kept_patches(sounds))
+        return model.embed_audio([sound.samples for sound in sounds], **self.subsets(sounds))
