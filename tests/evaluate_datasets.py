@@ -61,6 +61,13 @@ class ToneModel:
         self.tokens.add(max_tokens)
         return np.stack([self._embed_text(text) for text in texts])
 
+    def embed_labels(self, labels, *, template, max_tokens=100):
+        by_prompt = [
+            self.embed_texts([each.replace("{}", label) for label in labels], max_tokens=max_tokens)
+            for each in template
+        ]
+        return np.mean(by_prompt, axis=0)
+
     def caption(self, clips, **settings):
         self.clips += len(clips)
         self.calls.append(settings)

@@ -113,16 +113,14 @@ def test_prompts_of_the_published_protocol(tmp_path):
 
 
 def test_prompts_of_an_ensemble(esc50):
-    """Of three prompts two name a wrong class for dog clips."""
-    words = ["a dog", *ESC50_CLASSES[1:]]
-    model = ToneModel(words)
-    report, _ = evaluate("zero-shot", "esc50", esc50, model, templates=("a {}", "{} heard"))
+    """A prompt that says rain, too, makes dog and rain alike to the model; another one beside it mends that."""
+    report, _ = evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES), templates=("rain, {}",))
+    assert report.scored.scores["top1"] == pytest.approx(7 / 12)
+    prompts = ("rain, {}", "a {}")
+    report, folder = evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES), templates=prompts)
     assert report.scored.scores["top1"] == pytest.approx(11 / 12)
-    assert "prompt 'a {}' and '{} heard'" in report.as_text()
-    from hear_tasks.evaluate.accuracy import ensemble
-
-    texts = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    np.testing.assert_allclose(ensemble(texts), [[0.5**0.5, 0.5**0.5]])
+    assert read_json(folder)["templates"] == list(prompts)
+    assert "prompt 'rain, {}' and 'a {}'" in report.as_text()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hear_tasks.evaluate.model import caption_keys
 def test_captions_are_scored_and_no_row_is_lost(tmp_path):
     model = ToneModel(WORDS)
     report, folder = evaluate("captioning", "clotho", write_clotho(tmp_path / "clotho"), model, beams=4)
-    assert model.calls == [{"beams": 4}]
+    assert model.calls == [{"method": "beam", "beams": 4}]
     assert set(MEASURES) <= set(report.scored.scores)
     with (folder / "captions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -41,7 +41,7 @@ def test_published_captions_are_drawn_with_a_key_for_each_clip(tmp_path):
     model = ToneModel(WORDS)
     evaluate("captioning", "clotho", write_clotho(tmp_path / "clotho"), model, protocol="published")
     (call,) = model.calls
-    assert call["temperature"] == 0.1
+    assert (call["method"], call["temperature"]) == ("sample", 0.1)
     assert "kept_patches" not in call, "no clip is longer than 30 s"
     with jax.threefry_partitionable(False):
         last = jax.random.split(jax.random.fold_in(jax.random.PRNGKey(42), 4), 1)[0]

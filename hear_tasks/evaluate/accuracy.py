@@ -61,13 +61,3 @@ def classify(
     probabilities = 1 / np.exp(logits - best).sum(axis=1)
     index = {name: i for i, name in enumerate(classes)}
     return Classified(tuple(classes), np.array([index[name] for name in truths]), ranked, probabilities)
-
-
-def ensemble(by_template: np.ndarray) -> np.ndarray:
-    """One text embedding for each class from those under several prompts: their mean, again of unit norm.
-
-    Args:
-        by_template: unit norm, shape (templates, classes, size).
-    """
-    means = by_template.mean(axis=0)
-    return means / np.linalg.norm(means, axis=1, keepdims=True)

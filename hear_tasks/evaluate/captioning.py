@@ -31,11 +31,17 @@ class Captioning(Evaluator):
 
     def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:
         clips = [sound.samples for sound in sounds]
-        if not self.request.published:
-            return np.array(model.caption(clips, beams=self.request.beams), np.str_)
-        keys = caption_keys([sound.number for sound in sounds], CAPTION_SEED)
-        captions = model.caption(clips, temperature=CAPTION_TEMPERATURE, keys=keys, **self.subsets(sounds))
-        return np.array(captions, np.str_)
+        return np.array(model.caption(clips, **self._settings(sounds)), np.str_)
+
+    def _settings(self, sounds: Sequence[Sound]) -> dict[str, Any]:
+        """How the model is to write the captions."""
+        if self.request.published:
+            keys = caption_keys([sound.number for sound in sounds], CAPTION_SEED)
+            sampling = {"method": "sample", "temperature": CAPTION_TEMPERATURE, "keys": keys}
+            return {**sampling, **self.subsets(sounds)}
+        if self.request.beams > 1:
+            return {"method": "beam", "beams": self.request.beams}
+        return {"method": "greedy"}
 
     def score(
         self,

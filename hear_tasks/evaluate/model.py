@@ -38,8 +38,19 @@ class AudioTextModel(Protocol):
     def embed_texts(self, texts: Sequence[str], *, max_tokens: int = 100) -> np.ndarray:
         """Embeddings of unit norm, shape (texts, size), float32; longer texts are cut, with a warning."""
 
-    def caption(self, clips: Sequence[np.ndarray], **settings: Any) -> list[str]:
-        """A caption for each clip: greedy, or with `beams`, or with `temperature` and a key for each clip (`keys`)."""
+    def embed_labels(
+        self, labels: Sequence[str], *, template: str | Sequence[str], max_tokens: int = 100
+    ) -> np.ndarray:
+        """Embeddings of the labels' prompts, of several the mean, unit norm, shape (labels, size), float32."""
+
+    def caption(self, clips: Sequence[np.ndarray], method: str = "greedy", **settings: Any) -> list[str]:
+        """A caption for each clip.
+
+        Args:
+            clips: the clips.
+            method: "greedy", "sample" (with `temperature` and a key for each clip, `keys`) or "beam" (with `beams`).
+            settings: these, and `kept_patches`.
+        """
 
 
 def load_model(path: str, **options: Any) -> AudioTextModel:
@@ -48,10 +59,16 @@ def load_model(path: str, **options: Any) -> AudioTextModel:
     Args:
         path: as `hear_cacophony.load_audio_text_model` takes it.
         options: of that function.
+
+    Raises:
+        FileNotFoundError: no such file, or no tokenizer.
+        ValueError: the file has no text side, or the tokenizer is that of another model.
     """
     from hear_cacophony import load_audio_text_model  # type: ignore[attr-defined]
 
-    return load_audio_text_model(path, **options)
+    model = load_audio_text_model(path, **options)
+    _ = model.tokenizer  # read now, since without one all that is computed of clips would wait for it
+    return model
 
 
 @dataclasses.dataclass(frozen=True)

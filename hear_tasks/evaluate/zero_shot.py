@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from hear_tasks.evaluate import confusion_plot
-from hear_tasks.evaluate.accuracy import TOP, Classified, classify, ensemble
+from hear_tasks.evaluate.accuracy import TOP, Classified, classify
 from hear_tasks.evaluate.files import write_csv, write_whole
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
-from hear_tasks.evaluate.request import PLACEHOLDER
 from hear_tasks.evaluate.scored import EmbeddingEvaluator, Scored
 
 
@@ -30,9 +29,7 @@ class ZeroShot(EmbeddingEvaluator):
         classes: Sequence[str],
         folder: pathlib.Path,
     ) -> Scored:
-        prompts = [[each.replace(PLACEHOLDER, name) for name in classes] for each in self.request.templates]
-        tokens = self.request.limits.tokens
-        texts = ensemble(np.stack([model.embed_texts(each, max_tokens=tokens) for each in prompts]))
+        texts = model.embed_labels(classes, template=self.request.templates, max_tokens=self.request.limits.tokens)
         found = classify(values, texts, float(np.exp(model.logit_scale)), classes, [clip.texts[0] for clip in clips])
         self._write(folder, clips, found)
         scores = {"top1": found.top(1), f"top{TOP}": found.top(TOP)}
