@@ -97,7 +97,7 @@ def test_other_protocol_and_missing_clips_are_said_beside_published_figures(tmp_
     model = ToneModel(["waterfall", "tweeting", "dog"])
     report, _ = evaluate("zero-shot", "vggsound", write_vggsound(tmp_path / "vgg"), model)
     assert report.scored.scores["top1"] == 1
-    assert "(the published figures are of the published protocol; ours are without the 1 missing clips)" in (
+    assert "(the published figures are of the published protocol; missing from ours: 1 of 4 clips)" in (
         report.as_text()
     )
     assert report.faults == []
@@ -288,7 +288,7 @@ def test_audiocaps_is_limited_to_10_seconds(tmp_path):
     assert report.scored.scores["text-to-audio R@1"] == 1
     assert [patches is None for patches in model.patches] == [True, False, True, True]
     assert read_json(folder)["clips"]["shortened"] == ["bbbbbbbbbb2"]
-    assert "1 clips are longer: of each a random subset of patches counts, sorted by time, drawn with seed 3" in (
+    assert "longer clips: 1, of each of which a random subset of patches counts, sorted by time, drawn with seed 3" in (
         report.as_text()
     )
     assert report.faults == [], "missing clips are nobody's fault here"

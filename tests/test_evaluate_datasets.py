@@ -62,7 +62,7 @@ def test_vggsound_takes_the_test_split_that_was_fetched(tmp_path):
     }
     assert listing.missing == ("3gone-cdEFg_000005",)
     assert listing.clips[2].path.suffix == ".wav"
-    assert listing.remarks[0].startswith("1 clips are there more than once, such as 2AB1-cdEFgh_000000")
+    assert listing.remarks[0].startswith("clips that are there more than once: 1, such as 2AB1-cdEFgh_000000")
 
 
 def test_audiocaps_finds_clips_by_any_of_the_usual_names(tmp_path):
@@ -88,7 +88,7 @@ def test_clotho_names_captions_without_a_clip_and_clips_without_captions(tmp_pat
     listing = READERS["clotho"](tmp_path)
     assert listing.missing == ("Recording, bell.wav",)
     assert listing.listed == 5
-    assert listing.remarks == ("1 files without captions are left out, such as other.wav",)
+    assert listing.remarks == ("files without captions, left out: 1, such as other.wav",)
     assert listing.clips[0].texts[4] == "a horn and a bell"
 
 
@@ -146,7 +146,9 @@ def test_clips_that_are_videos(tmp_path):
     for clip in (tmp_path / "audio").iterdir():
         clip.rename(clip.with_suffix(".mp4"))
     shutil.rmtree(tmp_path / "more")
-    with pytest.raises(LayoutError, match=r"such as '-0AB1_cdEFg_000007'; there are 4 files that end in .mp4"):
+    with pytest.raises(
+        LayoutError, match=r"such as '-0AB1_cdEFg_000007'; there are .mp4 files \(4\): extract their audio"
+    ):
         READERS["vggsound"](tmp_path)
 
 
@@ -161,7 +163,7 @@ def test_bad_tables(tmp_path):
     with pytest.raises(LayoutError, match="row 14: expected a value in each of its columns, none in 'category'"):
         READERS["esc50"](data)
     table.write_text("\n".join([*good, good[1]]))
-    assert READERS["esc50"](data).remarks == ("1 rows of the table repeat another; each clip counts once",)
+    assert READERS["esc50"](data).remarks == ("rows of the table that repeat another: 1; each clip counts once",)
     table.write_text("\n".join([*good, good[1].replace("dog", "cat")]))
     with pytest.raises(LayoutError, match=r"'1-100000-A-0.wav' is in the table twice, as \('dog',\) and as \('cat',\)"):
         READERS["esc50"](data)

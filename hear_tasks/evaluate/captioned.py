@@ -61,5 +61,5 @@ def read_clotho(data: pathlib.Path) -> Listing:
     entries = [(row["file_name"], folder / row["file_name"], tuple(row[c] for c in _CLOTHO_CAPTIONS)) for row in rows]
     known = {row["file_name"] for row in rows}
     strangers = sorted(path.name for path in folder.glob("*.wav") if path.name not in known)
-    remarks = [f"{len(strangers)} files without captions are left out, such as {strangers[0]}"] if strangers else []
+    remarks = [f"files without captions, left out: {len(strangers)}, such as {strangers[0]}"] if strangers else []
     return make_listing(entries, str(folder), labelled=False, remarks=remarks)

@@ -58,7 +58,7 @@ class Captioning(Evaluator):
         lines = [
             self._how,
             f"words: {found.tokens}",
-            *([f"{empty} captions are empty"] if empty else []),
+            *([f"empty captions: {empty}"] if empty else []),
             *(f"left out: {name}: {reason}" for name, reason in found.left_out.items()),
         ]
         details = {"tokens": found.tokens, "left_out": found.left_out, "empty_captions": empty}

@@ -94,7 +94,7 @@ def make_listing(
     classes = {text for texts in seen.values() for text in texts} if labelled else set()
     remarks = [*remarks, *(files.remarks if files else ())]
     if repeated:
-        remarks.append(f"{repeated} rows of the table repeat another; each clip counts once")
+        remarks.append(f"rows of the table that repeat another: {repeated}; each clip counts once")
     return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), tuple(remarks))
 
 
@@ -125,7 +125,7 @@ class AudioFiles:
         """What to say where no clip was found."""
         if not self._others:
             return ""
-        listed = " and ".join(f"{count} files that end in {suffix}" for suffix, count in self._others.items())
+        listed = " and ".join(f"{suffix} files ({count})" for suffix, count in self._others.items())
         return f"; there are {listed}: extract their audio, to WAV for example"
 
     @property
@@ -133,8 +133,8 @@ class AudioFiles:
         """Says how many of the clips that were found are there more than once."""
         if not self._twice:
             return []
-        order = ", ".join(AUDIO_SUFFIXES)
-        return [f"{len(self._twice)} clips are there more than once, such as {min(self._twice)}; taken first: {order}"]
+        first = min(self._twice)
+        return [f"clips that are there more than once: {len(self._twice)}, such as {first}; {AUDIO_SUFFIXES[0]} first"]
 
 
 def require(data: pathlib.Path, layout: str, *parts: str) -> None:

@@ -107,8 +107,8 @@ class Report:
         if not self.shortened:
             return f"{line}; no clip is longer"
         return (
-            f"{line}; {len(self.shortened)} clips are longer: of each a random subset of patches counts, sorted by "
-            f"time, drawn with seed {self.request.seed} where the published code draws without one"
+            f"{line}; longer clips: {len(self.shortened)}, of each of which a random subset of patches counts, sorted "
+            f"by time, drawn with seed {self.request.seed} where the published code draws without one"
         )
 
     def _published_table(self) -> str:
@@ -122,7 +122,7 @@ class Report:
         if self.request.published and not self.missing:
             return table
         but = [] if self.request.published else ["the published figures are of the published protocol"]
-        but += [f"ours are without the {len(self.missing)} missing clips"] if self.missing else []
+        but += [f"missing from ours: {len(self.missing)} of {self.listed} clips"] if self.missing else []
         return f"{table}\n({'; '.join(but)})"
 
 
