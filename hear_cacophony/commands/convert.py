@@ -10,7 +10,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "convert",
         help="write a checkpoint as .safetensors: its audio side, or all of it",
-        description="Write the audio side of a checkpoint, or all its towers, with its configuration: smaller, and quicker "
+        description="Write the audio side of a checkpoint, or all of it, with its configuration: smaller, and quicker "
         "to load.",
     )
     parser.add_argument("source", metavar="IN", help="a published checkpoint")
