@@ -3,7 +3,8 @@
 `load_model`, `get_scene_embeddings` and `get_timestamp_embeddings` are the HEAR API, for
 whichever stage a checkpoint holds; `hear_cacophony.audiomae` and `hear_cacophony.cacophony`
 offer the same for one stage each. `load_embedding_model` gives the same embeddings as NumPy
-arrays and needs no TensorFlow.
+arrays and needs no TensorFlow. `load_audio_text_model` gives the whole of stage 2: clips and texts
+in one space, classification by words, and captions.
 
 The words of the package, each for one thing:
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import CheckpointError
     from hear_cacophony.engine.audio_text import AudioTextModel, load_audio_text_model
     from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
+    from hear_cacophony.engine.zero_shot import Classification
     from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings
     from hear_cacophony.hear.model import HearModel
 
@@ -39,6 +41,7 @@ __version__ = "0.2.0"
 __all__ = [
     "AudioTextModel",
     "CheckpointError",
+    "Classification",
     "EmbeddingModel",
     "TimestampEmbeddings",
     "get_scene_embeddings",
@@ -56,6 +59,7 @@ __getattr__ = lazy_exports(
         "TimestampEmbeddings": "hear_cacophony.engine.embedding",
         "load_embedding_model": "hear_cacophony.engine.embedding",
         "AudioTextModel": "hear_cacophony.engine.audio_text",
+        "Classification": "hear_cacophony.engine.zero_shot",
         "load_audio_text_model": "hear_cacophony.engine.audio_text",
         "get_scene_embeddings": "hear_cacophony.hear.api",
         "get_timestamp_embeddings": "hear_cacophony.hear.api",

@@ -17,6 +17,21 @@ class CheckpointError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
+class TextSide:
+    """The text side of one checkpoint.
+
+    Attributes:
+        config: sizes, recognised from the shapes.
+        parameters: float32 arrays by full path, those of
+            `hear_cacophony.checkpoint.parameters.expected_text_shapes`. Each is read when it is
+            taken, so that a CheckpointError may come then.
+    """
+
+    config: TextConfig
+    parameters: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """The audio side of one checkpoint, and its text side where that was asked for.
 
@@ -28,10 +43,7 @@ class Checkpoint:
         source: name of the file that the parameters were published or written in.
         md5: MD5 of that file; "" where there is no such file.
         untrained: True for random parameters.
-        text_config: sizes of the text side; None where it was not asked for.
-        text_parameters: float32 arrays by full path, those of
-            `hear_cacophony.checkpoint.parameters.expected_text_shapes`; read when they are
-            taken, so that a CheckpointError may come then.
+        text: the text side; None where it was not asked for.
     """
 
     stage: Stage
@@ -40,8 +52,7 @@ class Checkpoint:
     source: str
     md5: str
     untrained: bool = False
-    text_config: TextConfig | None = None
-    text_parameters: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    text: TextSide | None = None
 
     @property
     def release(self) -> Release | None:

@@ -52,7 +52,7 @@ def read_converted_file(file: pathlib.Path, *, with_text: bool = False) -> Check
             return tensors.get_tensor(path)
 
     text = lazy_text(stage, text_config, read_one, file)
-    return Checkpoint(**vars(metadata), parameters=parameters, text_config=text_config, text_parameters=text)
+    return Checkpoint(**vars(metadata), parameters=parameters, text=text)
 
 
 def summarize_converted_file(file: pathlib.Path) -> CheckpointSummary:
@@ -139,12 +139,13 @@ def write_converted_file(checkpoint: Checkpoint, file: pathlib.Path) -> None:
         "md5": checkpoint.md5,
         "untrained": json.dumps(checkpoint.untrained),
     }
+    parameters = {**checkpoint.parameters, **(checkpoint.text.parameters if checkpoint.text else {})}
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".convert-") as folder:
         part = pathlib.Path(folder) / file.name
         part.touch()
         usual_mode = part.stat().st_mode
         try:
-            safetensors.numpy.save_file({**checkpoint.parameters, **checkpoint.text_parameters}, part, metadata)
+            safetensors.numpy.save_file(parameters, part, metadata)
         except safetensors.SafetensorError as error:
             raise OSError(f"{file}: could not be written ({error}); is the disk full?") from error
         part.chmod(usual_mode)  # safetensors leaves it readable by its owner alone

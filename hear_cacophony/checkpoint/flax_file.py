@@ -64,7 +64,7 @@ def read_flax_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint
                 return read_array(stream, leaves[path], file)
 
         text = lazy_text(stage, text_config, read_one, file)
-        return Checkpoint(stage, config, parameters, file.name, digest.md5(), False, text_config, text)
+        return Checkpoint(stage, config, parameters, file.name, digest.md5(), text=text)
 
 
 def summarize_flax_file(file: pathlib.Path) -> CheckpointSummary:

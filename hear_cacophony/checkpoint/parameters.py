@@ -201,65 +201,73 @@ def to_text_variables(
         "logit_scale": array}; float32.
     """
     text, projection, decoder, scale = stage.text_paths
-
-    def take(path: str) -> Any:
-        return place(parameters[path])
-
-    def dense(path: str) -> dict[str, Any]:
-        return {leaf: take(f"{path}/{leaf}") for leaf in ("kernel", "bias")}
-
-    def norm(path: str) -> dict[str, Any]:
-        return {leaf: take(f"{path}/LayerNorm/{leaf}") for leaf in ("scale", "bias")}
-
-    def join(leaf: str, path: str, *names: str) -> np.ndarray:
-        return np.concatenate([parameters[f"{path}/{name}/{leaf}"] for name in names], axis=-1)
-
-    def layers(path: str) -> dict[str, Any]:
-        return {
-            "attention": {
-                "qkv": {
-                    leaf: place(join(leaf, f"{path}/attention/self", "query", "key", "value"))
-                    for leaf in ("kernel", "bias")
-                },
-                "out": dense(f"{path}/attention/output/dense"),
-            },
-            "attention_norm": norm(f"{path}/attention/output"),
-            "mlp_in": dense(f"{path}/intermediate/dense"),
-            "mlp_out": dense(f"{path}/output/dense"),
-            "mlp_norm": norm(f"{path}/output"),
-        }
-
-    def cross_layers(path: str) -> dict[str, Any]:
-        cross = {"query": dense(f"{path}/self/query"), "out": dense(f"{path}/output/dense")}
-        return {"cross": cross, "cross_norm": norm(f"{path}/output")}
-
-    def all_layers_at_once(leaf: str, path: str) -> np.ndarray:
-        """Keys and values of all layers side by side: they are made of the same audio."""
-        joined = np.moveaxis(join(leaf, path, "key", "value"), 0, -2)
-        return np.ascontiguousarray(joined.reshape(*joined.shape[:-2], -1))
-
+    tree = _TextTree(parameters, place)
     decoder_layers = f"{decoder}/{TEXT_LAYERS}"
-    audio = f"{decoder_layers}/crossattention/self"
     return {
         "encoder": {
             "embedding": {
-                "words": take(f"{text}/embeddings/word_embeddings/embedding"),
-                "positions": take(f"{text}/embeddings/position_embeddings/embedding"),
-                "types": take(f"{text}/embeddings/token_type_embeddings/embedding"),
-                "norm": norm(f"{text}/embeddings"),
+                "words": tree.take(f"{text}/embeddings/word_embeddings/embedding"),
+                "positions": tree.take(f"{text}/embeddings/position_embeddings/embedding"),
+                "types": tree.take(f"{text}/embeddings/token_type_embeddings/embedding"),
+                "norm": tree.norm(f"{text}/embeddings"),
             },
-            "layers": layers(f"{text}/{TEXT_LAYERS}"),
+            "layers": tree.layers(f"{text}/{TEXT_LAYERS}"),
         },
         "pooler": {
-            "query": take(f"{text}/pooler/attention_pool_query"),
-            "key": dense(f"{text}/pooler/key_proj"),
-            "value": dense(f"{text}/pooler/value_proj"),
-            "projection": dense(projection),
+            "query": tree.take(f"{text}/pooler/attention_pool_query"),
+            "key": tree.dense(f"{text}/pooler/key_proj"),
+            "value": tree.dense(f"{text}/pooler/value_proj"),
+            "projection": tree.dense(projection),
         },
         "decoder": {
-            "layers": layers(decoder_layers) | cross_layers(f"{decoder_layers}/crossattention"),
-            "audio": {"layers": {leaf: place(all_layers_at_once(leaf, audio)) for leaf in ("kernel", "bias")}},
-            "vocabulary": dense(f"{decoder}/decoder_proj"),
+            "layers": tree.layers(decoder_layers) | tree.cross_layers(f"{decoder_layers}/crossattention"),
+            "audio": {"layers": tree.audio_memory(f"{decoder_layers}/crossattention/self")},
+            "vocabulary": tree.dense(f"{decoder}/decoder_proj"),
         },
-        "logit_scale": take(scale),
+        "logit_scale": tree.take(scale),
     }
+
+
+class _TextTree:
+    """Parts of the text side's variables. Layers are along the first axis, in the checkpoint as here."""
+
+    def __init__(self, parameters: Mapping[str, np.ndarray], place: Callable[[np.ndarray], Any]) -> None:
+        self._parameters, self._place = parameters, place
+
+    def take(self, path: str) -> Any:
+        return self._place(self._parameters[path])
+
+    def dense(self, path: str) -> dict[str, Any]:
+        return {leaf: self.take(f"{path}/{leaf}") for leaf in ("kernel", "bias")}
+
+    def norm(self, path: str) -> dict[str, Any]:
+        return {leaf: self.take(f"{path}/LayerNorm/{leaf}") for leaf in ("scale", "bias")}
+
+    def layers(self, path: str) -> dict[str, Any]:
+        attention = f"{path}/attention"
+        names = ("query", "key", "value")
+        joined = {leaf: self._place(self._join(f"{attention}/self", names, leaf)) for leaf in ("kernel", "bias")}
+        return {
+            "attention": {"qkv": joined, "out": self.dense(f"{attention}/output/dense")},
+            "attention_norm": self.norm(f"{attention}/output"),
+            "mlp_in": self.dense(f"{path}/intermediate/dense"),
+            "mlp_out": self.dense(f"{path}/output/dense"),
+            "mlp_norm": self.norm(f"{path}/output"),
+        }
+
+    def cross_layers(self, path: str) -> dict[str, Any]:
+        cross = {"query": self.dense(f"{path}/self/query"), "out": self.dense(f"{path}/output/dense")}
+        return {"cross": cross, "cross_norm": self.norm(f"{path}/output")}
+
+    def audio_memory(self, path: str) -> dict[str, Any]:
+        """Keys and values of all layers side by side, layer by layer: they are made of the same audio."""
+
+        def side_by_side(leaf: str) -> np.ndarray:
+            joined = np.moveaxis(self._join(path, ("key", "value"), leaf), 0, -2)
+            return np.ascontiguousarray(joined.reshape(*joined.shape[:-2], -1))
+
+        return {leaf: self._place(side_by_side(leaf)) for leaf in ("kernel", "bias")}
+
+    def _join(self, path: str, names: tuple[str, ...], leaf: str) -> np.ndarray:
+        """Several products of the same input as one, along the last axis."""
+        return np.concatenate([self._parameters[f"{path}/{name}/{leaf}"] for name in names], axis=-1)

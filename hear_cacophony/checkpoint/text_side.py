@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from hear_cacophony.checkpoint.checkpoint import CheckpointError
+from hear_cacophony.checkpoint.checkpoint import CheckpointError, TextSide
 from hear_cacophony.checkpoint.checks import check_finite, shape_problems
 from hear_cacophony.checkpoint.lazy_parameters import LazyParameters
 from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, expected_text_shapes
@@ -73,12 +73,14 @@ def checked_text_sizes(
 
 def lazy_text(
     stage: Stage, config: TextConfig | None, read: Callable[[str], np.ndarray], file: pathlib.Path
-) -> Mapping[str, np.ndarray]:
-    """The text side's arrays, each read and checked when it is taken."""
+) -> TextSide | None:
+    """The text side, each array of which is read and checked when it is taken; None without sizes."""
+    if config is None:
+        return None
 
     def read_checked(path: str) -> np.ndarray:
         array = np.asarray(read(path), np.float32)
         check_finite({path: array}, file)
         return array
 
-    return LazyParameters([] if config is None else expected_text_shapes(stage, config), read_checked)
+    return TextSide(config, LazyParameters(expected_text_shapes(stage, config), read_checked))

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointSummary, count_parameters
+from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointSummary, TextSide, count_parameters
 from hear_cacophony.checkpoint.lazy_parameters import LazyParameters
 from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, expected_shapes, expected_text_shapes
 from hear_cacophony.model.stages import TINY, TINY_TEXT, EncoderConfig, Stage, TextConfig
@@ -45,8 +45,8 @@ def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False) ->
 def _with_untrained_text(checkpoint: Checkpoint) -> Checkpoint:
     config = UNTRAINED_TEXT[checkpoint.source]
     shapes = expected_text_shapes(checkpoint.stage, config)
-    text = LazyParameters(shapes, lambda path: _draw(path, shapes[path]))
-    return dataclasses.replace(checkpoint, text_config=config, text_parameters=text)
+    parameters = LazyParameters(shapes, lambda path: _draw(path, shapes[path]))
+    return dataclasses.replace(checkpoint, text=TextSide(config, parameters))
 
 
 def untrained_summary(name: str, stage: Stage) -> CheckpointSummary:

@@ -25,5 +25,6 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.checkpoint.convert import convert_checkpoint
 
     checkpoint = convert_checkpoint(args.source, args.target, with_text=args.towers == "all")
-    print(f"{args.target}: stage {checkpoint.stage.number}, {checkpoint.stage.title}")
+    towers = "all towers" if checkpoint.text else "the audio side"
+    print(f"{args.target}: stage {checkpoint.stage.number}, {checkpoint.stage.title}, {towers}")
     return 0

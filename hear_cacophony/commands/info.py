@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
+    from hear_cacophony.model.stages import EncoderConfig, TextConfig
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -27,9 +28,10 @@ def _run(args: argparse.Namespace) -> int:
 def describe(summary: CheckpointSummary) -> str:
     """What is printed: stage, sizes, parameter counts, and which release the file is."""
     stage, config = summary.stage, summary.config
-    sizes = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(config).items())
+    text = [f"text side:   {_listed(summary.text_config)}"] if summary.text_config else []
     release = f"the published {summary.release.file_name}" if summary.release else "not a published file"
-    remarks = {stage.encoder_path: "", stage.pool_path: "", **dict.fromkeys(stage.text_paths, "  (text side)")}
+    remarks: dict[str | None, str] = {stage.encoder_path: "", stage.pool_path: ""}
+    remarks |= dict.fromkeys(stage.text_paths, "  (text side)")
     counts = [
         f"  {name:<22}{count:>13,}{remarks.get(name, '  (not loaded)')}"
         for name, count in sorted(summary.parameter_counts.items())
@@ -37,10 +39,15 @@ def describe(summary: CheckpointSummary) -> str:
     return "\n".join(
         [
             f"stage:       {stage.number}, {stage.title} (module {stage.module})",
-            f"sizes:       {sizes}",
+            f"sizes:       {_listed(config)}",
+            *text,
             f"source:      {summary.source}{' (untrained)' if summary.untrained else ''}",
             f"MD5:         {summary.md5 or 'none'}, {release}",
             "parameters:",
             *counts,
         ]
     )
+
+
+def _listed(sizes: EncoderConfig | TextConfig) -> str:
+    return ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(sizes).items())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
-from hear_cacophony.checkpoint import Checkpoint, load_checkpoint
+from hear_cacophony.checkpoint.checkpoint import TextSide
+from hear_cacophony.checkpoint.load import load_checkpoint
 from hear_cacophony.checkpoint.parameters import to_text_variables
 from hear_cacophony.engine import compilation_cache
 from hear_cacophony.engine.captioning import Captioner
@@ -57,22 +59,19 @@ class AudioTextModel:
         source, md5, untrained: see `EmbeddingModel`.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        options: Options,
-        devices: Devices | None = None,
-        tokenizer: TextTokenizer | str | os.PathLike[str] | None = None,
-        folder_of: str | os.PathLike[str] | None = None,
-    ) -> None:
-        """See `load_audio_text_model`; `folder_of` is the checkpoint's file, beside which a tokenizer may lie."""
-        if checkpoint.text_config is None:
-            raise ValueError("expected a checkpoint that was read with its text side")
-        self.audio = EmbeddingModel(checkpoint, options, devices)
-        self.text_config = checkpoint.text_config
-        self._variables = to_text_variables(checkpoint.stage, checkpoint.text_parameters, self.audio.devices.replicate)
+    def __init__(self, audio: EmbeddingModel, text: TextSide, find_tokenizer: Callable[[], TextTokenizer]) -> None:
+        """Put the two sides together.
+
+        Args:
+            audio: the audio side, of stage 2.
+            text: the text side of the same checkpoint; it is read into the devices' memory, array by array.
+            find_tokenizer: called when a text is first needed.
+        """
+        self.audio = audio
+        self.text_config = text.config
+        self._variables = to_text_variables(audio.stage, text.parameters, audio.devices.replicate)
         self.logit_scale = float(self._variables["logit_scale"])
-        self._tokenizer, self._folder_of = tokenizer, folder_of
+        self._find_tokenizer = functools.cache(find_tokenizer)
         self._make_programs()
 
     def with_options(self, options: Options) -> AudioTextModel:
@@ -114,12 +113,7 @@ class AudioTextModel:
         Raises:
             FileNotFoundError, ValueError: see `hear_cacophony.text.tokenizer.load_tokenizer`.
         """
-        if self._tokenizer is None or isinstance(self._tokenizer, (str, os.PathLike)):
-            from hear_cacophony.text.tokenizer import load_tokenizer
-
-            size = self.text_config.vocabulary_size
-            self._tokenizer = load_tokenizer(self._tokenizer, beside=self._folder_of, size=size)
-        return self._tokenizer
+        return self._find_tokenizer()
 
     def embed_audio(
         self, clips: Sequence[np.ndarray] | np.ndarray, *, kept_patches: KeptPatches | None = None
@@ -347,7 +341,7 @@ def load_audio_text_model(
     Args:
         path: the published Cacophony.ckpt, a file that `hear-cacophony convert --towers all` made of it, "random"
             or "random-tiny" (untrained weights), or "" for the weights of this machine (see
-            `hear_cacophony.checkpoint.find_weights`).
+            `hear_cacophony.checkpoint.find`).
         tokenizer: a file or folder; looked for beside the checkpoint, then in the weights folders, unless given.
             It is read when a text is first needed.
         devices: what to run on; all local devices unless given.
@@ -361,7 +355,27 @@ def load_audio_text_model(
     parsed = parse_options(options)
     compilation_cache.enable()
     checkpoint = load_checkpoint(path, CACOPHONY, with_text=True)
-    return AudioTextModel(checkpoint, parsed, devices, tokenizer, path or None)
+    assert checkpoint.text is not None
+    audio, text = EmbeddingModel(checkpoint, parsed, devices), checkpoint.text
+    del checkpoint  # its audio side, which is on the devices now, makes room for the text side
+    size = text.config.vocabulary_size
+    return AudioTextModel(audio, text, functools.partial(_find_tokenizer, tokenizer, path, size))
+
+
+def _find_tokenizer(
+    tokenizer: TextTokenizer | str | os.PathLike[str] | None, checkpoint: str | os.PathLike[str], size: int
+) -> TextTokenizer:
+    """The tokenizer given, or that in the file given, or that beside the checkpoint; of `size` entries."""
+    if tokenizer is None or isinstance(tokenizer, (str, os.PathLike)):
+        from hear_cacophony.text.tokenizer import load_tokenizer  # here: the library it needs is an extra
+
+        return load_tokenizer(tokenizer, beside=checkpoint or None, size=size)
+    if tokenizer.size != size:
+        raise ValueError(
+            f"expected a tokenizer of {size:,} entries, as the model has, got one of {tokenizer.size:,}; is it that "
+            "of another model?"
+        )
+    return tokenizer
 
 
 def _where_none(clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -104,7 +105,7 @@ class TokenStep:
             dtype: of the matrix products.
         """
         encoder, decoder = variables["encoder"], variables["decoder"]
-        memory = AudioMemory(config, dtype).apply({"params": decoder["audio"]}, encoded)
+        memory = _apply(AudioMemory(config, dtype), decoder["audio"], encoded)
         self._config, self._dtype, self._tokens = config, dtype, tokens
         self._embedding, self._vocabulary = encoder["embedding"], decoder["vocabulary"]
         self._text_layers = _apart(encoder["layers"], config.num_layers)
@@ -126,18 +127,18 @@ class TokenStep:
             ids: token ids at `position`, shape (rows,).
             position: from 0 on.
         """
-        x = TokenEmbedding(self._config).apply({"params": self._embedding}, ids[:, None], position)
+        x = _apply(TokenEmbedding(self._config), self._embedding, ids[:, None], position)
         so_far = jnp.arange(self._tokens) <= position
         layer = TextLayer(self._config, self._dtype)
         filled = []
         text, decoder = caches[: len(self._text_layers)], caches[len(self._text_layers) :]
         for weights, cache in zip(self._text_layers, text, strict=True):
-            x, cache = layer.apply({"params": weights}, x, so_far, None, None, cache, position)
+            x, cache = _apply(layer, weights, x, so_far, None, None, cache, position)
             filled.append(cache)
         for weights, cache, memory in zip(self._decoder_layers, decoder, self._memory, strict=True):
-            x, cache = layer.apply({"params": weights}, x, so_far, memory, self._audio_mask, cache, position)
+            x, cache = _apply(layer, weights, x, so_far, memory, self._audio_mask, cache, position)
             filled.append(cache)
-        logits = vocabulary(self._config, self._dtype).apply({"params": self._vocabulary}, x[:, 0])
+        logits = _apply(vocabulary(self._config, self._dtype), self._vocabulary, x[:, 0])
         return logits.astype(jnp.float32), tuple(filled)
 
 
@@ -178,6 +179,10 @@ def _choose(logits: jax.Array, keys: jax.Array, position: jax.Array, settings: G
     folded = jax.vmap(jax.random.fold_in, in_axes=(0, None))(typed, position)
     drawn = jax.vmap(jax.random.categorical)(folded, logits / jnp.float32(settings.temperature))
     return drawn.astype(jnp.int32)
+
+
+def _apply(module: nn.Module, weights: Any, *inputs: Any) -> Any:
+    return module.apply({"params": weights}, *inputs)
 
 
 def _apart(stacked: Any, layers: int) -> list[Any]:

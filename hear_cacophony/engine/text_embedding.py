@@ -77,7 +77,7 @@ def bucket_tokens(tokens: int) -> int:
 
 
 def pad_tokens(texts: Sequence[np.ndarray], size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids of shape (size, length) and lengths of shape (size,), int32; texts beyond those given repeat the last."""
+    """Token ids, shape (size, length), and lengths, shape (size,), int32; texts beyond those given repeat the last."""
     ids = np.full((size, length), PAD, np.int32)
     lengths = np.empty(size, np.int32)
     for row in range(size):
@@ -87,7 +87,7 @@ def pad_tokens(texts: Sequence[np.ndarray], size: int, length: int) -> tuple[np.
     return ids, lengths
 
 
-def check_tokens(texts: Sequence[Sequence[int] | np.ndarray], config: TextConfig) -> list[np.ndarray]:
+def check_tokens(texts: Sequence[Any] | np.ndarray, config: TextConfig) -> list[np.ndarray]:
     """Token ids of each text as an array, int32.
 
     Raises:

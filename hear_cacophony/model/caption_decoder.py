@@ -1,4 +1,4 @@
-"""The caption decoder in Flax linen: layers over the text encoder's outputs that attend to audio, and the vocabulary."""
+"""The caption decoder in Flax linen: layers over the text encoder's outputs that attend to audio, then a vocabulary."""
 
 from __future__ import annotations
 

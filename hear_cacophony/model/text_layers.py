@@ -126,6 +126,7 @@ class TextLayer(nn.Module):
         attended, cache = SelfAttention(self.config, self.dtype, name="attention")(x, mask, cache, position)
         x = norm("attention_norm")(x + attended.astype(x.dtype))
         if audio is not None:
+            assert audio_mask is not None
             heard = CrossAttention(self.config, self.dtype, name="cross")(x, audio, audio_mask)
             x = norm("cross_norm")(x + heard.astype(x.dtype))
         expanded = nn.gelu(nn.Dense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(x), approximate=False)
