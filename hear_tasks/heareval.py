@@ -130,7 +130,7 @@ def note_weights() -> None:
     embed = runner.task_embeddings
 
     def note_and_embed(embedding, task_path, embed_task_dir) -> None:
-        from hear_tasks.embed.models import claim_folder, identify
+        from hear_tasks.embed import claim_folder, identify
 
         embedder = getattr(embedding.model, "embedder", None)
         if embedder is not None:

@@ -40,6 +40,8 @@ def write_text_once(path: pathlib.Path, text: str) -> bool:
     Returns:
         Whether this call has written it.
     """
+    if path.exists():
+        return False
     with _beside(path) as part:
         part.write_text(text, encoding="utf-8")
         _sync(part)

@@ -1,1 +1,38 @@
-"""Embeddings of HEAR tasks: the files that heareval's prediction runner reads, at the speed of the hardware."""
+"""`hear-cacophony embed`: HEAR tasks embedded into the files that predictions read, safe to kill."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hear_cacophony.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from hear_tasks.embed.models import HearModule, claim_folder, identify, load_module
+    from hear_tasks.embed.record import compare_with_task
+    from hear_tasks.embed.run import embed_tasks
+    from hear_tasks.embed.work_folder import is_busy, is_done
+
+__all__ = [
+    "HearModule",
+    "claim_folder",
+    "compare_with_task",
+    "embed_tasks",
+    "identify",
+    "is_busy",
+    "is_done",
+    "load_module",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "HearModule": "hear_tasks.embed.models",
+        "claim_folder": "hear_tasks.embed.models",
+        "identify": "hear_tasks.embed.models",
+        "load_module": "hear_tasks.embed.models",
+        "compare_with_task": "hear_tasks.embed.record",
+        "embed_tasks": "hear_tasks.embed.run",
+        "is_busy": "hear_tasks.embed.work_folder",
+        "is_done": "hear_tasks.embed.work_folder",
+    },
+)

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import signal
 import sys
-from typing import TYPE_CHECKING, Any
 
+from hear_cacophony.commands.model_options import add_engine_options, device_indices, engine_options
 from hear_tasks.task_folder import choose_tasks
-
-if TYPE_CHECKING:
-    pass
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C or a request to terminate."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -33,45 +26,32 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--task",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
-        help="directory, name or leaderboard column of a task; may be repeated (default: all in DIR)",
+        help="directories, names or leaderboard columns of tasks (default: all in DIR)",
     )
     parser.add_argument("--clip-files", action="store_true", help="write the files of each clip, too, as heareval does")
-    model = parser.add_argument_group("options of the model, which name the folder MODULE")
-    model.add_argument("--protocol", choices=("hear", "published"), help="published pads as the published evaluation")
-    model.add_argument(
-        "--hop", type=int, metavar="MS", help="between timestamp embeddings: 40 (default) or 160, 80, 20, 10"
-    )
-    model.add_argument(
-        "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
-    )
-    model.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
-    hardware = parser.add_argument_group("hardware")
-    hardware.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
-    hardware.add_argument(
+    add_engine_options(parser, hop=True)
+    parser.add_argument(
         "--batch-seconds", type=float, metavar="S", help="seconds of audio in a batch (default: by the devices' memory)"
     )
     parser.set_defaults(func=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return embed(args)
-    except KeyboardInterrupt:
-        print("embed: interrupted; the same command goes on where this one was", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    from hear_tasks.embed.interruption import INTERRUPTED, ending_soon
+
+    with ending_soon("embed"):
+        try:
+            return _embed(args)
+        except KeyboardInterrupt:
+            print("embed: interrupted; the same command goes on where this one was", file=sys.stderr)
+            return INTERRUPTED
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def embed(args: argparse.Namespace) -> int:
+def _embed(args: argparse.Namespace) -> int:
     """Embed the tasks that the arguments ask for; 1 if a task failed."""
     from hear_tasks.embed.models import load_module
     from hear_tasks.embed.run import embed_tasks
@@ -79,27 +59,8 @@ def embed(args: argparse.Namespace) -> int:
     tasks = choose_tasks(args.tasks_dir, args.task)
     if args.batch_seconds is not None and not args.batch_seconds > 0:
         raise ValueError(f"--batch-seconds: expected a positive number, got {args.batch_seconds}")
-    module = load_module(args.module, args.model, _options(args), _devices(args.devices))
+    module = load_module(args.module, args.model, engine_options(args), device_indices(args.devices))
     failed = embed_tasks(
         module, tasks, args.embeddings_dir, batch_seconds=args.batch_seconds, clip_files=args.clip_files
     )
     return 1 if failed else 0
-
-
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    given = {
-        "protocol": args.protocol,
-        "timestamp_hop_ms": args.hop,
-        "window_seconds": args.window,
-        "precision": args.precision,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _devices(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"--devices: expected indices such as 0,1, got {text!r}") from None

@@ -18,7 +18,7 @@ from hear_tasks.embed.clips import BadClipError, check_samples
 from hear_tasks.embed.pipeline import READERS, Reader, Writer
 from hear_tasks.embed.plan import Plan, make_plan
 from hear_tasks.embed.progress import TaskProgress
-from hear_tasks.embed.results import Results, make_results
+from hear_tasks.embed.results import Results, check_clip_file_names, make_results
 from hear_tasks.embed.task import Task, TaskError, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
 
@@ -65,12 +65,14 @@ def embed_task(
         BusyError: another process works on the task.
         TaskError: the task cannot be embedded, or there is no room for its embeddings.
     """
-    with open_work_folder(target, wait=wait) as work:
+    with open_work_folder(target, wait=wait, tell=tell) as work:
         if is_done(target):
             return False
         task = read_task(task_folder, model.sample_rate)
         if target.exists():
             tell(f"{target}: was left unfinished by another program; it is made anew")
+        if clip_files:
+            check_clip_file_names(task, target)
         run = _Run(model, make_plan(model, task), work, target, identity, batch_seconds, tell)
         try:
             run.compute()
@@ -114,12 +116,8 @@ class _Run:
     def compute(self) -> None:
         """Compute all windows that are not yet done."""
         plan, task = self._plan, self._plan.task
-        settings = {
-            **self._identity,
-            "task": task.fingerprint,
-            "tokens per batch": self._tokens,
-            "devices": [self._model.devices.kind, len(self._model.devices)],
-        }
+        # Neither devices nor sizes of batches are among them: windows that are done stay done.
+        settings = {**self._identity, "task": task.fingerprint}
         reason = self._work.start(len(plan.windows), settings, self.results.files)
         if reason:
             self._tell(f"{task.name}: work of an earlier run is done again: {reason}")

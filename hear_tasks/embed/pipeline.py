@@ -92,7 +92,7 @@ class Writer:
         self._try(self._work.flush)
 
     def _write(self, batch: Batch, embedded: np.ndarray) -> None:
-        self._results.write(self._work, batch, embedded)
+        self._results.write(self._work, batch, embedded, self._work.missing(batch.windows))
         self._work.mark(batch.windows)
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:

@@ -6,17 +6,21 @@ Their names, forms and order are those of heareval 2021.1.3.
 from __future__ import annotations
 
 import abc
+import importlib.util
 import itertools
 import json
+import os
 import pathlib
 import pickle
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hear_tasks.embed.plan import Plan
-from hear_tasks.embed.task import Split
+from hear_tasks.embed.record import write_record
+from hear_tasks.embed.task import Split, Task, TaskError
 from hear_tasks.embed.work_folder import WorkFolder
 from hear_tasks.registry import EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
@@ -29,6 +33,20 @@ _CHUNK = 4096
 """Clips whose windows are held at once when windows are merged."""
 
 _FLOAT = np.dtype(np.float32)
+
+
+_LONGEST_ENDING = ".target-labels.json"
+
+
+def check_clip_file_names(task: Task, target: pathlib.Path) -> None:
+    """Raise TaskError where the name of a clip leaves no room for the endings of its files."""
+    limit = os.pathconf(target.parent, "PC_NAME_MAX") - len(_LONGEST_ENDING)
+    long = [name for split in task.splits for name in split.order if len(os.fsencode(name)) > limit]
+    if long:
+        raise TaskError(
+            f"{task.name}: {long[0]}: expected names of at most {limit} bytes with --clip-files, as "
+            f"{_LONGEST_ENDING} is put behind them, got {len(os.fsencode(long[0]))} ({len(long)} such names)"
+        )
 
 
 def make_results(model: Embedder, plan: Plan, target: pathlib.Path) -> Results:
@@ -51,8 +69,8 @@ class Results(abc.ABC):
         """Bytes of each file that windows are written to, by its path in the working folder."""
 
     @abc.abstractmethod
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
-        """Write the results of a batch, shape (windows, ...)."""
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
+        """Write the results of a batch, shape (windows, ...): of the windows that are `wanted`, one for each."""
 
     @abc.abstractmethod
     def write_embeddings(self, work: WorkFolder) -> list[int]:
@@ -72,11 +90,12 @@ class Results(abc.ABC):
 
     def finish(self, work: WorkFolder, *, clip_files: bool) -> None:
         """Write all files of the task, from the results of all windows."""
-        shutil.copy(self._task.folder / METADATA_FILE, work.task)
-        shutil.copy(self._task.folder / VOCABULARY_FILE, work.task)
+        _copy(self._task.folder / METADATA_FILE, work.task)
+        _copy(self._task.folder / VOCABULARY_FILE, work.task)
+        write_record(work.task, self._task)
         counts = self.write_embeddings(work)
         for split, count, first in zip(self._task.splits, counts, self._task.first_clips(), strict=False):
-            shutil.copy(self._task.folder / f"{split.name}.json", work.task)
+            _copy(self._task.folder / f"{split.name}.json", work.task)
             (work.task / f"{split.name}.embedding-dimensions.json").write_text(json.dumps((count, self._size)))
             self.write_labels(work, split, first)
             if clip_files:
@@ -107,8 +126,8 @@ class SceneResults(Results):
     def files(self) -> dict[str, int]:
         return {"windows": len(self._plan.windows) * self._size * _FLOAT.itemsize}
 
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
-        for window, embedding in zip(batch.windows, embedded, strict=True):
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
+        for window, embedding in itertools.compress(zip(batch.windows, embedded, strict=True), wanted):
             work.write("windows", window * self._size * _FLOAT.itemsize, embedding.tobytes())
 
     def count(self, clip: int) -> int:
@@ -144,6 +163,8 @@ class EventResults(Results):
     """Embeddings along each clip; the windows go straight to their places."""
 
     def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
+        if importlib.util.find_spec("intervaltree") is None:
+            raise TaskError(f"{plan.task.name}: event tasks need intervaltree: pip install 'hear_cacophony[tasks]'")
         super().__init__(model, plan, target)
         counts = [len(model.timestamps(clip.samples)) for clip in plan.task.clips]
         bounds = plan.task.first_clips()
@@ -161,8 +182,8 @@ class EventResults(Results):
             for split, total in zip(self._task.splits, self._totals, strict=True)
         }
 
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray) -> None:
-        for index, embeddings in zip(batch.windows, embedded, strict=True):
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
+        for index, embeddings in itertools.compress(zip(batch.windows, embedded, strict=True), wanted):
             window = self._plan.windows[index]
             kept, first = self._model.kept_times(window, self.count(window.clip))
             place = (self._starts[window.clip] + first) * self._size * _FLOAT.itemsize
@@ -199,13 +220,20 @@ class EventResults(Results):
 
 def labels_at(events: list[dict[str, Any]], times: np.ndarray) -> list[list[str]]:
     """Labels of the events at each time, both in milliseconds; an event lasts up to and including its end."""
-    from intervaltree import IntervalTree  # here, as scene tasks need none
+    from intervaltree import IntervalTree  # whose order of overlapping events is that of heareval's labels
 
     end_included = 0.0001
     tree = IntervalTree()
     for event in events:
         tree.addi(event["start"], event["end"] + end_included, event["label"])
     return [[interval.data for interval in tree[time]] for time in times]
+
+
+def _copy(file: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copy the content alone: the modes of a data set that is read-only would keep a killed run from going on."""
+    target = folder / file.name
+    target.unlink(missing_ok=True)
+    shutil.copyfile(file, target)
 
 
 def _pickle(work: WorkFolder, split: Split, labels: list) -> None:

@@ -6,10 +6,12 @@ import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
+from hear_cacophony.files.lock import BusyError
 from hear_tasks.embed.engine import embed_task
 from hear_tasks.embed.models import HearModule, claim_folder
+from hear_tasks.embed.record import compare_with_task
 from hear_tasks.embed.task import TaskError
-from hear_tasks.embed.work_folder import BusyError, is_done, is_finished
+from hear_tasks.embed.work_folder import is_done, is_finished
 from hear_tasks.task_folder import WEIGHTS_FILE
 
 
@@ -47,6 +49,8 @@ def embed_tasks(
     def try_task(task: pathlib.Path, wait: bool) -> None:
         target = folder / task.name
         try:
+            if is_done(target):
+                check_unchanged(target, task)
             did = not is_finished(target) and embed_task(
                 module.for_task(task.name),
                 task,
@@ -73,6 +77,16 @@ def embed_tasks(
     if failed:
         tell(f"{len(failed)} of {len(tasks)} tasks failed: {', '.join(failed)}")
     return failed
+
+
+def check_unchanged(target: pathlib.Path, task: pathlib.Path) -> None:
+    """Raise TaskError where a task is no longer what its finished embeddings were made from."""
+    differences = compare_with_task(target, task)
+    if differences:
+        raise TaskError(
+            f"{task}: has changed since it was embedded: {'; '.join(differences)}. Nothing was done: bring the task "
+            f"back, or move {target} away and embed it again; scores in it are of the task as it was"
+        )
 
 
 def _tell_of_strangers(folder: pathlib.Path, tasks: Sequence[pathlib.Path], tell: Callable[[str], None]) -> None:

@@ -7,10 +7,11 @@ import hashlib
 import json
 import pathlib
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
@@ -48,7 +49,8 @@ class Task:
         embedding_type: scene or event.
         splits: in the order of the metadata.
         clips: the clips of all splits, split after split, each in the order of its embeddings.
-        fingerprint: changes with the splits and with the length and kind of any clip.
+        fingerprint: changes with the splits, their order, and with the length, kind, size or time of change of any
+            clip. Copies that keep these times (cp -p, rsync -a, tar) are the same task.
     """
 
     folder: pathlib.Path
@@ -93,8 +95,10 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
     if embedding_type == EmbeddingType.EVENT:
         _check_events(folder, splits)
     clips = _read_headers(folder, splits, rate)
-    facts = [[split.name, split.labels] for split in splits], [(clip.samples, clip.pcm_16) for clip in clips]
-    fingerprint = hashlib.sha256(json.dumps([metadata, facts], sort_keys=True).encode()).hexdigest()
+    # Rows go by the order of the clips in the split files, so that the order is part of it.
+    facts = [[split.name, list(split.labels.items()), split.order] for split in splits]
+    audio = [(clip.samples, clip.pcm_16, clip.size, clip.mtime_ns) for clip in clips]
+    fingerprint = hashlib.sha256(json.dumps([metadata, facts, audio], sort_keys=True).encode()).hexdigest()
     return Task(folder, embedding_type, splits, clips, fingerprint)
 
 
@@ -123,16 +127,28 @@ def _read_splits(folder: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Spl
     names = metadata.get("splits")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise TaskError(f"{folder / METADATA_FILE}: splits: expected a list of names, got {names!r}")
+    check_plain_names(folder / METADATA_FILE, "splits", names)
     generator = random.Random(0)
     splits = []
     for name in names:
         labels = _read_json(folder / f"{name}.json")
         if not labels or not all(isinstance(each, list) for each in labels.values()):
             raise TaskError(f"{folder / f'{name}.json'}: expected a list of labels for each of one or more clips")
+        check_plain_names(folder / f"{name}.json", "clips", labels)
         order = list(labels)
         generator.shuffle(order)
         splits.append(Split(name, labels, tuple(order)))
     return tuple(splits)
+
+
+def check_plain_names(file: pathlib.Path, what: str, names: Iterable[str]) -> None:
+    """Raise TaskError where a name would lead out of the folder of the task."""
+    wrong = [name for name in names if not is_plain_name(name)]
+    if wrong:
+        raise TaskError(
+            f"{file}: {what}: expected plain names, which stay in the task's folder, got {wrong[0]!r}; was the task "
+            "made by another program, or tampered with?"
+        )
 
 
 def _check_one_label(folder: pathlib.Path, splits: tuple[Split, ...]) -> None:

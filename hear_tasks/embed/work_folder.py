@@ -15,26 +15,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import pathlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hear_cacophony.files.atomic_write import sync_folder, sync_tree, write_text
+from hear_cacophony.files.lock import is_held, lock_file
 from hear_tasks.task_folder import EMBEDDED_FILE
 
 PREFIX = ".embedding-"
 MARK_SECONDS = 1.0
 """Least time between two marks: what a kill may lose, beside the batches in work."""
-
-
-class BusyError(RuntimeError):
-    """Another process works on the task."""
 
 
 class WorkFolder:
@@ -77,7 +74,7 @@ class WorkFolder:
             self._open(self._folder / name, size)
         self._done = self._open(self._folder / "done", windows)
         if reason is not None:
-            _write_whole(self._folder / "settings", json.dumps(settings, indent=1))
+            write_text(self._folder / "settings", json.dumps(settings, indent=1))
         self.resumed = int(self.done_windows(windows).sum())
         return reason or ""
 
@@ -116,6 +113,11 @@ class WorkFolder:
         """Which windows are done, bool, shape (windows,)."""
         return np.frombuffer(os.pread(self._done, windows, 0), np.uint8).astype(bool)
 
+    def missing(self, windows: Sequence[int]) -> list[bool]:
+        """For each of these windows whether it is still to be done; those that are done stay as they are."""
+        done = self.done_windows(os.fstat(self._done).st_size)
+        return [not done[window] for window in windows]
+
     def write(self, name: str, offset: int, data: bytes) -> None:
         """Write all of `data` to a results file."""
         view = memoryview(data)
@@ -148,10 +150,11 @@ class WorkFolder:
         """Give the task's folder its place; what was there unfinished is gone then."""
         self._close()
         (self.task / EMBEDDED_FILE).touch()
-        _sync(self.task)
+        sync_tree(self.task)
         if self._target.exists():
             shutil.rmtree(self._target)
         self.task.rename(self._target)
+        sync_folder(self._target.parent)
 
     def _close(self) -> None:
         for number in self._files.values():
@@ -165,18 +168,21 @@ class WorkFolder:
 
 
 @contextlib.contextmanager
-def open_work_folder(target: pathlib.Path, *, wait: bool = False) -> Iterator[WorkFolder]:
+def open_work_folder(
+    target: pathlib.Path, *, wait: bool = False, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[WorkFolder]:
     """The working folder for the task whose embeddings go to `target`, made where there is none.
 
     Args:
         target: the task's folder of embeddings.
         wait: whether to wait where another process works on it.
+        tell: takes the remark that the file system has no locks.
 
     Raises:
         BusyError: another process works on it.
     """
     folder = _working_folder(target)
-    lock = _lock(folder, wait)
+    lock = _lock(folder, wait, tell)
     work = WorkFolder(target, folder)
     try:
         yield work
@@ -199,22 +205,14 @@ def is_finished(target: pathlib.Path) -> bool:
 
 def is_busy(target: pathlib.Path) -> bool:
     """Whether a process works on the embeddings of a task."""
-    lock = _working_folder(target) / "lock"
-    try:
-        with lock.open("rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
+    return is_held(_working_folder(target) / "lock")
 
 
 def _working_folder(target: pathlib.Path) -> pathlib.Path:
     return target.parent / f"{PREFIX}{target.name}"
 
 
-def _lock(folder: pathlib.Path, wait: bool) -> int:
+def _lock(folder: pathlib.Path, wait: bool, tell: Callable[[str], None]) -> int:
     """The lock of a working folder that is in its place: the process that had it may have removed it since."""
     path = folder / "lock"
     while True:
@@ -224,10 +222,10 @@ def _lock(folder: pathlib.Path, wait: bool) -> int:
         except FileNotFoundError:
             continue
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
+            lock_file(number, folder, tell, wait=wait)
+        except BaseException:
             os.close(number)
-            raise BusyError(f"{folder}: another process works on it") from None
+            raise
         if _is_same(path, number):
             return number
         os.close(number)
@@ -238,22 +236,3 @@ def _is_same(path: pathlib.Path, number: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(number))
     except FileNotFoundError:
         return False
-
-
-def _sync(folder: pathlib.Path) -> None:
-    """Make sure that a folder and the files in it are on the disk."""
-    for entry in [*(each for each in folder.iterdir() if each.is_file()), folder]:
-        number = os.open(entry, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
-def _write_whole(path: pathlib.Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

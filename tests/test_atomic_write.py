@@ -1,0 +1,79 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hear_cacophony.files import atomic_write
+from hear_cacophony.files.atomic_write import sync_tree, write_file, write_text, write_text_once
+
+RACE = """
+import pathlib, sys
+from hear_cacophony.files.atomic_write import write_text_once
+folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+for i in range(100):
+    file = folder / str(i) / "note"
+    write_text_once(file, name * 1000)
+    text = file.read_text()
+    assert len(set(text)) == 1 and len(text) == 1000, text
+"""
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    write_text(tmp_path / "new" / "a", "one")
+    write_text(tmp_path / "new" / "a", "zwei, ü")
+    assert (tmp_path / "new" / "a").read_text(encoding="utf-8") == "zwei, ü"
+    assert os.listdir(tmp_path / "new") == ["a"]
+
+
+def test_what_was_there_stays_where_writing_fails(tmp_path):
+    write_text(tmp_path / "a", "before")
+
+    def write(part):
+        part.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_file(tmp_path / "a", write)
+    assert (tmp_path / "a").read_text() == "before"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_the_first_of_several_processes_wins_and_all_can_read_it(tmp_path):
+    processes = [subprocess.Popen([sys.executable, "-c", RACE, str(tmp_path), name]) for name in "abcd"]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+
+
+def test_a_second_note_is_not_written(tmp_path):
+    assert write_text_once(tmp_path / "note", "first")
+    before = os.stat(tmp_path).st_mtime_ns
+    assert not write_text_once(tmp_path / "note", "second")
+    assert (tmp_path / "note").read_text() == "first"
+    assert os.stat(tmp_path).st_mtime_ns == before
+
+
+def test_without_hard_links_the_note_is_written_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(95, "Operation not supported")))
+    assert write_text_once(tmp_path / "note", "first")
+    assert (tmp_path / "note").read_text() == "first"
+
+
+def test_the_entry_of_the_folder_is_synced_after_the_file(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(atomic_write, "_sync", lambda path: synced.append((path.name, sorted(os.listdir(tmp_path)))))
+    write_text(tmp_path / "a", "text")
+    assert [name for name, _ in synced] == ["a", tmp_path.name]
+    assert synced[-1][1] == ["a"]
+
+
+def test_a_tree_is_synced_with_all_folders(tmp_path, monkeypatch):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_text("")
+    synced = []
+    monkeypatch.setattr(atomic_write, "_sync", lambda path: synced.append(str(path.relative_to(tmp_path))))
+    sync_tree(tmp_path)
+    assert sorted(synced) == [".", "a", "a/b", "a/b/c"]

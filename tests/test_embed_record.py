@@ -1,0 +1,144 @@
+"""Tasks that change after they were embedded, names that lead elsewhere, and names that are too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from hear_tasks_on_disk import make_scene_task
+
+from hear_tasks.cli import main
+from hear_tasks.embed.record import RECORD_FILE, compare_with_task
+from hear_tasks.embed.task import TaskError, read_task
+
+
+@pytest.fixture
+def task(tmp_path) -> pathlib.Path:
+    return make_scene_task(tmp_path / "tasks")
+
+
+def embed(tmp_path: pathlib.Path, *options: str) -> int:
+    places = ["--tasks-dir", str(tmp_path / "tasks"), "--embeddings-dir", str(tmp_path / "out")]
+    return main(["embed", "--module", "hear_cacophony.logmel", *places, *options])
+
+
+def edit(file: pathlib.Path, change) -> None:
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(change(content)))
+
+
+def first_split(task: pathlib.Path) -> str:
+    return json.loads((task / "task_metadata.json").read_text())["splits"][0]
+
+
+def other_labels(content: dict) -> dict:
+    name, labels = next(iter(content.items()))
+    return {**content, name: next(each for each in content.values() if each != labels)}
+
+
+CHANGES = {
+    "labels": (lambda task, split: edit(task / f"{split}.json", other_labels), "labels of"),
+    "order": (
+        lambda task, split: edit(task / f"{split}.json", lambda content: dict(reversed(content.items()))),
+        "in another order",
+    ),
+    "removed": (
+        lambda task, split: edit(task / f"{split}.json", lambda content: dict(list(content.items())[1:])),
+        "removed",
+    ),
+    "audio": (
+        lambda task, split: os.utime(next(iter(sorted((task / "16000" / split).iterdir()))), (1, 1)),
+        "is newer, or another",
+    ),
+    "gone": (lambda task, split: next(iter(sorted((task / "16000" / split).iterdir()))).unlink(), "is gone"),
+    "vocabulary": (
+        lambda task, _: (task / "labelvocabulary.csv").write_text("idx,label\n0,x\n"),
+        "labelvocabulary.csv differs",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_finished_task_that_has_changed_is_refused_with_what_differs(change, task, tmp_path, capsys):
+    assert embed(tmp_path) == 0
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    assert compare_with_task(target, task) == []
+    before = {file: file.stat().st_mtime_ns for file in target.rglob("*")}
+    make, told = CHANGES[change]
+    make(task, first_split(task))
+    assert embed(tmp_path) == 1
+    message = capsys.readouterr().err
+    assert "has changed since it was embedded" in message
+    assert told in message
+    assert {file: file.stat().st_mtime_ns for file in target.rglob("*")} == before
+
+
+def test_copies_that_keep_their_times_are_the_same_task(task, tmp_path):
+    assert embed(tmp_path) == 0
+    shutil.copytree(task, tmp_path / "copy" / task.name, copy_function=shutil.copy2)
+    assert (
+        compare_with_task(tmp_path / "out" / "hear_cacophony.logmel" / task.name, tmp_path / "copy" / task.name) == []
+    )
+    assert read_task(task, 16_000).fingerprint == read_task(tmp_path / "copy" / task.name, 16_000).fingerprint
+
+
+def test_the_fingerprint_tells_order_and_audio(task):
+    before = read_task(task, 16_000).fingerprint
+    edit(task / f"{first_split(task)}.json", lambda content: dict(reversed(content.items())))
+    reordered = read_task(task, 16_000).fingerprint
+    CHANGES["audio"][0](task, first_split(task))
+    assert len({before, reordered, read_task(task, 16_000).fingerprint}) == 3
+
+
+def test_embeddings_of_heareval_itself_are_compared_by_their_labels(task, tmp_path):
+    assert embed(tmp_path) == 0
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    (target / RECORD_FILE).unlink()
+    CHANGES["audio"][0](task, first_split(task))
+    assert compare_with_task(target, task) == []
+    CHANGES["labels"][0](task, first_split(task))
+    assert "labels of" in compare_with_task(target, task)[0]
+
+
+@pytest.mark.parametrize("name", ["../../../esc.wav", "/etc/passwd", "a/b.wav", "..", "", "nul\0.wav"])
+def test_clips_outside_the_task_are_refused_before_anything_is_read(name, task, tmp_path):
+    edit(task / f"{first_split(task)}.json", lambda content: {**content, name: next(iter(content.values()))})
+    with pytest.raises(TaskError, match="expected plain names, which stay in the task's folder"):
+        read_task(task, 16_000)
+    assert embed(tmp_path) == 1
+    assert not list((tmp_path / "out").rglob("*.npy"))
+
+
+def test_splits_outside_the_task_are_refused(task):
+    edit(task / "task_metadata.json", lambda content: {**content, "splits": ["../../esc"]})
+    with pytest.raises(TaskError, match=r"splits: expected plain names.*'\.\./\.\./esc'"):
+        read_task(task, 16_000)
+
+
+def test_names_too_long_for_clip_files_are_told_before_the_embedding(task, tmp_path, capsys):
+    split = first_split(task)
+    old = sorted(os.listdir(task / "16000" / split))[0]
+    new = "n" * 240 + ".wav"
+    (task / "16000" / split / old).rename(task / "16000" / split / new)
+    edit(task / f"{split}.json", lambda content: {new if name == old else name: x for name, x in content.items()})
+    assert embed(tmp_path, "--clip-files") == 1
+    assert "expected names of at most 236 bytes with --clip-files" in capsys.readouterr().err
+    assert embed(tmp_path) == 0
+
+
+def test_a_read_only_data_set_gives_files_of_the_usual_modes(task, tmp_path):
+    for path in [*task.rglob("*"), task]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert embed(tmp_path, "--clip-files") == 0
+    finally:
+        for path in [task, *task.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    assert all(file.stat().st_mode & 0o200 for file in target.rglob("*"))
+    embeddings = np.fromfile(target / f"{first_split(task)}.embeddings.npy", np.float32)
+    assert np.isfinite(embeddings).all()
