@@ -17,12 +17,12 @@ def model(tiny_text_model):
 @pytest.fixture(scope="module")
 def sounds():
     random = np.random.default_rng(0)
-    return [(0.1 * random.standard_normal(n)).astype(np.float32) for n in (16_000, 18_000, 40_000)]
+    return [(0.1 * random.standard_normal(n)).astype(np.float32) for n in (16_000, 15_000, 40_000)]
 
 
 def log_probabilities(model, clip, ids):
-    """Of each token that could follow `ids`, by the uncached pass."""
-    logits = model.caption_logits([clip], [ids])[0, -1].astype(np.float64)
+    """Of each token that could follow `ids`, by the uncached pass, in which what comes later does not count."""
+    logits = model.caption_logits([clip], [[*ids, *[0] * (6 - len(ids))]])[0, len(ids) - 1].astype(np.float64)
     return logits - logits.max() - np.log(np.exp(logits - logits.max()).sum())
 
 
@@ -33,10 +33,9 @@ def test_a_caption_does_not_depend_on_its_batch_mates(method, settings, model, s
     settings |= {"max_tokens": 12, "end_token": END}
     keys = np.random.default_rng(1).integers(0, 2**32, (3, 2), np.uint32) if method == "sample" else None
     together = model.caption_tokens(sounds, method, keys=keys, **settings)
-    for i in (0, 2):
-        alone_keys = None if keys is None else keys[i : i + 1]
-        alone = model.caption_tokens(sounds[i : i + 1], method, keys=alone_keys, **settings)
-        assert alone[0].tolist() == together[i].tolist()
+    own_programs = model.with_options(model.audio.options)
+    (alone,) = own_programs.caption_tokens(sounds[1:2], method, keys=None if keys is None else keys[1:2], **settings)
+    assert alone.tolist() == together[1].tolist()
 
 
 def test_cached_captions_are_those_of_the_whole_pass(model, sounds):
@@ -45,13 +44,12 @@ def test_cached_captions_are_those_of_the_whole_pass(model, sounds):
     assert ids[1:].tolist() == logits[0].argmax(axis=-1).tolist()
 
 
-def test_samples_change_with_key_and_temperature_and_not_without(model, sounds):
-    def drawn(**settings):
-        return model.caption_tokens(sounds[:1], "sample", max_tokens=12, **settings)[0].tolist()
+def test_samples_change_with_the_key_alone(model, sounds):
+    def drawn(seed):
+        return model.caption_tokens(sounds[:1], "sample", seed=seed, temperature=1.0, max_tokens=12, end_token=END)
 
-    assert drawn(seed=1, temperature=1.0) == drawn(seed=1, temperature=1.0) != drawn(seed=2, temperature=1.0)
-    greedy = model.caption_tokens(sounds[:1], max_tokens=12)[0].tolist()
-    assert drawn(temperature=1e-4) == greedy
+    assert np.array_equal(drawn(seed=1), drawn(seed=1))
+    assert not np.array_equal(drawn(seed=1), drawn(seed=2))
 
 
 def search_by_hand(model, clip, beams, tokens, end, power):
@@ -120,7 +118,7 @@ def test_kept_patches(model, noise):
     both = model.embed_audio([other, clip], kept_patches=[None, some])
     assert np.allclose(both[0], model.embed_audio([other])[0], atol=1e-6)
     assert not np.allclose(both[1], whole[0], atol=1e-3)
-    settings = {"max_tokens": 6}
+    settings = {"max_tokens": 12, "end_token": END}
     captions = model.caption_tokens([other, clip], kept_patches=[None, everything], **settings)
     assert captions.tolist() == model.caption_tokens([other, clip], **settings).tolist()
 

@@ -10,6 +10,7 @@ from golden_cases import EXACT, FOLDER, load_case, relative_error
 
 from hear_cacophony.checkpoint.parameters import expected_text_shapes
 from hear_cacophony.engine.audio_text import AudioTextModel, caption_keys
+from hear_cacophony.engine.devices import Devices
 from hear_cacophony.engine.embedding import EmbeddingModel
 from hear_cacophony.engine.options import Options
 from hear_cacophony.model.stages import CACOPHONY, TextConfig
@@ -34,7 +35,7 @@ def base():
 @pytest.fixture(scope="module")
 def full_size_model(full_size_text_checkpoint):
     checkpoint = full_size_text_checkpoint
-    return AudioTextModel(EmbeddingModel(checkpoint, Options()), checkpoint.text, lambda: None)
+    return AudioTextModel(EmbeddingModel(checkpoint, Options(), Devices([0])), checkpoint.text, lambda: None)
 
 
 def text_cases(golden):
