@@ -28,10 +28,10 @@ def _stand_in_weights():
     return module
 
 
-def _write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool) -> pathlib.Path:
+def _write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool, audio_only: bool = True) -> pathlib.Path:
     from flax import serialization
 
-    parameters = _stand_in_weights().parameters(model, tiny=tiny, audio_only=True)
+    parameters = _stand_in_weights().parameters(model, tiny=tiny, audio_only=audio_only)
     state = {"0": {"step": 1000, "params": parameters, "opt_state": {"1": {"count": np.int32(1000)}}}}
     path.write_bytes(serialization.msgpack_serialize(state))
     return path
@@ -45,6 +45,38 @@ def tiny_checkpoints(tmp_path_factory) -> dict[str, pathlib.Path]:
         "audiomae": _write_checkpoint(folder / "audiomae.ckpt", "AudioMAE", tiny=True),
         "cacophony": _write_checkpoint(folder / "cacophony.ckpt", "Cacophony", tiny=True),
     }
+
+
+@pytest.fixture(scope="session")
+def tiny_text_checkpoint(tmp_path_factory) -> pathlib.Path:
+    """A tiny stand-in for Cacophony.ckpt with all its towers."""
+    path = tmp_path_factory.mktemp("tiny-text") / "Cacophony.ckpt"
+    return _write_checkpoint(path, "Cacophony", tiny=True, audio_only=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_text_model(tiny_text_checkpoint):
+    """That with both sides loaded, and a tokenizer of its 512 tokens."""
+    from tokenizer_files import write_tokenizer
+
+    from hear_cacophony import load_audio_text_model
+
+    return load_audio_text_model(tiny_text_checkpoint, tokenizer=write_tokenizer(tiny_text_checkpoint.parent / "small"))
+
+
+@pytest.fixture(scope="session")
+def full_size_text_checkpoint():
+    """A full-size stand-in for Cacophony.ckpt with all its towers, without a file; parameters are drawn when taken."""
+    from hear_cacophony.checkpoint.checkpoint import Checkpoint, TextSide
+    from hear_cacophony.checkpoint.lazy_parameters import LazyParameters
+    from hear_cacophony.checkpoint.parameters import expected_shapes, expected_text_shapes
+    from hear_cacophony.model.stages import CACOPHONY, EncoderConfig, TextConfig
+
+    draw = _stand_in_weights().draw
+    audio, text = expected_shapes(CACOPHONY, EncoderConfig()), expected_text_shapes(CACOPHONY, TextConfig())
+    side = TextSide(TextConfig(), LazyParameters(text, lambda path: draw(path, list(text[path]))))
+    parameters = {path: draw(path, list(shape)) for path, shape in audio.items()}
+    return Checkpoint(CACOPHONY, EncoderConfig(), parameters, "Cacophony.ckpt", "", text=side)
 
 
 @pytest.fixture(scope="session", params=["audiomae", "cacophony"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.engine.options import PRECISIONS
-from hear_tasks.benchmark import embed, encoder, loading, processes, projection, report
+from hear_tasks.benchmark import embed, encoder, loading, processes, projection, report, text
 from hear_tasks.benchmark.config import FULL, QUICK, Config
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
@@ -23,6 +23,7 @@ SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str
     "precision": (encoder.measure_precisions, encoder.describe_precisions),
     "compilations": (embed.measure_compilations, embed.describe_compilations),
     "embed": (embed.measure_embed, embed.describe_embed),
+    "text": (text.measure_text, text.describe_text),
 }
 PROJECTION = "projection"
 

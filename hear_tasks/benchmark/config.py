@@ -29,6 +29,9 @@ class Scale:
         long_seconds: length of the long clip.
         mixed_clips: clips of the task of many lengths.
         mixed_seconds: the longest of them.
+        texts: in a batch.
+        caption_tokens: in a caption.
+        caption_seconds: of a clip that is captioned.
     """
 
     name: str
@@ -42,10 +45,13 @@ class Scale:
     long_seconds: int
     mixed_clips: int
     mixed_seconds: float
+    texts: int
+    caption_tokens: int
+    caption_seconds: int
 
 
-FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, 10.0, 3, 2016, 600, 200, 30.0)
-QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, 0.05, 1, 84, 90, 24, 2.0)
+FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, 10.0, 3, 2016, 600, 200, 30.0, 64, 64, 10)
+QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, 0.05, 1, 84, 90, 24, 2.0, 8, 6, 1)
 
 
 class Config:
