@@ -1,0 +1,1 @@
+"""heareval's predictions for embeddings of HEAR tasks: the same scores in less time."""
