@@ -65,7 +65,7 @@ def _align(events: Events, clips: Mapping[str, int], labels: Mapping[str | None,
         onset=events.start / 1000.0,
         offset=events.end / 1000.0,
     )
-    return aligned if clip_numbers.min(initial=0) == 0 else aligned[aligned.clip >= 0]
+    return aligned[aligned.clip >= 0]
 
 
 def _read_clip(name: str) -> str:

@@ -52,7 +52,9 @@ def list_postprocessings(grid: PostprocessingGrid | Sequence[PostprocessingGrid]
 def _check_parameter(name: str, values: object) -> None:
     if name not in _DEFAULTS:
         known = ", ".join(_DEFAULTS)
-        raise ValueError(f"expected parameters of event postprocessing ({known}), got {name!r}; see the task's metadata")
+        raise ValueError(
+            f"expected parameters of event postprocessing ({known}), got {name!r}; see the task's metadata"
+        )
     if not isinstance(values, list | tuple) or not values:
         raise ValueError(f"expected a list of values for {name} in event postprocessing, got {values!r}")
 
@@ -78,8 +80,11 @@ def make_events(
         points: the postprocessings.
 
     Raises:
-        ValueError: a clip of a single frame is to be filtered, or a filter is shorter than nothing.
+        ValueError: the shape is another one, a clip of a single frame is to be filtered, or a filter is shorter than
+            nothing.
     """
+    if predictions.shape != (frames.n_rows, len(labels)):
+        raise ValueError(f"expected predictions of shape {(frames.n_rows, len(labels))}, got {predictions.shape}")
     predictions = predictions[frames.rows]
     filter_by_count = not np.isnan(predictions.min(initial=0))
     over_threshold = functools.cache(lambda threshold: predictions > threshold)
@@ -102,7 +107,9 @@ def make_events(
 
 def _keep_long(events: Events, min_duration: float) -> Events:
     keep = events.end - events.start >= min_duration
-    return dataclasses.replace(events, **{name: getattr(events, name)[keep] for name in ("clip", "label", "start", "end")})
+    return dataclasses.replace(
+        events, **{name: getattr(events, name)[keep] for name in ("clip", "label", "start", "end")}
+    )
 
 
 def _find_runs(active: NDArray[np.bool_], frames: Frames, labels: Sequence[str]) -> Events:
@@ -122,11 +129,11 @@ def _filter_widths(frames: Frames, filter_ms: float) -> NDArray[np.int64]:
     """The width of the median filter in each clip, in frames; 0 and 1 leave everything as it is."""
     if not filter_ms:
         return np.zeros(len(frames.clips), dtype=np.int64)
+    if filter_ms < 0:
+        raise ValueError(f"expected median_filter_ms of 0 or more, got {filter_ms}; see the task's metadata")
     for clip, spacing in zip(frames.clips, frames.spacing, strict=True):
         if math.isnan(spacing):
             raise ValueError(f"expected two frames or more in {clip} to filter them, got one; is the clip cut short?")
-    if filter_ms < 0:
-        raise ValueError(f"expected median_filter_ms of 0 or more, got {filter_ms}; see the task's metadata")
     return np.round(filter_ms / frames.spacing).astype(np.int64)
 
 

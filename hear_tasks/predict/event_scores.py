@@ -164,8 +164,7 @@ class SegmentErrorRate:
         length = lengths[events.clip]
         first, behind = np.floor(events.onset / self.seconds), np.ceil(events.offset / self.seconds)
         first, behind = (
-            np.clip(np.where(bound < 0, bound + length, bound), 0, length).astype(np.int64)
-            for bound in (first, behind)
+            np.clip(np.where(bound < 0, bound + length, bound), 0, length).astype(np.int64) for bound in (first, behind)
         )
         behind = np.maximum(first, behind)
         segment = _concatenate_ranges(first, behind) + np.repeat(offsets[events.clip], behind - first)
@@ -173,11 +172,12 @@ class SegmentErrorRate:
 
 
 def _check_segmentable(events: AlignedEvents, vocabulary: Collection[str]) -> None:
-    known = set(vocabulary)
-    unknown = sorted({str(events.labels[label]) for label in set(events.label.tolist())} - known)
+    unknown = {events.labels[label] for label in np.unique(events.label)} - set(vocabulary)
     if unknown:
-        shown = ", ".join(unknown)
-        raise ValueError(f"expected labels of the task's vocabulary in its events, got {shown}; do the files belong together?")
+        shown = ", ".join(sorted(map(repr, unknown)))
+        raise ValueError(
+            f"expected labels of the task's vocabulary in its events, got {shown}; do the files belong together?"
+        )
     if not (np.isfinite(events.onset).all() and np.isfinite(events.offset).all()):
         raise ValueError("expected finite times of events, got NaN or infinity; was the task prepared in full?")
 

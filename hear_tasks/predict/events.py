@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,17 +34,15 @@ class Events:
     end: NDArray[np.float64]
 
     @classmethod
-    def from_lists(cls, lists: Mapping[str, Iterable[Event]]) -> Events:
+    def from_lists(cls, lists: Mapping[str, Sequence[Event]]) -> Events:
         """The events of a split's file: for each clip by name, its list of events.
 
         Raises:
             ValueError: an event lacks a key, or a time of it is not a number.
         """
-        clips, events = [], []
-        for number, listed in enumerate(lists.values()):
-            events.extend(listed)
-            clips.extend([number] * (len(events) - len(clips)))
         names = tuple(lists)
+        events = [event for listed in lists.values() for event in listed]
+        clips = [number for number, listed in enumerate(lists.values()) for _ in listed]
         try:
             texts = [str(event["label"]) for event in events]
         except (KeyError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -21,6 +22,7 @@ class Frames:
         time: milliseconds from the clip's start, float64 with shape [n_frames].
         spacing: mean time between frames of each clip in milliseconds, float64 with shape [n_clips];
             NaN for a clip of one frame.
+        n_rows: number of rows, those that do not count too.
     """
 
     clips: tuple[str, ...]
@@ -28,6 +30,7 @@ class Frames:
     clip: NDArray[np.int64]
     time: NDArray[np.float64]
     spacing: NDArray[np.float64]
+    n_rows: int
 
     @classmethod
     def from_rows(cls, filenames: Sequence[str], timestamps: Iterable[float]) -> Frames:
@@ -53,7 +56,8 @@ class Frames:
         is_last = np.ones(len(rows), dtype=bool)
         is_last[:-1] = (np.diff(clip[rows]) != 0) | (np.diff(times[rows]) != 0)
         rows = rows[is_last]
-        return cls(tuple(clips), rows, clip[rows], times[rows], _mean_spacing(clip[rows], times[rows], len(clips)))
+        clip, time = clip[rows], times[rows]
+        return cls(tuple(clips), rows, clip, time, _mean_spacing(clip, time, len(clips)), n_rows=len(times))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -63,5 +67,5 @@ class Frames:
 
 def _mean_spacing(clip: NDArray[np.int64], time: NDArray[np.float64], n_clips: int) -> NDArray[np.float64]:
     bounds = np.searchsorted(clip, np.arange(n_clips + 1))
-    clips = [np.diff(time[first:behind]) for first, behind in zip(bounds[:-1], bounds[1:], strict=True)]
+    clips = [np.diff(time[first:behind]) for first, behind in itertools.pairwise(bounds)]
     return np.array([np.mean(steps) if len(steps) else np.nan for steps in clips])
