@@ -1,0 +1,182 @@
+"""One task from embeddings to scores: heareval's grid search, folds and tests."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from hear_tasks.predict.evaluation import Test, Validation, run_test, validate
+from hear_tasks.predict.grids import SEED, Configuration, choose_points, identify
+from hear_tasks.predict.network import make_network
+from hear_tasks.predict.progress import Progress
+from hear_tasks.predict.results import (
+    Log,
+    describe_training,
+    is_done,
+    make_scores,
+    write_done,
+    write_predictions,
+    write_scores,
+)
+from hear_tasks.predict.settings import Settings, check_done, threads_for
+from hear_tasks.predict.split import Split, SplitEvents, fingerprint, read_split, read_split_events
+from hear_tasks.predict.task import Partition, Task, read_task
+from hear_tasks.predict.training import Training, check_batches, predict_logits, train
+from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
+
+
+def predict_folder(folder: pathlib.Path, settings: Settings, tell: Callable[[str], None], *, wait: bool) -> bool:
+    """Predict a task; see `hear_tasks.predict.predict_task`."""
+    if is_done(folder) and not working_folder(folder).exists():
+        check_done(folder, settings)
+        return False
+    task = read_task(folder)
+    points = choose_points(settings.grid, settings.grid_points, task.metadata)
+    with open_work_folder(folder, wait=wait) as work:
+        did = not is_done(folder)
+        if did:
+            with _torch_set_up(threads_for(task, points, settings)):
+                _TaskRun(task, points, settings, work, tell).run()
+        work.remove()
+    return did
+
+
+@contextlib.contextmanager
+def _torch_set_up(threads: int) -> Iterator[None]:
+    """torch with so many threads, its generators seeded as heareval does; all as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _TaskRun:
+    """The run of one task."""
+
+    def __init__(
+        self,
+        task: Task,
+        points: list[Configuration],
+        settings: Settings,
+        work: WorkFolder,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._start = time.monotonic()
+        self._task, self._points, self._settings, self._work, self._tell = task, points, settings, work, tell
+        self._splits = {name: read_split(task, name) for name in task.splits}
+        self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
+        for point in points:
+            for partition in task.partitions:
+                check_batches(task, point, sum(len(self._splits[name]) for name in partition.train))
+        self._fingerprint = fingerprint(task, self._splits)
+        device = settings.device
+        if device.type != "cpu":
+            self._splits = {name: split.to(device) for name, split in self._splits.items()}
+
+    def run(self) -> None:
+        """Train and test what is still to be trained and tested, and write the results."""
+        self._log = Log(self._task)
+        try:
+            self._run()
+        finally:
+            self._log.close()
+
+    def _run(self) -> None:
+        task, points = self._task, self._points
+        reason = self._work.start(self._identity())
+        if reason:
+            self._tell(f"begun before with {reason}; done again")
+        self._log(f"Computing predictions for {task.folder.name}")
+        progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
+        trainings = []
+        for number, point in enumerate(points, 1):
+            self._log(f"Grid point {number} of {self._settings.grid_points}: {point}")
+            trainings.append(self._train(point, task.partitions[0], f"grid point {number}/{len(points)}", progress))
+            self._log(f" result: {describe_training(point, trainings[-1])}")
+        # Of equal ones the first.
+        best = (max if task.maximizes else min)(range(len(points)), key=lambda number: trainings[number].score)
+        self._log(
+            f"Best Grid Point Validation Score: {trainings[best].score}  Grid Point HyperParams: {points[best]}  "
+        )
+        chosen = [trainings[best]]
+        del trainings
+        for number, partition in enumerate(task.partitions[1:], 2):
+            self._log(f"Training split {number} of {len(task.partitions)}: {partition.to_json()}")
+            name = f"fold {number}/{len(task.partitions)}"
+            chosen.append(self._train(points[best], partition, name, progress))
+            self._log(f"Validation Score for the Training Split: {chosen[-1].score}")
+        self._finish(points[best], chosen)
+
+    def _identity(self) -> dict[str, Any]:
+        """What the trainings depend on."""
+        return {
+            "embeddings": self._fingerprint,
+            "grid points": [identify(point) for point in self._points],
+            "threads": torch.get_num_threads(),
+            "device": str(self._settings.device),
+            "torch": torch.__version__,
+        }
+
+    def _train(self, point: Configuration, partition: Partition, name: str, progress: Progress) -> Training:
+        """The next training, as it was kept, or anew."""
+        training = self._work.take()
+        if training is not None:
+            progress.restored(name, training)
+            return training
+        valid = self._splits[partition.valid]
+        validating: Callable[[torch.Tensor], Validation] = functools.partial(
+            validate, self._task, valid, self._events.get(partition.valid)
+        )
+        training = train(self._task, point, [self._splits[each] for each in partition.train], valid, validating)
+        self._work.keep(training)
+        progress.finished(name, training)
+        return training
+
+    def _finish(self, point: Configuration, trainings: list[Training]) -> None:
+        task, settings = self._task, self._settings
+        tests = {}
+        for partition, training in zip(task.partitions, trainings, strict=True):
+            test = self._test(point, partition, training)
+            write_predictions(task, partition, test)
+            tests[partition.test] = test.scores
+        scores = make_scores(task, point, trainings, tests, settings.marks)
+        write_scores(task, scores)
+        self._log(f"Final Test Results: {json.dumps(scores)}")
+        seconds = time.monotonic() - self._start
+        done = settings.describe_run(task, seconds)
+        listed = ", ".join(
+            f"{name}={value}" for name, value in {**done, "grid": settings.grid}.items() if name != "time"
+        )
+        self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
+        write_done(
+            task, {**done, **settings.describe_predictor(torch.get_num_threads()), "embeddings": self._fingerprint}
+        )
+        metric = task.scores[0]
+        mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])
+        self._tell(f"{metric} {mean:.4f} in {seconds:.1f} s")
+
+    def _test(self, point: Configuration, partition: Partition, training: Training) -> Test:
+        split = self._splits[partition.test]
+        with torch.random.fork_rng():
+            network = make_network(self._task.size, self._task.n_labels, point).to(split.embeddings.device)
+        network.load_state_dict(training.state)
+        logits = predict_logits(network, split, point["batch_size"])
+        events: SplitEvents | None = self._events.get(partition.test)
+        return run_test(self._task, split, events, logits, training.postprocessing)
+
+
+def _scored(task: Task) -> list[str]:
+    """The splits that are validated or tested on."""
+    return list(dict.fromkeys(name for each in task.partitions for name in (each.valid, each.test)))
