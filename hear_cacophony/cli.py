@@ -10,6 +10,7 @@ from hear_cacophony.checkpoint import CheckpointSummary, convert_checkpoint, sum
 from hear_tasks import demo_tasks, leaderboard_command, prepare
 from hear_tasks.doctor import command as doctor_command
 from hear_tasks.embed import command as embed_command
+from hear_tasks.predict import command as predict_command
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_info(commands)
     _add_convert(commands)
-    for command in (demo_tasks, prepare, doctor_command, embed_command, leaderboard_command):
+    for command in (demo_tasks, prepare, doctor_command, embed_command, predict_command, leaderboard_command):
         command.add_parser(commands)
     args = parser.parse_args(argv)
     try:

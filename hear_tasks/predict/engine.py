@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
 import pathlib
@@ -26,26 +25,44 @@ from hear_tasks.predict.results import (
     write_predictions,
     write_scores,
 )
-from hear_tasks.predict.settings import Settings, check_done, threads_for
-from hear_tasks.predict.split import Split, SplitEvents, fingerprint, read_split, read_split_events
+from hear_tasks.predict.settings import Settings, check_done, is_same_run
+from hear_tasks.predict.split import SplitEvents, fingerprint, read_split, read_split_events
 from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.training import Training, check_batches, predict_logits, train
 from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
 
 
-def predict_folder(folder: pathlib.Path, settings: Settings, tell: Callable[[str], None], *, wait: bool) -> bool:
-    """Predict a task; see `hear_tasks.predict.predict_task`."""
-    if is_done(folder) and not working_folder(folder).exists():
-        check_done(folder, settings)
-        return False
+def predict_folder(
+    folder: pathlib.Path, settings: Settings, tell: Callable[[str], None], *, wait: bool = False
+) -> bool:
+    """Predict one task.
+
+    Args:
+        folder: of its embeddings, EMBEDDINGS/MODULE/TASK.
+        settings: how.
+        tell: takes remarks and the progress.
+        wait: whether to wait where another process predicts it.
+
+    Returns:
+        Whether there was anything left to do.
+
+    Raises:
+        TaskError: the embeddings are at fault, or finished predictions are others than those asked for.
+        ValueError: there is no such grid.
+        BusyError: another process predicts it.
+    """
     task = read_task(folder)
     points = choose_points(settings.grid, settings.grid_points, task.metadata)
+    if is_done(folder) and not working_folder(folder).exists() and is_same_run(task, settings):
+        return False
+    run = _TaskRun(task, points, settings, tell)
     with open_work_folder(folder, wait=wait) as work:
         did = not is_done(folder)
         if did:
-            with _torch_set_up(threads_for(task, points, settings)):
-                _TaskRun(task, points, settings, work, tell).run()
+            run.run(work)
         work.remove()
+    if not did:
+        run.check_done()
     return did
 
 
@@ -66,32 +83,32 @@ class _TaskRun:
     """The run of one task."""
 
     def __init__(
-        self,
-        task: Task,
-        points: list[Configuration],
-        settings: Settings,
-        work: WorkFolder,
-        tell: Callable[[str], None],
+        self, task: Task, points: list[Configuration], settings: Settings, tell: Callable[[str], None]
     ) -> None:
         self._start = time.monotonic()
-        self._task, self._points, self._settings, self._work, self._tell = task, points, settings, work, tell
+        self._task, self._points, self._settings, self._tell = task, points, settings, tell
         self._splits = {name: read_split(task, name) for name in task.splits}
         self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
-        for point in points:
-            for partition in task.partitions:
-                check_batches(task, point, sum(len(self._splits[name]) for name in partition.train))
         self._fingerprint = fingerprint(task, self._splits)
-        device = settings.device
+
+    def check_done(self) -> None:
+        """Raise TaskError where finished predictions are not those that are asked for."""
+        check_done(self._task, self._settings, self._fingerprint)
+
+    def run(self, work: WorkFolder) -> None:
+        """Train and test what is still to be trained and tested, and write the results."""
+        self._work = work
+        self._check_batches()
+        device = self._settings.device
         if device.type != "cpu":
             self._splits = {name: split.to(device) for name, split in self._splits.items()}
-
-    def run(self) -> None:
-        """Train and test what is still to be trained and tested, and write the results."""
-        self._log = Log(self._task)
-        try:
+        with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._settings.threads):
             self._run()
-        finally:
-            self._log.close()
+
+    def _check_batches(self) -> None:
+        for point in self._points:
+            for partition in self._task.partitions:
+                check_batches(self._task, point, sum(len(self._splits[name]) for name in partition.train))
 
     def _run(self) -> None:
         task, points = self._task, self._points
@@ -100,31 +117,29 @@ class _TaskRun:
             self._tell(f"begun before with {reason}; done again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
-        trainings = []
+        scores: list[float] = []
         for number, point in enumerate(points, 1):
             self._log(f"Grid point {number} of {self._settings.grid_points}: {point}")
-            trainings.append(self._train(point, task.partitions[0], f"grid point {number}/{len(points)}", progress))
-            self._log(f" result: {describe_training(point, trainings[-1])}")
-        # Of equal ones the first.
-        best = (max if task.maximizes else min)(range(len(points)), key=lambda number: trainings[number].score)
-        self._log(
-            f"Best Grid Point Validation Score: {trainings[best].score}  Grid Point HyperParams: {points[best]}  "
-        )
-        chosen = [trainings[best]]
-        del trainings
+            training = self._train(point, task.partitions[0], f"grid point {number}/{len(points)}", progress)
+            self._log(f" result: {describe_training(point, training)}")
+            scores.append(training.score)
+            # Of equal ones the first.
+            if scores.index((max if task.maximizes else min)(scores)) == number - 1:
+                best, chosen = point, [training]
+        self._log(f"Best Grid Point Validation Score: {chosen[0].score}  Grid Point HyperParams: {best}  ")
         for number, partition in enumerate(task.partitions[1:], 2):
             self._log(f"Training split {number} of {len(task.partitions)}: {partition.to_json()}")
             name = f"fold {number}/{len(task.partitions)}"
-            chosen.append(self._train(points[best], partition, name, progress))
+            chosen.append(self._train(best, partition, name, progress))
             self._log(f"Validation Score for the Training Split: {chosen[-1].score}")
-        self._finish(points[best], chosen)
+        self._finish(best, chosen)
 
     def _identity(self) -> dict[str, Any]:
         """What the trainings depend on."""
         return {
             "embeddings": self._fingerprint,
             "grid points": [identify(point) for point in self._points],
-            "threads": torch.get_num_threads(),
+            "threads": self._settings.threads,
             "device": str(self._settings.device),
             "torch": torch.__version__,
         }
@@ -155,14 +170,11 @@ class _TaskRun:
         write_scores(task, scores)
         self._log(f"Final Test Results: {json.dumps(scores)}")
         seconds = time.monotonic() - self._start
-        done = settings.describe_run(task, seconds)
-        listed = ", ".join(
-            f"{name}={value}" for name, value in {**done, "grid": settings.grid}.items() if name != "time"
-        )
+        run = settings.describe_run(task)
+        listed = ", ".join(f"{name}={value}" for name, value in {**run, "grid": settings.grid}.items())
         self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
-        write_done(
-            task, {**done, **settings.describe_predictor(torch.get_num_threads()), "embeddings": self._fingerprint}
-        )
+        noted = {**settings.describe_predictor(task), "embeddings": self._fingerprint}
+        write_done(task, {"time": seconds, **run, **noted})
         metric = task.scores[0]
         mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])
         self._tell(f"{metric} {mean:.4f} in {seconds:.1f} s")

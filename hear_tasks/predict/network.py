@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from hear_tasks.predict.dropout import Dropout
 from hear_tasks.predict.grids import Configuration
 
 _SUMMARY_ROWS = 64
@@ -22,7 +23,7 @@ def make_network(n_features: int, n_labels: int, configuration: Configuration) -
         linear = _make_linear(width, configuration["hidden_dim"], initialize, activation)
         width, activation = configuration["hidden_dim"], "relu"
         norm = configuration["hidden_norm"](width)
-        unit = [torch.nn.Dropout(configuration["dropout"]), torch.nn.ReLU()]
+        unit = [Dropout(configuration["dropout"]), torch.nn.ReLU()]
         layers += [linear, *([*unit, norm] if configuration["norm_after_activation"] else [norm, *unit])]
     layers.append(_make_linear(width, n_labels, initialize, activation))
     torch.rand(_SUMMARY_ROWS, n_features)

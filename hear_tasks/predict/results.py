@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from hear_tasks.folder_lock import write_whole
 from hear_tasks.predict.evaluation import Test
@@ -91,10 +91,22 @@ def make_scores(
 
 
 def _aggregate(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Mean and standard deviation over the folds, with pandas as in heareval: folds without a score are left out."""
-    table = pd.DataFrame.from_dict(dict(scores), orient="index")
-    with np.errstate(invalid="ignore"):  # an infinite score in a fold
-        return {f"{name}_{kind}": getattr(table[name], kind)() for name in table for kind in ("mean", "std")}
+    """Mean and standard deviation over the folds as heareval has them: a fold without a score is left out."""
+    aggregated = {}
+    for name in next(iter(scores.values())):
+        values = np.array([fold[name] for fold in scores.values()], np.float64)
+        aggregated[f"{name}_mean"], aggregated[f"{name}_std"] = _moments(values)
+    return aggregated
+
+
+def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
+    known = ~np.isnan(values)
+    count = np.count_nonzero(known)
+    with np.errstate(all="ignore"):  # no fold, one fold, or infinite scores
+        mean = np.where(known, values, 0).sum() / count
+        squares = np.where(known, (mean - values) ** 2, 0)
+        deviation = np.sqrt(squares.sum() / (count - 1)) if count > 1 else np.nan
+    return float(mean), float(deviation)
 
 
 def write_scores(task: Task, scores: Mapping[str, Any]) -> None:

@@ -7,11 +7,13 @@ in double precision.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
+
+from hear_tasks.predict.ranking import average_precisions, roc_areas
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,36 +42,22 @@ def _chroma_accuracy(predictions: NDArray[np.float32], targets: NDArray[np.float
 
 
 def _mean_average_precision(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
-    from sklearn.metrics import average_precision_score
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a label without a positive
-        return average_precision_score(targets, predictions, average="macro")
+    if not np.isfinite(predictions).all():
+        raise ValueError("expected finite predictions, got NaN: training has diverged; are the embeddings very large?")
+    return float(np.average(average_precisions(predictions, targets)))
 
 
 def _roc_auc(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return roc_auc_score(targets, predictions, average="macro")
-        except ValueError:
-            return np.nan
+    if not np.isfinite(predictions).all():
+        return np.nan
+    return float(np.average(roc_areas(predictions, targets)))
 
 
 def _d_prime(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
     """Mean over the labels of the distance of two normal distributions that would give their area under the curve."""
-    from scipy import stats
-    from sklearn.metrics import roc_auc_score
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            areas = roc_auc_score(targets, predictions, average=None)
-            return np.mean(stats.norm().ppf(areas) * np.sqrt(2.0))
-        except ValueError:
-            return np.nan
+    if not np.isfinite(predictions).all():
+        return np.nan
+    return np.mean(scipy.special.ndtri(roc_areas(predictions, targets)) * np.sqrt(2.0))
 
 
 SCENE_SCORES: Mapping[str, SceneScore] = {

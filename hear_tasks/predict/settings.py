@@ -1,36 +1,36 @@
-"""What a run of predictions is asked for, and what it depends on."""
+"""What a run of predictions is asked for, and what is noted of it."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from hear_tasks.predict.grids import DEFAULT_GRID_POINTS, Configuration
+from hear_tasks.predict.grids import DEFAULT_GRID_POINTS
 from hear_tasks.predict.results import DONE_FILE
-from hear_tasks.predict.task import Task, TaskError, read_dimensions, read_json
+from hear_tasks.predict.task import Task, TaskError, read_json
+
+PREDICTOR = "hear_cacophony"
+"""In the mark of a finished task; heareval's own has no such note."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How tasks are predicted.
+    """How a task is predicted.
 
     Attributes:
         grid: name of the grid of hyperparameters.
         grid_points: how many of it are tried.
         gpu: index of the GPU to use, None for the CPU.
-        threads: of the CPU; 0 for as many as suit the work.
+        threads: of the CPU, 1 or more; sums are rounded by their number.
     """
 
     grid: str = "default"
     grid_points: int = DEFAULT_GRID_POINTS
     gpu: int | None = None
-    threads: int = 0
+    threads: int = 1
 
     @property
     def device(self) -> torch.device:
@@ -42,11 +42,10 @@ class Settings:
         """What the scores file says of how it differs from heareval's."""
         return {}
 
-    def describe_run(self, task: Task, seconds: float) -> dict[str, Any]:
-        """What heareval notes of a finished run."""
+    def describe_run(self, task: Task) -> dict[str, Any]:
+        """What heareval notes of a run."""
         on_gpu = self.gpu is not None
         return {
-            "time": seconds,
             "embedding_path": str(task.folder),
             "embedding_size": task.size,
             "grid_points": self.grid_points,
@@ -57,15 +56,43 @@ class Settings:
             "deterministic": True,
         }
 
-    def describe_predictor(self, threads: int) -> dict[str, Any]:
+    def describe_predictor(self, task: Task) -> dict[str, Any]:
         """What is noted beside that."""
-        return {"predictor": "hear_cacophony", "grid": self.grid, "threads": threads}
+        return {"predictor": PREDICTOR, **self._asked, "threads": self.threads, "files": _stamps(task)}
+
+    def differences(self, done: Mapping[str, Any]) -> list[str]:
+        """How a finished run was asked for something else, as far as its mark tells; heareval's own tells less."""
+        asked = self._asked.items()
+        return [f"{name} {done[name]} (now: {value})" for name, value in asked if done.get(name, value) != value]
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {"grid": self.grid, "grid_points": self.grid_points}
 
 
-def check_done(folder: pathlib.Path, settings: Settings) -> None:
-    """Raise TaskError where finished predictions are not those that are asked for."""
+def is_same_run(task: Task, settings: Settings) -> bool:
+    """Whether a finished run was of these files, which nobody has written to since, and of these settings."""
+    done = read_json(task.folder / DONE_FILE, dict)
+    return done.get("files") == _stamps(task) and not settings.differences(done)
 
 
-def threads_for(task: Task, points: Sequence[Configuration], settings: Settings) -> int:
-    """Threads that suit the work."""
-    return settings.threads or torch.get_num_threads()
+def _stamps(task: Task) -> dict[str, list[int]]:
+    """Sizes and times of the files that a split is read from."""
+    names = [f"{split}.{kind}" for split in task.splits for kind in ("embeddings.npy", "target-labels.pkl")]
+    states = {name: (task.folder / name).stat() for name in names if (task.folder / name).exists()}
+    return {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}
+
+
+def check_done(task: Task, settings: Settings, fingerprint: str) -> None:
+    """Check that finished predictions are those that are asked for.
+
+    Raises:
+        TaskError: they are of other embeddings, or of another grid; the message says so.
+    """
+    done = read_json(task.folder / DONE_FILE, dict)
+    remedy = f"delete {DONE_FILE} in it to predict the task again"
+    if done.get("embeddings", fingerprint) != fingerprint:
+        raise TaskError(f"{task.folder}: its scores are of an earlier run with other embeddings or labels; {remedy}")
+    differences = settings.differences(done)
+    if differences:
+        raise TaskError(f"{task.folder}: predicted already with {', '.join(differences)}; {remedy}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
-
-import pandas as pd
 
 from hear_tasks.predict.event_postprocessing import DEFAULT_GRID, Postprocessing, list_postprocessings
 from hear_tasks.predict.event_scores import EVENT_SCORES
@@ -163,20 +163,34 @@ def _check_metadata(file: pathlib.Path, metadata: Mapping[str, Any]) -> None:
         )
 
 
+_PLAIN_LABEL = re.compile(r"(?!(na|n/a|nan|null|none|true|false|inf|infinity)$)[a-z_].*", re.IGNORECASE)
+
+
 def _read_vocabulary(file: pathlib.Path) -> tuple[dict[str, int], int]:
-    """The numbers of the labels, as heareval reads them with pandas, which takes what looks like numbers for such."""
+    """The number of each label, and how many there are."""
     try:
-        table = pd.read_csv(file)
+        with file.open(encoding="utf-8", newline="") as opened:
+            lines = list(csv.DictReader(opened))
+        labels = [line["label"] for line in lines]
+        if not all(map(_PLAIN_LABEL.fullmatch, labels)):
+            labels = _read_labels_with_pandas(file)
+        numbers = dict(zip(labels, [int(line["idx"]) for line in lines], strict=True))
     except FileNotFoundError:
         raise TaskError(f"{file}: not there; embed the task again") from None
-    except (ValueError, OSError) as error:
-        raise TaskError(f"{file}: damaged ({error}); embed the task again") from error
-    if not {"idx", "label"} <= set(table.columns) or not len(table):
-        raise TaskError(f"{file}: expected lines of idx,label with a header, got {', '.join(map(str, table.columns))}")
-    numbers = dict(zip(table["label"].astype(str), table["idx"].tolist(), strict=True))
-    if sorted(numbers.values()) != list(range(len(table))):
-        raise TaskError(f"{file}: expected {len(table)} different labels with the numbers 0 to {len(table) - 1}")
-    return numbers, len(table)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise TaskError(
+            f"{file}: expected a header and lines of idx,label ({error!r}); embed the task again"
+        ) from error
+    if not lines or sorted(numbers.values()) != list(range(len(lines))):
+        raise TaskError(f"{file}: expected {len(lines)} different labels with the numbers 0 to {len(lines) - 1}")
+    return numbers, len(lines)
+
+
+def _read_labels_with_pandas(file: pathlib.Path) -> list[str]:
+    """Labels as heareval reads them, some of which pandas takes for numbers, or for nothing."""
+    import pandas as pd  # takes as long to load as a small task takes to train
+
+    return pd.read_csv(file)["label"].astype(str).tolist()
 
 
 def _partitions(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Partition, ...]:

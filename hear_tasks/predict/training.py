@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from hear_tasks.predict.event_postprocessing import Postprocessing
+from hear_tasks.predict.adam import Adam
 from hear_tasks.predict.evaluation import Validation, loss_of
+from hear_tasks.predict.event_postprocessing import Postprocessing
 from hear_tasks.predict.grids import Configuration
 from hear_tasks.predict.network import draw_for_pass, make_network
 from hear_tasks.predict.split import Split
@@ -18,6 +19,9 @@ from hear_tasks.predict.task import Task, TaskError
 
 _ALIGNMENT = 64
 """Bytes on which torch begins its own tensors; matrix products may round by where their input begins."""
+
+_OPTIMIZERS = {torch.optim.Adam: Adam}
+"""What trains as an optimizer of the grid does."""
 
 Parameters = dict[str, torch.Tensor]
 """Parameters and buffers of a network, by name."""
@@ -111,7 +115,7 @@ def train(
     """
     start = time.monotonic()
     network = make_network(task.size, task.n_labels, configuration).to(valid.embeddings.device)
-    optimizer = configuration["optim"](network.parameters(), lr=configuration["lr"])
+    optimizer = _OPTIMIZERS[configuration["optim"]](network.parameters(), configuration["lr"])
     best = _Best(network, "max" if task.maximizes else "min", configuration["patience"])
     epochs = 0
     while epochs < configuration["max_epochs"] and not best.stops:
@@ -138,11 +142,11 @@ def train(
 
 
 def _train_epoch(
-    task: Task, network: torch.nn.Module, optimizer: torch.optim.Optimizer, splits: Sequence[Split], batch_size: int
+    task: Task, network: torch.nn.Module, optimizer: Adam, splits: Sequence[Split], batch_size: int
 ) -> None:
     network.train()
     for embeddings, targets, classes in batches(splits, batch_size):
-        optimizer.zero_grad()
+        optimizer.clear_gradients()
         loss_of(task, network(embeddings), targets, classes).backward()
         optimizer.step()
 
