@@ -89,6 +89,7 @@ class _TaskRun:
         self._task, self._points, self._settings, self._tell = task, points, settings, tell
         self._splits = {name: read_split(task, name) for name in task.splits}
         self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
+        self._check_batches()
         self._fingerprint = fingerprint(task, self._splits)
 
     def check_done(self) -> None:
@@ -98,7 +99,6 @@ class _TaskRun:
     def run(self, work: WorkFolder) -> None:
         """Train and test what is still to be trained and tested, and write the results."""
         self._work = work
-        self._check_batches()
         device = self._settings.device
         if device.type != "cpu":
             self._splits = {name: split.to(device) for name, split in self._splits.items()}
@@ -171,7 +171,8 @@ class _TaskRun:
         self._log(f"Final Test Results: {json.dumps(scores)}")
         seconds = time.monotonic() - self._start
         run = settings.describe_run(task)
-        listed = ", ".join(f"{name}={value}" for name, value in {**run, "grid": settings.grid}.items())
+        logged = {"gpu_max_mem_used" if name == "gpu_max_mem" else name: value for name, value in run.items()}
+        listed = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": settings.grid}.items())
         self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
         noted = {**settings.describe_predictor(task), "embeddings": self._fingerprint}
         write_done(task, {"time": seconds, **run, **noted})

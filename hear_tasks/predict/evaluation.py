@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from hear_tasks.predict.event_evaluation import EventEvaluation, evaluate_events
-from hear_tasks.predict.event_postprocessing import Postprocessing
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.predict.split import Split, SplitEvents
 from hear_tasks.predict.task import Task
+
+if TYPE_CHECKING:
+    from hear_tasks.predict.event_evaluation import EventEvaluation
+    from hear_tasks.predict.event_postprocessing import Postprocessing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,5 +106,7 @@ def _evaluate_events(
     scores: Iterable[str],
     postprocessings: Iterable[Postprocessing],
 ) -> EventEvaluation:
+    from hear_tasks.predict.event_evaluation import evaluate_events  # takes long to load
+
     vocabulary = sorted(task.label_numbers, key=task.label_numbers.__getitem__)
     return evaluate_events(predictions, events.frames, events.targets, vocabulary, tuple(scores), postprocessings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from hear_tasks.predict.dropout import Dropout
@@ -18,7 +20,8 @@ def make_network(n_features: int, n_labels: int, configuration: Configuration) -
     """
     initialize = configuration["initialization"]
     layers: list[torch.nn.Module] = []
-    width, activation = n_features, "linear"
+    width = n_features
+    activation: Literal["linear", "relu"] = "linear"
     for _ in range(configuration["hidden_layers"]):
         linear = _make_linear(width, configuration["hidden_dim"], initialize, activation)
         width, activation = configuration["hidden_dim"], "relu"
@@ -30,7 +33,7 @@ def make_network(n_features: int, n_labels: int, configuration: Configuration) -
     return torch.nn.Sequential(*layers)
 
 
-def _make_linear(inputs: int, outputs: int, initialize, activation: str) -> torch.nn.Linear:
+def _make_linear(inputs: int, outputs: int, initialize, activation: Literal["linear", "relu"]) -> torch.nn.Linear:
     linear = torch.nn.Linear(inputs, outputs)
     initialize(linear.weight, gain=torch.nn.init.calculate_gain(activation))
     return linear

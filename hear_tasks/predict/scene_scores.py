@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from hear_tasks.predict.ranking import average_precisions, roc_areas
@@ -57,6 +56,8 @@ def _d_prime(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> 
     """Mean over the labels of the distance of two normal distributions that would give their area under the curve."""
     if not np.isfinite(predictions).all():
         return np.nan
+    import scipy.special  # takes long to load
+
     return np.mean(scipy.special.ndtri(roc_areas(predictions, targets)) * np.sqrt(2.0))
 
 

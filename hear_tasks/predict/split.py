@@ -119,7 +119,7 @@ def _check_embeddings(file: pathlib.Path, embeddings: np.ndarray) -> int:
         chunk = embeddings[first : first + step]
         if not np.isfinite(chunk).all():
             raise TaskError(_not_finite(file, embeddings))
-        checksum = zlib.crc32(chunk, checksum)
+        checksum = zlib.crc32(chunk.data, checksum)
     return checksum
 
 

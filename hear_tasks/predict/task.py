@@ -8,11 +8,12 @@ import json
 import pathlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hear_tasks.predict.event_postprocessing import DEFAULT_GRID, Postprocessing, list_postprocessings
-from hear_tasks.predict.event_scores import EVENT_SCORES
 from hear_tasks.predict.scene_scores import SCENE_SCORES
+
+if TYPE_CHECKING:
+    from hear_tasks.predict.event_postprocessing import Postprocessing
 
 METADATA_FILE = "task_metadata.json"
 VOCABULARY_FILE = "labelvocabulary.csv"
@@ -79,8 +80,7 @@ class Task:
     @property
     def maximizes(self) -> bool:
         """Whether the best validation is the highest one."""
-        known = EVENT_SCORES if self.is_event else SCENE_SCORES
-        return self.stops_by_score and known[self.scores[0]].maximize
+        return self.stops_by_score and _known_scores(self.metadata["embedding_type"])[self.scores[0]].maximize
 
 
 def read_task(folder: pathlib.Path) -> Task:
@@ -153,14 +153,23 @@ def _check_metadata(file: pathlib.Path, metadata: Mapping[str, Any]) -> None:
         values = metadata.get(name)
         if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
             raise TaskError(f'{file}: expected a list of names as "{name}", got {values!r}')
-    event = metadata["embedding_type"] == "event"
-    known = EVENT_SCORES if event else SCENE_SCORES
+    kind = metadata["embedding_type"]
+    known = _known_scores(kind)
     unknown = [name for name in metadata["evaluation"] if name not in known]
     if unknown:
         raise TaskError(
-            f'{file}: "evaluation": {", ".join(unknown)}: no score of {"an event" if event else "a scene"} task; '
+            f'{file}: "evaluation": {", ".join(unknown)}: no score of tasks of type {kind}; '
             f"expected some of {', '.join(known)}"
         )
+
+
+def _known_scores(embedding_type: str) -> Mapping[str, Any]:
+    """The scores of scenes, or those of events, whose modules take long to load."""
+    if embedding_type == "scene":
+        return SCENE_SCORES
+    from hear_tasks.predict.event_scores import EVENT_SCORES
+
+    return EVENT_SCORES
 
 
 _PLAIN_LABEL = re.compile(r"(?!(na|n/a|nan|null|none|true|false|inf|infinity)$)[a-z_].*", re.IGNORECASE)
@@ -210,6 +219,8 @@ def _partitions(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Partit
 def _postprocessings(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Postprocessing, ...]:
     if metadata["embedding_type"] != "event":
         return ()
+    from hear_tasks.predict.event_postprocessing import DEFAULT_GRID, list_postprocessings
+
     grid = (metadata.get("evaluation_params") or {}).get("event_postprocessing_grid", DEFAULT_GRID)
     try:
         return tuple(list_postprocessings(grid))

@@ -6,16 +6,19 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
 from hear_tasks.predict.adam import Adam
 from hear_tasks.predict.evaluation import Validation, loss_of
-from hear_tasks.predict.event_postprocessing import Postprocessing
 from hear_tasks.predict.grids import Configuration
 from hear_tasks.predict.network import draw_for_pass, make_network
 from hear_tasks.predict.split import Split
 from hear_tasks.predict.task import Task, TaskError
+
+if TYPE_CHECKING:
+    from hear_tasks.predict.event_postprocessing import Postprocessing
 
 _ALIGNMENT = 64
 """Bytes on which torch begins its own tensors; matrix products may round by where their input begins."""
