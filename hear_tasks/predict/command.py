@@ -28,6 +28,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--grid-points", type=int, default=8, metavar="N", help="points of it to try (default: 8, as the leaderboard)"
     )
+    parser.add_argument(
+        "--seeds",
+        default="heareval",
+        metavar="KIND",
+        help="heareval: its random numbers, and so its scores (the default); independent: each training has a seed of "
+        "its own, and several share their computations; such scores are marked, and no official ones",
+    )
     hardware = parser.add_argument_group("hardware")
     hardware.add_argument("--gpus", metavar="[I,J]", help='GPUs to use, as heareval takes them: "[0]" (default: all)')
     hardware.add_argument(
@@ -52,6 +59,7 @@ def _run(args: argparse.Namespace) -> int:
             args.tasks,
             grid=args.grid,
             grid_points=args.grid_points,
+            seeds=args.seeds,
             gpus=args.gpus,
             jobs=args.jobs,
             threads=args.threads,

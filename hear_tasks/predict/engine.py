@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import operator
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from hear_tasks.predict.evaluation import Test, Validation, run_test, validate
+from hear_tasks.predict.evaluation import Test, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points, identify
 from hear_tasks.predict.network import make_network
 from hear_tasks.predict.progress import Progress
@@ -28,7 +29,8 @@ from hear_tasks.predict.results import (
 from hear_tasks.predict.settings import Settings, check_done, is_same_run
 from hear_tasks.predict.split import SplitEvents, fingerprint, read_split, read_split_events
 from hear_tasks.predict.task import Partition, Task, read_task
-from hear_tasks.predict.training import Training, check_batches, predict_logits, train
+from hear_tasks.predict.trainer import Trainer
+from hear_tasks.predict.training import Job, Training, check_batches, predict_logits
 from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
 
 
@@ -117,47 +119,50 @@ class _TaskRun:
             self._tell(f"begun before with {reason}; done again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
-        scores: list[float] = []
-        for number, point in enumerate(points, 1):
-            self._log(f"Grid point {number} of {self._settings.grid_points}: {point}")
-            training = self._train(point, task.partitions[0], f"grid point {number}/{len(points)}", progress)
-            self._log(f" result: {describe_training(point, training)}")
-            scores.append(training.score)
-            # Of equal ones the first.
-            if scores.index((max if task.maximizes else min)(scores)) == number - 1:
-                best, chosen = point, [training]
-        self._log(f"Best Grid Point Validation Score: {chosen[0].score}  Grid Point HyperParams: {best}  ")
-        for number, partition in enumerate(task.partitions[1:], 2):
+        trainer = self._settings.trainer(task, self._work, progress)
+        best, training = self._search(trainer)
+        self._log(f"Best Grid Point Validation Score: {training.score}  Grid Point HyperParams: {best}  ")
+        chosen = [training]
+        rest = task.partitions[1:]
+        jobs = [self._job(best, each, f"fold {n}/{len(task.partitions)}") for n, each in enumerate(rest, 2)]
+        trainings = trainer.train(jobs)
+        for number, partition in enumerate(rest, 2):
             self._log(f"Training split {number} of {len(task.partitions)}: {partition.to_json()}")
-            name = f"fold {number}/{len(task.partitions)}"
-            chosen.append(self._train(best, partition, name, progress))
+            chosen.append(next(trainings))
             self._log(f"Validation Score for the Training Split: {chosen[-1].score}")
         self._finish(best, chosen)
+
+    def _search(self, trainer: Trainer) -> tuple[Configuration, Training]:
+        """The grid point of the best validation, of equal ones the first, and its training."""
+        points, partition = self._points, self._task.partitions[0]
+        jobs = [self._job(point, partition, f"grid point {n}/{len(points)}") for n, point in enumerate(points, 1)]
+        trainings = trainer.train(jobs)
+        is_better = operator.gt if self._task.maximizes else operator.lt
+        best: tuple[Configuration, Training] | None = None
+        for number, point in enumerate(points, 1):
+            self._log(f"Grid point {number} of {self._settings.grid_points}: {point}")
+            training = next(trainings)
+            self._log(f" result: {describe_training(point, training)}")
+            if best is None or is_better(training.score, best[1].score):
+                best = point, training
+        assert best is not None
+        return best
+
+    def _job(self, point: Configuration, partition: Partition, name: str) -> Job:
+        valid = self._splits[partition.valid]
+        validating = functools.partial(validate, self._task, valid, self._events.get(partition.valid))
+        return Job(name, point, tuple(self._splits[each] for each in partition.train), valid, validating)
 
     def _identity(self) -> dict[str, Any]:
         """What the trainings depend on."""
         return {
             "embeddings": self._fingerprint,
             "grid points": [identify(point) for point in self._points],
+            "seeds": self._settings.seeds,
             "threads": self._settings.threads,
             "device": str(self._settings.device),
             "torch": torch.__version__,
         }
-
-    def _train(self, point: Configuration, partition: Partition, name: str, progress: Progress) -> Training:
-        """The next training, as it was kept, or anew."""
-        training = self._work.take()
-        if training is not None:
-            progress.restored(name, training)
-            return training
-        valid = self._splits[partition.valid]
-        validating: Callable[[torch.Tensor], Validation] = functools.partial(
-            validate, self._task, valid, self._events.get(partition.valid)
-        )
-        training = train(self._task, point, [self._splits[each] for each in partition.train], valid, validating)
-        self._work.keep(training)
-        progress.finished(name, training)
-        return training
 
     def _finish(self, point: Configuration, trainings: list[Training]) -> None:
         task, settings = self._task, self._settings

@@ -9,11 +9,17 @@ from typing import Any
 import torch
 
 from hear_tasks.predict.grids import DEFAULT_GRID_POINTS
+from hear_tasks.predict.progress import Progress
 from hear_tasks.predict.results import DONE_FILE
 from hear_tasks.predict.task import Task, TaskError, read_json
+from hear_tasks.predict.trainer import StackedTrainer, Trainer
+from hear_tasks.predict.work_folder import WorkFolder
 
 PREDICTOR = "hear_cacophony"
 """In the mark of a finished task; heareval's own has no such note."""
+
+SEEDS = ("heareval", "independent")
+"""One sequence of random numbers for all trainings of a task, as in heareval; or one for each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +31,14 @@ class Settings:
         grid_points: how many of it are tried.
         gpu: index of the GPU to use, None for the CPU.
         threads: of the CPU, 1 or more; sums are rounded by their number.
+        seeds: one of `SEEDS`.
     """
 
     grid: str = "default"
     grid_points: int = DEFAULT_GRID_POINTS
     gpu: int | None = None
     threads: int = 1
+    seeds: str = SEEDS[0]
 
     @property
     def device(self) -> torch.device:
@@ -40,7 +48,11 @@ class Settings:
     @property
     def marks(self) -> dict[str, str]:
         """What the scores file says of how it differs from heareval's."""
-        return {}
+        return {} if self.seeds == SEEDS[0] else {"seeds": self.seeds}
+
+    def trainer(self, task: Task, work: WorkFolder, progress: Progress) -> Trainer:
+        """What does the trainings of a task."""
+        return (Trainer if self.seeds == SEEDS[0] else StackedTrainer)(task, work, progress)
 
     def describe_run(self, task: Task) -> dict[str, Any]:
         """What heareval notes of a run."""
@@ -67,7 +79,7 @@ class Settings:
 
     @property
     def _asked(self) -> dict[str, Any]:
-        return {"grid": self.grid, "grid_points": self.grid_points}
+        return {"grid": self.grid, "grid_points": self.grid_points, "seeds": self.seeds}
 
 
 def is_same_run(task: Task, settings: Settings) -> bool:

@@ -6,13 +6,13 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
 from hear_tasks.predict.engine import predict_folder
 from hear_tasks.predict.grids import DEFAULT_GRID_POINTS, GRIDS
-from hear_tasks.predict.settings import Settings
+from hear_tasks.predict.settings import SEEDS, Settings
 from hear_tasks.predict.side_by_side import Slot, predict_side_by_side
 
 
@@ -21,6 +21,7 @@ def predict_task(
     *,
     grid: str = "default",
     grid_points: int = DEFAULT_GRID_POINTS,
+    seeds: str = SEEDS[0],
     gpu: int | None = None,
     threads: int | None = None,
     wait: bool = False,
@@ -34,6 +35,8 @@ def predict_task(
         folder: EMBEDDINGS/MODULE/TASK, which the results are written to, as heareval writes them.
         grid: of hyperparameters: "default", "fast" or "faster".
         grid_points: how many points of it are tried, 1 or more; the official leaderboard has 8.
+        seeds: "heareval", or "independent": a seed for each training, which then share their computations; such scores
+            are marked, and not those of heareval.
         gpu: index of the GPU to use, None for the CPU.
         threads: of the CPU; torch's own number unless given.
         wait: whether to wait where another process predicts the task.
@@ -47,7 +50,8 @@ def predict_task(
             those asked for; the message says what to do.
         hear_tasks.folder_lock.BusyError: another process predicts the task.
     """
-    settings = Settings(grid, grid_points, gpu, _checked("threads", threads) or torch.get_num_threads())
+    _check_choice("seeds", seeds, SEEDS)
+    settings = Settings(grid, grid_points, gpu, _checked("threads", threads) or torch.get_num_threads(), seeds)
     return predict_folder(pathlib.Path(folder), settings, tell, wait=wait)
 
 
@@ -56,6 +60,7 @@ def predict_tasks(
     *,
     grid: str = "default",
     grid_points: int = DEFAULT_GRID_POINTS,
+    seeds: str = SEEDS[0],
     gpus: str | None = None,
     jobs: int | None = None,
     threads: int | None = None,
@@ -66,6 +71,7 @@ def predict_tasks(
         folders: EMBEDDINGS/MODULE/TASK of each.
         grid: see `predict_task`.
         grid_points: see `predict_task`.
+        seeds: see `predict_task`.
         gpus: indices of GPUs as JSON, as heareval takes them; "[]" for none; all that there are unless given.
         jobs: tasks at once; as many as there are cores, or GPUs, unless given.
         threads: of the CPU for each task; unless given OMP_NUM_THREADS, or the cores divided among the tasks at once.
@@ -76,9 +82,9 @@ def predict_tasks(
     Raises:
         ValueError: an argument is not possible.
     """
-    if grid not in GRIDS:
-        raise ValueError(f"--grid: expected one of {', '.join(GRIDS)}, got {grid!r}")
-    settings = Settings(grid, _checked("grid-points", grid_points) or DEFAULT_GRID_POINTS)
+    _check_choice("grid", grid, GRIDS)
+    _check_choice("seeds", seeds, SEEDS)
+    settings = Settings(grid, _checked("grid-points", grid_points) or DEFAULT_GRID_POINTS, seeds=seeds)
     paths = list(dict.fromkeys(pathlib.Path(folder) for folder in folders))
     for path in paths:
         if not path.is_dir():
@@ -104,6 +110,11 @@ def _checked(name: str, value: int | None) -> int | None:
     if value is not None and value < 1:
         raise ValueError(f"--{name}: expected 1 or more, got {value}")
     return value
+
+
+def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"--{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 def _read_gpus(text: str | None) -> list[int]:

@@ -53,6 +53,25 @@ class Training:
     ended_without_score: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One training that is to be done.
+
+    Attributes:
+        name: for the progress.
+        configuration: hyperparameters.
+        splits: to train on; their tensors say which device does.
+        valid: the split that stops it.
+        validate: scores logits of that split.
+    """
+
+    name: str
+    configuration: Configuration
+    splits: tuple[Split, ...]
+    valid: Split
+    validate: Callable[[torch.Tensor], Validation]
+
+
 def check_batches(task: Task, configuration: Configuration, rows: int) -> None:
     """Raise TaskError where a batch of one row would come up, of which batch normalization has no variance."""
     normalizes = configuration["hidden_layers"] and configuration["hidden_norm"] is torch.nn.BatchNorm1d
@@ -97,51 +116,27 @@ def predict_logits(network: torch.nn.Module, split: Split, batch_size: int) -> t
         return torch.cat([network(embeddings) for embeddings, _, _ in batches([split], batch_size)])
 
 
-def train(
-    task: Task,
-    configuration: Configuration,
-    splits: Sequence[Split],
-    valid: Split,
-    validate: Callable[[torch.Tensor], Validation],
-) -> Training:
+def train(task: Task, job: Job) -> Training:
     """Train a new network until it has stopped improving.
-
-    Args:
-        task: what it is for.
-        configuration: hyperparameters.
-        splits: to train on; their tensors say which device does.
-        valid: the split that stops it.
-        validate: scores logits of that split.
 
     Raises:
         TaskError: training ends before the first validation.
     """
+    configuration, valid = job.configuration, job.valid
     start = time.monotonic()
     network = make_network(task.size, task.n_labels, configuration).to(valid.embeddings.device)
     optimizer = _OPTIMIZERS[configuration["optim"]](network.parameters(), configuration["lr"])
-    best = _Best(network, "max" if task.maximizes else "min", configuration["patience"])
+    best = Best(task.maximizes, configuration["patience"])
     epochs = 0
     while epochs < configuration["max_epochs"] and not best.stops:
         draw_for_pass()
-        _train_epoch(task, network, optimizer, splits, configuration["batch_size"])
+        _train_epoch(task, network, optimizer, job.splits, configuration["batch_size"])
         if (epochs + 1) % configuration["check_val_every_n_epoch"] == 0:
             draw_for_pass()
-            best.take(epochs, validate(predict_logits(network, valid, configuration["batch_size"])))
+            validation = job.validate(predict_logits(network, valid, configuration["batch_size"]))
+            best.take(epochs, validation, lambda: {name: each.clone() for name, each in network.state_dict().items()})
         epochs += 1
-    if best.validation is None:
-        raise TaskError(
-            f"{task.folder}: no validation in {epochs} epochs, one was due every "
-            f"{configuration['check_val_every_n_epoch']}; see task_specific_param_grid in its metadata"
-        )
-    return Training(
-        score=best.score.item(),
-        epoch=best.epoch,
-        postprocessing=best.validation.postprocessing,
-        minutes=(time.monotonic() - start) / 60,
-        epochs=epochs,
-        state=best.state,
-        ended_without_score=best.without_score,
-    )
+    return best.training(task, (time.monotonic() - start) / 60, epochs)
 
 
 def _train_epoch(
@@ -154,44 +149,61 @@ def _train_epoch(
         optimizer.step()
 
 
-class _Best:
-    """Keeps the network of the best validation, and says when to stop.
+class Best:
+    """Keeps the network of the best validation, and says when to stop training it.
 
     Lightning decides both apart: what is no number is never better than what there is, but kept as the first one;
     what is not finite ends the training.
+
+    Attributes:
+        stops: whether training is to end.
     """
 
-    def __init__(self, network: torch.nn.Module, mode: str, patience: int) -> None:
-        self._network, self._patience = network, patience
-        self._is_better, self._worst = (torch.gt, -math.inf) if mode == "max" else (torch.lt, math.inf)
-        self._stopping_score = torch.tensor(self._worst)
+    def __init__(self, maximizes: bool, patience: int) -> None:
+        self._patience = patience
+        self._is_better, self._worst = (torch.gt, -math.inf) if maximizes else (torch.lt, math.inf)
+        self._score = self._stopping_score = torch.tensor(self._worst)
         self._waited = 0
-        self.stops = self.without_score = False
-        self.validation: Validation | None = None
-        self.score = torch.tensor(self._worst)
-        self.epoch = -1
-        self.state: Parameters = {}
+        self._validation: Validation | None = None
+        self._epoch = -1
+        self._state: Parameters = {}
+        self._without_score = False
+        self.stops = False
 
-    def take(self, epoch: int, validation: Validation) -> None:
-        """The network was validated after this epoch."""
+    def take(self, epoch: int, validation: Validation, state: Callable[[], Parameters]) -> None:
+        """The network was validated after this epoch; `state` gives a copy of it."""
         value = validation.value.cpu()
-        if self.validation is None or self._is_better(value, self.score):
-            self.validation, self.epoch = validation, epoch
-            self.score = torch.tensor(self._worst) if torch.isnan(value) else value
-            self._keep()
+        if self._validation is None or self._is_better(value, self._score):
+            self._validation, self._epoch = validation, epoch
+            self._score = torch.tensor(self._worst) if torch.isnan(value) else value
+            self._state = state()
         self._decide(value)
 
-    def _keep(self) -> None:
-        for name, tensor in self._network.state_dict().items():
-            if name in self.state:
-                self.state[name].copy_(tensor)
-            else:
-                self.state[name] = tensor.clone()
+    def training(self, task: Task, minutes: float, epochs: int) -> Training:
+        """What has become of the training of that network, which took so long.
+
+        Raises:
+            TaskError: it was never validated.
+        """
+        if self._validation is None:
+            raise TaskError(
+                f"{task.folder}: no validation in {epochs} epochs: check_val_every_n_epoch is larger than max_epochs; "
+                "see task_specific_param_grid in its metadata"
+            )
+        return Training(
+            score=self._score.item(),
+            epoch=self._epoch,
+            postprocessing=self._validation.postprocessing,
+            minutes=minutes,
+            epochs=epochs,
+            state=self._state,
+            ended_without_score=self._without_score,
+        )
 
     def _decide(self, value: torch.Tensor) -> None:
         if not torch.isfinite(value):
             self.stops = True
-            self.without_score = bool(torch.isnan(value))
+            self._without_score = bool(torch.isnan(value))
         elif self._is_better(value, self._stopping_score):
             self._stopping_score, self._waited = value, 0
         else:

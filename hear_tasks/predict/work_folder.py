@@ -33,7 +33,6 @@ class WorkFolder:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
-        self._number = 0
 
     def start(self, settings: Mapping[str, Any]) -> str:
         """Take up the work where it was left, or begin it.
@@ -63,25 +62,26 @@ class WorkFolder:
         differing = [key for key in settings if settings[key] != earlier.get(key)]
         return None if not differing else f"other {', '.join(differing)}"
 
-    def take(self) -> Training | None:
-        """The next training, the generators in their state after it; None where it is still to be done."""
-        file = self._folder / f"training-{self._number:02d}"
+    def take(self, number: int) -> Training | None:
+        """A training that was kept, with the generators set to their state after it; None where there is none."""
+        file = self._file(number)
         if not file.exists():
             return None
-        self._number += 1
         content = torch.load(io.BytesIO(file.read_bytes()), weights_only=True)
         set_generators(content["generators"])
         postprocessing = tuple((name, value) for name, value in content["training"].pop("postprocessing"))
         return Training(**content["training"], postprocessing=postprocessing)
 
-    def keep(self, training: Training) -> None:
+    def keep(self, number: int, training: Training) -> None:
         """Keep a training that has just ended, with the state of the generators."""
         # Not dataclasses.asdict, which copies the tensors.
         fields = {field.name: getattr(training, field.name) for field in dataclasses.fields(training)}
         file = io.BytesIO()
         torch.save({"training": fields, "generators": generators()}, file)
-        write_whole(self._folder / f"training-{self._number:02d}", file.getvalue())
-        self._number += 1
+        write_whole(self._file(number), file.getvalue())
+
+    def _file(self, number: int) -> pathlib.Path:
+        return self._folder / f"training-{number:02d}"
 
     def remove(self) -> None:
         """Remove the working folder."""

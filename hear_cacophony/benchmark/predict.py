@@ -1,0 +1,223 @@
+"""`predict` beside heareval's own prediction runner: whole processes in turn on the same synthetic embeddings.
+
+Each case is capped at few epochs, of which the time for an epoch of full length follows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import pickle
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hear_cacophony.benchmark.setting import Setting, tell
+
+GRID_POINTS = 2
+HOP_MS = 40.0
+SCORES_FILE = "test.predicted-scores.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A synthetic task.
+
+    Attributes:
+        name: for the table.
+        clips: of each split: train, valid and test, or folds where there are more.
+        size: of an embedding.
+        labels: of the vocabulary.
+        epochs: that each training is capped at.
+        frames: embeddings of a clip, of an event task; otherwise 0.
+        events: of each clip of an event task.
+    """
+
+    name: str
+    clips: tuple[int, ...]
+    size: int
+    labels: int
+    epochs: int
+    frames: int = 0
+    events: int = 0
+
+    @property
+    def trainings(self) -> int:
+        """How many networks are trained."""
+        return GRID_POINTS + (len(self.clips) - 1 if len(self.clips) > 3 else 0)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """task_metadata.json."""
+        kfold = len(self.clips) > 3
+        splits = [f"fold{number:02d}" for number in range(len(self.clips))] if kfold else ["train", "valid", "test"]
+        grid = {"max_epochs": [self.epochs], "hidden_layers": [1, 2]}
+        return {
+            "task_name": re.sub(r"\W", "_", self.name),
+            "version": "v1",
+            "mode": "full",
+            "embedding_type": "event" if self.frames else "scene",
+            "prediction_type": "multilabel" if self.frames else "multiclass",
+            "split_mode": "new_split_kfold" if kfold else "trainvaltest",
+            "evaluation": ["event_onset_50ms_fms"] if self.frames else ["top1_acc"],
+            "evaluation_params": {"task_specific_param_grid": grid},
+            "splits": splits,
+        }
+
+
+FULL = (
+    Case("236 clips x 5 folds", (48, 47, 47, 47, 47), 768, 4, 60),
+    Case("4,000 clips x 4 folds", (1000,) * 4, 768, 10, 12),
+    Case("16,000 clips", (16_000, 2_000, 2_000), 768, 12, 6),
+    Case("100,000 clips", (80_000, 10_000, 10_000), 768, 35, 3),
+    Case("DCASE-like, 36 clips", (24, 6, 6), 768, 11, 3, frames=3000, events=40),
+    Case("MAESTRO-like, 12 clips", (8, 2, 2), 768, 88, 6, frames=3000, events=1000),
+)
+QUICK = (Case("20 clips x 4 folds", (5,) * 4, 16, 3, 3), Case("3 clips of events", (1, 1, 1), 16, 4, 3, 100, 10))
+
+
+def make_embeddings(case: Case, folder: pathlib.Path) -> pathlib.Path:
+    """Write embeddings of a case into `folder`: a noisy centre for each label."""
+    folder.mkdir(parents=True)
+    metadata = case.metadata
+    (folder / "task_metadata.json").write_text(json.dumps(metadata))
+    names = [f"label{number}" for number in range(case.labels)]
+    lines = "".join(f"{number},{name}\n" for number, name in enumerate(names))
+    (folder / "labelvocabulary.csv").write_text("idx,label\n" + lines)
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((case.labels, case.size), np.float32)
+    for split, clips in zip(metadata["splits"], case.clips, strict=True):
+        if case.frames:
+            active, listed = _draw_events(case, split, clips, names, random)
+            times = [(clip, frame * HOP_MS) for clip in listed for frame in range(case.frames)]
+            (folder / f"{split}.filename-timestamps.json").write_text(json.dumps(times))
+        else:
+            active = np.eye(case.labels, dtype=bool)[np.arange(clips) % case.labels]
+            listed = {f"{split}-{clip}.wav": [names[clip % case.labels]] for clip in range(clips)}
+        embeddings = active.astype(np.float32) @ centres
+        embeddings += 4 * random.standard_normal(embeddings.shape, np.float32)
+        embeddings.tofile(folder / f"{split}.embeddings.npy")
+        (folder / f"{split}.json").write_text(json.dumps(listed))
+        (folder / f"{split}.embedding-dimensions.json").write_text(json.dumps(embeddings.shape))
+        labels = [[names[number] for number in np.flatnonzero(row)] for row in active]
+        (folder / f"{split}.target-labels.pkl").write_bytes(pickle.dumps(labels))
+    return folder
+
+
+def _draw_events(
+    case: Case, split: str, clips: int, names: Sequence[str], random: np.random.Generator
+) -> tuple[np.ndarray, dict[str, list]]:
+    """Which labels are active in each frame, and the events of each clip."""
+    active = np.zeros((clips, case.frames, case.labels), dtype=bool)
+    listed: dict[str, list] = {f"{split}-{clip}.wav": [] for clip in range(clips)}
+    for clip, events in enumerate(listed.values()):
+        for _ in range(case.events):
+            label, first = int(random.integers(case.labels)), int(random.integers(case.frames - 12))
+            last = first + int(random.integers(4, 12))
+            active[clip, first : last + 1, label] = True
+            events.append({"label": names[label], "start": first * HOP_MS, "end": last * HOP_MS})
+    return active.reshape(-1, case.labels), listed
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """What a process took: seconds by the clock and of the processors, and bytes at its peak."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def run_process(arguments: Sequence[str], threads: int, folder: pathlib.Path) -> Process:
+    """Run a Python module with its arguments in `folder`.
+
+    Raises:
+        ChildProcessError: it failed; what it said is in the message.
+    """
+    env = {**os.environ, "OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+    start = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen([sys.executable, "-m", *arguments], env=env, cwd=folder, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            said.seek(0)
+            raise ChildProcessError(f"{' '.join(arguments)}: status {process.returncode}: {said.read()[-1000:]}")
+    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def measure_predict(setting: Setting) -> dict[str, Any]:
+    """Both predictors in turn, of each case, with one thread, and with two where there are two cores."""
+    full = setting.scale.name == "full"
+    cases, rounds = (FULL, 3) if full else (QUICK, 1)
+    threads = (1, 2) if full and len(os.sched_getaffinity(0)) > 1 else (1,)
+    return {"cases": {case.name: [measure_case(case, n, rounds, setting.folder) for n in threads] for case in cases}}
+
+
+def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) -> dict[str, Any]:
+    """Median figures of both predictors for a case, and whether their scores are equal."""
+    tell(f"predict: {case.name}, threads {threads}")
+    runners = {
+        "heareval": ["hear_cacophony.heareval", "predictions"],
+        "predict": ["hear_cacophony.cli", "predict"],
+    }
+    taken: dict[str, list[Process]] = {name: [] for name in runners}
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        master = make_embeddings(case, pathlib.Path(name) / "master")
+        scores: dict[str, str] = {}
+        for _ in range(rounds):
+            for runner, arguments in runners.items():
+                task = pathlib.Path(name) / "task-v1-full"
+                shutil.copytree(master, task)
+                options = ["--grid-points", str(GRID_POINTS), task.name]
+                taken[runner].append(run_process([*arguments, *options], threads, task.parent))
+                scores[runner] = _comparable((task / SCORES_FILE).read_text())
+                shutil.rmtree(task)
+    result: dict[str, Any] = {
+        f"{runner}_{field.name}": statistics.median(getattr(each, field.name) for each in processes)
+        for runner, processes in taken.items()
+        for field in dataclasses.fields(Process)
+    }
+    return {
+        **result,
+        "threads": threads,
+        "trainings": case.trainings,
+        "epochs": case.epochs,
+        "speed_beside_heareval": result["heareval_seconds"] / result["predict_seconds"],
+        "cpu_beside_heareval": result["heareval_cpu_seconds"] / result["predict_cpu_seconds"],
+        "scores_equal": scores["heareval"] == scores["predict"],
+    }
+
+
+def _comparable(scores: str) -> str:
+    """A scores file without times and addresses in memory."""
+    return re.sub(r'"time_in_min(_\w+)?": [^,\n]*| at 0x\w+', "", scores)
+
+
+def describe_predict(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lines of the table."""
+    lines = []
+    for name, figures in result["cases"].items():
+        for each in figures:
+            equal = "scores equal" if each["scores_equal"] else "SCORES DIFFER"
+            lines.append(
+                (
+                    f"{name}, {each['threads']} threads",
+                    f"{each['predict_seconds']:.1f} s, heareval {each['heareval_seconds']:.1f} s: "
+                    f"{each['speed_beside_heareval']:.2f} times as fast ({each['cpu_beside_heareval']:.2f} by processor "
+                    f"time), peak {each['predict_peak_bytes'] / 1e9:.2f} of {each['heareval_peak_bytes'] / 1e9:.2f} GB, "
+                    f"{equal}",
+                )
+            )
+    return lines
