@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import operator
+import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,7 @@ def predict_folder(
 @contextlib.contextmanager
 def _torch_set_up(threads: int) -> Iterator[None]:
     """torch with so many threads, its generators seeded as heareval does; all as before afterwards."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as Lightning sets it, for products that repeat
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
