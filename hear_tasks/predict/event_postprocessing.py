@@ -73,6 +73,8 @@ def make_events(
 ) -> dict[Postprocessing, Events]:
     """The events under each postprocessing, clip by clip, in each clip by start, then by label.
 
+    Predictions are compared with each threshold once, and filtered once for each threshold and window.
+
     Args:
         predictions: probabilities with shape [n_rows, n_labels].
         frames: the frames that the rows are of.
@@ -86,6 +88,7 @@ def make_events(
     if predictions.shape != (frames.n_rows, len(labels)):
         raise ValueError(f"expected predictions of shape {(frames.n_rows, len(labels))}, got {predictions.shape}")
     predictions = predictions[frames.rows]
+    # Active frames in a window tell its median, but where NaN is among the predictions, which has no place in an order.
     filter_by_count = not np.isnan(predictions.min(initial=0))
     over_threshold = functools.cache(lambda threshold: predictions > threshold)
 
