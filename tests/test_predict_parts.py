@@ -214,11 +214,13 @@ def test_slots(monkeypatch):
 
     assert slots(20, [], None, None) == [(None, 1)] * 8
     assert slots(3, [], None, None) == [(None, 2)] * 3
-    assert slots(1, [], None, None) == [(None, 8)]
+    assert slots(1, [], None, None) == [(None, torch.get_num_threads())]
     assert slots(20, [], None, 4) == [(None, 4)] * 2
     assert slots(20, [], 3, None) == [(None, 2)] * 3
     assert slots(20, [0, 1], None, None) == [(0, 4), (1, 4)]
     assert slots(20, [0, 1], 4, None) == [(0, 2), (1, 2), (0, 2), (1, 2)]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # torch has read it at its start; here it has one thread anyway
+    assert slots(3, [], None, None) == [(None, 1)] * 3
 
 
 def test_settings_name_their_device():

@@ -10,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from embeddings_on_disk import make_embeddings
 
-from hear_tasks.folder_lock import BusyError, locked_folder
+from hear_tasks.folder_lock import BusyError, is_locked, locked_folder
 from hear_tasks.predict import predict_task
 
 FOLDS = {"split_mode": "new_split_kfold"}
@@ -96,7 +97,7 @@ def write_and_die(path, data):
 work_folder.write_whole = results.write_whole = write_and_die
 predict_task({str(task)!r}, grid_points=2, threads=1)
 """
-    for writes in (0, 1, 2, 1, 3):
+    for writes in (1, 3, 3):
         done = subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "WRITES": str(writes)}, capture_output=True, check=False
         )
@@ -161,3 +162,25 @@ def test_the_mark_of_heareval_itself_is_enough(task):
     assert run(task) == []
     with pytest.raises(ValueError, match="grid_points 2"):
         run(task, grid_points=8)
+
+
+def test_scores_whose_mark_was_deleted_are_made_again(whole, tmp_path):
+    task = tmp_path / whole.name
+    shutil.copytree(whole, task)
+    (task / "prediction-done.json").unlink()
+    assert run(task)[0] == "no prediction-done.json beside the scores of an earlier run, which are made again"
+    assert content(task) == content(whole)
+
+
+def test_a_request_to_terminate_ends_all_processes(tmp_path):
+    grid = {"max_epochs": [1_000_000], "patience": [1_000_000]}
+    tasks = [make_embeddings(tmp_path / f"{name}-v1-full", [30, 20, 25], grid=grid) for name in ("a", "b")]
+    command = [sys.executable, "-m", "hear_cacophony.cli", "predict", "--jobs", "2", "--threads", "1"]
+    process = subprocess.Popen([*command, *map(str, tasks)], stderr=subprocess.PIPE, text=True)
+    logs = [task / "prediction.log" for task in tasks]
+    while process.poll() is None and not all(log.exists() and log.stat().st_size for log in logs):
+        time.sleep(0.02)
+    process.terminate()
+    assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
+    assert process.returncode == 130
+    assert not any(is_locked(tmp_path / f".predicting-{task.name}") for task in tasks)

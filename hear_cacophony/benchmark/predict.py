@@ -43,6 +43,7 @@ class Case:
         epochs: that each training is capped at.
         frames: embeddings of a clip, of an event task; otherwise 0.
         events: of each clip of an event task.
+        every: epochs from one validation to the next.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Case:
     epochs: int
     frames: int = 0
     events: int = 0
+    every: int = 3
 
     @property
     def trainings(self) -> int:
@@ -69,7 +71,7 @@ class Case:
         """task_metadata.json."""
         kfold = len(self.clips) > 3
         splits = [f"fold{number:02d}" for number in range(len(self.clips))] if kfold else ["train", "valid", "test"]
-        grid = {"max_epochs": [self.epochs], "hidden_layers": [1, 2]}
+        grid = {"max_epochs": [self.epochs], "check_val_every_n_epoch": [self.every]}
         return {
             "task_name": re.sub(r"\W", "_", self.name),
             "version": "v1",
@@ -88,8 +90,8 @@ FULL = (
     Case("4,000 clips x 4 folds", (1000,) * 4, 768, 10, 12),
     Case("16,000 clips", (16_000, 2_000, 2_000), 768, 12, 6),
     Case("100,000 clips", (80_000, 10_000, 10_000), 768, 35, 3),
-    Case("DCASE-like, 36 clips", (24, 6, 6), 768, 11, 3, frames=3000, events=40),
-    Case("MAESTRO-like, 12 clips", (8, 2, 2), 768, 88, 6, frames=3000, events=1000),
+    Case("DCASE-like, 36 clips", (24, 6, 6), 768, 11, 10, frames=3000, events=40, every=10),
+    Case("MAESTRO-like, 12 clips", (8, 2, 2), 768, 88, 6, frames=3000, events=1000, every=1),
 )
 QUICK = (Case("20 clips x 4 folds", (5,) * 4, 16, 3, 3), Case("3 clips of events", (1, 1, 1), 16, 4, 3, 100, 10))
 

@@ -44,8 +44,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--threads",
         type=int,
         metavar="N",
-        help="CPU threads of each task, which the last digits of losses depend on (default: by the size of the work, "
-        "or OMP_NUM_THREADS)",
+        help="CPU threads of each task, which the last digits of losses depend on (default: OMP_NUM_THREADS, or the "
+        "cores divided among the tasks at once)",
     )
     parser.set_defaults(func=_run)
 

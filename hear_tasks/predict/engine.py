@@ -19,8 +19,10 @@ from hear_tasks.predict.grids import SEED, Configuration, choose_points, identif
 from hear_tasks.predict.network import make_network
 from hear_tasks.predict.progress import Progress
 from hear_tasks.predict.results import (
+    DONE_FILE,
     Log,
     describe_training,
+    has_scores,
     is_done,
     make_scores,
     write_done,
@@ -119,6 +121,8 @@ class _TaskRun:
         reason = self._work.start(self._identity())
         if reason:
             self._tell(f"begun before with {reason}; done again")
+        elif reason is not None and has_scores(task.folder):
+            self._tell(f"no {DONE_FILE} beside the scores of an earlier run, which are made again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
         trainer = self._settings.trainer(task, self._work, progress)

@@ -119,6 +119,11 @@ def write_done(task: Task, content: Mapping[str, Any]) -> None:
     write_whole(task.folder / DONE_FILE, json.dumps(content, indent=4).encode())
 
 
+def has_scores(folder: pathlib.Path) -> bool:
+    """Whether a task has a scores file."""
+    return (folder / SCORES_FILE).exists()
+
+
 def is_done(folder: pathlib.Path) -> bool:
     """Whether the predictions of a task are finished."""
     return (folder / DONE_FILE).exists()

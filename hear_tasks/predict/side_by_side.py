@@ -101,6 +101,7 @@ class _Processes:
         for slot in slots:
             self._slots.put(slot)
         self._count = len(slots)
+        self._ending = False
         self._running: set[multiprocessing.process.BaseProcess] = set()
 
     def run(self, folders: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
@@ -109,6 +110,7 @@ class _Processes:
             try:
                 return dict(zip(folders, threads.map(self._run_task, folders), strict=True))
             except BaseException:
+                self._ending = True
                 threads.shutdown(wait=False, cancel_futures=True)
                 for process in list(self._running):
                     process.terminate()
@@ -126,7 +128,8 @@ class _Processes:
         except EOFError:
             process.join()
             error = f"its process ended with status {process.exitcode}; was it killed for want of memory?"
-            _teller(folder)(f"FAILED: {error}")
+            if not self._ending:
+                _teller(folder)(f"FAILED: {error}")
             return error
         finally:
             process.join()

@@ -74,7 +74,7 @@ def predict_tasks(
         seeds: see `predict_task`.
         gpus: indices of GPUs as JSON, as heareval takes them; "[]" for none; all that there are unless given.
         jobs: tasks at once; as many as there are cores, or GPUs, unless given.
-        threads: of the CPU for each task; unless given OMP_NUM_THREADS, or the cores divided among the tasks at once.
+        threads: of the CPU for each task; see `make_slots` for what they are unless given.
 
     Returns:
         What was wrong with each task that failed.
@@ -96,13 +96,14 @@ def predict_tasks(
 def make_slots(tasks: int, gpus: Sequence[int], jobs: int | None, threads: int | None) -> list[Slot]:
     """Where tasks are predicted side by side.
 
-    Each gets an equal share of the cores: a second thread shortens a training by less than a second task does, and
-    not at all where batches are small. OMP_NUM_THREADS, which heareval heeds, too, counts before that.
+    A single one has the threads that heareval would have, torch's own, so that even the last digits of its losses are
+    the same. Several get an equal share of the cores: a second thread shortens a training by less than a second task
+    does, and not at all where batches are small. OMP_NUM_THREADS counts before that, as it does for heareval.
     """
     cores = len(os.sched_getaffinity(0))
     wished = threads or (torch.get_num_threads() if os.environ.get("OMP_NUM_THREADS") else None)
     count = min(tasks, jobs or len(gpus) or max(1, cores // (wished or 1)))
-    share = wished or max(1, cores // count)
+    share = wished or (torch.get_num_threads() if count == 1 else max(1, cores // count))
     return [Slot(gpus[number % len(gpus)] if gpus else None, share) for number in range(count)]
 
 

@@ -34,14 +34,14 @@ class WorkFolder:
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
 
-    def start(self, settings: Mapping[str, Any]) -> str:
+    def start(self, settings: Mapping[str, Any]) -> str | None:
         """Take up the work where it was left, or begin it.
 
         Args:
             settings: what it depends on, for JSON. Trainings made with others are done again.
 
         Returns:
-            Why earlier trainings are done again, "" if they are not or there were none.
+            Why earlier trainings are done again, "" if there were none, None if they are not.
         """
         text = json.dumps(settings)
         reason = self._difference(json.loads(text))
@@ -49,7 +49,7 @@ class WorkFolder:
             for file in self._folder.glob("*training-*"):
                 file.unlink()
             write_whole(self._folder / "settings", text.encode())
-        return reason or ""
+        return reason
 
     def _difference(self, settings: dict[str, Any]) -> str | None:
         """What differs from earlier work; "" if there was none, None if nothing does."""
