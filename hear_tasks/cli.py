@@ -18,6 +18,7 @@ COMMANDS = (
     "hear_tasks.prepare.command",
     "hear_tasks.doctor.command",
     "hear_tasks.embed.command",
+    "hear_tasks.predict.command",
     "hear_tasks.leaderboard.command",
     "hear_tasks.evaluate.command",
 )

@@ -231,7 +231,7 @@ def read_score(folder: pathlib.Path) -> Score:
         value=value,
         deviation=deviation,
         chance=_chance(folder, metric, task),
-        reservations=(*_check_tests(tests, metric, task, metadata), *differences),
+        reservations=(*_check_tests(tests, metric, task, metadata), *_check_seeds(content), *differences),
         unrecorded=unrecorded if tests else (*unrecorded, "scores of the folds"),
     )
 
@@ -348,6 +348,12 @@ def _check_tests(
     if expected and tests and len(tests) != expected:
         reservations.append(f"{len(tests)} splits tested on (official: {expected})")
     return reservations
+
+
+def _check_seeds(content: dict[str, Any]) -> list[str]:
+    """A reservation where each training had a seed of its own, which `predict` notes."""
+    seeds = content.get("seeds")
+    return [] if seeds is None else [f"seeds {seeds} (official: those of heareval)"]
 
 
 def _expected_tests(task: HearTask | None, metadata: dict[str, Any]) -> int | None:

@@ -1,0 +1,18 @@
+"""heareval's predictions for embeddings of HEAR tasks: the same scores in less time.
+
+`predict_tasks` is the command `hear-cacophony predict`, `predict_task` does a single task in this process.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = ["predict_task", "predict_tasks"]
+
+
+def __getattr__(name: str) -> Any:
+    # torch is loaded only where something is predicted.
+    if name in __all__:
+        return getattr(importlib.import_module("hear_tasks.predict.tasks"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

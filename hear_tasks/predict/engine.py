@@ -1,0 +1,206 @@
+"""One task from embeddings to scores: heareval's grid search, folds and tests."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import operator
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from hear_tasks.predict.evaluation import Test, run_test, validate
+from hear_tasks.predict.grids import SEED, Configuration, choose_points, identify
+from hear_tasks.predict.network import make_network
+from hear_tasks.predict.progress import Progress
+from hear_tasks.predict.results import (
+    DONE_FILE,
+    Log,
+    describe_training,
+    has_scores,
+    is_done,
+    make_scores,
+    write_done,
+    write_predictions,
+    write_scores,
+)
+from hear_tasks.predict.settings import Settings, check_done, is_same_run
+from hear_tasks.predict.split import SplitEvents, fingerprint, read_split, read_split_events
+from hear_tasks.predict.task import Partition, Task, read_task
+from hear_tasks.predict.trainer import Trainer
+from hear_tasks.predict.training import Job, Training, check_batches, predict_logits
+from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
+
+
+def predict_folder(
+    folder: pathlib.Path, settings: Settings, tell: Callable[[str], None], *, wait: bool = False
+) -> bool:
+    """Predict one task.
+
+    Args:
+        folder: of its embeddings, EMBEDDINGS/MODULE/TASK.
+        settings: how.
+        tell: takes remarks and the progress.
+        wait: whether to wait where another process predicts it.
+
+    Returns:
+        Whether there was anything left to do.
+
+    Raises:
+        TaskError: the embeddings are at fault, or finished predictions are others than those asked for.
+        ValueError: there is no such grid.
+        BusyError: another process predicts it.
+    """
+    task = read_task(folder)
+    points = choose_points(settings.grid, settings.grid_points, task.metadata)
+    if is_done(folder) and not working_folder(folder).exists() and is_same_run(task, settings):
+        return False
+    run = _TaskRun(task, points, settings, tell)
+    with open_work_folder(folder, wait=wait) as work:
+        did = not is_done(folder)
+        if did:
+            run.run(work)
+        work.remove()
+    if not did:
+        run.check_done()
+    return did
+
+
+@contextlib.contextmanager
+def _torch_set_up(threads: int) -> Iterator[None]:
+    """torch with so many threads, its generators seeded as heareval does; all as before afterwards."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as Lightning sets it, for products that repeat
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _TaskRun:
+    """The run of one task."""
+
+    def __init__(
+        self, task: Task, points: list[Configuration], settings: Settings, tell: Callable[[str], None]
+    ) -> None:
+        self._start = time.monotonic()
+        self._task, self._points, self._settings, self._tell = task, points, settings, tell
+        self._splits = {name: read_split(task, name) for name in task.splits}
+        self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
+        self._check_batches()
+        self._fingerprint = fingerprint(task, self._splits)
+
+    def check_done(self) -> None:
+        """Raise TaskError where finished predictions are not those that are asked for."""
+        check_done(self._task, self._settings, self._fingerprint)
+
+    def run(self, work: WorkFolder) -> None:
+        """Train and test what is still to be trained and tested, and write the results."""
+        self._work = work
+        device = self._settings.device
+        if device.type != "cpu":
+            self._splits = {name: split.to(device) for name, split in self._splits.items()}
+        with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._settings.threads):
+            self._run()
+
+    def _check_batches(self) -> None:
+        for point in self._points:
+            for partition in self._task.partitions:
+                check_batches(self._task, point, sum(len(self._splits[name]) for name in partition.train))
+
+    def _run(self) -> None:
+        task, points = self._task, self._points
+        reason = self._work.start(self._identity())
+        if reason:
+            self._tell(f"begun before with {reason}; done again")
+        elif reason is not None and has_scores(task.folder):
+            self._tell(f"no {DONE_FILE} beside the scores of an earlier run, which are made again")
+        self._log(f"Computing predictions for {task.folder.name}")
+        progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
+        trainer = self._settings.trainer(task, self._work, progress)
+        best, training = self._search(trainer)
+        self._log(f"Best Grid Point Validation Score: {training.score}  Grid Point HyperParams: {best}  ")
+        chosen = [training]
+        rest = task.partitions[1:]
+        jobs = [self._job(best, each, f"fold {n}/{len(task.partitions)}") for n, each in enumerate(rest, 2)]
+        trainings = trainer.train(jobs)
+        for number, partition in enumerate(rest, 2):
+            self._log(f"Training split {number} of {len(task.partitions)}: {partition.to_json()}")
+            chosen.append(next(trainings))
+            self._log(f"Validation Score for the Training Split: {chosen[-1].score}")
+        self._finish(best, chosen)
+
+    def _search(self, trainer: Trainer) -> tuple[Configuration, Training]:
+        """The grid point of the best validation, of equal ones the first, and its training."""
+        points, partition = self._points, self._task.partitions[0]
+        jobs = [self._job(point, partition, f"grid point {n}/{len(points)}") for n, point in enumerate(points, 1)]
+        trainings = trainer.train(jobs)
+        is_better = operator.gt if self._task.maximizes else operator.lt
+        best: tuple[Configuration, Training] | None = None
+        for number, point in enumerate(points, 1):
+            self._log(f"Grid point {number} of {self._settings.grid_points}: {point}")
+            training = next(trainings)
+            self._log(f" result: {describe_training(point, training)}")
+            if best is None or is_better(training.score, best[1].score):
+                best = point, training
+        assert best is not None
+        return best
+
+    def _job(self, point: Configuration, partition: Partition, name: str) -> Job:
+        valid = self._splits[partition.valid]
+        validating = functools.partial(validate, self._task, valid, self._events.get(partition.valid))
+        return Job(name, point, tuple(self._splits[each] for each in partition.train), valid, validating)
+
+    def _identity(self) -> dict[str, Any]:
+        """What the trainings depend on."""
+        return {
+            "embeddings": self._fingerprint,
+            "grid points": [identify(point) for point in self._points],
+            "seeds": self._settings.seeds,
+            "threads": self._settings.threads,
+            "device": str(self._settings.device),
+            "torch": torch.__version__,
+        }
+
+    def _finish(self, point: Configuration, trainings: list[Training]) -> None:
+        task, settings = self._task, self._settings
+        tests = {}
+        for partition, training in zip(task.partitions, trainings, strict=True):
+            test = self._test(point, partition, training)
+            write_predictions(task, partition, test)
+            tests[partition.test] = test.scores
+        scores = make_scores(task, point, trainings, tests, settings.marks)
+        write_scores(task, scores)
+        self._log(f"Final Test Results: {json.dumps(scores)}")
+        seconds = time.monotonic() - self._start
+        run = settings.describe_run(task)
+        logged = {"gpu_max_mem_used" if name == "gpu_max_mem" else name: value for name, value in run.items()}
+        listed = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": settings.grid}.items())
+        self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
+        noted = {**settings.describe_predictor(task), "embeddings": self._fingerprint}
+        write_done(task, {"time": seconds, **run, **noted})
+        metric = task.scores[0]
+        mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])
+        self._tell(f"{metric} {mean:.4f} in {seconds:.1f} s")
+
+    def _test(self, point: Configuration, partition: Partition, training: Training) -> Test:
+        split = self._splits[partition.test]
+        with torch.random.fork_rng():
+            network = make_network(self._task.size, self._task.n_labels, point).to(split.embeddings.device)
+        network.load_state_dict(training.state)
+        logits = predict_logits(network, split, point["batch_size"])
+        events: SplitEvents | None = self._events.get(partition.test)
+        return run_test(self._task, split, events, logits, training.postprocessing)
+
+
+def _scored(task: Task) -> list[str]:
+    """The splits that are validated or tested on."""
+    return list(dict.fromkeys(name for each in task.partitions for name in (each.valid, each.test)))

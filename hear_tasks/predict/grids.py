@@ -1,0 +1,101 @@
+"""The grids of hyperparameters that heareval 2021.1.3 chooses from, and the points that it takes of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+Configuration = dict[str, Any]
+"""One point of a grid: the value of each hyperparameter, sorted by name."""
+
+SEED = 42
+"""heareval's, for the choice of points and for everything that is drawn in training."""
+
+DEFAULT_GRID_POINTS = 8
+
+_DEFAULT: Mapping[str, Sequence[Any]] = {
+    "hidden_layers": (1, 2),
+    "hidden_dim": (1024,),
+    "dropout": (0.1,),
+    "lr": (3.2e-3, 1e-3, 3.2e-4, 1e-4),
+    "patience": (20,),
+    "max_epochs": (500,),
+    "check_val_every_n_epoch": (3,),
+    "batch_size": (1024,),
+    "hidden_norm": (torch.nn.BatchNorm1d,),
+    "norm_after_activation": (False,),
+    "embedding_norm": (torch.nn.Identity,),
+    "initialization": (torch.nn.init.xavier_uniform_, torch.nn.init.xavier_normal_),
+    "optim": (torch.optim.Adam,),
+}
+
+GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "default": _DEFAULT,
+    "fast": {**_DEFAULT, "max_epochs": (10, 50), "check_val_every_n_epoch": (3, 10)},
+    "faster": {
+        **_DEFAULT,
+        "hidden_layers": (0, 1),
+        "hidden_dim": (64, 128),
+        "patience": (1, 3),
+        "max_epochs": (10,),
+        "check_val_every_n_epoch": (1,),
+    },
+}
+"""By the name that heareval gives them."""
+
+_BY_TASK: Mapping[str, Mapping[str, Sequence[Any]]] = {"dcase2016_task2": {"check_val_every_n_epoch": (10,)}}
+"""heareval's own exceptions, by `task_name`."""
+
+
+def choose_points(grid: str, count: int, metadata: Mapping[str, Any]) -> list[Configuration]:
+    """The points that heareval tries, in its order: the first ones of the grid shuffled with its seed.
+
+    Args:
+        grid: name in `GRIDS`.
+        count: how many, at most as many as the grid has.
+        metadata: of the task, which may change the grid.
+
+    Raises:
+        ValueError: there is no such grid, fewer than one point is asked for, or the metadata is at fault.
+    """
+    if grid not in GRIDS:
+        raise ValueError(f"unknown grid {grid!r}; expected one of {', '.join(GRIDS)}")
+    if count < 1:
+        raise ValueError(f"expected 1 or more grid points, got {count}")
+    values = {**GRIDS[grid], **_BY_TASK.get(metadata["task_name"], {}), **_changes(metadata)}
+    names = sorted(values)
+    points = [dict(zip(names, each, strict=True)) for each in itertools.product(*(values[name] for name in names))]
+    random.Random(SEED).shuffle(points)
+    return points[:count]
+
+
+def _changes(metadata: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What the task's metadata changes."""
+    changes = (metadata.get("evaluation_params") or {}).get("task_specific_param_grid", {})
+    if not isinstance(changes, dict) or not all(isinstance(values, list) and values for values in changes.values()):
+        raise ValueError(f"task_specific_param_grid: expected lists of values by hyperparameter, got {changes!r}")
+    for name, values in changes.items():
+        expected = {type(value) for value in _DEFAULT.get(name, ())}
+        if expected and not all(_is_of(value, expected) for value in values):
+            raise ValueError(f"task_specific_param_grid: {name}: expected values like {_DEFAULT[name]}, got {values}")
+    return changes
+
+
+def _is_of(value: object, kinds: set[type]) -> bool:
+    return type(value) in kinds or (float in kinds and type(value) is int)
+
+
+def to_json(configuration: Configuration) -> dict[str, Any]:
+    """As heareval writes it: what is no text or number becomes text."""
+    return {name: v if isinstance(v, str | float | int) else str(v) for name, v in configuration.items()}
+
+
+def identify(configuration: Configuration) -> str:
+    """A text that is the same in every process for the same configuration."""
+    plain = {name: getattr(value, "__name__", value) for name, value in configuration.items()}
+    return json.dumps(plain, sort_keys=True)

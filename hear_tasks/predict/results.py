@@ -1,0 +1,129 @@
+"""The files that heareval's prediction runner leaves in the folder of a task: log, predictions, scores, done mark."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pathlib
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hear_tasks.folder_lock import write_whole
+from hear_tasks.predict.evaluation import Test
+from hear_tasks.predict.grids import Configuration, to_json
+from hear_tasks.predict.task import Partition, Task
+from hear_tasks.predict.training import Training
+
+SCORES_FILE = "test.predicted-scores.json"
+DONE_FILE = "prediction-done.json"
+LOG_FILE = "prediction.log"
+
+_FORMAT = "predict - %(name)s - %(asctime)s - %(msecs)d - %(message)s"
+
+
+class Log:
+    """Writes the log of heareval's runner, from which the grid of a run can be read."""
+
+    def __init__(self, task: Task) -> None:
+        self._name = task.metadata["task_name"]
+        self._file = (task.folder / LOG_FILE).open("a", encoding="utf-8")
+        self._formatter = logging.Formatter(_FORMAT)
+
+    def __call__(self, message: str) -> None:
+        record = logging.LogRecord(self._name, logging.INFO, "", 0, message, None, None)
+        self._file.write(self._formatter.format(record) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def describe_training(configuration: Configuration, training: Training) -> str:
+    """A grid point as heareval logs it."""
+    return json.dumps((training.score, training.epoch, to_json(configuration), training.postprocessing))
+
+
+def write_predictions(task: Task, partition: Partition, test: Test) -> None:
+    """Write the predictions for a test split."""
+    write_whole(task.folder / f"{partition.test}.predictions.pkl", pickle.dumps(test.predictions))
+
+
+def make_scores(
+    task: Task,
+    configuration: Configuration,
+    trainings: Sequence[Training],
+    tests: Mapping[str, Mapping[str, float]],
+    marks: Mapping[str, str],
+) -> dict[str, Any]:
+    """The content of the scores file.
+
+    Args:
+        task: the task.
+        configuration: the best one.
+        trainings: of each partition.
+        tests: scores by test split, in the order of the partitions.
+        marks: what distinguishes them from heareval's own; {} where nothing does.
+    """
+    scores: dict[str, Any] = {
+        name: {
+            **test,
+            "validation_score": training.score,
+            "epoch": training.epoch,
+            "time_in_min": training.minutes,
+        }
+        for (name, test), training in zip(tests.items(), trainings, strict=True)
+    }
+    if len(tests) > 1:
+        scores["aggregated_scores"] = _aggregate(scores)
+    return {
+        **scores,
+        "hparams": to_json(configuration),
+        "postprocessing": trainings[0].postprocessing or [],
+        "score_mode": "max" if task.maximizes else "min",
+        "embedding_path": str(task.folder),
+        **marks,
+    }
+
+
+def _aggregate(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Mean and standard deviation over the folds as heareval has them: a fold without a score is left out."""
+    aggregated = {}
+    for name in next(iter(scores.values())):
+        values = np.array([fold[name] for fold in scores.values()], np.float64)
+        aggregated[f"{name}_mean"], aggregated[f"{name}_std"] = _moments(values)
+    return aggregated
+
+
+def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
+    known = ~np.isnan(values)
+    count = np.count_nonzero(known)
+    with np.errstate(all="ignore"):  # no fold, one fold, or infinite scores
+        mean = np.where(known, values, 0).sum() / count
+        squares = np.where(known, (mean - values) ** 2, 0)
+        deviation = np.sqrt(squares.sum() / (count - 1)) if count > 1 else np.nan
+    return float(mean), float(deviation)
+
+
+def write_scores(task: Task, scores: Mapping[str, Any]) -> None:
+    """Write the scores file."""
+    write_whole(task.folder / SCORES_FILE, json.dumps(scores, indent=4).encode())
+
+
+def write_done(task: Task, content: Mapping[str, Any]) -> None:
+    """Mark a task as done."""
+    write_whole(task.folder / DONE_FILE, json.dumps(content, indent=4).encode())
+
+
+def has_scores(folder: pathlib.Path) -> bool:
+    """Whether a task has a scores file."""
+    return (folder / SCORES_FILE).exists()
+
+
+def is_done(folder: pathlib.Path) -> bool:
+    """Whether the predictions of a task are finished."""
+    return (folder / DONE_FILE).exists()

@@ -1,0 +1,151 @@
+"""Several tasks at once, each in a process of its own, the largest first."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import multiprocessing.connection
+import multiprocessing.process
+import os
+import pathlib
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from hear_tasks.folder_lock import BusyError
+from hear_tasks.predict.engine import predict_folder
+from hear_tasks.predict.settings import Settings
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """Where one task at a time is predicted.
+
+    Attributes:
+        gpu: index of its GPU, None for the CPU.
+        threads: of the CPU.
+    """
+
+    gpu: int | None
+    threads: int
+
+
+def predict_side_by_side(
+    folders: Sequence[pathlib.Path], settings: Settings, slots: Sequence[Slot]
+) -> dict[pathlib.Path, str]:
+    """Predict tasks, one in each slot at a time.
+
+    Args:
+        folders: of the tasks' embeddings.
+        settings: how; device and threads are those of the slots.
+        slots: one or more.
+
+    Returns:
+        What was wrong with each task that failed.
+    """
+    ordered = sorted(folders, key=_bytes, reverse=True)
+    if len(slots) == 1 or len(folders) == 1:
+        outcomes = {folder: _try_task(folder, _in_slot(settings, slots[0])) for folder in ordered}
+    else:
+        outcomes = _Processes(settings, slots).run(ordered)
+    return {folder: error for folder, error in outcomes.items() if error}
+
+
+def _bytes(folder: pathlib.Path) -> int:
+    """Bytes of the embeddings, by which the work is measured."""
+    return sum(file.stat().st_size for file in folder.glob("*.embeddings.npy"))
+
+
+def _in_slot(settings: Settings, slot: Slot) -> Settings:
+    return dataclasses.replace(settings, gpu=slot.gpu, threads=slot.threads)
+
+
+def _try_task(folder: pathlib.Path, settings: Settings) -> str:
+    """Predict a task and say so; what was wrong, "" if nothing was."""
+    tell = _teller(folder)
+    try:
+        try:
+            did = predict_folder(folder, settings, tell)
+        except BusyError:
+            tell("another process is predicting it; waiting for that")
+            did = predict_folder(folder, settings, tell, wait=True)
+    except (ValueError, OSError) as error:
+        tell(f"FAILED: {error}")
+        return str(error)
+    tell("done" if did else "was done already")
+    return ""
+
+
+def _teller(folder: pathlib.Path) -> Callable[[str], None]:
+    """Prints lines about a task on standard error, each in one piece, as several processes print there."""
+    name = f"{folder.parent.name}/{folder.name}"
+
+    def tell(message: str) -> None:
+        sys.stderr.write(f"predict: {name}: {message}\n")
+        sys.stderr.flush()
+
+    return tell
+
+
+class _Processes:
+    """Runs tasks in processes, one in each slot at a time."""
+
+    def __init__(self, settings: Settings, slots: Sequence[Slot]) -> None:
+        self._settings = settings
+        self._slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        for slot in slots:
+            self._slots.put(slot)
+        self._count = len(slots)
+        self._ending = False
+        self._running: set[multiprocessing.process.BaseProcess] = set()
+
+    def run(self, folders: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
+        """The outcomes of tasks, begun in this order."""
+        with concurrent.futures.ThreadPoolExecutor(self._count) as threads:
+            try:
+                return dict(zip(folders, threads.map(self._run_task, folders), strict=True))
+            except BaseException:
+                self._ending = True
+                threads.shutdown(wait=False, cancel_futures=True)
+                for process in list(self._running):
+                    process.terminate()
+                raise
+
+    def _run_task(self, folder: pathlib.Path) -> str:
+        slot = self._slots.get()
+        ours, theirs = _PROCESSES.Pipe(duplex=False)
+        process = _PROCESSES.Process(target=_work, args=(theirs, folder, _in_slot(self._settings, slot)))
+        process.start()
+        self._running.add(process)
+        theirs.close()
+        try:
+            return ours.recv()
+        except EOFError:
+            process.join()
+            error = f"its process ended with status {process.exitcode}; was it killed for want of memory?"
+            if not self._ending:
+                _teller(folder)(f"FAILED: {error}")
+            return error
+        finally:
+            process.join()
+            self._running.remove(process)
+            self._slots.put(slot)
+
+
+def _work(outcome: multiprocessing.connection.Connection, folder: pathlib.Path, settings: Settings) -> None:
+    """Predict a task in this process, which ends when its parent does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the others
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    outcome.send(_try_task(folder, settings))
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

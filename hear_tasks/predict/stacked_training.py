@@ -1,0 +1,133 @@
+"""Trainings side by side as one batched computation, each with a seed of its own: `--seeds independent`.
+
+The scores are not heareval's, whose trainings draw from one generator one after the other, but of the same kind.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import time
+import zlib
+from collections.abc import Sequence
+
+import torch
+
+from hear_tasks.predict.grids import SEED, identify
+from hear_tasks.predict.stacked_network import StackedAdam, StackedNetwork
+from hear_tasks.predict.task import Task
+from hear_tasks.predict.training import Best, Job, Training, batches
+
+_OWN = ("lr", "initialization", "patience")
+"""Hyperparameters in which networks of one stack may differ."""
+
+
+def form_of(job: Job) -> str:
+    """The same for jobs that can be in one stack."""
+    common = {name: value for name, value in job.configuration.items() if name not in _OWN}
+    steps = math.ceil(sum(map(len, job.splits)) / job.configuration["batch_size"])
+    return identify({**common, "steps": steps})
+
+
+def seed_of(job: Job) -> int:
+    """Its own, made of what is trained on what."""
+    return zlib.crc32(json.dumps([SEED, identify(job.configuration), _names(job)]).encode())
+
+
+def _names(job: Job) -> list[str]:
+    return [split.name for split in job.splits]
+
+
+def train_stacked(task: Task, jobs: Sequence[Job]) -> list[Training]:
+    """Train networks of one form together, each until it has stopped improving."""
+    return _Stack(task, jobs).run()
+
+
+class _Stack:
+    def __init__(self, task: Task, jobs: Sequence[Job]) -> None:
+        self._start = time.monotonic()
+        self._task, self._jobs = task, jobs
+        self._common = jobs[0].configuration
+        self._running = list(range(len(jobs)))
+        device = jobs[0].valid.embeddings.device
+        configurations = [job.configuration for job in jobs]
+        seeds = [seed_of(job) for job in jobs]
+        self._network = StackedNetwork(task.size, task.n_labels, configurations, seeds, device)
+        rates = torch.tensor([each["lr"] for each in configurations], device=device)
+        self._optimizer = StackedAdam(self._network.parameters, rates)
+        self._best = [Best(task.maximizes, each["patience"]) for each in configurations]
+        self._minutes = [0.0] * len(jobs)
+        self._epochs = [0] * len(jobs)
+
+    def run(self) -> list[Training]:
+        epoch = 0
+        while epoch < self._common["max_epochs"] and self._running:
+            self._train_epoch()
+            if (epoch + 1) % self._common["check_val_every_n_epoch"] == 0:
+                self._validate(epoch)
+            epoch += 1
+            for job in self._running:
+                self._epochs[job], self._minutes[job] = epoch, (time.monotonic() - self._start) / 60
+            self._drop_stopped()
+        outcomes = zip(self._best, self._minutes, self._epochs, strict=True)
+        return [best.training(self._task, minutes, epochs) for best, minutes, epochs in outcomes]
+
+    def _train_epoch(self) -> None:
+        jobs = [self._jobs[number] for number in self._running]
+        size = self._common["batch_size"]
+        if all(_names(job) == _names(jobs[0]) for job in jobs):
+            for x, y, classes in batches(jobs[0].splits, size):
+                target = y.T if classes is None else classes
+                self._step(x.T, target.unsqueeze(0), torch.ones(1, 1, len(x), device=x.device))
+            return
+        for parts in zip(*(batches(job.splits, size) for job in jobs), strict=True):
+            self._step(*_filled_up(parts))
+
+    def _step(self, inputs: torch.Tensor, targets: torch.Tensor, rows: torch.Tensor) -> None:
+        logits = self._network.logits(inputs, rows)
+        count = rows.sum(dim=-1).squeeze(-1)
+        if targets.is_floating_point():
+            losses = torch.nn.functional.binary_cross_entropy_with_logits(
+                logits, targets.expand_as(logits), reduction="none"
+            ).mean(dim=1)
+        else:
+            losses = torch.nn.functional.cross_entropy(logits, targets.expand(len(logits), -1), reduction="none")
+        # The sum over networks, so that each has the gradient of its own mean.
+        ((losses * rows.squeeze(1)).sum(dim=-1) / count).sum().backward()
+        self._optimizer.step(self._network.parameters)
+
+    @torch.no_grad()
+    def _validate(self, epoch: int) -> None:
+        by_split: dict[str, torch.Tensor] = {}
+        for place, number in enumerate(self._running):
+            job = self._jobs[number]
+            if job.valid.name not in by_split:
+                size = self._common["batch_size"]
+                parts = [self._network.logits(x.T, None) for x, _, _ in batches([job.valid], size)]
+                by_split[job.valid.name] = torch.cat(parts, dim=-1)
+            logits = by_split[job.valid.name][place].T.contiguous()
+            self._best[number].take(epoch, job.validate(logits), functools.partial(self._network.one, place))
+
+    def _drop_stopped(self) -> None:
+        kept = [place for place, number in enumerate(self._running) if not self._best[number].stops]
+        if len(kept) == len(self._running):
+            return
+        self._running = [self._running[place] for place in kept]
+        if kept:
+            self._network.choose(kept)
+            self._optimizer.choose(kept)
+
+
+def _filled_up(parts: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]) -> tuple[torch.Tensor, ...]:
+    """Inputs, targets and counting rows of batches of different networks, filled up to the longest."""
+    longest = max(len(x) for x, _, _ in parts)
+    first, labels, classes = parts[0]
+    inputs = first.new_zeros(len(parts), first.shape[1], longest)
+    rows = first.new_zeros(len(parts), 1, longest)
+    shape = (longest,) if classes is not None else (labels.shape[1], longest)
+    targets = (labels if classes is None else classes).new_zeros(len(parts), *shape)
+    for number, (x, y, numbers) in enumerate(parts):
+        inputs[number, :, : len(x)], rows[number, :, : len(x)] = x.T, 1
+        targets[number, ..., : len(x)] = y.T if numbers is None else numbers
+    return inputs, targets, rows

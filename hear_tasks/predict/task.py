@@ -1,0 +1,245 @@
+"""A task as its folder of embeddings describes it, checked before anything is trained."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hear_tasks.predict.scene_scores import SCENE_SCORES
+
+if TYPE_CHECKING:
+    from hear_tasks.predict.event_postprocessing import Postprocessing
+
+METADATA_FILE = "task_metadata.json"
+VOCABULARY_FILE = "labelvocabulary.csv"
+
+
+class TaskError(ValueError):
+    """The folder of a task is not what it should be; the message names the file, and says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Partition:
+    """What one network is trained, chosen and tested on: names of splits."""
+
+    train: tuple[str, ...]
+    valid: str
+    test: str
+
+    def to_json(self) -> dict[str, list[str]]:
+        """As heareval writes it."""
+        return {"train": list(self.train), "valid": [self.valid], "test": [self.test]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is to be predicted.
+
+    Attributes:
+        folder: of its embeddings.
+        metadata: the content of task_metadata.json.
+        size: length of an embedding.
+        label_numbers: number of each label, by its text.
+        n_labels: length of the vocabulary.
+        scores: names of the scores, the first one primary.
+        partitions: one, or one for each fold.
+        stops_by_score: whether training is stopped by the primary score; otherwise by the loss.
+        postprocessings: of an event task, otherwise none.
+    """
+
+    folder: pathlib.Path
+    metadata: Mapping[str, Any]
+    size: int
+    label_numbers: Mapping[str, int]
+    n_labels: int
+    scores: tuple[str, ...]
+    partitions: tuple[Partition, ...]
+    stops_by_score: bool
+    postprocessings: tuple[Postprocessing, ...]
+
+    @property
+    def is_event(self) -> bool:
+        """Whether labels have times."""
+        return self.metadata["embedding_type"] == "event"
+
+    @property
+    def is_multiclass(self) -> bool:
+        """Whether there is one label to each embedding."""
+        return self.metadata["prediction_type"] == "multiclass"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All splits that are used."""
+        return tuple(dict.fromkeys(name for each in self.partitions for name in (*each.train, each.valid, each.test)))
+
+    @property
+    def maximizes(self) -> bool:
+        """Whether the best validation is the highest one."""
+        return self.stops_by_score and _known_scores(self.metadata["embedding_type"])[self.scores[0]].maximize
+
+
+def read_task(folder: pathlib.Path) -> Task:
+    """Read and check the description of a task.
+
+    Raises:
+        TaskError: it is not what heareval's prediction runner reads.
+    """
+    if not folder.is_dir():
+        raise TaskError(f"{folder}: no such folder; expected EMBEDDINGS/MODULE/TASK")
+    file = folder / METADATA_FILE
+    if not file.exists():
+        raise TaskError(
+            f"{folder}: no {METADATA_FILE} in it; expected the embeddings of a task, EMBEDDINGS/MODULE/TASK"
+        )
+    metadata = read_json(file, dict)
+    _check_metadata(file, metadata)
+    numbers, n_labels = _read_vocabulary(folder / VOCABULARY_FILE)
+    partitions = _partitions(file, metadata)
+    postprocessings = _postprocessings(file, metadata)
+    stops_by_score = metadata.get("use_scoring_for_early_stopping", True)
+    if postprocessings and not stops_by_score and len(postprocessings) != 1:
+        raise TaskError(
+            f"{file}: expected one postprocessing of events where scores do not choose it, got {len(postprocessings)}"
+        )
+    return Task(
+        folder=folder,
+        metadata=metadata,
+        size=_embedding_size(folder, metadata["splits"]),
+        label_numbers=numbers,
+        n_labels=n_labels,
+        scores=tuple(metadata["evaluation"]),
+        partitions=partitions,
+        stops_by_score=bool(stops_by_score),
+        postprocessings=postprocessings,
+    )
+
+
+def read_json(file: pathlib.Path, kind: type) -> Any:
+    """The content of a file, of this kind.
+
+    Raises:
+        TaskError: it is not there, is damaged, or holds something else.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TaskError(f"{file}: not there; delete the folder of the task, and embed it again") from None
+    except (ValueError, RecursionError) as error:
+        raise TaskError(f"{file}: damaged or cut short ({error}); embed the task again") from error
+    if not isinstance(content, kind):
+        raise TaskError(f"{file}: expected a JSON {kind.__name__}, got {type(content).__name__}; embed the task again")
+    return content
+
+
+_CHOICES = {
+    "embedding_type": ("scene", "event"),
+    "prediction_type": ("multiclass", "multilabel"),
+    "split_mode": ("trainvaltest", "new_split_kfold", "presplit_kfold"),
+}
+
+
+def _check_metadata(file: pathlib.Path, metadata: Mapping[str, Any]) -> None:
+    if not isinstance(metadata.get("task_name"), str):
+        raise TaskError(f'{file}: expected a text as "task_name", got {metadata.get("task_name")!r}')
+    for name, choices in _CHOICES.items():
+        if metadata.get(name) not in choices:
+            raise TaskError(f'{file}: expected one of {", ".join(choices)} as "{name}", got {metadata.get(name)!r}')
+    for name in ("splits", "evaluation"):
+        values = metadata.get(name)
+        if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
+            raise TaskError(f'{file}: expected a list of names as "{name}", got {values!r}')
+    kind = metadata["embedding_type"]
+    known = _known_scores(kind)
+    unknown = [name for name in metadata["evaluation"] if name not in known]
+    if unknown:
+        raise TaskError(
+            f'{file}: "evaluation": {", ".join(unknown)}: no score of tasks of type {kind}; '
+            f"expected some of {', '.join(known)}"
+        )
+
+
+def _known_scores(embedding_type: str) -> Mapping[str, Any]:
+    """The scores of scenes, or those of events, whose modules take long to load."""
+    if embedding_type == "scene":
+        return SCENE_SCORES
+    from hear_tasks.predict.event_scores import EVENT_SCORES
+
+    return EVENT_SCORES
+
+
+_PLAIN_LABEL = re.compile(r"(?!(na|n/a|nan|null|none|true|false|inf|infinity)$)[a-z_].*", re.IGNORECASE)
+
+
+def _read_vocabulary(file: pathlib.Path) -> tuple[dict[str, int], int]:
+    """The number of each label, and how many there are."""
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            lines = list(csv.DictReader(opened))
+        labels = [line["label"] for line in lines]
+        if not all(map(_PLAIN_LABEL.fullmatch, labels)):
+            labels = _read_labels_with_pandas(file)
+        numbers = dict(zip(labels, [int(line["idx"]) for line in lines], strict=True))
+    except FileNotFoundError:
+        raise TaskError(f"{file}: not there; embed the task again") from None
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise TaskError(
+            f"{file}: expected a header and lines of idx,label ({error!r}); embed the task again"
+        ) from error
+    if not lines or sorted(numbers.values()) != list(range(len(lines))):
+        raise TaskError(f"{file}: expected {len(lines)} different labels with the numbers 0 to {len(lines) - 1}")
+    return numbers, len(lines)
+
+
+def _read_labels_with_pandas(file: pathlib.Path) -> list[str]:
+    """Labels as heareval reads them, some of which pandas takes for numbers, or for nothing."""
+    import pandas as pd  # takes as long to load as a small task takes to train
+
+    return pd.read_csv(file)["label"].astype(str).tolist()
+
+
+def _partitions(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Partition, ...]:
+    """In k folds each one is tested on once, the next one chooses, the others train."""
+    splits = metadata["splits"]
+    if metadata["split_mode"] == "trainvaltest":
+        if not {"train", "valid", "test"} <= set(splits):
+            raise TaskError(f"{file}: expected the splits train, valid and test, got {', '.join(splits)}")
+        return (Partition(("train",), "valid", "test"),)
+    folds = sorted(splits)
+    if len(folds) < 3 or len(set(folds)) != len(folds):
+        raise TaskError(f"{file}: expected three folds or more, all different, got {', '.join(splits)}")
+    chosen = [(test, folds[(number + 1) % len(folds)]) for number, test in enumerate(folds)]
+    return tuple(Partition(tuple(f for f in folds if f not in (test, valid)), valid, test) for test, valid in chosen)
+
+
+def _postprocessings(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Postprocessing, ...]:
+    if metadata["embedding_type"] != "event":
+        return ()
+    from hear_tasks.predict.event_postprocessing import DEFAULT_GRID, list_postprocessings
+
+    grid = (metadata.get("evaluation_params") or {}).get("event_postprocessing_grid", DEFAULT_GRID)
+    try:
+        return tuple(list_postprocessings(grid))
+    except ValueError as error:
+        raise TaskError(f"{file}: {error}") from error
+
+
+def _embedding_size(folder: pathlib.Path, splits: list[str]) -> int:
+    sizes = {split: read_dimensions(folder, split)[1] for split in splits}
+    if len(set(sizes.values())) != 1:
+        listed = ", ".join(f"{split} {size}" for split, size in sizes.items())
+        raise TaskError(f"{folder}: expected embeddings of one size in all splits, got {listed}; embed the task again")
+    return next(iter(sizes.values()))
+
+
+def read_dimensions(folder: pathlib.Path, split: str) -> tuple[int, int]:
+    """How many embeddings a split has, and their size."""
+    file = folder / f"{split}.embedding-dimensions.json"
+    dimensions = read_json(file, list)
+    if len(dimensions) != 2 or not all(type(each) is int and each >= 0 for each in dimensions) or not dimensions[1]:
+        raise TaskError(f"{file}: expected [embeddings, size], got {dimensions}; embed the task again")
+    return dimensions[0], dimensions[1]

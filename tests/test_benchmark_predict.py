@@ -1,0 +1,50 @@
+"""The benchmark of the predictions: what it makes, counts and tells."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hear_tasks.benchmark import predict
+from hear_tasks.predict.split import read_split, read_split_events
+from hear_tasks.predict.task import read_task
+
+
+@pytest.mark.parametrize("case", predict.QUICK, ids=lambda case: case.name)
+def test_cases_are_sound_tasks(case, tmp_path):
+    task = read_task(predict.make_embeddings(case, tmp_path / "task"))
+    rows = [len(read_split(task, name)) for name in task.metadata["splits"]]
+    assert rows == [clips * (case.frames or 1) for clips in case.clips]
+    assert len(task.partitions) == (4 if len(case.clips) == 4 else 1)
+    if case.frames:
+        assert len(read_split_events(task, "valid").targets) == case.events * case.clips[1]
+
+
+def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
+    case = predict.QUICK[0]
+    figures = predict.measure_case(case, 1, 1, tmp_path)
+    assert (figures["scores_equal"], figures["trainings"], figures["training_rows"]) == (True, 5, 10)
+    assert figures["speed_beside_heareval"] == figures["heareval_seconds"] / figures["predict_seconds"]
+    assert figures["predict_peak_bytes"] > 1e8
+    lines = predict.describe_predict({"cases": {case.name: [figures]}, "projection_hours": 12.3})
+    assert lines[0][0] == "20 clips x 4 folds, 1 threads"
+    assert "scores equal" in lines[1][1]
+    assert lines[-1] == ("all of HEAR, both stages", "12 hours, 150 epochs each")
+
+
+def test_a_process_that_fails_is_told_of(tmp_path):
+    with pytest.raises(ChildProcessError, match=r"json\.tool nothing.json: status"):
+        predict.run_process(["json.tool", "nothing.json"], 1, tmp_path)
+
+
+def test_the_projection_takes_the_cost_of_the_nearest_case():
+    one = {"training_rows": 100, "trainings": 2, "epochs": 5, "predict_seconds": 1.0}  # 1 ms for each row and epoch
+    hours = predict.project_hours({"small": [one]})
+    assert predict.project_hours({"small": [{**one, "predict_seconds": 2.0}, one]}) == hours
+    dear = {"training_rows": 300_000, "trainings": 1, "epochs": 1, "predict_seconds": 3000.0}  # 10 ms, only for MAESTRO
+    maestro_rows = 185 * 3000 * 3 // 5
+    added = 2 * 0.009 * maestro_rows * (8 + 4) * predict.EPOCHS / 3600
+    far = {**one, "training_rows": 100_000, "trainings": 1, "epochs": 1, "predict_seconds": 100.0}
+    assert predict.project_hours({"small": [one, far], "events": [dear]}) == pytest.approx(hours + added)
+    assert json.dumps(hours)

@@ -1,0 +1,204 @@
+"""Embeddings that are at fault: what is said of them, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+from embeddings_on_disk import EVENT_PARAMETERS, SIZE, make_embeddings
+
+from hear_tasks.cli import main
+from hear_tasks.predict import predict_task
+
+
+@pytest.fixture(scope="module")
+def masters(tmp_path_factory) -> dict[str, pathlib.Path]:
+    """Sound tasks, by their type."""
+    folder = tmp_path_factory.mktemp("masters")
+    scores = {"scores": ["event_onset_200ms_fms"], "evaluation_params": EVENT_PARAMETERS}
+    return {
+        "scene": make_embeddings(folder / "scene-v1-full", [30, 12, 8]),
+        "event": make_embeddings(folder / "event-v1-full", [3, 2, 2], kind="event", **scores),
+    }
+
+
+@pytest.fixture
+def task(masters, tmp_path) -> pathlib.Path:
+    return pathlib.Path(shutil.copytree(masters["scene"], tmp_path / "scene-v1-full"))
+
+
+@pytest.fixture
+def event_task(masters, tmp_path) -> pathlib.Path:
+    return pathlib.Path(shutil.copytree(masters["event"], tmp_path / "event-v1-full"))
+
+
+def predict(task: pathlib.Path, **settings) -> list[str]:
+    told: list[str] = []
+    predict_task(task, tell=told.append, **{"grid_points": 1, "threads": 1, **settings})
+    return told
+
+
+def refuse(task: pathlib.Path, message: str, **settings) -> None:
+    """The task is refused with this message, and nothing is left behind."""
+    before = sorted(path.name for path in task.rglob("*"))
+    with pytest.raises(ValueError, match=message):
+        predict(task, **settings)
+    assert sorted(path.name for path in task.rglob("*")) == before
+    assert not list(task.parent.glob(".predicting-*"))
+
+
+def change_json(file: pathlib.Path, **changes) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(task, value):
+    embeddings = np.memmap(task / "valid.embeddings.npy", np.float32, "r+", shape=(12, SIZE))
+    embeddings[[3, 7], 5] = value
+    embeddings.flush()
+    refuse(task, r"valid\.embeddings\.npy: NaN or infinity in 2 of 12 embeddings \(rows 3, 7\)")
+
+
+@pytest.mark.parametrize(("cut", "state"), [(-1, "cut short"), (None, "longer than it should be")])
+def test_embeddings_of_another_length(task, cut, state):
+    file = task / "train.embeddings.npy"
+    file.write_bytes(file.read_bytes()[:cut] if cut else file.read_bytes() + b"0000")
+    refuse(task, f"train.embeddings.npy: {state}: expected 1440 bytes, 30 embeddings of 12 floats, got")
+
+
+def test_labels_cut_short(task):
+    file = task / "test.target-labels.pkl"
+    file.write_bytes(file.read_bytes()[:-5])
+    refuse(task, r"test\.target-labels\.pkl: damaged or cut short")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([["a"]] * 7, "labels of 7 clips or frames, but 8 embeddings"),
+        ([["a"]] * 7 + [["z"]], "'z': not in labelvocabulary.csv"),
+        ([["a"]] * 7 + [["a", "b"]], r"row 7 has the labels \['a', 'b'\]; expected one"),
+        ([["a"]] * 7 + [[]], r"row 7 has the labels \[\]; expected one"),
+        ({"a": 1}, "expected a list of labels for each embedding"),
+    ],
+)
+def test_labels_that_do_not_go_with_the_embeddings(task, labels, message):
+    (task / "test.target-labels.pkl").write_bytes(pickle.dumps(labels))
+    refuse(task, message)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "labelvocabulary.csv",
+        "valid.embedding-dimensions.json",
+        "valid.embeddings.npy",
+        "valid.target-labels.pkl",
+        "task_metadata.json",
+    ],
+)
+def test_files_that_are_missing(task, name):
+    (task / name).unlink()
+    refuse(task, f"{name}: not there; |no {name} in it")
+
+
+def test_an_empty_split(task):
+    (task / "test.embedding-dimensions.json").write_text(json.dumps([0, SIZE]))
+    (task / "test.embeddings.npy").write_bytes(b"")
+    (task / "test.target-labels.pkl").write_bytes(pickle.dumps([]))
+    refuse(task, "test: no embeddings in it; is the split of the task empty")
+
+
+def test_splits_of_two_sizes(task):
+    (task / "test.embedding-dimensions.json").write_text(json.dumps([6, 16]))
+    refuse(task, "embeddings of one size in all splits, got train 12, valid 12, test 16")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "idx,name\n0,a\n", "idx,label\n0,a\n0,b\n", "idx,label\n0,a\n2,b\n", "idx,label\nx,a\n"]
+)
+def test_damaged_vocabularies(task, text):
+    (task / "labelvocabulary.csv").write_text(text)
+    refuse(task, "labelvocabulary.csv: expected")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embedding_type": "frame"}, "expected one of scene, event as \"embedding_type\", got 'frame'"),
+        ({"split_mode": "loo"}, "new_split_kfold"),
+        ({"split_mode": "new_split_kfold", "splits": ["train", "test"]}, "expected three folds or more"),
+        ({"splits": ["train", "test"]}, "expected the splits train, valid and test"),
+        ({"evaluation": []}, 'expected a list of names as "evaluation"'),
+        (
+            {"evaluation": ["segment_1s_er"]},
+            "segment_1s_er: no score of tasks of type scene; expected some of top1",
+        ),
+        ({"evaluation_params": {"task_specific_param_grid": {"lr": 0.1}}}, "expected lists of values"),
+        ({"evaluation_params": {"task_specific_param_grid": {"optim": ["Adam"]}}}, "optim: expected values like"),
+        ({"evaluation_params": {"task_specific_param_grid": {"max_epochs": [2]}}}, "no validation in 2 epochs"),
+    ],
+)
+def test_metadata(task, changes, message):
+    change_json(task / "task_metadata.json", **changes)
+    if "no validation" in message:
+        with pytest.raises(ValueError, match=message):
+            predict(task)
+    else:
+        refuse(task, message)
+
+
+def test_a_last_batch_of_one_row(tmp_path):
+    task = make_embeddings(tmp_path / "one-v1-full", [33, 10, 10], grid={"batch_size": [16]})
+    refuse(task, "33 rows to train on leave one for the last batch of 16, .* batch normalization")
+
+
+def test_arguments(task, capsys):
+    refuse(task, "expected 1 or more grid points, got 0", grid_points=0)
+    refuse(task, "unknown grid 'slow'; expected one of default, fast, faster", grid="slow")
+    for arguments, message in [
+        (["--grid", "slow"], "--grid: expected one of default, fast, faster"),
+        (["--jobs", "0"], "--jobs: expected 1 or more, got 0"),
+        (["--gpus", "[99]"], "--gpus: [99]: torch sees"),
+        (["--gpus", "a"], "--gpus: expected a list of indices"),
+    ]:
+        assert main(["predict", str(task), *arguments]) == 1
+        assert message in capsys.readouterr().err
+    assert main(["predict", str(task / "none")]) == 1
+    assert "none: no such folder; expected EMBEDDINGS/MODULE/TASK" in capsys.readouterr().err
+
+
+def test_timestamps_in_seconds(event_task):
+    file = event_task / "valid.filename-timestamps.json"
+    file.write_text(json.dumps([[name, time / 1000] for name, time in json.loads(file.read_text())]))
+    refuse(event_task, "the last frame is at 1.95 ms, .* are the timestamps in seconds")
+
+
+def test_timestamps_of_other_clips(event_task):
+    file = event_task / "test.filename-timestamps.json"
+    file.write_text(json.dumps([[f"other-{name[-5:]}", time] for name, time in json.loads(file.read_text())]))
+    refuse(event_task, "other-0.wav: not in test.json")
+    file.write_text(json.dumps([["test-0.wav", 0.0]]))
+    refuse(event_task, "timestamps of 1 frames, but 80 embeddings")
+
+
+def test_a_validation_without_a_score_is_said(tmp_path):
+    """heareval ends the training there, and so does this."""
+    task = make_embeddings(tmp_path / "positive-v1-full", [30, 12, 8], kind="multilabel", scores=["aucroc"])
+    (task / "valid.target-labels.pkl").write_bytes(pickle.dumps([["a"]] * 12))
+    told = predict(task)
+    assert "score -inf in epoch 3 of 3" in told[0]
+    assert "gave no score (NaN), which ended the training, as it does in heareval" in told[1]
+    scores = json.loads((task / "test.predicted-scores.json").read_text())["test"]
+    assert (scores["validation_score"], scores["epoch"]) == (-np.inf, 2)
+
+
+def test_constant_embeddings_are_scored(task):
+    """As heareval scores them, about as well as guessing."""
+    for split, rows in (("train", 30), ("valid", 12), ("test", 8)):
+        np.full((rows, SIZE), 0.5, np.float32).tofile(task / f"{split}.embeddings.npy")
+    assert predict(task)[-1].startswith("top1_acc 0.2500 in")
