@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from hear_tasks.benchmark.projection import STAGES
 from hear_tasks.benchmark.config import Config, tell
+from hear_tasks.benchmark.projection import STAGES
 from hear_tasks.registry import TASKS, EmbeddingType
 
 GRID_POINTS = 2
