@@ -19,7 +19,7 @@ from hear_tasks.reproduce.jobs import Job, check_out, claim_out, make_jobs
 from hear_tasks.reproduce.options import Options, Phase, add_run_options, add_work_options, parse_options
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
-from hear_tasks.reproduce.run_job import Stop
+from hear_tasks.reproduce.run_job import Stop, tidy
 from hear_tasks.reproduce.schedule import run_jobs
 
 INTERRUPTED = 130
@@ -87,6 +87,7 @@ def _run(options: Options, stop: Stop) -> int:
         _ask_doctor(options)
     claim_out(options)
     unnoted = _work(options, jobs, stop)
+    tidy(jobs)
     if stop.is_requested():
         return _interrupted(stop)
     if Phase.LEADERBOARD in options.phases:
@@ -130,7 +131,7 @@ def _ask_doctor(options: Options) -> None:
         _say(f"doctor: ERROR {error}")
     _say(f"doctor: {texts[0].splitlines()[-1]} (see {log})")
     if hopeless:
-        raise DoctorError("every task would fail of that; --from-stage embed goes on all the same")
+        raise DoctorError("every task would fail of that; --from-phase embed goes on all the same")
 
 
 def _work(options: Options, jobs: Sequence[Job], stop: Stop) -> Mapping[str, str]:

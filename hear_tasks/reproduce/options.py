@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hear_cacophony.checkpoint.read import SUFFIX
 from hear_cacophony.checkpoint.weights import PUBLISHED_FOLDER, UNTRAINED
 from hear_cacophony.model.stages import STAGES, Stage
-from hear_tasks.leaderboard.grid import GRID_POINTS
+from hear_tasks.leaderboard import GRID_POINTS
 from hear_tasks.task_folder import choose_tasks
 
 GRIDS = ("default", "fast", "faster")
@@ -80,10 +80,11 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", type=int, choices=[stage.number for stage in STAGES], help="only this stage")
     parser.add_argument(
         "--task",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
-        help="directory, name or leaderboard column of a task; may be repeated (default: all in --tasks-dir)",
+        help="directories, names or leaderboard columns of tasks (default: all in --tasks-dir)",
     )
     parser.add_argument(
         "--protocol",
@@ -109,10 +110,13 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which phases are taken, and on what hardware."""
     phases = [phase.value for phase in Phase]
-    parser.add_argument("--from-stage", choices=phases, default=phases[0], metavar="PHASE", help=f"{', '.join(phases)}")
-    parser.add_argument(
-        "--to-stage", choices=phases, default=phases[-1], metavar="PHASE", help="the last phase to take"
-    )
+    given = {"choices": phases, "metavar": "PHASE"}
+    helped = f"the first phase to take, of {', '.join(phases)} (default: {phases[0]})"
+    parser.add_argument("--from-phase", default=phases[0], help=helped, **given)
+    parser.add_argument("--to-phase", default=phases[-1], help=f"the last (default: {phases[-1]})", **given)
+    # Their earlier names, which people have in scripts; a stage is one of the two training stages.
+    parser.add_argument("--from-stage", dest="from_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
+    parser.add_argument("--to-stage", dest="to_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
     parser.add_argument(
         "--devices",
         type=int,
@@ -158,7 +162,7 @@ def parse_options(args: argparse.Namespace) -> Options:
 
 
 def _run_options(args: argparse.Namespace) -> dict:
-    if "from_stage" not in args:
+    if "from_phase" not in args:
         return {
             "phases": (),
             "devices": None,
@@ -166,9 +170,9 @@ def _run_options(args: argparse.Namespace) -> dict:
             "memory_fraction": None,
         }
     phases = list(Phase)
-    first, last = phases.index(Phase(args.from_stage)), phases.index(Phase(args.to_stage))
+    first, last = phases.index(Phase(args.from_phase)), phases.index(Phase(args.to_phase))
     if first > last:
-        raise ValueError(f"--from-stage {args.from_stage} comes after --to-stage {args.to_stage}")
+        raise ValueError(f"--from-phase {args.from_phase} comes after --to-phase {args.to_phase}")
     if args.devices is not None and args.devices < 1:
         raise ValueError(f"--devices: expected 1 or more, got {args.devices}")
     if args.memory_fraction is not None and not 0 < args.memory_fraction <= 1:
