@@ -266,9 +266,9 @@ def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cl
         sys.executable,
         "-m",
         "hear_tasks.reproduce",
-        "--from-stage",
+        "--from-phase",
         "embed",
-        "--to-stage",
+        "--to-phase",
         "predict",
         "--stage",
     ]

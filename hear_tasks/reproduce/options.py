@@ -8,8 +8,6 @@ import enum
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from hear_cacophony.checkpoint.read import SUFFIX
-from hear_cacophony.checkpoint.weights import PUBLISHED_FOLDER, UNTRAINED
 from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.leaderboard import GRID_POINTS
 from hear_tasks.task_folder import choose_tasks
@@ -72,8 +70,8 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
         "--checkpoints",
         required=True,
         metavar="DIR",
-        help=f"folder with {' and '.join(stage.release.file_name for stage in STAGES)} (or the same as {SUFFIX}); or "
-        f"{' or '.join(UNTRAINED)} for untrained weights",
+        help=f"folder with {' and '.join(stage.release.file_name for stage in STAGES)} (or the same as .safetensors); "
+        "or random, or random-tiny, for untrained weights",
     )
     parser.add_argument("--tasks-dir", type=pathlib.Path, required=True, metavar="DIR", help="folder of HEAR tasks")
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder for all that is written")
@@ -195,6 +193,9 @@ def find_checkpoints(where: str, stages: Sequence[Stage]) -> dict[Stage, str]:
     Raises:
         FileNotFoundError: there is no such folder, or a stage has none in it.
     """
+    from hear_cacophony.checkpoint.read import SUFFIX
+    from hear_cacophony.checkpoint.weights import PUBLISHED_FOLDER, UNTRAINED
+
     if where in UNTRAINED:
         return dict.fromkeys(stages, where)
     folder = pathlib.Path(where).absolute()

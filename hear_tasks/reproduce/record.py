@@ -54,7 +54,7 @@ class Attempt:
         host: name of the machine.
         device: which card, or share of the cores.
         threads: CPU threads that it may use.
-        job: of Slurm, "" elsewhere.
+        job: number of the Slurm job, "" elsewhere.
         command: what was run.
         outcome: how it ended, None while it runs or where it was killed without a word.
         seconds: how long it took.
@@ -135,7 +135,7 @@ def read_state(job: Job, phase: Phase) -> tuple[State, list[str]]:
         return State.STOPPED, last.cause
     if last.outcome is Outcome.DONE:
         return State.TO_DO, []  # its results have been removed since
-    where = f"on {last.host}{f' (job {last.job})' if last.job else ''}"
+    where = f"on {last.host}{f' (Slurm job {last.job})' if last.job else ''}"
     return State.STOPPED, [
         f"killed without a word, {where}, begun {last.started}: out of memory, a time limit, or a node that failed? "
         f"See {job.log(phase)}"

@@ -144,8 +144,8 @@ def _command(job: Job, phase: Phase, options: Options) -> list[str]:
 
 
 def _write_head(output: BinaryIO, attempt: Attempt) -> None:
-    job = f", job {attempt.job}" if attempt.job else ""
-    head = f"=== {attempt.started} on {attempt.host}, {attempt.device}, {attempt.threads} threads{job}\n"
+    slurm = f", Slurm job {attempt.job}" if attempt.job else ""
+    head = f"=== {attempt.started} on {attempt.host}, {attempt.device}, {attempt.threads} threads{slurm}\n"
     output.write((head + " ".join(map(repr, attempt.command)) + "\n").encode())
     output.flush()
 

@@ -8,7 +8,7 @@ run_job() {
     local phase=$1 gpu=$2 folder=$3 stage task options
     IFS=$'\t' read -r stage task _ < <(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$folder/jobs") || true
     [ -n "$task" ] || fail "$folder/jobs: no line for job $SLURM_ARRAY_TASK_ID"
-    options=(--from-stage "$phase" --to-stage "$phase" --devices 1)
+    options=(--from-phase "$phase" --to-phase "$phase" --devices 1)
     if [ -n "$gpu" ] && [ "$REQUIRE_GPU" = yes ]; then options+=(--require-gpu); fi
     if [ -n "$MEMORY_FRACTION" ]; then options+=(--memory-fraction "$MEMORY_FRACTION"); fi
     if [ -z "$gpu" ]; then
