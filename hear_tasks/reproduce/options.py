@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.leaderboard import GRID_POINTS
@@ -108,7 +109,7 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which phases are taken, and on what hardware."""
     phases = [phase.value for phase in Phase]
-    given = {"choices": phases, "metavar": "PHASE"}
+    given: dict[str, Any] = {"choices": phases, "metavar": "PHASE"}
     helped = f"the first phase to take, of {', '.join(phases)} (default: {phases[0]})"
     parser.add_argument("--from-phase", default=phases[0], help=helped, **given)
     parser.add_argument("--to-phase", default=phases[-1], help=f"the last (default: {phases[-1]})", **given)
