@@ -9,7 +9,6 @@ from hear_cacophony.files.cache_folder import cache_folder
 _FOLDERS = {
     "KERAS_HOME": "keras",
     "MPLCONFIGDIR": "matplotlib",
-    "NUMBA_CACHE_DIR": "numba",
     "TORCHINDUCTOR_CACHE_DIR": "torch_inductor",
     "TRITON_CACHE_DIR": "triton",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import subprocess
 import sys
 
@@ -205,3 +206,20 @@ except KeyboardInterrupt:
 """
     done = run(code)
     assert (done.stdout, done.returncode) == ("False\n", -2)
+
+
+def test_libraries_keep_to_the_cache_folder(tmp_path):
+    code = (
+        "from hear_tasks.library_caches import use_cache_folder; use_cache_folder()\n"
+        "from torch._inductor.runtime.cache_dir_utils import cache_dir; print(cache_dir())\n"
+        "import matplotlib; print(matplotlib.get_cachedir())\n"
+    )
+    temporary, cache = tmp_path / "temporary", tmp_path / "cache"
+    temporary.mkdir()
+    left_out = ("TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment |= {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    folders = [str(cache / "hear_cacophony" / name) for name in ("torch_inductor", "matplotlib")]
+    assert done.stdout.split() == folders
+    assert not any(temporary.iterdir())

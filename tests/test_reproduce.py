@@ -33,7 +33,8 @@ SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
 def environment(home: pathlib.Path | None = None) -> dict[str, str]:
     left_out = ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")
     there = {key: value for key, value in os.environ.items() if key not in left_out and not key.startswith("SLURM")}
-    return {**there, "PYTHONPATH": str(ROOT), **({"HOME": str(home)} if home else {})}
+    own = {"HOME": str(home), "TMPDIR": str(home / ".cache")} if home else {}
+    return {**there, "PYTHONPATH": str(ROOT), **own}
 
 
 def arguments(tasks: pathlib.Path, out: pathlib.Path, *more: str, checkpoints="random-tiny") -> list[str]:
@@ -94,7 +95,7 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     place = tmp_path / "a place"
     tasks, home, cwd = place / "the tasks", place / "home", place / "elsewhere"
     make_tags_task(tasks, clips=8)
-    home.mkdir()
+    (home / ".cache").mkdir(parents=True)
     cwd.mkdir()
     before = sorted(tasks.rglob("*"))
     whole = start(*arguments(tasks, place / "left alone", "--devices", "2"), cwd=cwd, home=home)
@@ -150,6 +151,8 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     assert not any(cwd.iterdir())
     assert sorted(tasks.rglob("*")) == before
     assert [path.name for path in home.iterdir()] == [".cache"]
+    left_behind = [path.name for path in (home / ".cache").iterdir()]  # which is the temporary folder, too
+    assert not [name for name in left_behind if "torch" in name], "torch compiles into the cache folder"
 
 
 def test_what_fails_is_named_with_its_cause_and_stops_nothing_else(tmp_path, tiny_checkpoints, capfd):

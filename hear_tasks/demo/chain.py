@@ -30,10 +30,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 BASELINE = "hear_cacophony.logmel"
 
-STARTING_MINUTES = 1.0
-TINY_MINUTES = {"demo_vowel": 1.0, "demo_pitch": 1.0, "demo_tags": 1.0, "demo_strokes": 1.0, "demo_piano": 1.0}
-FULL_MINUTES = {"demo_vowel": 1.0, "demo_pitch": 1.0, "demo_tags": 1.0, "demo_strokes": 1.0, "demo_piano": 1.0}
-MEGABYTES = {"demo_vowel": 10, "demo_pitch": 10, "demo_tags": 10, "demo_strokes": 10, "demo_piano": 10}
+STARTING_MINUTES = 0.75
+TINY_MINUTES = {"demo_vowel": 1.0, "demo_pitch": 1.0, "demo_tags": 1.0, "demo_strokes": 1.0, "demo_piano": 2.0}
+FULL_MINUTES = {"demo_vowel": 4.0, "demo_pitch": 4.0, "demo_tags": 4.0, "demo_strokes": 6.0, "demo_piano": 10.0}
+MEGABYTES = {"demo_vowel": 20, "demo_pitch": 20, "demo_tags": 20, "demo_strokes": 60, "demo_piano": 60}
 """For people: minutes on two idle cores with tiny and with full-size encoders, and megabytes with embeddings."""
 
 
