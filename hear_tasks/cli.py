@@ -24,6 +24,9 @@ COMMANDS = (
 )
 """The modules of the commands, in the order of `--help`."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 1 if its input was at fault, with the reason on standard error."""
@@ -37,9 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return args.func(args)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        print(f"hear-cacophony: {_what_to_install(error)}", file=sys.stderr)
+        return 1
+    except (OSError, ValueError) as error:
         print(f"hear-cacophony: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("hear-cacophony: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _what_to_install(error: ModuleNotFoundError) -> str:
+    """The message of the error, which already says so where it was raised by this package."""
+    if "pip install" in str(error):
+        return str(error)
+    return f"{error}; pip install 'hear_cacophony[hear,tasks]', or scripts/setup.sh, installs what all commands need"
 
 
 class _Version(argparse.Action):

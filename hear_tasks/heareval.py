@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import pathlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from hear_tasks.library_caches import use_cache_folder
+from hear_tasks.task_folder import METADATA_FILE
 
 VERSIONS = {"heareval": "2021.1.3", "pytorch-lightning": "1.9."}
 """Beginnings of the versions that the patches were written for."""
@@ -140,6 +144,58 @@ def note_weights() -> None:
     runner.task_embeddings = note_and_embed
 
 
+def check_arguments(name: str, arguments: Sequence[str]) -> None:
+    """Check the folders that a runner of heareval is given, of which it would end in a traceback, after long imports.
+
+    Raises:
+        ValueError: there are none, or they are no tasks or no finished embeddings; a line for each.
+    """
+    places, options = split_arguments(arguments)
+    if "--help" in options:
+        return
+    if name == "embeddings":
+        folder = pathlib.Path(options.get("--tasks-dir", "tasks"))
+        if places and not folder.is_dir():
+            raise ValueError(f"--tasks-dir {folder}: no such folder; expected one of HEAR tasks")
+        return
+    problems = [problem for place in places if (problem := _what_is_wrong(pathlib.Path(place)))]
+    if not places:
+        problems = ["expected folders of tasks' embeddings, EMBEDDINGS_DIR/MODEL/TASK ..., got none"]
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The places among arguments of heareval's runners, and the options, each of which but --help has a value."""
+    places: list[str] = []
+    options: dict[str, str] = {}
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            places += waiting
+        elif argument.startswith("--"):
+            option, equals, value = argument.partition("=")
+            options[option] = value if equals or option == "--help" else next(waiting, "")
+        else:
+            places.append(argument)
+    return places, options
+
+
+def _what_is_wrong(folder: pathlib.Path) -> str:
+    if not folder.exists():
+        return f"{folder}: no such folder; expected one of a task's embeddings, EMBEDDINGS_DIR/MODEL/TASK"
+    if not folder.is_dir():
+        return f"{folder}: expected a folder of a task's embeddings, got a file"
+    if (folder / METADATA_FILE).exists():
+        if any(folder.glob("*.embedding-dimensions.json")):  # which heareval writes last
+            return ""
+        return f"{folder}: no embeddings in it; is it the task itself, or were its embeddings not finished?"
+    below = sorted(each.parent for each in folder.glob(f"*/{METADATA_FILE}"))
+    if below:
+        return f"{folder}: expected the folder of one task; did you mean {folder}/*/, such as {below[0]}?"
+    return f"{folder}: no {METADATA_FILE} in it; expected a folder of a task's embeddings, EMBEDDINGS_DIR/MODEL/TASK"
+
+
 def embeddings() -> Callable[[], None]:
     """heareval's embedding runner, made to run."""
     check_versions()
@@ -171,10 +227,12 @@ def main() -> None:
     if name not in RUNNERS:
         given = f"unknown runner {name!r}" if name else "no runner named"
         sys.exit(f"{given}; expected: python -m hear_tasks.heareval {{{','.join(RUNNERS)}}} ... (--help for the rest)")
+    use_cache_folder()
     try:
+        check_arguments(name, sys.argv[2:])
         runner = RUNNERS[name]()
-    except RuntimeError as error:
-        sys.exit(str(error))
+    except (RuntimeError, ValueError) as error:
+        sys.exit(f"{name}: {error}")
     sys.argv[:2] = [f"hear_tasks.heareval {name}"]
     runner()
 

@@ -2,11 +2,13 @@
 # Sets up what is missing, then runs the whole chain on real audio for both stages and a baseline: doctor,
 # hear-validator, embeddings, heareval's predictions, a table of scores and a picture.
 #
-#   scripts/demo.sh [OUT] [--all] [--sources DIR]     OUT: demo-output in the checkout
+#   scripts/demo.sh [OUT] [--all] [--full] [--sources DIR]     OUT: demo-output in the checkout; --help for the rest
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-"$root/scripts/setup.sh"
-unset PYTHONPATH PYTHONHOME
+. "$root/scripts/help.sh"
 case ${1:-} in '' | -*) set -- "$root/demo-output" "$@" ;; esac
-exec "$root/.venv/bin/python" -m hear_tasks.demo.chain "$@"
+unset PYTHONPATH PYTHONHOME
+check_arguments hear_tasks.demo.__main__ "$@"
+"$root/scripts/setup.sh"
+exec "$root/.venv/bin/python" -m hear_tasks.demo "$@"

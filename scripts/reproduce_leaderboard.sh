@@ -7,6 +7,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-"$root/scripts/setup.sh" >&2
+. "$root/scripts/help.sh"
 unset PYTHONPATH PYTHONHOME
+check_arguments hear_tasks.reproduce.command "$@"
+"$root/scripts/setup.sh" >&2
 exec "$root/.venv/bin/python" -m hear_tasks.reproduce "$@"

@@ -3,6 +3,7 @@
 # pinned versions of scripts/constraints.txt, heareval and hearvalidator. Does nothing twice.
 #
 #   scripts/setup.sh            PYTHON=/path/to/python3.12 scripts/setup.sh
+#   scripts/setup.sh --python   names the Python that it would use, and sets nothing up
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,6 +11,9 @@ venv=$root/.venv
 constraints=$root/scripts/constraints.txt
 log=$venv/setup.log
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+. "$root/scripts/help.sh"
+show_help "$@"
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -60,6 +64,15 @@ create() {
     "$python" -m venv --clear "$venv" || fail "could not make $venv; on Debian, install python3-venv"
     : >"$log"
 }
+
+case "$*" in
+    '') ;;
+    --python)
+        find_python
+        exit
+        ;;
+    *) fail "expected no arguments, got $*; --help shows what it does" ;;
+esac
 
 python=$(find_python)
 wanted=$(fingerprint "$python")

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Sets up what is missing and runs the tests, a file at a time on each of up to four cores. Arguments go to pytest:
+# Sets up what is missing and runs the tests, a file at a time on each of up to four cores. Arguments go to pytest,
+# whose own help is that of .venv/bin/python -m pytest --help:
 #
 #   scripts/test.sh             scripts/test.sh tests/test_golden.py -k tiny
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/scripts/help.sh"
+show_help "$@"
 "$root/scripts/setup.sh"
 cd "$root"
 unset PYTHONPATH PYTHONHOME HEAR_CACOPHONY_WEIGHTS

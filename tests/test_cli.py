@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from checkpoint_files import tiny_parameters, write_flax
 
+import hear_cacophony
 from hear_cacophony.checkpoint import checkpoint, read_checkpoint
 from hear_cacophony.model.stages import CACOPHONY
+from hear_tasks import cli
 from hear_tasks.cli import main
 
 
@@ -59,3 +64,60 @@ def test_unknown_command_lists_the_known_ones(capsys):
     with pytest.raises(SystemExit):
         main(["inform"])
     assert "'info', 'convert'" in capsys.readouterr().err.replace("info, convert", "'info', 'convert'")
+
+
+HELP = """
+import contextlib, io, sys
+from hear_tasks.cli import main
+shown = io.StringIO()
+for command in ([], {commands}):
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
+        main([*command, "--help"])
+assert shown.getvalue().count("usage: hear-cacophony") == {count}, shown.getvalue()
+print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+def test_help_imports_nothing_that_takes_time():
+    commands = [name.split(".")[-2] if name.endswith(".command") else name.split(".")[-1] for name in cli.COMMANDS]
+    names = [{"demo": "demo-tasks"}.get(name, name) for name in commands]
+    code = HELP.format(commands=", ".join(f"[{name!r}]" for name in names), count=len(names) + 1)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"numpy", "jax", "flax", "soundfile", "safetensors", "tensorflow", "torch", "matplotlib", "scipy", "tqdm"}
+    assert sorted(slow & set(done.stdout.split())) == []
+
+
+@pytest.mark.parametrize("module", ["hear_cacophony", "hear_tasks"])
+def test_the_packages_run_as_the_command(module):
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"hear-cacophony {hear_cacophony.__version__}\n"
+    unknown = subprocess.run([sys.executable, "-m", module, "inform"], capture_output=True, text=True, check=False)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+
+
+def failing(error: BaseException):
+    def run(_):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (
+            ModuleNotFoundError("No module named 'soxr'"),
+            1,
+            "No module named 'soxr'; pip install 'hear_cacophony[hear,tasks]', or scripts/setup.sh, installs what all "
+            "commands need",
+        ),
+        (ModuleNotFoundError("needs soxr: pip install soxr"), 1, "needs soxr: pip install soxr"),
+        (OSError("no room"), 1, "no room"),
+    ],
+)
+def test_no_command_ends_in_a_traceback(error, status, message, monkeypatch, capsys):
+    monkeypatch.setattr("hear_cacophony.commands.info._run", failing(error))
+    assert main(["info", "a.ckpt"]) == status
+    assert capsys.readouterr().err == f"hear-cacophony: {message}\n"

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
-from hear_cacophony.model.stages import AUDIOMAE
+from hear_cacophony.model.stages import AUDIOMAE, STAGES
+from hear_tasks.demo import __main__ as demo_command
 from hear_tasks.demo import chain as demo
+from hear_tasks.demo.sources import SourceError
+from hear_tasks.demo.steps import Steps
 
 
 def test_untrained_weights_stand_in_for_missing_ones(tmp_path, monkeypatch):
     monkeypatch.delenv("HEAR_CACOPHONY_WEIGHTS", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     model = demo.choose_model(AUDIOMAE)
-    assert (model.arguments, model.run, model.title) == (("--model", "random"), "random", "AudioMAE (untrained)")
+    assert (model.arguments, model.run, model.title) == (
+        ("--model", "random-tiny"),
+        "random-tiny",
+        "AudioMAE (untrained)",
+    )
+    assert demo.choose_model(AUDIOMAE, full=True).arguments == ("--model", "random")
 
 
 def test_published_weights_are_used_and_told_apart(tmp_path, monkeypatch):
@@ -36,17 +47,62 @@ def test_a_named_folder_without_weights_is_an_error(tmp_path, monkeypatch):
 def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
     (tmp_path / "failing.py").write_text("import sys; print('some output'); sys.exit('the cause')")
     with pytest.raises(demo.DemoError, match=r"(?s)a step failed with status 1; the end of .*step\.log:.*the cause"):
-        demo._run_step("step", "a step", ["failing"], tmp_path)
+        demo._run_step(Steps(1), "step", "a step", ["failing"], tmp_path)
+
+
+def test_the_time_and_the_disk_are_said_before_the_start(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HEAR_CACOPHONY_WEIGHTS", "random-tiny")
+    with pytest.raises(SourceError):
+        demo.run_demo(tmp_path, ["demo_vowel", "demo_strokes"], tmp_path / "gone")
+    lines = capsys.readouterr().out.splitlines()
+    told = re.fullmatch(r"demo: about (\d+) minutes on two idle cores, (\d+) MB on the disk, and .*; .*", lines[0])
+    assert told, lines[0]
+    assert 1 <= int(told[1]) <= 4
+    assert 1 <= int(told[2]) <= 100
+    assert lines[1:] == [
+        "demo: 1 of 15: building demo_vowel ...",
+        "demo: 1 of 15: building demo_vowel: failed after 0 s",
+    ]
+
+
+def test_full_size_weights_are_said_to_take_longer(tmp_path, monkeypatch):
+    monkeypatch.delenv("HEAR_CACOPHONY_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def minutes(full: bool) -> int:
+        models = [demo.choose_model(stage, full=full) for stage in STAGES]
+        return int(demo.estimate(models, ["demo_vowel", "demo_strokes"]).split()[1])
+
+    assert minutes(True) > 2 * minutes(False)
+
+
+def test_a_long_step_tells_its_time_now_and_then(capsys):
+    with Steps(3, interval=0.05).step("a step"):
+        time.sleep(0.3)
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[-1]) == ("demo: 1 of 3: a step ...", "demo: 1 of 3: a step: done in 0 s")
+    assert set(lines[1:-1]) == {"demo: 1 of 3: a step: 0 s so far ..."}
+    assert 1 <= len(lines[1:-1]) <= 6
+
+
+def test_on_a_terminal_a_step_is_one_line(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("hear_tasks.demo.steps.TERMINAL_SECONDS", 0.05)
+    with Steps(3).step("a step"):
+        time.sleep(0.2)
+    shown = capsys.readouterr().out
+    assert (shown.count("\n"), shown.endswith("a step: done in 0 s\n")) == (1, True)
+    assert shown.count("s so far") >= 1
 
 
 def test_missing_recordings_are_one_line_and_status_1(tmp_path, capsys):
-    assert demo.main([str(tmp_path / "out"), "--sources", str(tmp_path / "gone")]) == 1
+    assert demo_command.main([str(tmp_path / "out"), "--sources", str(tmp_path / "gone")]) == 1
     assert "no such folder" in capsys.readouterr().err
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_line_and_status_1(tmp_path, capsys):
     out = tmp_path / "out"
     out.write_text("precious")
-    assert demo.main([str(out), "--sources", str(tmp_path)]) == 1
+    assert demo_command.main([str(out), "--sources", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("demo: ")
     assert out.read_text() == "precious"

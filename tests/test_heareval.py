@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import subprocess
 import sys
 
@@ -138,6 +139,51 @@ def test_unknown_runner_lists_both(arguments):
     assert "{embeddings,predictions}" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "expected folders of tasks' embeddings, EMBEDDINGS_DIR/MODEL/TASK ..., got none"),
+        (["--grid", "faster"], "expected folders of tasks' embeddings, EMBEDDINGS_DIR/MODEL/TASK ..., got none"),
+        (["nosuch"], "nosuch: no such folder; expected one of a task's embeddings"),
+        (["model/task", "nosuch"], "nosuch: no such folder"),
+        (["file", "--grid-points=1"], "file: expected a folder of a task's embeddings, got a file"),
+        (["empty"], "empty: no task_metadata.json in it"),
+        (["a-task"], "a-task: no embeddings in it; is it the task itself"),
+        (["model"], "model: expected the folder of one task; did you mean model/*/, such as model/task?"),
+    ],
+)
+def test_predictions_of_what_is_not_embedded_say_what_is_wrong(given, message, tmp_path, monkeypatch):
+    for folder in ("empty", "a-task", "model/task"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("a-task", "model/task"):
+        (tmp_path / folder / "task_metadata.json").write_text("{}")
+    (tmp_path / "model/task/test.embedding-dimensions.json").write_text("[3, 4]")
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["heareval", "predictions", *given])
+    monkeypatch.setitem(heareval.RUNNERS, "predictions", lambda: pytest.fail("nothing is to be imported"))
+    with pytest.raises(SystemExit) as end:
+        heareval.main()
+    assert str(end.value.code).startswith("predictions: ")
+    assert message in str(end.value.code)
+
+
+def test_predictions_of_what_is_embedded_are_run(tmp_path, monkeypatch):
+    (tmp_path / "task_metadata.json").write_text("{}")
+    (tmp_path / "test.embedding-dimensions.json").write_text("[3, 4]")
+    taken = []
+    monkeypatch.setattr(sys, "argv", ["heareval", "predictions", "--grid", "faster", str(tmp_path)])
+    monkeypatch.setitem(heareval.RUNNERS, "predictions", lambda: lambda: taken.append(sys.argv))
+    heareval.main()
+    assert taken == [["hear_tasks.heareval predictions", "--grid", "faster", str(tmp_path)]]
+
+
+def test_embeddings_of_no_tasks_say_what_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match=r"--tasks-dir .*nosuch: no such folder; expected one of HEAR tasks"):
+        heareval.check_arguments("embeddings", ["a.module", "--tasks-dir", str(tmp_path / "nosuch")])
+    heareval.check_arguments("embeddings", ["a.module", f"--tasks-dir={tmp_path}"])
+
+
 @pytest.mark.parametrize(("runner", "option"), [("embeddings", "--model-options"), ("predictions", "--grid-points")])
 def test_help_is_that_of_heareval(runner, option):
     done = subprocess.run(
@@ -160,3 +206,20 @@ except KeyboardInterrupt:
 """
     done = run(code)
     assert (done.stdout, done.returncode) == ("False\n", -2)
+
+
+def test_libraries_keep_to_the_cache_folder(tmp_path):
+    code = (
+        "from hear_tasks.library_caches import use_cache_folder; use_cache_folder()\n"
+        "from torch._inductor.runtime.cache_dir_utils import cache_dir; print(cache_dir())\n"
+        "import matplotlib; print(matplotlib.get_cachedir())\n"
+    )
+    temporary, cache = tmp_path / "temporary", tmp_path / "cache"
+    temporary.mkdir()
+    left_out = ("TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment |= {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    folders = [str(cache / "hear_cacophony" / name) for name in ("torch_inductor", "matplotlib")]
+    assert done.stdout.split() == folders
+    assert not any(temporary.iterdir())

@@ -14,10 +14,13 @@ import sys
 import pytest
 
 from hear_tasks.leaderboard import command as leaderboard_command
+from hear_tasks.leaderboard.metric_names import readable_metric
+from hear_tasks.leaderboard.models import Weights, read_models, read_weights
+from hear_tasks.leaderboard.plot import draw_leaderboard
 from hear_tasks.leaderboard.published import published_rows
-from hear_tasks.leaderboard.scores import UNTRAINED, Weights, read_models, read_weights, write_weights
-from hear_tasks.leaderboard.table import format_text
+from hear_tasks.leaderboard.text import format_text
 from hear_tasks.registry import TASKS, find_tasks
+from hear_tasks.task_folder import UNTRAINED
 
 HEADER = (
     "Model,URL,Submission Date,Beehive,Beijing Opera,CREMA-D,DCASE 2016,ESC-50,FSD50K,GTZAN Genre,GTZAN Music/Speech,"
@@ -77,6 +80,11 @@ def write_task(
     if log is not None:
         (folder / "prediction.log").write_text(log)
     return folder
+
+
+def write_weights(folder: pathlib.Path, weights: Weights) -> None:
+    """The note that `embed` leaves beside the embeddings."""
+    (folder / "weights.json").write_text(json.dumps({"weights": weights.name, "md5": weights.md5}))
 
 
 def log_of(directory: str, content: dict | None, points: list[dict], grid: str = "default") -> str:
@@ -156,8 +164,8 @@ def test_folds_with_their_deviation_beside_a_single_test(run, tmp_path):
     write_task(tmp_path / "model", SPEECH, scores_of(SPEECH, 0.12345))
     status, out, _ = run(tmp_path)
     assert status == 0
-    assert cells(out, "ESC-50") == ["top1_acc", "0.020", "0.740", "±", "0.032"]
-    assert cells(out, "Speech commands 5h") == ["top1_acc", "0.083", "0.123"]
+    assert cells(out, "ESC-50") == ["accuracy", "0.020", "0.740", "±", "0.032"]
+    assert cells(out, "Speech commands 5h") == ["accuracy", "0.083", "0.123"]
     assert "*" not in out
     assert "not recorded" not in out
 
@@ -251,8 +259,8 @@ def test_weights_note(tmp_path):
 def test_what_heareval_itself_wrote(run):
     status, out, err = run(WRITTEN_BY_HEAREVAL)
     assert (status, err) == (0, "")
-    assert cells(out, "test_pitch-v1-full") == ["top1_acc", "0.333", "0.333", "±", "0.083*"]
-    assert cells(out, "test_events-v1-full") == ["event_onset_200ms_fms", "0.000*"]
+    assert cells(out, "test_pitch-v1-full") == ["accuracy", "0.333", "0.333", "±", "0.083*"]
+    assert cells(out, "test_events-v1-full") == ["onset", "F1,", "200", "ms", "0.000*"]
     remark = (
         "check_val_every_n_epoch 1 (official: 3); hidden_dim 64 (official: 1024); max_epochs 10 (official: 500); "
         "patience 3 (official: 20); grid points 1 (official: 8); grid faster (official: default) [tiny]"
@@ -508,7 +516,7 @@ def test_markdown(run, tmp_path):
     assert out.splitlines() == [
         r"| task | score | chance | a\_model | b\|c |",
         "| --- | --- | --- | --- | --- |",
-        r"| ESC-50 | top1\_acc | 0.020 | 0.500 ± 0.000\* | 0.750 ± 0.000 |",
+        r"| ESC-50 | accuracy | 0.020 | 0.500 ± 0.000\* | 0.750 ± 0.000 |",
         "",
         r"- \* not as the official leaderboard asks: hidden\_dim 64 (official: 1024) \[a\_model\]",
     ]
@@ -563,6 +571,38 @@ def test_outputs_that_cannot_be_written_are_refused_first(run, tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["emb"]
 
 
+def test_published_rows_of_other_columns_have_no_footnote(run, tmp_path):
+    write_task(tmp_path / "emb" / "model", DCASE, scores_of(DCASE, 0.5))
+    for options in (["--published"], ["--published", "--markdown"]):
+        _, out, _ = run(tmp_path / "emb", *options)
+        assert "None of its tasks has a published score." in out
+        assert "[1]" not in out.replace("\\", "")
+        assert "gzhu06" not in out
+
+
+def test_heads_are_not_broken_within_a_name(tmp_path):
+    name = "hear_cacophony.audiomae-protocol=published"
+    write_task(tmp_path / name, ESC50, scores_of(ESC50, 0.5))
+    write_weights(tmp_path / name, Weights(UNTRAINED))
+    lines = format_text(read_models([tmp_path])).splitlines()
+    assert (lines[0].split(), lines[1].split()) == ([name], ["task", "score", "chance", "(untrained)"])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("event_onset_200ms_fms", "onset F1, 200 ms"),
+        ("event_onset_offset_50ms_20perc_fms", "onset-offset F1, 50 ms, 20 %"),
+        ("segment_1s_er", "segment error rate, 1 s"),
+        ("top1_acc", "accuracy"),
+        ("aucroc", "ROC AUC"),
+        ("a_score_of_ones_own", "a_score_of_ones_own"),
+    ],
+)
+def test_scores_have_readable_names(name, shown):
+    assert readable_metric(name) == shown
+
+
 def write_models(folder: pathlib.Path, count: int) -> None:
     """Models on all tasks, the last one on another grid."""
     for i in range(count):
@@ -585,7 +625,7 @@ def colours(path: pathlib.Path) -> set[str]:
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#7F7F7F"]
 
 
-@pytest.mark.parametrize(("count", "height"), [(1, 1692), (3, 1740), (8, 2874)])
+@pytest.mark.parametrize(("count", "height"), [(1, 1596), (3, 1644), (8, 2706)])
 def test_plot_is_print_size_with_a_colour_for_each_model(run, tmp_path, count, height):
     write_models(tmp_path / "emb", count)
     picture = tmp_path / "out.png"
@@ -596,6 +636,27 @@ def test_plot_is_print_size_with_a_colour_for_each_model(run, tmp_path, count, h
     assert struct.unpack(">II", data[16:24]) == (2100, height)  # 7 inches at 300 dots per inch, and at most a page
     assert set(OKABE_ITO[:count]) <= colours(picture)
     assert not set(OKABE_ITO[count:-1]) - {"#000000"} & colours(picture)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_the_axis_ends_with_the_data_and_the_legend_is_smaller_than_the_plot(tmp_path, count):
+    for i in range(count):
+        model = tmp_path / f"hear_cacophony.model_of_a_long_name{i}"
+        write_task(model, ESC50, scores_of(ESC50, [0.2, 0.2, 0.2, 0.2, 0.3]))
+        (write_task(model, "demo_strokes-v1-full", scores_of(DCASE, 0.1)) / "task_metadata.json").write_text(
+            '{"evaluation": ["event_onset_200ms_fms"]}'
+        )
+    figure = draw_leaderboard(read_models([tmp_path]))
+    figure.draw_without_rendering()
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert axes.get_xlim() == pytest.approx((0.020 - 0.0073, 0.22 + 0.0447 + 0.0073), abs=1e-3)  # chance, deviation
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "ESC-50\naccuracy",
+        "demo_strokes\nonset F1, 200 ms",
+    ]
+    plot, below = axes.get_window_extent(), legend.get_window_extent()
+    assert below.height < plot.height
+    assert below.width < figure.bbox.width
 
 
 @pytest.mark.parametrize("count", [2, 4, 5, 6, 7])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pathlib
@@ -14,13 +15,16 @@ import time
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
+from hear_cacophony.files.lock import is_held
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
 from hear_tasks.doctor import environment as environment_check
-from hear_tasks.reproduce import command, hardware, schedule, status, taking
-from hear_tasks.reproduce.jobs import PREDICTED_FILE, Job, audio_bytes
+from hear_tasks.reproduce import command, hardware, run, schedule, status
+from hear_tasks.reproduce import run_job as job_module
+from hear_tasks.reproduce.jobs import Job, audio_bytes
 from hear_tasks.reproduce.options import Phase
 from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
 from hear_tasks.reproduce.run_job import Stop, run_job
+from hear_tasks.task_folder import PREDICTED_FILE
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
@@ -29,7 +33,8 @@ SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
 def environment(home: pathlib.Path | None = None) -> dict[str, str]:
     left_out = ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")
     there = {key: value for key, value in os.environ.items() if key not in left_out and not key.startswith("SLURM")}
-    return {**there, "PYTHONPATH": str(ROOT), **({"HOME": str(home)} if home else {})}
+    own = {"HOME": str(home), "TMPDIR": str(home / ".cache")} if home else {}
+    return {**there, "PYTHONPATH": str(ROOT), **own}
 
 
 def arguments(tasks: pathlib.Path, out: pathlib.Path, *more: str, checkpoints="random-tiny") -> list[str]:
@@ -42,7 +47,7 @@ def start(*given: str, cwd: pathlib.Path, home: pathlib.Path | None = None, shel
     if shell:
         full = ["bash", "-c", f'{shell}; exec "$@"', "bash", *full]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(full, cwd=cwd, env=environment(home), **pipes)
+    return subprocess.Popen(full, cwd=cwd, env=environment(home), start_new_session=True, **pipes)
 
 
 def wait_until(condition, process: subprocess.Popen | None = None, seconds: float = 60.0) -> None:
@@ -59,7 +64,7 @@ def break_clip(task: pathlib.Path) -> pathlib.Path:
     return clip
 
 
-def element_of(task: pathlib.Path, out: pathlib.Path, stage=AUDIOMAE) -> Job:
+def job_of(task: pathlib.Path, out: pathlib.Path, stage=AUDIOMAE) -> Job:
     return Job(stage, "random-tiny", task, out / "embeddings" / stage.module, out, audio_bytes(task))
 
 
@@ -90,7 +95,7 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     place = tmp_path / "a place"
     tasks, home, cwd = place / "the tasks", place / "home", place / "elsewhere"
     make_tags_task(tasks, clips=8)
-    home.mkdir()
+    (home / ".cache").mkdir(parents=True)
     cwd.mkdir()
     before = sorted(tasks.rglob("*"))
     whole = start(*arguments(tasks, place / "left alone", "--devices", "2"), cwd=cwd, home=home)
@@ -102,12 +107,14 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     out = place / "killed out"
     others = pathlib.Path("embeddings", "hear_cacophony.cacophony")
     shutil.copytree(place / "left alone" / others, out / others)
-    given = [*arguments(tasks, out), "--from-stage", "embed", "--devices", "1"]
+    given = [*arguments(tasks, out), "--from-phase", "embed", "--devices", "1"]
     first = start(*given, cwd=cwd, home=home)
     working = out / "embeddings" / "hear_cacophony.audiomae" / ".embedding-test_tags-v1-full" / "settings"
     wait_until(working.exists, first)
-    first.kill()  # what it has started lives on for a while, and is waited for
+    os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
+    lock = out / "state" / "audiomae-test_tags-v1-full.embed.lock"
+    wait_until(lambda: not is_held(lock), seconds=5.0)  # the killed command's process ends with it
 
     second = start(*given, cwd=cwd, home=home)
     left = out / "work" / "audiomae-test_tags-v1-full" / "logs"
@@ -144,13 +151,15 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     assert not any(cwd.iterdir())
     assert sorted(tasks.rglob("*")) == before
     assert [path.name for path in home.iterdir()] == [".cache"]
+    left_behind = [path.name for path in (home / ".cache").iterdir()]  # which is the temporary folder, too
+    assert not [name for name in left_behind if "torch" in name], "torch compiles into the cache folder"
 
 
 def test_what_fails_is_named_with_its_cause_and_stops_nothing_else(tmp_path, tiny_checkpoints, capfd):
     tasks, out = tmp_path / "tasks", tmp_path / "out"
     make_scene_task(tasks, clips=30, seconds=0.1)
     clip = break_clip(make_event_task(tasks, clips=1))
-    given = ["--stage", "1", "--from-stage", "embed", "--to-stage", "embed"]
+    given = ["--stage", "1", "--from-phase", "embed", "--to-phase", "embed"]
     failing = start(*arguments(tasks, out, *given), cwd=tmp_path)
     told = failing.communicate()[1]
     assert failing.returncode == 1
@@ -170,7 +179,7 @@ def test_what_fails_is_named_with_its_cause_and_stops_nothing_else(tmp_path, tin
     assert "no room (File too large)" in full.communicate()[1]
     assert full.returncode == 1
 
-    assert command.main(arguments(tasks, out, "--stage", "1", "--from-stage", "leaderboard")) == 1
+    assert command.main(arguments(tasks, out, "--stage", "1", "--from-phase", "leaderboard")) == 1
     printed = capfd.readouterr().out
     assert "not finished:" in printed
     assert "embeddings of another model" in printed, "the cause of the last attempt"
@@ -196,7 +205,7 @@ def test_what_fails_is_named_with_its_cause_and_stops_nothing_else(tmp_path, tin
         (["--checkpoints", "{weights}/none"], "no such folder; expected one with the checkpoints, or random"),
         (["--out", "{file}"], "expected a folder, got a file"),
         (["--grid-points", "0"], "--grid-points: expected 1 or more, got 0"),
-        (["--from-stage", "predict", "--to-stage", "embed"], "--from-stage predict comes after --to-stage embed"),
+        (["--from-phase", "predict", "--to-phase", "embed"], "--from-phase predict comes after --to-phase embed"),
         (["--devices", "0"], "--devices: expected 1 or more, got 0"),
         (["--memory-fraction", "1.5"], "expected a fraction above 0, up to 1, got 1.5"),
     ],
@@ -216,8 +225,8 @@ def test_bad_input_is_named_before_any_work(change, message, tmp_path, capsys):
 
 
 def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monkeypatch):
-    monkeypatch.setattr(command, "run_jobs", lambda *_: {})
-    given = arguments(options.tasks_dir, options.out, "--from-stage", "embed", "--to-stage", "embed")
+    monkeypatch.setattr(run, "run_jobs", lambda *_: {})
+    given = arguments(options.tasks_dir, options.out, "--from-phase", "embed", "--to-phase", "embed")
     assert command.main(given) == 1  # nothing is embedded
     assert command.main([*given, "--grid", "default", "--protocol", "published"]) == 1
     told = capsys.readouterr().err
@@ -228,32 +237,32 @@ def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monk
 
 
 def test_an_error_in_the_environment_stops_the_run(options, capsys, monkeypatch):
-    monkeypatch.setattr(command, "run_jobs", lambda *_: pytest.fail("nothing is to be begun"))
+    monkeypatch.setattr(run, "run_jobs", lambda *_: pytest.fail("nothing is to be begun"))
     monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
     monkeypatch.setattr(environment_check, "_probe", lambda _: environment_check.Device("cpu"))
     assert command.main(arguments(options.tasks_dir, options.out)) == 1
     told = capsys.readouterr().err
     assert "doctor: ERROR environment heareval: expected version 2021.1.3" in told
-    assert "--from-stage embed goes on all the same" in told
+    assert "--from-phase embed goes on all the same" in told
 
 
-def run_in_place_of_step(monkeypatch, code: str) -> None:
-    monkeypatch.setattr(taking, "_command", lambda *_: [sys.executable, "-c", code])
+def run_in_place_of_phase(monkeypatch, code: str) -> None:
+    monkeypatch.setattr(job_module, "_command", lambda *_: [sys.executable, "-c", code])
 
 
 SLOT = hardware.Slot("cpu 0", None, None, 3)
 
 
 def test_the_cause_is_the_end_of_the_log(options, monkeypatch):
-    job = element_of(options.tasks[0], options.out)
+    job = job_of(options.tasks[0], options.out)
     lines = "import sys, os; [print(i) for i in range(9)]; print('RuntimeError: it broke'); print(); "
-    run_in_place_of_step(monkeypatch, lines + "print(os.environ['OMP_NUM_THREADS']); sys.exit(3)")
+    run_in_place_of_phase(monkeypatch, lines + "print(os.environ['OMP_NUM_THREADS']); sys.exit(3)")
     options.out.mkdir()
     result = run_job(job, Phase.EMBED, SLOT, options, Stop(), print)
     assert result == f"FAILED: RuntimeError: it broke (see {job.log(Phase.EMBED)})"
     state, cause = read_state(job, Phase.EMBED)
     assert (state, cause) == (State.FAILED, ["6", "7", "8", "RuntimeError: it broke", "3"])
-    run_in_place_of_step(monkeypatch, "import os, signal; print('begun'); os.kill(os.getpid(), signal.SIGKILL)")
+    run_in_place_of_phase(monkeypatch, "import os, signal; print('begun'); os.kill(os.getpid(), signal.SIGKILL)")
     run_job(job, Phase.EMBED, SLOT, options, Stop(), print)
     assert read_state(job, Phase.EMBED)[1] == ["begun", "FAILED: ended by the signal SIGKILL; out of memory?"]
     assert len(read_attempts(job, Phase.EMBED)) == 2
@@ -263,30 +272,32 @@ def test_the_cause_is_the_end_of_the_log(options, monkeypatch):
 
 
 def test_the_time_limit_of_a_job_is_a_failure_and_a_signal_to_end_is_none(options, monkeypatch):
-    job = element_of(options.tasks[0], options.out)
+    job = job_of(options.tasks[0], options.out)
     options.out.mkdir()
-    run_in_place_of_step(monkeypatch, "import time; time.sleep(60)")
+    run_in_place_of_phase(monkeypatch, "import time; time.sleep(60)")
     for final, outcome in ((False, Outcome.INTERRUPTED), (True, Outcome.FAILED)):
         stop = Stop()
-        monkeypatch.setattr(taking, "_write_head", lambda *_, stop=stop, final=final: stop.request("so", final=final))
+        monkeypatch.setattr(
+            job_module, "_write_head", lambda *_, stop=stop, final=final: stop.request("so", final=final)
+        )
         assert f"{outcome.upper()}: so" in run_job(job, Phase.EMBED, SLOT, options, stop, print)
         assert read_attempts(job, Phase.EMBED)[-1].outcome is outcome
     assert read_state(job, Phase.EMBED) == (State.FAILED, ["so"])
 
 
 def test_the_signal_before_the_time_limit_ends_the_command_with_a_message(options, capsys, monkeypatch):
-    run_in_place_of_step(
+    run_in_place_of_phase(
         monkeypatch, f"import os, signal, time; os.kill({os.getpid()}, signal.SIGUSR1); time.sleep(60)"
     )
-    given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-stage", "embed")
+    given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-phase", "embed")
     assert command.main(given) == 1
     assert "FAILED: stopped by the time limit of its job; give it more time" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 def test_a_process_that_was_killed_without_a_word_is_told(options):
-    job = element_of(options.tasks[0], options.out)
-    taking.begin(job, Phase.PREDICT, "gpu 1", 4, ["what"])
+    job = job_of(options.tasks[0], options.out)
+    job_module.begin(job, Phase.PREDICT, "gpu 1", 4, ["what"])
     state, cause = read_state(job, Phase.PREDICT)
     assert state is State.STOPPED
     assert "killed without a word" in cause[0]
@@ -297,11 +308,93 @@ def test_a_process_that_was_killed_without_a_word_is_told(options):
     assert read_state(job, Phase.PREDICT) == (State.TO_DO, [])
 
 
+def test_what_a_killed_run_has_started_ends_with_it(options, tmp_path):
+    """Killed, with its whole process group, in the middle of a phase; the process of the phase leads another group."""
+    begun = tmp_path / "begun"
+    code = (
+        "import sys; from hear_tasks.reproduce import command, run_job\n"
+        "sleep = 'import os, sys, time; open(sys.argv[1], \"w\").write(str(os.getpid())); time.sleep(60)'\n"
+        f"run_job._command = lambda *_: [sys.executable, '-c', sleep, {str(begun)!r}]\n"
+        "sys.exit(command.main(sys.argv[1:]))"
+    )
+    given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-phase", "embed")
+    run = subprocess.Popen([sys.executable, "-c", code, *given], env=environment(), start_new_session=True)
+    wait_until(lambda: begun.exists() and begun.read_text(), run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    job = job_of(options.tasks[0], options.out)
+    wait_until(lambda: not is_held(job.lock(Phase.EMBED)), seconds=5.0)
+    wait_until(lambda: not pathlib.Path("/proc", begun.read_text()).exists(), seconds=5.0)
+    assert read_state(job, Phase.EMBED)[0] is State.STOPPED
+
+
+def test_a_run_killed_between_the_end_of_a_phase_and_its_note_is_completed(options, monkeypatch):
+    job = job_of(options.tasks[0], options.out)
+    job_module.begin(job, Phase.PREDICT, "gpu 1", 4, ["what"])
+    job.target.mkdir(parents=True)
+    (job.target / PREDICTED_FILE).write_text('{"time": 12.345, "grid_points": 8}')
+    (job.target / "test.predicted-scores.json").write_text("{}")
+    (job.work / "logs").mkdir(parents=True)
+    (job.work / "logs" / "a predictor.ckpt").touch()
+    monkeypatch.setattr(run, "make_jobs", lambda _: [job])
+    given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-phase", "leaderboard")
+    assert command.main(given) == 1  # nothing is embedded
+    assert not job.work.exists()
+    manifest = json.loads((options.out / "report" / "manifest.json").read_text())
+    (attempt,) = manifest["jobs"][0]["predict"]["attempts"]
+    assert (attempt["outcome"], attempt["seconds"]) == ("done", 12.3)
+
+
+def test_without_locks_a_run_goes_on_with_one_remark(options, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    job = job_of(options.tasks[0], options.out)
+    options.out.mkdir()
+    run_in_place_of_phase(monkeypatch, "import sys; sys.exit('it broke')")
+    told: list[str] = []
+    for _ in range(2):
+        assert "FAILED: it broke" in run_job(job, Phase.EMBED, SLOT, options, Stop(), told.append)
+    (remark,) = told
+    assert remark.startswith(f"{options.out / 'state'}: its file system has no locks")
+    assert read_state(job, Phase.EMBED)[0] is State.FAILED
+
+
+def test_the_earlier_names_of_phase_options_work_and_are_not_shown(options, capsys):
+    given = arguments(options.tasks_dir, options.out)
+    old = parse([*given, "--from-stage", "embed", "--to-stage", "predict"])
+    assert old.phases == parse([*given, "--from-phase", "embed", "--to-phase", "predict"]).phases
+    assert old.phases == (Phase.EMBED, Phase.PREDICT)
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    shown = capsys.readouterr().out
+    assert ("--from-phase" in shown, "--from-stage" in shown, "--to-stage" in shown) == (True, False, False)
+
+
+def test_several_tasks_behind_one_option(options, tmp_path):
+    make_scene_task(tmp_path / "tasks", clips=3, seconds=0.1)
+    make_event_task(tmp_path / "tasks", clips=1)
+    given = arguments(tmp_path / "tasks", options.out)
+    several = parse([*given, "--task", "test_tags", "test_pitch"])
+    assert [task.name for task in several.tasks] == ["test_pitch-v1-full", "test_tags-v1-full"]
+    assert parse([*given, "--task", "test_tags", "--task", "test_pitch"]).tasks == several.tasks
+
+
+def test_a_split_that_leads_out_of_the_task_is_not_read(options, tmp_path):
+    task = options.tasks[0]
+    content = json.loads((task / "task_metadata.json").read_text())
+    (tmp_path / "tasks" / "outside.json").write_text(json.dumps({f"{i}.wav": [] for i in range(99)}))
+    (task / "task_metadata.json").write_text(json.dumps({**content, "sample_duration": 1.0, "splits": ["../outside"]}))
+    clips = sum(file.stat().st_size for file in (task / "16000").rglob("*.wav"))
+    assert audio_bytes(task) == clips
+
+
 def test_a_missing_gpu_fails_before_any_work(options, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(taking, "_run", lambda *_: pytest.fail("nothing is to be begun"))
+    monkeypatch.setattr(job_module, "_run", lambda *_: pytest.fail("nothing is to be begun"))
     asking = parse([*arguments(options.tasks_dir, options.out, "--stage", "1"), "--require-gpu"])
-    job = element_of(options.tasks[0], options.out)
+    job = job_of(options.tasks[0], options.out)
     result = run_job(job, Phase.EMBED, SLOT, asking, Stop(), print)
     assert "FAILED: expected a GPU, as one was asked for, but JAX on" in result
     assert "sees: cpu (CUDA_VISIBLE_DEVICES is ''). Was the job given a card" in result
@@ -311,8 +404,8 @@ def test_a_failure_that_cannot_be_noted_is_told_all_the_same(options, monkeypatc
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(taking, "begin", no_room)
-    job = element_of(options.tasks[0], options.out)
+    monkeypatch.setattr(job_module, "begin", no_room)
+    job = job_of(options.tasks[0], options.out)
     told: list[str] = []
     unnoted = schedule.run_jobs([job], Phase.EMBED, [SLOT], options, Stop(), told.append)
     assert unnoted == {job.name: "FAILED: [Errno 28] No space left on device"}

@@ -124,15 +124,39 @@ def test_where_slurm_takes_some_jobs_only_they_are_cancelled_again(place, tmp_pa
     assert (tmp_path / "cancelled").read_text() == "17\n"
 
 
+def test_what_is_submitted_is_noted_beside_the_plan(place, tmp_path):
+    """The jobs of the arrays read their line of the plan when they start."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "sbatch").write_text("#!/bin/sh\necho 17\n")
+    (tools / "sbatch").chmod(0o755)
+    config = write_config(place, "noted.conf", OUT=f'"{tmp_path / "the out"}"', STAGE="1")
+    done = script("submit.sh", config, PATH=f"{tools}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "the out" / "slurm").iterdir()
+    assert (folder / "plan").read_text().splitlines() == [f"1\t{EVENTS}\tembed\tto do", f"1\t{PITCH}\tembed\tto do"]
+    assert (folder / "submitted").read_text() == "17\n17\n17\n"
+    python = tools / "python"
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    (folder / "config").write_text((folder / "config").read_text() + f"ACTIVATE='PATH=\"{tools}:$PATH\"'\n")
+    ran = subprocess.run(
+        ["bash", SCRIPTS / "embed.sbatch", ROOT, folder],
+        env=environment(SLURM_ARRAY_TASK_ID="1"), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert f"--stage 1 --task {PITCH} --from-phase embed --to-phase embed --devices 1" in ran.stdout
+
+
 def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(place, tmp_path):
     out = tmp_path / "the out"
     config = write_config(place, "dry.conf", OUT=f'"{out}"', MAX_RUNNING="3", ACCOUNT="us", PARTITION="gpu",
                           PREDICT_PARTITION="cpu", SBATCH_OPTIONS='"--qos=long --nice"')  # fmt: skip
     done = script("submit.sh", config, "--dry-run")
     assert done.returncode == 0, done.stderr
-    jobs, jobs = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:7]
-    assert jobs[0] == f"job 0: stage 1, {EVENTS}: embed"
-    assert jobs[3] == f"job 3: stage 2, {PITCH}: embed"
+    planned, jobs = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:7]
+    assert planned[0] == f"job 0: stage 1, {EVENTS}: embed"
+    assert planned[3] == f"job 3: stage 2, {PITCH}: embed"
     assert "--account=us --qos=long --nice --gres=gpu:1 --cpus-per-task=1 --mem=1G --time=10 --partition=gpu" in jobs[0]
     assert "--array=0,1,2,3%3" in jobs[0]
     assert "--partition=cpu --array=0,1,2,3%3 --dependency=aftercorr:JOB-OF-embed" in jobs[1]
@@ -188,7 +212,7 @@ class Jobs:
         return done.stdout
 
     def states(self) -> dict[str, str]:
-        """State of each job and array job that has not ended."""
+        """State of each job, those of arrays too, that has not ended."""
         lines = self.run("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
@@ -266,9 +290,9 @@ def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cl
         sys.executable,
         "-m",
         "hear_tasks.reproduce",
-        "--from-stage",
+        "--from-phase",
         "embed",
-        "--to-stage",
+        "--to-phase",
         "predict",
         "--stage",
     ]

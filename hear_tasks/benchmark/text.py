@@ -177,8 +177,8 @@ def describe_text(result: dict[str, Any]) -> list[tuple[str, str]]:
         (f"{prompts['prompts']:,} prompts", f"{prompts['compilations']} programs compiled"),
         (
             f"captions, {captions['clip_seconds']} s clips",
-            f"{captions['captions_per_second']:.2f} a second in a batch of {captions['clips']}, one by one "
-            f"{captions['captions_per_second_one_by_one']:.2f}: {captions['speed_beside_one_by_one']:.1f} times as fast",
+            f"{captions['captions_per_second']:.2f} a second by {captions['clips']}, one by one "
+            f"{captions['captions_per_second_one_by_one']:.2f}: {captions['speed_beside_one_by_one']:.1f} times that",
         ),
         (
             "their writing alone",

@@ -1,11 +1,7 @@
-"""The whole chain on real audio: doctor, hear-validator, embeddings, predictions, table and picture.
-
-python -m hear_tasks.demo.chain OUT [--all] [--sources DIR]
-"""
+"""The whole chain on real audio: doctor, hear-validator, embeddings, predictions, table and picture."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import pathlib
@@ -16,14 +12,9 @@ from collections.abc import Sequence
 
 from hear_cacophony.checkpoint import FOLDER_VARIABLE, UNTRAINED, find_weights
 from hear_cacophony.model.stages import STAGES, Stage
-from hear_tasks.demo.sources import SourceError
+from hear_tasks.demo.steps import Steps
 from hear_tasks.demo.tasks import TASKS
-from hear_tasks.leaderboard.plot import plot_leaderboard
-from hear_tasks.leaderboard.scores import read_models
-from hear_tasks.leaderboard.table import format_text
-
-DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
-"""A scene task and an event task."""
+from hear_tasks.leaderboard import format_text, plot_leaderboard, read_models
 
 HOP_MS = "80"
 """Half the work of the default hop, and fine enough for the strokes' tolerance of 200 ms."""
@@ -34,7 +25,17 @@ GRIDS = {"demo_strokes": ("faster", "2"), "demo_piano": ("fast", "1")}
 GRID = ("default", "1")
 """Enough for a demonstration in minutes. Scores for a leaderboard need all 8 points of the default grid."""
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""For predictions: heareval's small predictors gain nothing of more threads, which only wait for one another."""
+
 BASELINE = "hear_cacophony.logmel"
+
+STARTING_MINUTES = 0.75
+TINY_MINUTES = {"demo_vowel": 1.0, "demo_pitch": 1.5, "demo_tags": 1.0, "demo_strokes": 1.0, "demo_piano": 2.0}
+FULL_MINUTES = {"demo_vowel": 2.0, "demo_pitch": 4.0, "demo_tags": 3.5, "demo_strokes": 5.0, "demo_piano": 6.0}
+MEGABYTES = {"demo_vowel": 20, "demo_pitch": 50, "demo_tags": 30, "demo_strokes": 60, "demo_piano": 60}
+"""For people: minutes on two idle cores with tiny encoders and with those of full size, and megabytes, of the task and
+of the three models' embeddings."""
 
 
 class DemoError(RuntimeError):
@@ -59,44 +60,55 @@ class Model:
     validated: tuple[str, ...] = ()
     run: str = ""
 
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the demonstration; 0 if every step succeeded."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=pathlib.Path, help="folder for tasks, embeddings, logs and scores")
-    parser.add_argument("--all", action="store_true", help=f"all of {', '.join(TASKS)}, not {DEFAULT_TASKS} only")
-    parser.add_argument("--sources", type=pathlib.Path, help="folder with the Debian packages, where apt is absent")
-    args = parser.parse_args(argv)
-    try:
-        run_demo(args.out.resolve(), tuple(TASKS) if args.all else DEFAULT_TASKS, args.sources)
-    except (DemoError, SourceError, OSError, ValueError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    return 0
+    @property
+    def is_small(self) -> bool:
+        """Whether it takes no time to speak of."""
+        return self.run in ("", "random-tiny")
 
 
-def run_demo(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | None = None) -> None:
+def run_demo(
+    out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | None = None, *, full: bool = False
+) -> None:
     """Build the tasks, run both stages and the baseline on them, and print the scores.
+
+    Args:
+        out: folder for all that is written.
+        tasks: names of demo tasks.
+        sources: folder with the Debian packages, where apt is absent.
+        full: whether untrained weights, where there are no others, are of full size.
 
     Raises:
         SourceError: the recordings are not to be had.
         DemoError: a step failed; the message holds the end of its log.
     """
     start = time.monotonic()
+    models = [*(choose_model(stage, full=full) for stage in STAGES), Model(BASELINE, "log-mel baseline")]
+    print(f"demo: {estimate(models, tasks)}; everything goes to {out}", flush=True)
+    steps = Steps(len(tasks) + 1 + len(models) * (2 + len(tasks)))
     for name in tasks:
-        print(f"demo: building {name}", flush=True)
-        TASKS[name].build(out / "tasks", sources)
-    models = [*map(choose_model, STAGES), Model(BASELINE, "log-mel baseline")]
+        with steps.step(f"building {name}"):
+            TASKS[name].build(out / "tasks", sources)
     embeddings = out / "-".join(["embeddings", *(model.run for model in models if model.run)])
-    _run_step("doctor", "doctor", ["hear_tasks.cli", "doctor", str(out / "tasks")], out)
+    _run_step(steps, "doctor", "doctor", ["hear_tasks.cli", "doctor", str(out / "tasks")], out)
     for model in models:
-        _run_model(model, tasks, out, embeddings)
+        _run_model(steps, model, tasks, out, embeddings)
     _report(models, embeddings, out)
     print(f"demo: done in {time.monotonic() - start:.0f} s; everything is in {out}")
 
 
-def choose_model(stage: Stage) -> Model:
-    """A stage with its published weights where this machine has them, otherwise with untrained ones."""
+def estimate(models: Sequence[Model], tasks: Sequence[str]) -> str:
+    """How much time and disk a run takes, for people, as measured on two idle cores."""
+    tiny = all(model.is_small for model in models)
+    minutes = sum((TINY_MINUTES if tiny else FULL_MINUTES)[name] for name in tasks) + STARTING_MINUTES
+    megabytes = sum(MEGABYTES[name] for name in tasks)
+    return (
+        f"about {minutes:.0f} minutes on two idle cores, {megabytes} MB on the disk, and up to 90 MB of packages that "
+        "are downloaded once"
+    )
+
+
+def choose_model(stage: Stage, *, full: bool = False) -> Model:
+    """A stage with its published weights where this machine has them, otherwise with untrained ones: tiny or full."""
     named = os.environ.get(FOLDER_VARIABLE)
     try:
         file = None if named in UNTRAINED else find_weights(stage)
@@ -105,18 +117,18 @@ def choose_model(stage: Stage) -> Model:
             raise
         file = None
     if file is None:
-        size = named or "random"
+        size = named or ("random" if full else "random-tiny")
         return Model(stage.module, f"{stage.title} (untrained)", ("--model", size), ("-m", size), size)
     status = file.stat()
     run = f"{file.stem}-{status.st_size}-{status.st_mtime_ns}"
     return Model(stage.module, f"{stage.title} ({file.name})", ("--model", str(file)), ("-m", str(file)), run)
 
 
-def _run_model(model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> None:
+def _run_model(steps: Steps, model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> None:
     name = model.module.rpartition(".")[2]
 
     def step(kind: str, command: Sequence[str]) -> None:
-        _run_step(f"{name}-{kind.replace(' ', '-')}", f"{model.title}: {kind}", command, out)
+        _run_step(steps, f"{name}-{kind.replace(' ', '-')}", f"{model.title}: {kind}", command, out)
 
     step("hear-validator", ["hearvalidator.validate", model.module, *model.validated])
     names = [argument for task in tasks for argument in ("--task", TASKS[task].TASK)]
@@ -143,22 +155,15 @@ def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path
         print("demo: untrained models are a baseline, not the real ones. Weights: see the README.")
 
 
-def _run_step(name: str, title: str, command: Sequence[str], out: pathlib.Path) -> None:
+def _run_step(steps: Steps, name: str, title: str, command: Sequence[str], out: pathlib.Path) -> None:
     """Run a Python module in `out`, where heareval leaves its logs, with its output in a file."""
-    start = time.monotonic()
-    print(f"demo: {title} ...", end="", flush=True)
     log = out / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with log.open("w") as file:
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(ONE_THREAD if "predictions" in command else {})}
+    with steps.step(title), log.open("w") as file:
         run = subprocess.run(
             [sys.executable, "-m", *command], cwd=out, env=env, stdout=file, stderr=subprocess.STDOUT, check=False
         )
-    print(f" {time.monotonic() - start:.0f} s", flush=True)
-    if run.returncode:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise DemoError(f"{title} failed with status {run.returncode}; the end of {log}:\n{tail}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        if run.returncode:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise DemoError(f"{title} failed with status {run.returncode}; the end of {log}:\n{tail}")

@@ -7,8 +7,7 @@ import pathlib
 import sys
 from typing import Any
 
-from hear_tasks.evaluate.datasets import DATASETS, Evaluation, find_dataset
-from hear_tasks.evaluate.protocols import PROTOCOLS
+from hear_tasks.evaluate.datasets import DATASETS, PROTOCOLS, Evaluation, find_dataset
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""

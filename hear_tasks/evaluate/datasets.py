@@ -11,6 +11,8 @@ from collections.abc import Callable
 from hear_tasks.evaluate import captioned, labelled
 from hear_tasks.evaluate.listing import Listing
 
+PROTOCOLS = ("hear", "published")
+
 
 class Evaluation(enum.StrEnum):
     """What is evaluated."""

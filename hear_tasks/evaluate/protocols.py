@@ -15,7 +15,6 @@ import numpy as np
 from hear_cacophony.frontend.spectrogram import HOP_LENGTH, PATCH_FRAMES, PATCHES_PER_STEP, SAMPLE_RATE, count_frames
 from hear_tasks.evaluate.datasets import Dataset, Evaluation
 
-PROTOCOLS = ("hear", "published")
 CAPTION_SECONDS = 30
 CAPTION_TOKENS = 100
 CAPTION_TEMPERATURE = 0.1

@@ -7,8 +7,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from hear_tasks.evaluate.datasets import Dataset, Evaluation
-from hear_tasks.evaluate.protocols import PROTOCOLS, Limits, limits
+from hear_tasks.evaluate.datasets import PROTOCOLS, Dataset, Evaluation
+from hear_tasks.evaluate.protocols import Limits, limits
 
 PLACEHOLDER = "{}"
 """Stands for the class in a prompt."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hear_tasks.leaderboard.models import Model
 from hear_tasks.leaderboard.published import PublishedRow
-from hear_tasks.leaderboard.scores import Model
 from hear_tasks.leaderboard.table import Row, leaderboard_rows
 
 if TYPE_CHECKING:
@@ -25,11 +25,17 @@ _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "h")
 _WIDTH_INCHES = 7.0
 _DOTS_PER_INCH = 300
 _LABEL_INCHES = 0.24
+_LEAST_INCHES = 1.5
+"""Height of the lines of the smallest plot: its legend is to stay the smaller of the two."""
+_LEGEND_LINE_INCHES = 0.16
+_LEGEND_CHARACTERS = 105
+"""Characters of the legend's font that fit across the picture, with room for a marker before each of three labels."""
 _MARKER_POINTS = 4.0
 _BAND = 0.8
 """Part of a line's height that its markers share."""
-_LONG_LABEL = 52
-_HOLLOW = "hollow: not as the official leaderboard asks"
+_MARGIN = 0.03
+_NARROWEST_AXIS = 0.1
+_HOLLOW = "hollow: not official"
 
 _STYLE: dict[Any, Any] = {"font.size": 8, "text.parse_math": False, "svg.hashsalt": "leaderboard", "pdf.fonttype": 42}
 _DASHED = {"color": "#7F7F7F", "linewidth": 0.9, "linestyle": (0, (2, 1.5))}
@@ -69,26 +75,40 @@ def plot_leaderboard(path: pathlib.Path, models: Sequence[Model], published: Seq
     """
     check_plot(path, models)
     import matplotlib
-    from matplotlib.figure import Figure
 
-    rows = leaderboard_rows(models)
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH_INCHES, _height(rows, models)), layout="constrained")
-        axes = figure.subplots()
-        _draw_ticks(axes, [(row.chance, line) for line, row in enumerate(rows)], "chance", _DASHED)
-        for name, style, scores in _published_ticks(published):
-            _draw_ticks(axes, [(scores.get(row.label), line) for line, row in enumerate(rows)], name, style)
-        for index, model in enumerate(models):
-            _draw_model(axes, rows, index, model, len(models))
-        _label_axes(axes, rows)
-        _add_legend(figure, axes, any(score and score.reservations for row in rows for score in row.scores))
+        figure = draw_leaderboard(models, published)
         figure.savefig(path, dpi=_DOTS_PER_INCH, metadata=_NO_DATE[path.suffix.lower()])
 
 
-def _height(rows: Sequence[Row], models: Sequence[Model]) -> float:
+def draw_leaderboard(models: Sequence[Model], published: Sequence[PublishedRow] = ()) -> Figure:
+    """The picture of `plot_leaderboard`, not yet written."""
+    from matplotlib.figure import Figure
+
+    rows = leaderboard_rows(models)
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    _draw_ticks(axes, [(row.chance, line) for line, row in enumerate(rows)], "chance", _DASHED)
+    # One legend entry for all published rows: they are the background, the tables have their figures.
+    points = [(each.scores.get(row.label), line) for line, row in enumerate(rows) for each in published]
+    _draw_ticks(axes, points, "published models", _PALE)
+    for index, model in enumerate(models):
+        _draw_model(axes, rows, index, model, len(models))
+    _label_axes(axes, rows)
+    _end_axis_with_data(axes, rows, [value for value, _ in points if value is not None])
+    legend_lines = _add_legend(figure, axes, any(score and score.reservations for row in rows for score in row.scores))
+    figure.set_size_inches(_WIDTH_INCHES, _height(len(rows), len(models), legend_lines))
+    return figure
+
+
+def _height(rows: int, models: int, legend_lines: int) -> float:
     """Inches: a line of the plot grows with the markers that share it; 19 lines of 8 models fill a page."""
-    line = max(_LABEL_INCHES, 0.13 + 0.036 * len(models))
-    return 1.0 + 0.16 * len(models) / 2 + line * len(rows)
+    line = max(_LABEL_INCHES, 0.13 + 0.036 * models)
+    return (
+        0.6
+        + _LEGEND_LINE_INCHES * legend_lines
+        + max(line * rows, _LEAST_INCHES, _LEGEND_LINE_INCHES * legend_lines + 0.5)
+    )
 
 
 def _draw_ticks(axes: Axes, points: Sequence[tuple[float | None, int]], label: str, style: dict[str, Any]) -> None:
@@ -97,12 +117,6 @@ def _draw_ticks(axes: Axes, points: Sequence[tuple[float | None, int]], label: s
     if there:
         low, high = ([line + side * _BAND / 2 for _, line in there] for side in (-1, 1))
         axes.vlines([value for value, _ in there], low, high, label=label, zorder=1, **style)
-
-
-def _published_ticks(published: Sequence[PublishedRow]) -> list[tuple[str, dict[str, Any], Mapping[str, float]]]:
-    """One legend entry for all published rows: they are the background, the tables have their figures."""
-    labels = ["published models", *[f"_{i}" for i in range(1, len(published))]]
-    return [(label, _PALE, row.scores) for label, row in zip(labels, published, strict=False)]
 
 
 def _draw_model(axes: Axes, rows: Sequence[Row], index: int, model: Model, models: int) -> None:
@@ -127,27 +141,45 @@ def _draw_model(axes: Axes, rows: Sequence[Row], index: int, model: Model, model
 
 
 def _label_axes(axes: Axes, rows: Sequence[Row]) -> None:
-    axes.set_yticks(range(len(rows)), [f"{row.label}\n{row.metric}" for row in rows], linespacing=1.1)
+    titles = _titles(rows)
+    axes.set_yticks(
+        range(len(rows)), [f"{title}\n{row.metric}" for title, row in zip(titles, rows, strict=True)], linespacing=1.1
+    )
     axes.tick_params(axis="y", length=0, labelsize=7)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for line in range(1, len(rows)):
         axes.axhline(line - 0.5, color="#E0E0E0", linewidth=0.6, zorder=0)
-    values = [score.value for row in rows for score in row.scores if score is not None]
-    low, high = min(0.0, *values), max(1.0, *values)
-    axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
     axes.set_xlabel("score" + (" (bars: standard deviation over folds)" if _has_deviations(rows) else ""))
     axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
+def _titles(rows: Sequence[Row]) -> list[str]:
+    """Columns of the leaderboard as they are; of other tasks the name alone, where it is that of one directory."""
+    names = [row.label if row.official else row.label.partition("-")[0] for row in rows]
+    return [name if names.count(name) == 1 else row.label for name, row in zip(names, rows, strict=True)]
+
+
+def _end_axis_with_data(axes: Axes, rows: Sequence[Row], published: Sequence[float]) -> None:
+    scores = [score for row in rows for score in row.scores if score is not None]
+    ends = [score.value + side * (score.deviation or 0.0) for score in scores for side in (-1, 1)]
+    values = [*ends, *published, *(row.chance for row in rows if row.chance is not None)]
+    low, high = min(values), max(values)
+    short = max(0.0, _NARROWEST_AXIS - (high - low)) / 2
+    margin = _MARGIN * max(high - low, _NARROWEST_AXIS)
+    axes.set_xlim(low - short - margin, high + short + margin)
+
+
 def _has_deviations(rows: Sequence[Row]) -> bool:
     return any(score is not None and score.deviation is not None for row in rows for score in row.scores)
 
 
-def _add_legend(figure: Figure, axes: Axes, hollow: bool) -> None:
+def _add_legend(figure: Figure, axes: Axes, hollow: bool) -> int:
+    """Add a legend below the plot, in as many columns as fit; the number of its lines."""
     if hollow:
         axes.plot([], [], "o", color="#000000", markerfacecolor="white", markersize=_MARKER_POINTS, label=_HOLLOW)
     handles, labels = axes.get_legend_handles_labels()
-    columns = 1 if max(map(len, labels)) > _LONG_LABEL else 2
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+    columns = max(1, min(len(labels), _LEGEND_CHARACTERS // (max(map(len, labels)) + 5)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=7)
+    return -(-len(labels) // columns)

@@ -1,4 +1,4 @@
-"""Scores of heareval's prediction runner, read from the folders of models and tasks.
+"""The score of one task, read from what heareval's prediction runner left in its folder.
 
 Whatever keeps a task from counting is named: a task without scores, with half a scores file, with a score that is
 no number, or with predictions that did not finish has a problem and no score. A score that was not made as the
@@ -12,7 +12,7 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hear_tasks.leaderboard.grid import Run, check_grid, find_run, official_grids, read_runs
@@ -22,15 +22,11 @@ from hear_tasks.task_folder import (
     METADATA_FILE,
     PREDICTED_FILE,
     SCORES_FILE,
-    UNTRAINED,
     VOCABULARY_FILE,
-    WEIGHTS_FILE,
 )
 
 _LOG_FILE = "prediction.log"
 _TASK_MARKS = (SCORES_FILE, METADATA_FILE, PREDICTED_FILE, _LOG_FILE, EMBEDDED_FILE)
-_LIGHTNING_LOGS = ("logs", "lightning_logs")
-"""Folders that heareval leaves in the directory that it is started in, which may be one of ours."""
 
 # heareval skips what it has noted as done.
 _PREDICT_AGAIN = f"delete {PREDICTED_FILE} beside it, where there is one, and run the predictions again"
@@ -64,144 +60,14 @@ class Score:
     unrecorded: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """What is known of a model's weights: "" for what is not recorded."""
-
-    name: str = ""
-    md5: str = ""
-
-    @property
-    def untrained(self) -> bool:
-        """Whether they are noted as untrained."""
-        return self.name == UNTRAINED
+def is_task(folder: pathlib.Path) -> bool:
+    """Whether a folder is that of a task, by its name or by what heareval left in it."""
+    return folder.name in _TASKS or holds_results(folder)
 
 
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """The scores of one model.
-
-    Attributes:
-        name: for tables; the name of its folder unless another was given.
-        weights: what its weights are.
-        tasks: all task directories, with a score or without.
-        scores: by task directory; only tasks that have a whole score.
-        problems: one message for each task that has none, and for a damaged note of the weights.
-    """
-
-    name: str
-    weights: Weights
-    tasks: tuple[str, ...]
-    scores: Mapping[str, Score]
-    problems: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """The name, and whether the weights are untrained."""
-        return f"{self.name} ({UNTRAINED})" if self.weights.untrained else self.name
-
-
-def read_models(folders: Sequence[pathlib.Path], names: Mapping[pathlib.Path, str] | None = None) -> tuple[Model, ...]:
-    """All models below `folders`.
-
-    Args:
-        folders: embeddings folders of heareval, which hold MODEL/TASK, or folders of single models, which hold TASK.
-        names: names for models, by their folder, in place of the folder's own.
-
-    Raises:
-        OSError: a folder is none, or cannot be read.
-        ValueError: a folder is empty or holds no task, two models have the same name, or `names` has a folder that
-            is no model's.
-    """
-    given = {folder.resolve(): name for folder, name in (names or {}).items()}
-    models = [model for folder in folders for model in _find_models(folder)]
-    unknown = given.keys() - {model.resolve() for model in models}
-    if unknown:
-        raise ValueError(f"{min(unknown)}: named as a model, but not one of {', '.join(map(str, models))}")
-    by_name: dict[str, pathlib.Path] = {}
-    for model in models:
-        name = given.get(model.resolve(), model.resolve().name)
-        if name in by_name:
-            raise ValueError(_same_name(name, by_name[name], model))
-        by_name[name] = model
-    return tuple(_read_model(name, folder) for name, folder in by_name.items())
-
-
-def _same_name(name: str, first: pathlib.Path, second: pathlib.Path) -> str:
-    if first.resolve() == second.resolve():
-        return f"{first}: given twice; leave one out"
-    return f"two models are called {name!r}: {first} and {second}; give one another name with --model-name FOLDER NAME"
-
-
-def _find_models(folder: pathlib.Path) -> list[pathlib.Path]:
-    if not folder.exists():
-        raise FileNotFoundError(f"{folder}: no such folder")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: expected a folder of embeddings, got a file")
-    if any((folder / mark).exists() for mark in _TASK_MARKS):
-        raise ValueError(f"{folder}: expected EMBEDDINGS_DIR, which holds MODEL/TASK, got the folder of a task")
-    below = _subfolders(folder)
-    if any(_is_task(each) for each in below):
-        return [folder]
-    if not any(_is_task(task) for model in below for task in _subfolders(model)):
-        what = "nothing of the kind" if any(folder.iterdir()) else "an empty folder"
-        raise ValueError(f"{folder}: expected MODEL/TASK/{SCORES_FILE}, found {what}; did heareval write elsewhere?")
-    return below
-
-
-def _subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(
-        each
-        for each in folder.iterdir()
-        if each.is_dir() and not each.name.startswith(".") and each.name not in _LIGHTNING_LOGS
-    )
-
-
-def _is_task(folder: pathlib.Path) -> bool:
-    return folder.name in _TASKS or any((folder / mark).exists() for mark in _TASK_MARKS)
-
-
-def _read_model(name: str, folder: pathlib.Path) -> Model:
-    scores: dict[str, Score] = {}
-    problems: list[str] = []
-    try:
-        weights = read_weights(folder)
-        reservations = ("untrained weights",) if weights.untrained else ()
-    except (TaskProblem, OSError) as problem:
-        weights, reservations = Weights(), ("weights unknown",)
-        problems.append(str(problem))
-    tasks = _subfolders(folder)
-    if not tasks:
-        problems.append(f"{folder}: no task in it; its embeddings did not start, or it is no model")
-    for task in tasks:
-        try:
-            score = read_score(task)
-        except (TaskProblem, OSError) as problem:
-            problems.append(str(problem))
-        else:
-            scores[task.name] = dataclasses.replace(score, reservations=(*reservations, *score.reservations))
-    return Model(name, weights, tuple(task.name for task in tasks), scores, tuple(problems))
-
-
-def write_weights(folder: pathlib.Path, weights: Weights) -> None:
-    """Note in the folder of a model what its weights are."""
-    (folder / WEIGHTS_FILE).write_text(json.dumps({"weights": weights.name, "md5": weights.md5}) + "\n")
-
-
-def read_weights(folder: pathlib.Path) -> Weights:
-    """What is noted of the weights in the folder of a model; other plugins note nothing.
-
-    Raises:
-        TaskProblem: the note is damaged.
-    """
-    file = folder / WEIGHTS_FILE
-    if not file.exists():
-        return Weights()
-    content = _read_json(file, "delete it, and run the embeddings again")
-    name, md5 = content.get("weights"), content.get("md5") or ""
-    if not isinstance(name, str) or not isinstance(md5, str):
-        raise TaskProblem(f'{file}: expected {{"weights": file name or "{UNTRAINED}", "md5": MD5}}, got {content}')
-    return Weights(name, md5)
+def holds_results(folder: pathlib.Path) -> bool:
+    """Whether heareval left anything of a task in a folder."""
+    return any((folder / mark).exists() for mark in _TASK_MARKS)
 
 
 def read_score(folder: pathlib.Path) -> Score:
@@ -216,7 +82,7 @@ def read_score(folder: pathlib.Path) -> Score:
     """
     _check_started(folder)
     file = folder / SCORES_FILE
-    content = _read_json(file, _PREDICT_AGAIN)
+    content = read_json(file, _PREDICT_AGAIN)
     task = _TASKS.get(folder.name)
     metadata = _read_metadata(folder, task)
     tests = _tests(content)
@@ -240,7 +106,7 @@ def _check_started(folder: pathlib.Path) -> None:
     """Raise TaskProblem where there is no scores file, with how far the task came."""
     if (folder / SCORES_FILE).exists():
         return
-    if not _is_task(folder):
+    if not is_task(folder):
         raise TaskProblem(f"{folder}: no task: neither {SCORES_FILE} nor {METADATA_FILE} is in it")
     if (folder / _LOG_FILE).exists() or (folder / PREDICTED_FILE).exists():
         reason = f"predictions failed or have not finished (see {_LOG_FILE}); {_PREDICT_AGAIN}"
@@ -251,7 +117,17 @@ def _check_started(folder: pathlib.Path) -> None:
     raise TaskProblem(f"{folder}: no {SCORES_FILE}: {reason}")
 
 
-def _read_json(file: pathlib.Path, remedy: str) -> dict[str, Any]:
+def read_json(file: pathlib.Path, remedy: str) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Args:
+        file: the file.
+        remedy: what to do where it is damaged, for the message.
+
+    Raises:
+        TaskProblem: it holds no whole JSON object.
+        OSError: it cannot be read.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -266,7 +142,7 @@ def _read_metadata(folder: pathlib.Path, task: HearTask | None) -> dict[str, Any
     file = folder / METADATA_FILE
     if not file.exists():
         return {}
-    metadata = _read_json(file, _EMBED_AGAIN)
+    metadata = read_json(file, _EMBED_AGAIN)
     evaluation = metadata.get("evaluation")
     if not isinstance(evaluation, list) or not evaluation or not isinstance(evaluation[0], str):
         raise TaskProblem(f'{file}: expected a list of scores as "evaluation", got {evaluation!r}')
@@ -390,7 +266,7 @@ def _read_done(folder: pathlib.Path, runs: Sequence[Run]) -> dict[str, Any]:
     """
     file = folder / PREDICTED_FILE
     if file.exists():
-        return _read_json(file, _PREDICT_AGAIN)
+        return read_json(file, _PREDICT_AGAIN)
     own = [run for run in runs if run.directory == folder.name]
     if own and own[-1].results is None:
         raise TaskProblem(

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
-import signal
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from hear_tasks.doctor.checkpoint import NAME as CHECKPOINT
-from hear_tasks.doctor.environment import NAME as ENVIRONMENT
-from hear_tasks.doctor.examine import examine
-from hear_tasks.doctor.finding import Severity
-from hear_tasks.doctor.report import format_text
-from hear_tasks.reproduce.hardware import make_slots
-from hear_tasks.reproduce.jobs import Job, check_out, claim_out, make_jobs
-from hear_tasks.reproduce.options import Options, Phase, add_run_options, add_work_options, parse_options
-from hear_tasks.reproduce.record import now
-from hear_tasks.reproduce.report import free_room, unfinished, write_report
-from hear_tasks.reproduce.run_job import Stop
-from hear_tasks.reproduce.schedule import run_jobs
-
-INTERRUPTED = 130
-"""Exit status after a signal to end."""
-
-_SAYING = threading.Lock()
+from hear_tasks.reproduce.options import add_run_options, add_work_options, parse_options
 
 
-class DoctorError(RuntimeError):
-    """Something is wrong that every task would fail of."""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if anything failed, 130 after a signal to end."""
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
     parser = argparse.ArgumentParser(
         prog="reproduce_leaderboard.sh",
         allow_abbrev=False,
@@ -42,111 +19,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_work_options(parser)
     add_run_options(parser)
-    args = parser.parse_args(argv)
-    stop = Stop()
-    before = _listen(stop)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 1 if anything failed, 130 after a signal to end."""
+    args = make_parser().parse_args(argv)
     try:
-        return _run(parse_options(args), stop)
-    except (OSError, ValueError, DoctorError) as error:
-        _say(f"{error}")
+        from hear_tasks.reproduce.run import DoctorError, run
+    except ModuleNotFoundError as error:
+        print(f"reproduce: {error}: scripts/setup.sh installs all that a run needs", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return _interrupted(stop)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _listen(stop: Stop) -> dict[signal.Signals, signal._HANDLER]:
-    """Let signals make a request to end; the handlers that were there before."""
-
-    def request(number: int, _: object) -> None:
-        if number == signal.SIGUSR1:
-            reason = (
-                "stopped by the time limit of its job; give it more time, and submit again: it goes on where it was"
-            )
-            stop.request(reason, final=True)
-        else:
-            stop.request(f"interrupted by {signal.Signals(number).name}; the same command goes on where it was")
-        if not stop.patient:
-            raise KeyboardInterrupt
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
-    return {number: signal.signal(number, request) for number in heard}
-
-
-def _run(options: Options, stop: Stop) -> int:
-    started = now()
-    check_out(options)
-    jobs = make_jobs(options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    stages = " and ".join(stage.title for stage in options.checkpoints)
-    _say(f"{len(options.tasks)} tasks, {stages}; {free_room(options)}")
-    if Phase.DOCTOR in options.phases:
-        _ask_doctor(options)
-    claim_out(options)
-    unnoted = _work(options, jobs, stop)
-    if stop.is_requested():
-        return _interrupted(stop)
-    if Phase.LEADERBOARD in options.phases:
-        text, open_ends, whole = write_report(options, jobs, started, unnoted)
-        print(f"\n{text}", flush=True)
-        _say(f"the report is in {options.out / 'report'}")
-    else:
-        open_ends = [line for each in jobs if (line := unfinished(each, options.phases, unnoted))]
-        whole = not open_ends
-    for line in open_ends:
-        _say(line)
-    return 0 if whole else 1
-
-
-def _interrupted(stop: Stop) -> int:
-    _say(stop.reason or "interrupted")
-    return 1 if stop.final else INTERRUPTED
-
-
-def _ask_doctor(options: Options) -> None:
-    """Have everything examined; what one task alone would fail of does not stop the others.
-
-    Raises:
-        DoctorError: there is an error in the environment or in a checkpoint.
-    """
-    _say("doctor: examining tasks, environment and checkpoints")
-    log = options.out / "logs" / "doctor.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    texts, errors, hopeless = [], [], False
-    tasks: Sequence[pathlib.Path] = options.tasks
-    for weights in dict.fromkeys(options.checkpoints.values()):
-        file = pathlib.Path(weights) if pathlib.Path(weights).is_absolute() else None
-        report = examine(tasks, checkpoint=file, embeddings_dir=options.out / "embeddings")
-        texts.append(format_text(report))
-        found = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-        errors += [f"{finding.task} {finding.file}: {finding.message}; fix: {finding.fix}" for finding in found]
-        hopeless = hopeless or any(finding.task in (ENVIRONMENT, CHECKPOINT) for finding in found)
-        tasks = ()
-    log.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
-    for error in dict.fromkeys(errors):
-        _say(f"doctor: ERROR {error}")
-    _say(f"doctor: {texts[0].splitlines()[-1]} (see {log})")
-    if hopeless:
-        raise DoctorError("every task would fail of that; --from-stage embed goes on all the same")
-
-
-def _work(options: Options, jobs: Sequence[Job], stop: Stop) -> Mapping[str, str]:
-    """Embed and predict, as far as that is asked for; failures that could not be noted, by the name of the job."""
-    unnoted: dict[str, str] = {}
-    stop.patient = True
-    for phase in (Phase.EMBED, Phase.PREDICT):
-        if phase in options.phases and not stop.is_requested():
-            slots = make_slots(phase, options, len(jobs))
-            used = ", ".join(slot.label for slot in slots)
-            _say(f"{phase}: {len(jobs)} jobs on {used}, up to {slots[0].threads} CPU threads each")
-            unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
-    stop.patient = False
-    return unnoted
-
-
-def _say(message: str) -> None:
-    with _SAYING:
-        print(f"reproduce: {message}", file=sys.stderr, flush=True)
+    try:
+        return run(parse_options(args))
+    except (OSError, ValueError, DoctorError) as error:
+        print(f"reproduce: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # before there is anything to go on with
+        print("reproduce: interrupted", file=sys.stderr)
+        return 130

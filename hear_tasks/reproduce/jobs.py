@@ -9,12 +9,17 @@ import os
 import pathlib
 from typing import Any
 
+from hear_cacophony.files.atomic_write import write_text
+from hear_cacophony.files.plain_name import is_plain_name
 from hear_cacophony.model.stages import Stage
-from hear_tasks.embed.work_folder import is_done
+from hear_tasks.embed import is_done
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SCORES_FILE
 
 WAV_HEADER_BYTES = 44
+
+EMBEDDING_PROFILE = "profile.embeddings.json"
+"""Beside embeddings: how long they took, and on what."""
 
 _SETTINGS_FILE = "settings.json"
 
@@ -77,6 +82,13 @@ class Job:
             return is_done(self.target)
         return all(_is_object(self.target / name) for name in (PREDICTED_FILE, SCORES_FILE))
 
+    def noted_seconds(self, phase: Phase) -> float | None:
+        """How long a finished phase took, by the notes beside the embeddings; None where they do not tell."""
+        name, key = (EMBEDDING_PROFILE, "time_elapsed") if phase is Phase.EMBED else (PREDICTED_FILE, "time")
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            return round(json.loads((self.target / name).read_text(encoding="utf-8"))[key], 1)
+        return None
+
     @property
     def rows(self) -> int:
         """Embeddings of the task, of all splits together; 0 where there are none yet."""
@@ -114,8 +126,9 @@ def audio_bytes(task: pathlib.Path) -> int:
     try:
         metadata = json.loads((task / METADATA_FILE).read_text(encoding="utf-8"))
         seconds = metadata["sample_duration"]
-        if seconds is not None:
-            splits = [json.loads((task / f"{split}.json").read_text(encoding="utf-8")) for split in metadata["splits"]]
+        names = metadata["splits"]
+        if seconds is not None and all(map(is_plain_name, names)):
+            splits = [json.loads((task / f"{name}.json").read_text(encoding="utf-8")) for name in names]
             return sum(map(len, splits)) * (WAV_HEADER_BYTES + 2 * round(seconds * 16_000))
     except (OSError, ValueError, TypeError, KeyError):
         pass  # the embedding will tell what is wrong
@@ -164,11 +177,4 @@ def check_out(options: Options) -> None:
 
 def write_json(file: pathlib.Path, content: Any) -> None:
     """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        part.replace(file)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    write_text(file, json.dumps(content, indent=1) + "\n")

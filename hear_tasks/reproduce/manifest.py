@@ -16,8 +16,8 @@ from typing import Any
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.model.stages import Stage
 from hear_tasks.doctor.environment import REQUIREMENTS
-from hear_tasks.leaderboard.scores import TaskProblem, read_score
-from hear_tasks.reproduce.jobs import Job, embeddings_folder
+from hear_tasks.leaderboard import TaskProblem, read_score
+from hear_tasks.reproduce.jobs import EMBEDDING_PROFILE, Job, embeddings_folder
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now, read_attempts, read_state
 from hear_tasks.task_folder import WEIGHTS_FILE
@@ -29,7 +29,6 @@ _PACKAGES = (
     "jax-cuda13-plugin",
     "scikit-learn",
 )
-_EMBEDDING_PROFILE = "profile.embeddings.json"
 
 
 def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinished: Sequence[str]) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinishe
             "memory_fraction": options.memory_fraction,
         },
         "checkpoints": {stage.name: _checkpoint(options, stage) for stage in options.checkpoints},
-        "jobs": [_element(job) for job in jobs],
+        "jobs": [_job(job) for job in jobs],
         "unfinished": list(unfinished),
     }
 
@@ -93,13 +92,13 @@ def _checkpoint(options: Options, stage: Stage) -> dict[str, Any]:
     return {"file": file, "name": found.source, "md5": found.md5}
 
 
-def _element(job: Job) -> dict[str, Any]:
+def _job(job: Job) -> dict[str, Any]:
     return {
         "stage": job.stage.name,
         "task": job.task.name,
         "audio_bytes": job.size,
         "score": _score(job),
-        "embedding": _read(job.target / _EMBEDDING_PROFILE),
+        "embedding": _read(job.target / EMBEDDING_PROFILE),
         **{
             phase.value: {
                 "state": read_state(job, phase)[0],

@@ -7,10 +7,10 @@ import dataclasses
 import enum
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from hear_cacophony.checkpoint import PUBLISHED_FOLDER, SUFFIX, UNTRAINED
 from hear_cacophony.model.stages import STAGES, Stage
-from hear_tasks.leaderboard.grid import GRID_POINTS
+from hear_tasks.leaderboard import GRID_POINTS
 from hear_tasks.task_folder import choose_tasks
 
 GRIDS = ("default", "fast", "faster")
@@ -71,18 +71,19 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
         "--checkpoints",
         required=True,
         metavar="DIR",
-        help=f"folder with {' and '.join(stage.release.file_name for stage in STAGES)} (or the same as {SUFFIX}); or "
-        f"{' or '.join(UNTRAINED)} for untrained weights",
+        help=f"folder with {' and '.join(stage.release.file_name for stage in STAGES)} (or the same as .safetensors); "
+        "or random, or random-tiny, for untrained weights",
     )
     parser.add_argument("--tasks-dir", type=pathlib.Path, required=True, metavar="DIR", help="folder of HEAR tasks")
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder for all that is written")
     parser.add_argument("--stage", type=int, choices=[stage.number for stage in STAGES], help="only this stage")
     parser.add_argument(
         "--task",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
-        help="directory, name or leaderboard column of a task; may be repeated (default: all in --tasks-dir)",
+        help="directories, names or leaderboard columns of tasks (default: all in --tasks-dir)",
     )
     parser.add_argument(
         "--protocol",
@@ -108,10 +109,13 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which phases are taken, and on what hardware."""
     phases = [phase.value for phase in Phase]
-    parser.add_argument("--from-stage", choices=phases, default=phases[0], metavar="PHASE", help=f"{', '.join(phases)}")
-    parser.add_argument(
-        "--to-stage", choices=phases, default=phases[-1], metavar="PHASE", help="the last phase to take"
-    )
+    given: dict[str, Any] = {"choices": phases, "metavar": "PHASE"}
+    helped = f"the first phase to take, of {', '.join(phases)} (default: {phases[0]})"
+    parser.add_argument("--from-phase", default=phases[0], help=helped, **given)
+    parser.add_argument("--to-phase", default=phases[-1], help=f"the last (default: {phases[-1]})", **given)
+    # Their earlier names, which people have in scripts; a stage is one of the two training stages.
+    parser.add_argument("--from-stage", dest="from_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
+    parser.add_argument("--to-stage", dest="to_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
     parser.add_argument(
         "--devices",
         type=int,
@@ -157,7 +161,7 @@ def parse_options(args: argparse.Namespace) -> Options:
 
 
 def _run_options(args: argparse.Namespace) -> dict:
-    if "from_stage" not in args:
+    if "from_phase" not in args:
         return {
             "phases": (),
             "devices": None,
@@ -165,9 +169,9 @@ def _run_options(args: argparse.Namespace) -> dict:
             "memory_fraction": None,
         }
     phases = list(Phase)
-    first, last = phases.index(Phase(args.from_stage)), phases.index(Phase(args.to_stage))
+    first, last = phases.index(Phase(args.from_phase)), phases.index(Phase(args.to_phase))
     if first > last:
-        raise ValueError(f"--from-stage {args.from_stage} comes after --to-stage {args.to_stage}")
+        raise ValueError(f"--from-phase {args.from_phase} comes after --to-phase {args.to_phase}")
     if args.devices is not None and args.devices < 1:
         raise ValueError(f"--devices: expected 1 or more, got {args.devices}")
     if args.memory_fraction is not None and not 0 < args.memory_fraction <= 1:
@@ -190,6 +194,8 @@ def find_checkpoints(where: str, stages: Sequence[Stage]) -> dict[Stage, str]:
     Raises:
         FileNotFoundError: there is no such folder, or a stage has none in it.
     """
+    from hear_cacophony.checkpoint import PUBLISHED_FOLDER, SUFFIX, UNTRAINED
+
     if where in UNTRAINED:
         return dict.fromkeys(stages, where)
     folder = pathlib.Path(where).absolute()

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import datetime
 import enum
-import fcntl
 import json
 import os
 import socket
@@ -18,7 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hear_tasks.embed.work_folder import is_busy
+from hear_cacophony.files.lock import BusyError, is_held, lock_file
+from hear_tasks.embed import is_busy
 from hear_tasks.reproduce.jobs import Job, write_json
 from hear_tasks.reproduce.options import Phase
 
@@ -54,7 +54,7 @@ class Attempt:
         host: name of the machine.
         device: which card, or share of the cores.
         threads: CPU threads that it may use.
-        job: of Slurm, "" elsewhere.
+        job: number of the Slurm job, "" elsewhere.
         command: what was run.
         outcome: how it ended, None while it runs or where it was killed without a word.
         seconds: how long it took.
@@ -101,15 +101,22 @@ def _as_json(attempts: list[Attempt]) -> list[dict[str, Any]]:
 
 
 def read_attempts(job: Job, phase: Phase) -> list[Attempt]:
-    """All attempts at a phase, oldest first; [] where there was none, or their record is damaged."""
+    """All attempts at a phase, oldest first; [] where there was none, or their record is damaged.
+
+    Where the run was killed after a phase was done and before that was noted, heareval's marks complete the record.
+    """
     try:
         content = json.loads(job.record(phase).read_text(encoding="utf-8"))
-        return [
+        attempts = [
             Attempt(**{**each, "outcome": Outcome(each["outcome"]) if each["outcome"] else None})
             for each in content["attempts"]
         ]
     except (OSError, ValueError, TypeError, KeyError):
         return []
+    if attempts and attempts[-1].outcome is None and job.is_done(phase):
+        attempts[-1].outcome = Outcome.DONE
+        attempts[-1].seconds = job.noted_seconds(phase)
+    return attempts
 
 
 def read_state(job: Job, phase: Phase) -> tuple[State, list[str]]:
@@ -128,7 +135,7 @@ def read_state(job: Job, phase: Phase) -> tuple[State, list[str]]:
         return State.STOPPED, last.cause
     if last.outcome is Outcome.DONE:
         return State.TO_DO, []  # its results have been removed since
-    where = f"on {last.host}{f' (job {last.job})' if last.job else ''}"
+    where = f"on {last.host}{f' (Slurm job {last.job})' if last.job else ''}"
     return State.STOPPED, [
         f"killed without a word, {where}, begun {last.started}: out of memory, a time limit, or a node that failed? "
         f"See {job.log(phase)}"
@@ -137,16 +144,7 @@ def read_state(job: Job, phase: Phase) -> tuple[State, list[str]]:
 
 def is_locked(job: Job, phase: Phase) -> bool:
     """Whether a process takes a phase of a job; of a run, or an embedding by itself."""
-    if phase is Phase.EMBED and is_busy(job.target):
-        return True
-    try:
-        with job.lock(phase).open("rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
+    return (phase is Phase.EMBED and is_busy(job.target)) or is_held(job.lock(phase))
 
 
 @contextlib.contextmanager
@@ -154,13 +152,13 @@ def locked(job: Job, phase: Phase, is_stopped: Callable[[], bool], tell: Callabl
     """Hold the lock of a phase, waiting for it where another process has it.
 
     The lock belongs to all processes that inherit its descriptor: where one is killed, those that it started keep
-    it until they end, too.
+    it until they end, too. Where the file system has no locks, the work goes on without, with one remark on it.
 
     Args:
         job: the job.
         phase: its phase.
         is_stopped: asked while waiting, whether to wait no longer.
-        tell: takes a remark on the wait.
+        tell: takes remarks, on the wait and on missing locks.
 
     Yields:
         The lock's descriptor, None where the wait was stopped.
@@ -178,15 +176,10 @@ def _acquire(number: int, job: Job, phase: Phase, is_stopped: Callable[[], bool]
     start, told = time.monotonic(), False
     while not is_stopped():
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(number, job.lock(phase), tell)
             return True
-        except BlockingIOError:
+        except BusyError:
             pass
-        except OSError as error:
-            message = (
-                f"{error.strerror}: expected a file system with locks, which this one has not (Lustre: mount -o flock)"
-            )
-            raise OSError(error.errno, message, str(job.lock(phase))) from error
         if not told and time.monotonic() - start > _PATIENCE_SECONDS:
             tell(f"{job.title}: another process is at its {phase} phase; waiting for that")
             told = True

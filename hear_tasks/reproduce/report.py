@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 
+from hear_cacophony.files.atomic_write import write_text
+from hear_tasks.leaderboard import Outputs, write_leaderboard
 from hear_tasks.reproduce.jobs import Job, write_json
 from hear_tasks.reproduce.manifest import make_manifest
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import State, read_state
 from hear_tasks.reproduce.run_job import summary
 
-TABLES = ("leaderboard.txt", "leaderboard.md", "leaderboard.csv", "leaderboard.png")
+TEXT, MARKDOWN, CSV, PLOT = (f"leaderboard.{suffix}" for suffix in ("txt", "md", "csv", "png"))
 MANIFEST = "manifest.json"
 
 
@@ -49,46 +48,34 @@ def write_report(
     report = options.out / "report"
     report.mkdir(parents=True, exist_ok=True)
     open_ends = [line for job in jobs if (line := unfinished(job, (Phase.EMBED, Phase.PREDICT), unnoted))]
-    with tempfile.TemporaryDirectory(dir=report, prefix=".new-") as folder:
-        made = pathlib.Path(folder)
-        text, whole = _make_tables(options.out / "embeddings", made)
-        if open_ends:
-            text += "\n" + "\n".join(["not finished:", *(f"  {line}" for line in open_ends)]) + "\n"
-            _append(made / "leaderboard.md", ["", "Not finished:", "", *(f"- {line}" for line in open_ends)])
-        (made / "leaderboard.txt").write_text(text, encoding="utf-8")
-        for name in TABLES:
-            if (made / name).exists():
-                (made / name).replace(report / name)
-            else:
-                (report / name).unlink(missing_ok=True)
+    text, whole = _write_tables(options.out / "embeddings", report)
+    if open_ends:
+        text += "\n" + "\n".join(["not finished:", *(f"  {line}" for line in open_ends)]) + "\n"
+        _append(report / MARKDOWN, ["", "Not finished:", "", *(f"- {line}" for line in open_ends)])
+    write_text(report / TEXT, text)
     write_json(report / MANIFEST, make_manifest(options, jobs, started, open_ends))
     return text, open_ends, whole and not open_ends
 
 
-def _make_tables(embeddings: pathlib.Path, folder: pathlib.Path) -> tuple[str, bool]:
-    """Have the leaderboard written into a folder; its text with its remarks, and whether it had nothing to object."""
-    outputs = [
-        f"--{option}={folder / f'leaderboard.{suffix}'}"
-        for option, suffix in (("markdown", "md"), ("csv", "csv"), ("plot", "png"))
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "hear_tasks.cli",
-        "leaderboard",
-        "--published",
-        *outputs,
-        "--",
-        str(embeddings),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, cwd=folder)
-    remarks = [line.removeprefix("leaderboard: ") for line in done.stderr.splitlines() if str(folder) not in line]
-    return "\n".join([done.stdout, *remarks, ""]), done.returncode == 0
+def _write_tables(embeddings: pathlib.Path, report: pathlib.Path) -> tuple[str, bool]:
+    """Write the leaderboard in every form but text; its text with its remarks, and whether it had nothing to object."""
+    outputs = Outputs(report / MARKDOWN, report / CSV, report / PLOT)
+    parts: list[str] = []
+    remarks: list[str] = []
+    try:
+        whole = write_leaderboard([embeddings], outputs, parts.append, remarks.append, published=True)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        remarks.append(str(error))
+        whole = False
+        for name in (MARKDOWN, CSV, PLOT):  # those of an earlier report would be taken for this one's
+            (report / name).unlink(missing_ok=True)
+    remarks = [line for line in remarks if not line.startswith(str(report))]
+    return "\n".join([*parts, *remarks, ""]), whole
 
 
 def _append(file: pathlib.Path, lines: list[str]) -> None:
-    with file.open("a", encoding="utf-8") as output:
-        output.write("\n".join(lines) + "\n")
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    write_text(file, before + "\n".join(lines) + "\n")
 
 
 def free_room(options: Options) -> str:

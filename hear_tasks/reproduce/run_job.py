@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from hear_tasks.reproduce.hardware import Slot, child_environment
 from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.options import Options, Phase
-from hear_tasks.reproduce.record import Attempt, Outcome, begin, end, locked, read_state
+from hear_tasks.reproduce.record import Attempt, Outcome, begin, end, is_locked, locked, read_state
 from hear_tasks.task_folder import PREDICTED_FILE
 
 POLL_SECONDS = 0.2
@@ -112,7 +112,6 @@ def _attempt(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, l
     attempt.seconds = round(time.monotonic() - start, 1)
     end(job, phase, attempt)
     if attempt.outcome is Outcome.DONE:
-        _tidy(job, phase)
         return f"done in {attempt.seconds:.0f} s on {slot.label}"
     return f"{str(attempt.outcome).upper()}: {summary(attempt.cause)} (see {log})"
 
@@ -145,8 +144,8 @@ def _command(job: Job, phase: Phase, options: Options) -> list[str]:
 
 
 def _write_head(output: BinaryIO, attempt: Attempt) -> None:
-    job = f", job {attempt.job}" if attempt.job else ""
-    head = f"=== {attempt.started} on {attempt.host}, {attempt.device}, {attempt.threads} threads{job}\n"
+    slurm = f", Slurm job {attempt.job}" if attempt.job else ""
+    head = f"=== {attempt.started} on {attempt.host}, {attempt.device}, {attempt.threads} threads{slurm}\n"
     output.write((head + " ".join(map(repr, attempt.command)) + "\n").encode())
     output.flush()
 
@@ -185,10 +184,11 @@ def _prepare(job: Job, phase: Phase) -> None:
     (job.work / job.embeddings.name).symlink_to(os.path.relpath(job.embeddings, job.work))
 
 
-def _tidy(job: Job, phase: Phase) -> None:
-    """Remove the predictors of all grid points, which nothing reads again."""
-    if phase is Phase.PREDICT:
-        shutil.rmtree(job.work, ignore_errors=True)
+def tidy(jobs: Iterable[Job]) -> None:
+    """Remove the predictors of all grid points of finished jobs, which nothing reads again."""
+    for job in jobs:
+        if job.is_done(Phase.PREDICT) and not is_locked(job, Phase.PREDICT):
+            shutil.rmtree(job.work, ignore_errors=True)
 
 
 def _run(
@@ -202,7 +202,7 @@ def _run(
 ) -> int:
     """The exit status of a command; negative where a signal ended it."""
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "hear_tasks.reproduce.end_with_parent", str(os.getpid()), *command],
         cwd=directory,
         env=environment,
         stdin=subprocess.DEVNULL,

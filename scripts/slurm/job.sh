@@ -1,14 +1,14 @@
-# One job of an array: one phase of one stage and one task; for embed.sbatch and predict.sbatch, which source it.
+# One job of an array: one phase, of one stage and one task; for embed.sbatch and predict.sbatch, which source it.
 #
 # shellcheck shell=bash disable=SC2154
 # (run_options is set by read_config.sh)
 
-# run_job PHASE GPU FOLDER: GPU is what asks for a card, if anything does; FOLDER holds the list of jobs.
+# run_job PHASE GPU FOLDER: GPU is what asks for a card, if anything does; FOLDER holds the plan, a job a line.
 run_job() {
     local phase=$1 gpu=$2 folder=$3 stage task options
-    IFS=$'\t' read -r stage task _ < <(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$folder/jobs") || true
-    [ -n "$task" ] || fail "$folder/jobs: no line for job $SLURM_ARRAY_TASK_ID"
-    options=(--from-stage "$phase" --to-stage "$phase" --devices 1)
+    IFS=$'\t' read -r stage task _ < <(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$folder/plan") || true
+    [ -n "$task" ] || fail "$folder/plan: no line for job $SLURM_ARRAY_TASK_ID"
+    options=(--from-phase "$phase" --to-phase "$phase" --devices 1)
     if [ -n "$gpu" ] && [ "$REQUIRE_GPU" = yes ]; then options+=(--require-gpu); fi
     if [ -n "$MEMORY_FRACTION" ]; then options+=(--memory-fraction "$MEMORY_FRACTION"); fi
     if [ -z "$gpu" ]; then

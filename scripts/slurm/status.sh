@@ -5,8 +5,10 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$root/scripts/help.sh"
 . "$root/scripts/slurm/read_config.sh"
 
+show_help "$@"
 [ $# = 1 ] || fail "usage: $0 CONFIG"
 read_config "$1"
 activate

@@ -8,17 +8,15 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$root/scripts/help.sh"
 . "$root/scripts/slurm/read_config.sh"
 
 usage="usage: $0 CONFIG [--dry-run]"
+show_help "$@"
 config='' dry_run=no
 for argument in "$@"; do
     case $argument in
         --dry-run) dry_run=yes ;;
-        -h | --help)
-            printf '%s\n' "$usage"
-            exit 0
-            ;;
         -*) fail "unknown option $argument; $usage" ;;
         *)
             [ -z "$config" ] || fail "$usage"
@@ -95,7 +93,7 @@ logs=$OUT/logs/slurm
 if [ "$dry_run" = no ]; then
     mkdir -p "$folder" "$logs"
     cp -- "$config" "$folder/config"
-    printf '%s\n' "$plan" >"$folder/jobs"
+    printf '%s\n' "$plan" >"$folder/plan"
 fi
 
 common=()
@@ -138,6 +136,6 @@ submit_job report "${dependency[@]}" "$root/scripts/slurm/report.sbatch"
 if [ "$dry_run" = yes ]; then
     printf 'dry run: nothing was submitted\n'
 else
-    printf '%s\n' "${submitted[@]}" >"$folder/jobs"
+    printf '%s\n' "${submitted[@]}" >"$folder/submitted"
     printf 'the report will be in %s/report; scripts/slurm/status.sh shows how far it is\n' "$OUT"
 fi

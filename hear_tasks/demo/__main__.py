@@ -1,0 +1,62 @@
+"""`python -m hear_tasks.demo`, the command behind `scripts/demo.sh`."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from hear_tasks.demo.command import NAMES
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
+"""A scene task and an event task."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    parser = argparse.ArgumentParser(
+        prog="demo.sh",
+        allow_abbrev=False,
+        description="The whole chain on real audio: tasks from Debian packages, doctor, hear-validator, embeddings, "
+        "heareval's predictions, table and picture. It uses the published weights where they are found, and otherwise "
+        "tiny untrained ones.",
+    )
+    parser.add_argument("out", type=pathlib.Path, metavar="OUT", help="folder for tasks, embeddings, logs and scores")
+    parser.add_argument(
+        "--all", action="store_true", help=f"all of {', '.join(NAMES)}, in place of {' and '.join(DEFAULT_TASKS)}"
+    )
+    parser.add_argument("--full", action="store_true", help="untrained weights of full size in place of tiny ones")
+    parser.add_argument(
+        "--sources",
+        type=pathlib.Path,
+        metavar="DIR",
+        help="folder with the Debian packages, as .deb files or unpacked as DIR/PACKAGE, where apt is absent",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demonstration; 0 if every step succeeded."""
+    args = make_parser().parse_args(argv)
+    from hear_tasks.demo.chain import DemoError, run_demo
+    from hear_tasks.demo.sources import SourceError
+    from hear_tasks.library_caches import use_cache_folder
+
+    use_cache_folder()
+    try:
+        run_demo(args.out.resolve(), NAMES if args.all else DEFAULT_TASKS, args.sources, full=args.full)
+    except (DemoError, SourceError, ModuleNotFoundError, OSError, ValueError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted; the same command goes on with what is finished", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

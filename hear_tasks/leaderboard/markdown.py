@@ -1,0 +1,51 @@
+"""The leaderboard as tables of markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hear_tasks.leaderboard.comparison import (
+    COMPARISON,
+    NONE_PUBLISHED,
+    comparison_cells,
+    explain_rows,
+    name_published_row,
+    shown_rows,
+)
+from hear_tasks.leaderboard.models import Model
+from hear_tasks.leaderboard.published import PublishedRow
+from hear_tasks.leaderboard.table import leaderboard_cells, remarks
+
+
+def format_markdown(models: Sequence[Model]) -> str:
+    """The leaderboard as a table of markdown, with the remarks below it."""
+    table = _markdown_table(leaderboard_cells(models))
+    return "\n\n".join(part for part in (table, _list(remarks(models))) if part)
+
+
+def format_markdown_comparisons(models: Sequence[Model], published: Sequence[PublishedRow]) -> str:
+    """Each model beside the published rows, as markdown."""
+    shown = shown_rows(models, published)
+    parts = [COMPARISON]
+    for model in models:
+        cells = comparison_cells(model, shown)
+        parts += [_escape(name_published_row(model)), _markdown_table(cells) if cells else NONE_PUBLISHED]
+    if shown:
+        parts.append(_list(explain_rows(shown)))
+    return "\n\n".join(parts)
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {_escape(line)}" for line in lines)
+
+
+def _markdown_table(cells: list[list[str]]) -> str:
+    lines = [[_escape(cell) for cell in line] for line in cells]
+    lines.insert(1, ["---"] * len(cells[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    """Text with the characters escaped that mean something in markdown."""
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)

@@ -1,0 +1,86 @@
+"""The leaderboard as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hear_tasks.leaderboard.comparison import (
+    COMPARISON,
+    NONE_PUBLISHED,
+    comparison_cells,
+    explain_rows,
+    name_published_row,
+    shown_rows,
+)
+from hear_tasks.leaderboard.models import Model
+from hear_tasks.leaderboard.published import PublishedRow
+from hear_tasks.leaderboard.table import leaderboard_cells, remarks
+
+_HEAD_WIDTH = 24
+_GAP = "  "
+
+
+def format_text(models: Sequence[Model], width: int | None = None) -> str:
+    """The leaderboard as text, tasks down and models across.
+
+    Args:
+        models: at least one of them with a score.
+        width: characters in a line; a table that is wider goes on below itself. None: any.
+    """
+    table = _text_table(leaderboard_cells(models), 3, width)
+    return "\n\n".join(part for part in (table, "\n".join(remarks(models))) if part)
+
+
+def format_comparisons(models: Sequence[Model], published: Sequence[PublishedRow], width: int | None = None) -> str:
+    """Each model beside the published rows, as text; see `format_text` for `width`."""
+    shown = shown_rows(models, published)
+    parts = [COMPARISON]
+    for model in models:
+        cells = comparison_cells(model, shown)
+        parts.append("\n".join([name_published_row(model), _text_table(cells, 2, width) if cells else NONE_PUBLISHED]))
+    if shown:
+        parts.append("\n".join(explain_rows(shown)))
+    return "\n\n".join(parts)
+
+
+def _text_table(cells: list[list[str]], fixed: int, width: int | None) -> str:
+    """Lines of text; where they are wider than `width`, the table goes on below with its `fixed` first columns."""
+    heads = [_broken(head) for head in cells[0]]
+    height = max(map(len, heads))
+    lines = [list(line) for line in zip(*([""] * (height - len(head)) + head for head in heads), strict=True)]
+    lines += cells[1:]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    return "\n\n".join(
+        _aligned(lines, height, [*range(fixed), *block], widths) for block in _blocks(widths, fixed, width)
+    )
+
+
+def _broken(head: str) -> list[str]:
+    """A head in lines of up to `_HEAD_WIDTH` characters: broken at spaces, never within a name."""
+    lines = [""]
+    for word in head.split():
+        if lines[-1] and len(f"{lines[-1]} {word}") > _HEAD_WIDTH:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _blocks(widths: list[int], fixed: int, width: int | None) -> list[list[int]]:
+    """The columns beyond the fixed ones, in as many blocks as `width` asks for; at least one in each."""
+    left = sum(widths[:fixed]) + len(_GAP) * (fixed - 1)
+    blocks: list[list[int]] = [[]]
+    used = left
+    for column in range(fixed, len(widths)):
+        needed = len(_GAP) + widths[column]
+        if width is not None and blocks[-1] and used + needed > width:
+            blocks.append([])
+            used = left
+        blocks[-1].append(column)
+        used += needed
+    return blocks
+
+
+def _aligned(lines: list[list[str]], height: int, columns: list[int], widths: list[int]) -> str:
+    text = [_GAP.join(line[column].ljust(widths[column]) for column in columns).rstrip() for line in lines]
+    rule = "-" * max(map(len, text))
+    return "\n".join([*text[:height], rule, *text[height:]])

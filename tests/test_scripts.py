@@ -1,0 +1,89 @@
+"""The scripts: help and wrong arguments before any set-up, and what they leave in the checkout."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout in which nothing is set up, and a Python that has no packages installed."""
+    place = tmp_path / "a checkout"
+    shutil.copytree(ROOT / "scripts", place / "scripts")
+    for package in ("hear_cacophony", "hear_tasks"):
+        (place / package).symlink_to(ROOT / package)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    python.chmod(0o755)
+    return place
+
+
+def script(checkout: pathlib.Path, name: str, *given: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": str(checkout.parent / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [str(checkout / "scripts" / name), *given]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def is_untouched(checkout: pathlib.Path) -> bool:
+    return sorted(path.name for path in checkout.iterdir()) == ["hear_cacophony", "hear_tasks", "scripts"]
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("demo.sh", "--full"),
+        ("reproduce_leaderboard.sh", "--from-phase"),
+        ("setup.sh", "a virtual environment .venv in the checkout"),
+        ("test.sh", "scripts/test.sh tests/test_golden.py -k tiny"),
+        ("slurm/submit.sh", "scripts/slurm/submit.sh CONFIG [--dry-run]"),
+        ("slurm/status.sh", "scripts/slurm/status.sh CONFIG"),
+    ],
+)
+def test_help_sets_nothing_up(checkout, name, shown, option):
+    done = script(checkout, name, option)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shown in done.stdout
+    assert "shellcheck" not in done.stdout
+    assert is_untouched(checkout)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["demo.sh", "--al"], "unrecognized arguments: --al"),
+        (["demo.sh", "out", "more"], "unrecognized arguments: more"),
+        (["demo.sh", "--sources"], "--sources: expected one argument"),
+        (["reproduce_leaderboard.sh", "--out", "run"], "required: --checkpoints, --tasks-dir"),
+        (["setup.sh", "--nosuch"], "expected no arguments, got --nosuch"),
+        (["slurm/status.sh", "--nosuch"], "--nosuch: no such configuration file"),
+    ],
+)
+def test_wrong_arguments_are_told_before_the_set_up(checkout, given, message):
+    done = script(checkout, *given)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert is_untouched(checkout)
+
+
+def test_what_the_commands_of_the_readme_write_is_ignored_by_git(tmp_path):
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    written = ["demo-output/a", "tasks/a", "embeddings/a", "row.csv", "row.png", "run/a", "try/a", "demo-tasks/a",
+               "my-run.conf", "tarballs/a", "checkpoints/a", "Cacophony.ckpt", "Cacophony.safetensors", "logs/a",
+               ".venv/a", ".setup.lock"]  # fmt: skip
+    kept = ["hear_tasks/leaderboard/published.csv", "hear_tasks/embed/run.py", "scripts/slurm/config.example",
+            "tests/heareval_scores/tiny/a.csv", "hear_tasks/demo/tasks.py"]  # fmt: skip
+    command = ["git", "-C", str(tmp_path), "check-ignore", "--no-index", *written, *kept]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == written
