@@ -2,7 +2,7 @@
 # Sets up what is missing, then runs the whole chain on real audio for both stages and a baseline: doctor,
 # hear-validator, embeddings, heareval's predictions, a table of scores and a picture.
 #
-#   scripts/demo.sh [OUT] [--all] [--full] [--sources DIR]     OUT: demo-output in the checkout; --help for the rest
+#   scripts/demo.sh [OUT] [--all] [--full] [--text] [--sources DIR]     OUT: demo-output in the checkout; --help for the rest
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

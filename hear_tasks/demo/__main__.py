@@ -31,6 +31,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--full", action="store_true", help="untrained weights of full size in place of tiny ones")
     parser.add_argument(
+        "--text",
+        action="store_true",
+        help="instead: label, search and caption the recordings of the tasks; RoBERTa's tokenizer is downloaded if need be",
+    )
+    parser.add_argument(
         "--sources",
         type=pathlib.Path,
         metavar="DIR",
@@ -44,11 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     from hear_tasks.demo.chain import DemoError, run_demo
     from hear_tasks.demo.sources import SourceError
+    from hear_tasks.demo.words import run_words
     from hear_tasks.library_caches import use_cache_folder
 
     use_cache_folder()
     try:
-        run_demo(args.out.resolve(), NAMES if args.all else DEFAULT_TASKS, args.sources, full=args.full)
+        tasks = NAMES if args.all else DEFAULT_TASKS
+        if args.text:
+            run_words(args.out.resolve(), tasks, args.sources)
+        else:
+            run_demo(args.out.resolve(), tasks, args.sources, full=args.full)
     except (DemoError, SourceError, ModuleNotFoundError, OSError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
