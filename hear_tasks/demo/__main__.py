@@ -33,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--text",
         action="store_true",
-        help="instead: label, search and caption the recordings of the tasks; RoBERTa's tokenizer is downloaded if need be",
+        help="instead: label, search and caption the tasks' recordings; the tokenizer is downloaded if need be",
     )
     parser.add_argument(
         "--sources",
