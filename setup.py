@@ -28,8 +28,8 @@ TASKS = [
     # without headers of the machine's sound system. scripts/setup.sh installs it without that.
     "matplotlib",
     "mido",
+    "intervaltree",  # events of overlapping labels in the order of heareval's
     "scipy",
-    "soxr",
     "tqdm",
 ]
 TEXT = ["tokenizers"]
@@ -47,7 +47,7 @@ setup(
     packages=find_packages(include=["hear_cacophony*", "hear_tasks*"]),
     package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "**/*.csv"]},
     python_requires=">=3.11,<3.14",
-    install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
+    install_requires=["flax>=0.12", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile", "soxr"],
     extras_require={
         "hear": HEAR,
         "tasks": TASKS,

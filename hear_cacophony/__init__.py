@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hear_cacophony.engine.audio_text import AudioTextModel, load_audio_text_model
     from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
     from hear_cacophony.engine.zero_shot import Classification
+    from hear_cacophony.frontend.read_audio import read_audio
     from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings
     from hear_cacophony.hear.model import HearModel
 
@@ -49,6 +50,7 @@ __all__ = [
     "load_audio_text_model",
     "load_embedding_model",
     "load_model",
+    "read_audio",
 ]
 
 __getattr__ = lazy_exports(
@@ -61,6 +63,7 @@ __getattr__ = lazy_exports(
         "AudioTextModel": "hear_cacophony.engine.audio_text",
         "Classification": "hear_cacophony.engine.zero_shot",
         "load_audio_text_model": "hear_cacophony.engine.audio_text",
+        "read_audio": "hear_cacophony.frontend.read_audio",
         "get_scene_embeddings": "hear_cacophony.hear.api",
         "get_timestamp_embeddings": "hear_cacophony.hear.api",
     },

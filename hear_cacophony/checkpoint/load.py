@@ -23,8 +23,13 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *,
     Raises:
         FileNotFoundError: no such file, or no weights on this machine.
         CheckpointError: see `hear_cacophony.checkpoint.read.read_checkpoint`.
+        TypeError: `path` is no path, or `stage` no stage.
     """
-    name = os.fspath(path)
+    name = _name(path)
+    if stage is not None and not isinstance(stage, Stage):
+        raise TypeError(
+            f"stage={stage!r} is not possible; expected hear_cacophony.model.stages.find_stage('cacophony')"
+        )
     if name == "" and os.environ.get(FOLDER_VARIABLE) in UNTRAINED:
         name = os.environ[FOLDER_VARIABLE]
     if name in UNTRAINED:
@@ -34,7 +39,17 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *,
 
 def load_summary(path: str | os.PathLike[str]) -> CheckpointSummary:
     """What `load_checkpoint` would load, described without holding its parameters; errors as there."""
-    name = os.fspath(path)
+    name = _name(path)
     if name in UNTRAINED:
         return untrained_summary(name, CACOPHONY)
     return summarize_checkpoint(name or find_weights())
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(name, str):
+        raise TypeError(
+            f"expected the path of a checkpoint, {' or '.join(map(repr, UNTRAINED))} for untrained weights, or '' for "
+            f"those of this machine, got {path!r}"
+        )
+    return name

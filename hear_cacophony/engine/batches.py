@@ -12,6 +12,12 @@ from hear_cacophony.engine.windows import WINDOW_STEPS
 BUCKETS = (2, 4, 6, 8, 11, 14, 18, 23, 30, 39, 50, 65, 85, 111, 144, WINDOW_STEPS)
 """Compiled window lengths in time steps, each 1.3 times the one before: 12% of padding on average."""
 
+SPARSE_BUCKETS = (8, 18, 39, 85, WINDOW_STEPS)
+"""Those of them for a few windows at a time: compiling a program takes longer than they win by less padding."""
+
+FEW_WINDOWS = 4
+"""So many windows at once are few."""
+
 LONG_BUCKET = 32
 """Longer windows are padded to a multiple of this: whole clips of the published protocol, or longer windows."""
 
@@ -19,11 +25,16 @@ REUSES = 8
 """How often a batch may be filled up to the size of a program that is there, before one of its own is compiled."""
 
 
-def bucket_steps(steps: int) -> int:
+def bucket_steps(steps: int, buckets: Sequence[int] = BUCKETS) -> int:
     """The compiled length, in time steps, of a window with `steps` time steps."""
     if steps > WINDOW_STEPS:
         return -(-steps // LONG_BUCKET) * LONG_BUCKET
-    return BUCKETS[bisect.bisect_left(BUCKETS, steps)]
+    return buckets[bisect.bisect_left(buckets, steps)]
+
+
+def sparse_bucket_steps(steps: int) -> int:
+    """The compiled length where windows come a few at a time: of five that there are up to 30 s."""
+    return bucket_steps(steps, SPARSE_BUCKETS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +91,15 @@ class CompiledSizes:
         tokens_per_step: int,
         tokens_per_batch: int,
         multiple: int = 1,
-        compiled: Callable[[int], int] = bucket_steps,
+        compiled: Callable[[int], int] | None = None,
     ) -> Iterator[Batch]:
         """Group windows of similar lengths into batches.
 
-        Arguments as in `even_batches`, and `compiled`, which gives the compiled length of a window's.
+        Arguments as in `even_batches`, and `compiled`, which gives the compiled length of a window's; unless
+        given, a few windows have fewer lengths than many.
         """
+        if compiled is None:
+            compiled = sparse_bucket_steps if len(window_steps) <= FEW_WINDOWS else bucket_steps
         for steps, windows in _by_bucket(window_steps, compiled):
             full = _full_size(steps * tokens_per_step, tokens_per_batch, multiple)
             for first in range(0, len(windows), full):

@@ -38,8 +38,10 @@ class Devices:
 
         Raises:
             ValueError: there is no such device, or one is named twice.
+            TypeError: `indices` are no integers.
         """
         local = jax.local_devices()
+        _check_integers(indices, local)
         chosen = list(range(len(local))) if indices is None else list(indices)
         if not chosen or len(set(chosen)) < len(chosen) or not all(0 <= i < len(local) for i in chosen):
             raise ValueError(
@@ -99,6 +101,20 @@ class Devices:
     def split(self, windows: np.ndarray) -> jax.Array:
         """Put an equal share of the windows on each device."""
         return jax.device_put(windows, self._split)
+
+
+def as_devices(devices: Any) -> Devices:
+    """`devices` themselves, or those with these indices; all local devices for None. Errors as in `Devices`."""
+    return devices if isinstance(devices, Devices) else Devices(devices)
+
+
+def _check_integers(indices: Any, local: Sequence[jax.Device]) -> None:
+    listed = indices is None or isinstance(indices, (list, tuple, range))
+    if not listed or any(isinstance(i, bool) or not isinstance(i, int) for i in indices or ()):
+        raise TypeError(
+            f"devices={indices!r} is not possible; expected a list of indices of local devices, such as [0], or None "
+            f"for all of them; jax sees {', '.join(map(str, local))}. Set JAX_PLATFORMS=cpu, or cuda, to choose a kind"
+        )
 
 
 def on_each(mesh: jax.sharding.Mesh, body: Callable[..., jax.Array], variables: Any, *windows: jax.Array) -> jax.Array:

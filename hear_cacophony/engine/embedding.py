@@ -18,13 +18,17 @@ from hear_cacophony.checkpoint.load import load_checkpoint
 from hear_cacophony.checkpoint.parameters import to_variables
 from hear_cacophony.engine import compilation_cache, timestamps
 from hear_cacophony.engine.batches import Batch, CompiledSizes
-from hear_cacophony.engine.devices import Devices
+from hear_cacophony.engine.devices import Devices, as_devices
 from hear_cacophony.engine.options import Options, parse_options
 from hear_cacophony.engine.window_embedders import SceneEmbedder, TimestampEmbedder, WindowEmbedder, padded_steps
 from hear_cacophony.engine.windows import Window, cut_audio
-from hear_cacophony.frontend.audio_checks import as_clips, check_samples, is_loud, warn_loud
+from hear_cacophony.frontend.audio_checks import is_loud, warn_loud
+from hear_cacophony.frontend.clips import as_clips
 from hear_cacophony.frontend.spectrogram import PATCHES_PER_STEP, SAMPLE_RATE
 from hear_cacophony.model.stages import Stage
+
+Clips = Sequence[Any] | np.ndarray | str | os.PathLike[str]
+"""Arrays or paths: see `Embedder.embed_scenes`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +127,15 @@ class Embedder(abc.ABC):
                 f"whole; there are {self.devices.memory / 1e9:.1f} GB. protocol='hear' cuts long clips into windows"
             )
 
-    def embed_scenes(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    def embed_scenes(self, clips: Clips, sample_rate: float = SAMPLE_RATE) -> np.ndarray:
         """One embedding for each clip.
 
         Args:
-            clips: 16 kHz mono clips with samples in [-1, 1]: a sequence of float arrays of
-                shape (samples,), of any lengths, or one array of shape (clips, samples).
+            clips: mono clips with samples in [-1, 1]: a sequence of float arrays of shape (samples,),
+                of any lengths, or one array of shape (clips, samples). Or audio files, as
+                `hear_cacophony.read_audio` reads them: a path, or a sequence of paths.
+            sample_rate: samples per second of the arrays, which are resampled to 16 kHz; files tell
+                their own.
 
         Returns:
             Shape (clips, scene_embedding_size), float32. The mean of the patches in stage 1,
@@ -136,10 +143,12 @@ class Embedder(abc.ABC):
 
         Raises:
             ValueError: no clip or sample, NaN or infinite samples, a clip longer than
-                `max_seconds`, or too long for the memory under the published protocol.
-            TypeError: samples are not floats.
+                `max_seconds`, or too long for the memory under the published protocol; a file that
+                is damaged, cut short, or no audio.
+            FileNotFoundError: no such file.
+            TypeError: samples are not floats, or `clips` is nothing of the above.
         """
-        checked = self.check_clips(clips)
+        checked = self.check_clips(clips, sample_rate)
         by_clip = [self.scene_embedder.windows(i, len(clip)) for i, clip in enumerate(checked)]
         windows = list(itertools.chain.from_iterable(by_clip))
         results = np.empty((len(windows), self.scene_embedding_size), np.float32)
@@ -148,7 +157,7 @@ class Embedder(abc.ABC):
         starts = np.cumsum([0, *map(len, by_clip[:-1])])
         return self.merge_windows(results, np.array([window.weight for window in windows]), starts)
 
-    def embed_timestamps(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[TimestampEmbeddings]:
+    def embed_timestamps(self, clips: Clips, sample_rate: float = SAMPLE_RATE) -> list[TimestampEmbeddings]:
         """Embeddings along each clip.
 
         Args and errors as in `embed_scenes`.
@@ -157,7 +166,7 @@ class Embedder(abc.ABC):
             For each clip its embeddings (each the mean of the 8 frequency patches around
             its timestamp) and their timestamps.
         """
-        checked = self.check_clips(clips)
+        checked = self.check_clips(clips, sample_rate)
         windows = [window for i, clip in enumerate(checked) for window in self.timestamp_embedder.windows(i, len(clip))]
         results = [self._empty_timestamps(len(clip)) for clip in checked]
         for batch, embedded in self.run_windows(self.timestamp_embedder, "timestamp", checked, windows):
@@ -191,10 +200,9 @@ class Embedder(abc.ABC):
             audio = cut_audio(clips, members, batch.size, embedder.num_samples(batch.steps))
             yield batch, np.asarray(embedder.run(audio, members))[: len(members)]
 
-    def check_clips(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
-        """Clips as float32 arrays; errors as in `embed_scenes`."""
-        checked = as_clips(clips)
-        check_samples(checked)
+    def check_clips(self, clips: Clips, sample_rate: float = SAMPLE_RATE) -> list[np.ndarray]:
+        """Clips as 16 kHz float32 arrays; arguments and errors as in `embed_scenes`."""
+        checked = as_clips(clips, sample_rate)
         if not self._loudness_warned and is_loud(checked):
             self._loudness_warned = True
             warn_loud(checked)
@@ -216,10 +224,7 @@ class EmbeddingModel(Embedder):
     Attributes:
         stage: which of the two encoders this is.
         config: sizes of the encoder.
-        weights: name of the file that they are from, or "untrained".
-        md5: MD5 of the file that the weights were published in; "" where there is none.
         release: the published file that this is, or None.
-        untrained: True where the weights are random.
         variables: the weights on the devices, as `to_variables` arranges them.
     """
 
@@ -256,7 +261,11 @@ class EmbeddingModel(Embedder):
 
 
 def load_embedding_model(
-    path: str | os.PathLike[str] = "", *, stage: Stage | None = None, devices: Devices | None = None, **options: Any
+    path: str | os.PathLike[str] = "",
+    *,
+    stage: Stage | None = None,
+    devices: Devices | Sequence[int] | None = None,
+    **options: Any,
 ) -> EmbeddingModel:
     """Load an encoder for use without TensorFlow.
 
@@ -265,15 +274,16 @@ def load_embedding_model(
             "random-tiny" (untrained weights), or "" for the weights of this machine (see
             `hear_cacophony.checkpoint.find`).
         stage: the stage that the file has to hold; either unless given.
-        devices: what to run on; all local devices unless given.
+        devices: what to run on: indices of local devices, such as [0]; all of them unless given.
         options: `protocol`, `timestamp_hop_ms`, `max_seconds`, `window_seconds`, `precision`: see
             `hear_cacophony.engine.options`.
 
     Raises:
         FileNotFoundError: no such file.
         CheckpointError: the file is not a checkpoint of this stage.
-        TypeError, ValueError: an unknown option, or an impossible value.
+        TypeError, ValueError: an unknown option, an impossible value, or no such device.
     """
     parsed = parse_options(options)
+    chosen = as_devices(devices)
     compilation_cache.enable()
-    return EmbeddingModel(load_checkpoint(path, stage), parsed, devices)
+    return EmbeddingModel(load_checkpoint(path, stage), parsed, chosen)

@@ -58,7 +58,7 @@ class LogMelSceneEmbedder(WindowEmbedder):
 
     def windows(self, clip: int, num_samples: int) -> list[Window]:
         frames = spectrogram.count_frames(num_samples)
-        spans = cut_spans(-(-frames // PATCH_FRAMES), self._options.window_steps)
+        spans = cut_spans(-(-frames // PATCH_FRAMES), self._options.window_steps, self._options.context_steps)
         return [Window(clip, span, span.start * STEP_LENGTH, frames) for span in spans]
 
     def num_samples(self, steps: int) -> int:

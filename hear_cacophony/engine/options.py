@@ -17,6 +17,10 @@ DEFAULT_WINDOW_SECONDS = 30.0
 WINDOW_SECONDS_RANGE = (8.0, 600.0)
 """Shorter windows would be mostly context; over longer ones attention costs more than all else."""
 
+DEFAULT_WINDOW_OVERLAP_SECONDS = 3.84
+LARGEST_OVERLAP = 0.8
+"""Of a window: then each moment goes through the encoder five times."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -30,6 +34,9 @@ class Options:
             seconds. A clip's own length unless given.
         window_seconds: clips longer than this are cut into windows, from 8 to 600 s. 30 unless
             given; the published protocol has none.
+        window_overlap_seconds: neighbouring windows overlap by at least this much, from 0 to 0.8 of a
+            window; half of it is context on each side, whose embeddings are dropped. 3.84 unless
+            given. Windows of a length overlap more where the clip's length asks for it.
         precision: "float32" (the default) or "bfloat16": matrix products in bfloat16, with their
             sums, softmax and norms in float32.
     """
@@ -38,6 +45,7 @@ class Options:
     timestamp_hop_ms: int | None = None
     max_seconds: float | None = None
     window_seconds: float | None = None
+    window_overlap_seconds: float | None = None
     precision: str = "float32"
 
     def __post_init__(self) -> None:
@@ -46,14 +54,25 @@ class Options:
         object.__setattr__(self, "timestamp_hop_ms", self._checked_hop())
         self._check_max_seconds()
         self._check_window_seconds()
+        self._check_window_overlap()
         if self.precision not in PRECISIONS:
             raise ValueError(f"unknown precision {self.precision!r}; expected one of {_listed(PRECISIONS)}")
 
     @property
     def window_steps(self) -> int:
         """Time steps of 160 ms in the longest window."""
-        seconds = DEFAULT_WINDOW_SECONDS if self.window_seconds is None else self.window_seconds
-        return int(seconds * 1000) // PATCH_MS
+        return int(self._window_seconds * 1000) // PATCH_MS
+
+    @property
+    def context_steps(self) -> int:
+        """Least time steps of context on each side of what is kept of a window: half of the overlap, rounded up."""
+        overlap = self.window_overlap_seconds
+        seconds = DEFAULT_WINDOW_OVERLAP_SECONDS if overlap is None else overlap
+        return math.ceil(round(seconds * 1000) / (2 * PATCH_MS))
+
+    @property
+    def _window_seconds(self) -> float:
+        return DEFAULT_WINDOW_SECONDS if self.window_seconds is None else self.window_seconds
 
     @property
     def hop_ms(self) -> int:
@@ -103,6 +122,23 @@ class Options:
         low, high = WINDOW_SECONDS_RANGE
         if not low <= seconds <= high:
             raise ValueError(f"window_seconds={seconds!r} is not possible; expected {low:g} to {high:g}")
+
+    def _check_window_overlap(self) -> None:
+        seconds = self.window_overlap_seconds
+        if seconds is None:
+            return
+        _check_number("window_overlap_seconds", seconds)
+        if self.protocol != "hear":
+            raise ValueError(
+                f"window_overlap_seconds={seconds!r} does not go with protocol={self.protocol!r}, which takes clips "
+                "whole; leave it out, or use protocol='hear'"
+            )
+        largest = LARGEST_OVERLAP * self._window_seconds
+        if not 0 <= seconds <= largest:
+            raise ValueError(
+                f"window_overlap_seconds={seconds!r} is not possible; expected 0 to {largest:g}, "
+                f"{LARGEST_OVERLAP:g} of a window of {self._window_seconds:g} s"
+            )
 
 
 def _check_number(name: str, value: Any) -> None:

@@ -78,7 +78,7 @@ class SceneEmbedder(WindowEmbedder):
         steps = whole_steps(num_samples)
         if self._options.protocol == "published":
             return [_whole_window(clip, num_samples, self._options)]
-        spans = cut_spans(steps, self._options.window_steps)
+        spans = cut_spans(steps, self._options.window_steps, self._options.context_steps)
         return [_window(clip, span, 0, steps * PATCH_FRAMES) for span in spans]
 
     def num_samples(self, steps: int) -> int:
@@ -144,7 +144,7 @@ def timestamp_windows(clip: int, num_samples: int, options: Options) -> list[Win
     """Windows of a clip for embeddings along it, from the start of the lead-in to the clip's last frame."""
     lead_in = timestamps.lead_in_frames(options.hop_ms)
     frames = lead_in + spectrogram.count_frames(num_samples)
-    spans = cut_spans(-(-frames // PATCH_FRAMES), options.window_steps)
+    spans = cut_spans(-(-frames // PATCH_FRAMES), options.window_steps, options.context_steps)
     return [_window(clip, span, lead_in, frames) for span in spans]
 
 

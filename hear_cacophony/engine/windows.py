@@ -14,7 +14,7 @@ WINDOW_STEPS = 187
 """Longest window in time steps of 160 ms, unless told otherwise: the whole steps in 30 s."""
 
 CONTEXT_STEPS = 12
-"""Least time steps of context between a patch that is kept and a cut: 1.9 s."""
+"""Least time steps of context between a patch that is kept and a cut, unless told otherwise: 1.9 s."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +34,8 @@ class WindowSpan:
         return self.stop - self.start
 
 
-def cut_spans(steps: int, window_steps: int = WINDOW_STEPS) -> list[WindowSpan]:
-    """Cut a clip of `steps` time steps into windows of `window_steps`.
+def cut_spans(steps: int, window_steps: int = WINDOW_STEPS, context_steps: int = CONTEXT_STEPS) -> list[WindowSpan]:
+    """Cut a clip of `steps` time steps into windows of `window_steps`, which overlap by `2 * context_steps` at least.
 
     A clip of up to one window is not cut. A longer one is cut into as few windows as leave the
     required context; neighbours share their overlap half and half, so that each step is kept
@@ -44,7 +44,7 @@ def cut_spans(steps: int, window_steps: int = WINDOW_STEPS) -> list[WindowSpan]:
     if steps <= window_steps:
         return [WindowSpan(0, steps, 0, steps)]
     last_start = steps - window_steps
-    gaps = -(-last_start // (window_steps - 2 * CONTEXT_STEPS))
+    gaps = -(-last_start // (window_steps - 2 * context_steps))
     starts = [i * last_start // gaps for i in range(gaps + 1)]
     cuts = [(start + previous + window_steps) // 2 for previous, start in itertools.pairwise(starts)]
     bounds = [0, *cuts, steps]
@@ -60,7 +60,7 @@ class Window:
 
     Attributes:
         clip: index of the clip.
-        window: in time steps from the start of the clip's lead-in.
+        span: in time steps from the start of the clip's lead-in.
         first_sample: sample of the clip that the window starts with; negative in the lead-in of silence.
         real_frames: frames from the start of the lead-in that belong to the clip.
     """

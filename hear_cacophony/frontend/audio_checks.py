@@ -10,6 +10,9 @@ import numpy as np
 LOUD = 1.5
 """Peak above which samples were hardly meant to lie in [-1, 1]; resampling alone overshoots by less."""
 
+MOST_CHANNELS = 8
+"""So few samples are no clip: where there are far more along the other axis, they are channels."""
+
 
 def as_batch(audio) -> np.ndarray:
     """A batch of clips of one length as a NumPy array.
@@ -29,34 +32,45 @@ def as_batch(audio) -> np.ndarray:
         )
     if 0 in array.shape:
         raise ValueError(f"expected audio of shape (n_sounds, n_samples) with at least one sample, got {array.shape}")
+    samples, channels = array.shape
+    if channels <= MOST_CHANNELS and samples > 100 * channels:
+        raise ValueError(
+            f"expected audio of shape (n_sounds, n_samples), got {array.shape}, which looks like (samples, channels); "
+            "mix it down to mono: audio.mean(axis=1)[None, :]"
+        )
     return _as_floats(array)
 
 
-def as_clips(clips) -> list[np.ndarray]:
-    """Clips of any lengths as a list of NumPy arrays.
+def as_clip(clip, index: int) -> np.ndarray:
+    """One clip as a NumPy array of shape (samples,), float32.
 
     Args:
-        clips: a sequence of arrays of floats, each of shape (samples,), or one array of
-            shape (clips, samples).
+        clip: an array of floats of shape (samples,).
+        index: its number, for the messages.
 
     Raises:
-        ValueError: no clip, a clip with another number of dimensions, or without samples.
-        TypeError: a clip is not an array of floats.
+        ValueError: another number of dimensions, or no samples.
+        TypeError: not an array of floats.
     """
-    if not isinstance(clips, Sequence):
-        return list(as_batch(clips))
-    if not clips:
-        raise ValueError("expected at least one clip, got none")
-    return [_as_clip(clip, i) for i, clip in enumerate(clips)]
+    array = _as_numpy(clip)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(
+            f"expected clips of shape (samples,) with at least one sample, got {array.shape} in clip {index}"
+            f"{_clip_hint(array)}"
+        )
+    return _as_floats(array)
 
 
-def check_samples(clips: Sequence[np.ndarray]) -> None:
-    """Raise ValueError if a sample is NaN or infinite; the message says where the first one is."""
-    for i, clip in enumerate(clips):
+def check_samples(clips: Sequence[np.ndarray] | np.ndarray, first: int = 0) -> None:
+    """Raise ValueError if a sample is NaN or infinite; the message says where the first one is.
+
+    Clips are counted from `first`.
+    """
+    for i, clip in enumerate(clips, first):
         if not np.isfinite(clip).all():
-            first = int(np.argmin(np.isfinite(clip)))
+            place = int(np.argmin(np.isfinite(clip)))
             raise ValueError(
-                f"expected finite samples, got {clip[first]} at sample {first} of clip {i}; "
+                f"expected finite samples, got {clip[place]} at sample {place} of clip {i}; "
                 "is the file damaged, or was a silent clip divided by its peak?"
             )
 
@@ -76,18 +90,20 @@ def warn_loud(clips: Sequence[np.ndarray]) -> None:
     )
 
 
-def _as_clip(clip, index: int) -> np.ndarray:
-    array = _as_numpy(clip)
-    if array.ndim != 1 or not array.size:
-        raise ValueError(
-            f"expected clips of shape (samples,) with at least one sample, got {array.shape} in clip {index}"
-        )
-    return _as_floats(array)
+def _clip_hint(array: np.ndarray) -> str:
+    if array.ndim == 0:
+        return "; a single clip goes into a list: [clip]"
+    if array.ndim == 2 and array.size:
+        axis = int(np.argmin(array.shape))
+        return f"; mix {array.shape[axis]} channels down to mono: clip.mean(axis={axis})"
+    return ""
 
 
 def _as_numpy(audio) -> np.ndarray:
     if hasattr(audio, "detach"):  # a torch tensor may need its gradient and its device left behind
         audio = audio.detach().cpu()
+        if audio.dtype.is_floating_point and audio.dtype.itemsize < 4:  # NumPy knows no bfloat16
+            audio = audio.float()
     return np.asarray(audio)
 
 

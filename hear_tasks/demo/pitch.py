@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hear_tasks.demo.recordings import at_level, resample
+from hear_cacophony.frontend.resample import resample
+from hear_tasks.demo.recordings import at_level
 from hear_tasks.demo.soundfont import FLUID_R3_MONO, RENDER_RATE, TIM_GM, Note, SoundFont
 from hear_tasks.demo.sources import SourceError, find_source
 from hear_tasks.demo.write_task import Clip, write_task

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import soundfile
 
+from hear_cacophony.frontend.resample import resample
 from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.write_task import SAMPLE_RATE
 
@@ -44,15 +45,6 @@ def read_recording(file: pathlib.Path) -> np.ndarray:
     if not resampled[: len(resampled) // BLOCK * BLOCK].any():
         raise SourceError(f"{file}: expected a recording, this is silent throughout; is the package damaged?")
     return resampled
-
-
-def resample(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Samples of shape (samples,) at `rate` Hz, brought to 16 kHz without a delay."""
-    try:
-        import soxr  # here, so that the command line starts where the package's extra is not installed
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("reading recordings needs soxr: pip install 'hear_cacophony[tasks]'") from error
-    return soxr.resample(samples, rate, SAMPLE_RATE, quality="VHQ")
 
 
 def sounding(samples: np.ndarray) -> tuple[int, int]:
