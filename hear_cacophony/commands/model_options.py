@@ -1,0 +1,67 @@
+"""The arguments that name a model and say how it runs, alike in all commands that load one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hear_cacophony.engine.embedding import Embedder
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, hop: bool = False) -> None:
+    """Add --model and the options of the engine; --hop where there are timestamps."""
+    parser.add_argument("--model", default="", metavar="FILE", help="as load_model takes it: a checkpoint, or random")
+    model = parser.add_argument_group("options of the model")
+    model.add_argument("--protocol", choices=("hear", "published"), help="published pads as the published evaluation")
+    if hop:
+        model.add_argument(
+            "--hop", type=int, metavar="MS", help="between timestamp embeddings: 40 (default) or 160, 80, 20, 10"
+        )
+    model.add_argument(
+        "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
+    )
+    model.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
+    parser.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
+
+
+def engine_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, as `load_model` takes them."""
+    given = {
+        "protocol": args.protocol,
+        "timestamp_hop_ms": getattr(args, "hop", None),
+        "window_seconds": args.window,
+        "precision": args.precision,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def device_indices(text: str | None) -> list[int] | None:
+    """The indices behind --devices; None for all devices.
+
+    Raises:
+        ValueError: something else than indices.
+    """
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--devices: expected indices such as 0,1, got {text!r}") from None
+
+
+def identify_model(model: Embedder, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells results of a model and its options from others, for JSON; "model" is marked where it is untrained."""
+    return {
+        "model": f"{model.source}{' (untrained)' if model.untrained else ''}",
+        "md5": model.md5,
+        "options": dict(options),
+    }
+
+
+def tell_untrained(model: Embedder, command: str) -> None:
+    """Say on standard error that results are of untrained weights."""
+    if model.untrained:
+        print(f"{command}: {model.source}: untrained weights; results mean nothing", file=sys.stderr)
