@@ -28,11 +28,13 @@ TASKS = [
     # without headers of the machine's sound system. scripts/setup.sh installs it without that.
     "matplotlib",
     "mido",
+    "scipy",
     "soxr",
     "tqdm",
 ]
 TEXT = ["tokenizers"]
 DOWNLOAD = ["gdown>=6.5", "huggingface_hub", *TEXT]
+CAPTIONS = ["aac-metrics"]  # brings torch and transformers, which nothing else of the tasks needs
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
@@ -43,9 +45,16 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["hear_cacophony*", "hear_tasks*"]),
-    package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed"], "hear_tasks.leaderboard": ["*.csv"]},
+    package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "**/*.csv"]},
     python_requires=">=3.11,<3.14",
     install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
-    extras_require={"hear": HEAR, "tasks": TASKS, "text": TEXT, "download": DOWNLOAD, "test": TEST},
+    extras_require={
+        "hear": HEAR,
+        "tasks": TASKS,
+        "text": TEXT,
+        "download": DOWNLOAD,
+        "captions": CAPTIONS,
+        "test": TEST,
+    },
     entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},
 )

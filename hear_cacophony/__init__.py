@@ -29,18 +29,21 @@ from typing import TYPE_CHECKING, Any
 from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from hear_cacophony.checkpoint.flax_file import CheckpointError
+    from hear_cacophony.checkpoint.checkpoint import CheckpointError
+    from hear_cacophony.engine.audio_text import AudioTextModel, load_audio_text_model
     from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
     from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings
     from hear_cacophony.hear.model import HearModel
 
 __version__ = "0.2.0"
 __all__ = [
+    "AudioTextModel",
     "CheckpointError",
     "EmbeddingModel",
     "TimestampEmbeddings",
     "get_scene_embeddings",
     "get_timestamp_embeddings",
+    "load_audio_text_model",
     "load_embedding_model",
     "load_model",
 ]
@@ -48,10 +51,12 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "CheckpointError": "hear_cacophony.checkpoint.flax_file",
+        "CheckpointError": "hear_cacophony.checkpoint.checkpoint",
         "EmbeddingModel": "hear_cacophony.engine.embedding",
         "TimestampEmbeddings": "hear_cacophony.engine.embedding",
         "load_embedding_model": "hear_cacophony.engine.embedding",
+        "AudioTextModel": "hear_cacophony.engine.audio_text",
+        "load_audio_text_model": "hear_cacophony.engine.audio_text",
         "get_scene_embeddings": "hear_cacophony.hear.api",
         "get_timestamp_embeddings": "hear_cacophony.hear.api",
     },

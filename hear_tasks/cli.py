@@ -23,6 +23,7 @@ COMMANDS = (
     "hear_tasks.doctor.command",
     "hear_tasks.embed.command",
     "hear_tasks.leaderboard.command",
+    "hear_tasks.evaluate.command",
 )
 """The modules of the commands, in the order of `--help`."""
 

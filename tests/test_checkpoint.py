@@ -16,9 +16,14 @@ import soundfile
 from checkpoint_files import OTHERS, tiny_parameters, write_flax
 from flax import serialization
 
-from hear_cacophony.checkpoint import flax_file
-from hear_cacophony.checkpoint import read as checkpoint_module
-from hear_cacophony.checkpoint.read import CheckpointError, convert_checkpoint, read_checkpoint, summarize_checkpoint
+from hear_cacophony.checkpoint import (
+    CheckpointError,
+    convert_checkpoint,
+    msgpack_scanner,
+    read_checkpoint,
+    summarize_checkpoint,
+)
+from hear_cacophony.checkpoint import checkpoint as checkpoint_module
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, STAGES, TINY, Release
 
 by_stage = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
@@ -388,7 +393,7 @@ def test_summary_counts_what_is_never_loaded(stage, tmp_path):
 
 MEASURE = """
 import resource, sys
-from hear_cacophony.checkpoint.read import read_checkpoint
+from hear_cacophony.checkpoint import read_checkpoint
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 read_checkpoint(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
@@ -416,7 +421,7 @@ def test_lengths_beyond_the_file_allocate_nothing(tmp_path):
 def test_endless_nesting_is_refused(content, tmp_path):
     file = tmp_path / "deep.ckpt"
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match=f"nested deeper than {flax_file.MAX_DEPTH}"):
+    with pytest.raises(CheckpointError, match=f"nested deeper than {msgpack_scanner.MAX_DEPTH}"):
         read_checkpoint(file)
 
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 from checkpoint_files import tiny_parameters, write_flax
 
-from hear_cacophony.checkpoint import read as checkpoint
-from hear_cacophony.checkpoint.read import read_checkpoint
+from hear_cacophony.checkpoint import checkpoint, read_checkpoint
 from hear_cacophony.model.stages import CACOPHONY
 from hear_tasks.cli import main
 
@@ -28,6 +27,15 @@ def test_info_names_the_published_file(source, capsys, monkeypatch):
     monkeypatch.setattr(checkpoint, "find_release", {md5: CACOPHONY.release}.get)
     assert main(["info", str(source)]) == 0
     assert f"MD5:         {md5}, the published Cacophony.ckpt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "hidden", "audio_values"), [("random-tiny", 64, 84_032), ("random", 768, 85_259_520)])
+def test_info_of_untrained_weights(name, hidden, audio_values, capsys):
+    assert main(["info", name]) == 0
+    printed = capsys.readouterr().out
+    assert f"hidden_size {hidden}, " in printed
+    assert f"source:      {name} (untrained)" in printed
+    assert f"{audio_values:,}" in printed
 
 
 def test_convert_then_info(source, tmp_path, capsys):

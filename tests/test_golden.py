@@ -9,8 +9,8 @@ import pytest
 from golden_cases import CASES, EXACT, FOLDER, load_case, max_seconds, relative_error, tolerance
 
 from hear_cacophony import load_embedding_model
+from hear_cacophony.checkpoint import read_checkpoint
 from hear_cacophony.checkpoint.parameters import expected_shapes, to_variables
-from hear_cacophony.checkpoint.read import read_checkpoint
 from hear_cacophony.frontend import spectrogram
 from hear_cacophony.model.encoder import AttentionPooler, AudioEncoder
 from hear_cacophony.model.stages import STAGES, EncoderConfig

@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from hear_cacophony.checkpoint.read import convert_checkpoint
-from hear_cacophony.checkpoint.weights import find_weights, load_checkpoint, untrained_checkpoint
+from hear_cacophony.checkpoint import convert_checkpoint, find_weights, load_checkpoint
+from hear_cacophony.checkpoint.untrained import untrained_checkpoint
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, EncoderConfig
 
 

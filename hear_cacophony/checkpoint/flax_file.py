@@ -1,82 +1,118 @@
-"""A streaming reader of Flax msgpack checkpoints.
+"""The published files, Flax msgpack: the audio side of what a training run left.
 
-The format is that of `flax.serialization`: nested msgpack maps whose leaves are extension
-type 1, an array as (shape, dtype name, bytes), or type 3, a NumPy scalar in the same form.
-Arrays above 1 GiB are maps of flat chunks. The reader keeps the place of each parameter and
-seeks past its bytes, so that it needs memory for names alone.
+A file holds far more than the audio encoder: optimizer state, a decoder or text towers. It is
+walked as a stream; what is not wanted is never read into memory. The text side is read where it is
+asked for, one array at a time.
 """
 
 from __future__ import annotations
 
 import codecs
-import dataclasses
-import hashlib
 import math
-import os
 import pathlib
-import struct
-import threading
-from collections.abc import Iterator
-from typing import Any, BinaryIO, TypeVar
+import re
+from collections.abc import Mapping
+from typing import BinaryIO
 
 import ml_dtypes
 import numpy as np
 
-PARAMETERS_PATH = ("0", "params")
-CHUNK_MARK = "__msgpack_chunked_array__"
-ARRAY, COMPLEX, SCALAR = 1, 2, 3
-MAX_DEPTH = 64
-MAX_NAME_BYTES = 65_536
-DIGEST_BLOCK = 1 << 22
+from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary, count_parameters
+from hear_cacophony.checkpoint.checks import check_parameters
+from hear_cacophony.checkpoint.file_digest import FileDigest
+from hear_cacophony.checkpoint.msgpack_scanner import Leaf, MsgpackScanner
+from hear_cacophony.checkpoint.parameters import ATTENTION, LAYER, Shapes, expected_shapes
+from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
+from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
 
-T = TypeVar("T")
+FOREIGN = (
+    (b"\x80\x02", "a Python pickle, which is never loaded: it could run any code"),
+    (b"\x80\x03", "a Python pickle, which is never loaded: it could run any code"),
+    (b"\x80\x04", "a Python pickle, which is never loaded: it could run any code"),
+    (b"\x80\x05", "a Python pickle, which is never loaded: it could run any code"),
+    (b"PK\x03\x04", "a zip archive, such as a PyTorch checkpoint or an unpacked download"),
+    (b"\x1f\x8b", "a gzip archive; unpack it first"),
+    (b"RIFF", "a WAV file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"<", "a web page, such as Google Drive's answer to a failed download; fetch the file again"),
+    (b"{", "a JSON or text file"),
+    (b"[", "a JSON or text file"),
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file; run git lfs pull"),
+)
 
 
-class CheckpointError(ValueError):
-    """A file is not the checkpoint that it should be."""
+def read_flax_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint:
+    """Read the audio side of a published file, and its text side if asked for.
+
+    Raises:
+        CheckpointError: it is of another kind, truncated or damaged, or its parameters are not those of an encoder.
+    """
+    with FileDigest(file) as digest:
+        leaves = scan_flax_file(file)
+        shapes, dtypes = _leaf_forms(leaves)
+        stage, config = _recognise(shapes, file)
+        check_parameters(shapes, dtypes, stage, config, file)
+        text_config = checked_text_sizes(shapes, dtypes, stage, config, file) if with_text else None
+        with file.open("rb") as stream:
+            parameters = {
+                path: np.asarray(read_array(stream, leaves[path], file), np.float32)
+                for path in expected_shapes(stage, config)
+            }
+
+        def read_one(path: str) -> np.ndarray:
+            with file.open("rb") as stream:
+                return read_array(stream, leaves[path], file)
+
+        text = lazy_text(stage, text_config, read_one, file)
+        return Checkpoint(stage, config, parameters, file.name, digest.md5(), False, text_config, text)
 
 
-@dataclasses.dataclass(frozen=True)
-class Leaf:
-    """Where an array lies in the file: (offset, bytes) of each of its chunks, in order."""
+def summarize_flax_file(file: pathlib.Path) -> CheckpointSummary:
+    """Describe a published file; errors as in `read_flax_file`."""
+    with FileDigest(file) as digest:
+        shapes, dtypes = _leaf_forms(scan_flax_file(file))
+        stage, config = _recognise(shapes, file)
+        check_parameters(shapes, dtypes, stage, config, file)
+        text_config = text_sizes(stage, config, shapes) if has_text(stage, shapes) else None
+        counts = count_parameters(shapes)
+        return CheckpointSummary(stage, config, text_config, counts, file.name, digest.md5(), untrained=False)
 
-    shape: tuple[int, ...]
-    dtype: str
-    pieces: tuple[tuple[int, int], ...]
+
+def _leaf_forms(leaves: Mapping[str, Leaf]) -> tuple[Shapes, dict[str, str]]:
+    """Shapes and dtype names by path."""
+    return {path: leaf.shape for path, leaf in leaves.items()}, {path: leaf.dtype for path, leaf in leaves.items()}
 
 
-class FileDigest:
-    """The MD5 of a file, computed on a thread of its own while the file is read."""
+def _recognise(shapes: Mapping[str, tuple[int, ...]], file: pathlib.Path) -> tuple[Stage, EncoderConfig]:
+    """Stage from the names and sizes from the shapes. Contradictions are left to `check_parameters`."""
+    names = {path.split("/")[0] for path in shapes}
+    held = [stage for stage in STAGES if stage.encoder_path in names]
+    if len(held) != 1:
+        wanted = " or ".join(f"{stage.encoder_path} ({stage.title})" for stage in STAGES)
+        found = ", ".join(sorted(names)) or "nothing"
+        raise CheckpointError(
+            f"{file}: expected {wanted} under ['0']['params'], found {found}; is this a Cacophony checkpoint?"
+        )
+    stage = held[0]
+    return stage, _sizes(stage, shapes)
 
-    def __init__(self, file: pathlib.Path) -> None:
-        self._file = file
-        self._digest = hashlib.md5(usedforsecurity=False)
-        self._stopped = False
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> FileDigest:
-        self._thread.start()
-        return self
+def _sizes(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> EncoderConfig:
+    published = EncoderConfig()
 
-    def __exit__(self, *error) -> None:
-        self._stopped = True
-        self._thread.join()
+    def size(path: str, axis: int, otherwise: int) -> int:
+        shape = shapes.get(f"{stage.encoder_path}/{path}", ())
+        return shape[axis] if axis < len(shape) and shape[axis] > 0 else otherwise
 
-    def md5(self) -> str:
-        """Wait for the end of the file and return the digest in hexadecimal."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._digest.hexdigest()
-
-    def _run(self) -> None:
-        try:
-            with self._file.open("rb") as stream:
-                while not self._stopped and (block := stream.read(DIGEST_BLOCK)):
-                    self._digest.update(block)
-        except OSError as error:
-            self._error = error
+    # A damaged name must not make up more layers than MAX_LAYERS: it is listed as extra instead.
+    layer_name = re.compile(re.escape(stage.encoder_path) + "/" + LAYER.format("(0|[1-9][0-9]{0,2})") + "/")
+    layers = {int(match[1]) for match in map(layer_name.match, shapes) if match}
+    return EncoderConfig(
+        hidden_size=size("freq_positional_embedding", 1, published.hidden_size),
+        num_layers=max(layers) + 1 if layers else published.num_layers,
+        num_heads=size(f"{LAYER.format(0)}/{ATTENTION}/query/kernel", 1, published.num_heads),
+        mlp_size=size(f"{LAYER.format(0)}/MLP_0/Dense_0/kernel", 1, published.mlp_size),
+    )
 
 
 def scan_flax_file(file: pathlib.Path) -> dict[str, Leaf]:
@@ -90,7 +126,7 @@ def scan_flax_file(file: pathlib.Path) -> dict[str, Leaf]:
     """
     _refuse_foreign(file)
     with file.open("rb") as stream:
-        scanner = _Scanner(stream, file)
+        scanner = MsgpackScanner(stream, file)
         leaves = scanner.scan()
     if not scanner.found_parameters:
         raise CheckpointError(
@@ -115,22 +151,6 @@ def read_array(stream: BinaryIO, leaf: Leaf, file: pathlib.Path) -> np.ndarray:
     return array.reshape(leaf.shape)
 
 
-FOREIGN = (
-    (b"\x80\x02", "a Python pickle, which is never loaded: it could run any code"),
-    (b"\x80\x03", "a Python pickle, which is never loaded: it could run any code"),
-    (b"\x80\x04", "a Python pickle, which is never loaded: it could run any code"),
-    (b"\x80\x05", "a Python pickle, which is never loaded: it could run any code"),
-    (b"PK\x03\x04", "a zip archive, such as a PyTorch checkpoint or an unpacked download"),
-    (b"\x1f\x8b", "a gzip archive; unpack it first"),
-    (b"RIFF", "a WAV file"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"<", "a web page, such as Google Drive's answer to a failed download; fetch the file again"),
-    (b"{", "a JSON or text file"),
-    (b"[", "a JSON or text file"),
-    (b"version https://git-lfs", "a Git LFS pointer instead of the file; run git lfs pull"),
-)
-
-
 def _refuse_foreign(file: pathlib.Path) -> None:
     with file.open("rb") as stream:
         head = stream.read(512)
@@ -144,236 +164,3 @@ def _refuse_foreign(file: pathlib.Path) -> None:
         raise CheckpointError(
             f"{file}: expected a Flax msgpack checkpoint, which starts with a map, found the bytes {head[:8]!r}"
         )
-
-
-class _Scanner:
-    """Walks one msgpack value, keeping the arrays under ['0']['params']."""
-
-    def __init__(self, stream: BinaryIO, file: pathlib.Path) -> None:
-        self._stream = stream
-        self._file = file
-        self._size = os.fstat(stream.fileno()).st_size
-        self._leaves: dict[str, Leaf] = {}
-        self._top: list[str] = []
-        self._second: list[str] = []
-        self.found_parameters = False
-
-    def scan(self) -> dict[str, Leaf]:
-        self._walk(())
-        if self._stream.tell() != self._size:
-            raise self._damaged("more bytes than the checkpoint needs")
-        return self._leaves
-
-    def outline(self) -> str:
-        """The names at the top of the file, for an error message."""
-        top = ", ".join(map(repr, self._top)) or "no names"
-        return f"{top} at the top" + (f" and {', '.join(map(repr, self._second))} under ['0']" if self._second else "")
-
-    def _walk(self, path: tuple[str, ...]) -> None:
-        if len(path) > MAX_DEPTH:
-            raise self._damaged(f"values nested deeper than {MAX_DEPTH}")
-        kind, length = self._header()
-        if kind == "map":
-            self._walk_map(path, length)
-        elif kind == "array":
-            for i in range(length):
-                self._walk((*path, str(i)))
-        elif kind.startswith("ext"):
-            self._walk_extension(path, int(kind[3:]), length)
-        else:
-            self._skip(length)
-
-    def _walk_map(self, path: tuple[str, ...], length: int) -> None:
-        if path == PARAMETERS_PATH:
-            self.found_parameters = True
-        for i in range(length):
-            name = self._name()
-            if i == 0 and name == CHUNK_MARK:
-                self._walk_chunks(path, length)
-                return
-            self._remember_outline(path, name)
-            self._walk((*path, name))
-
-    def _walk_chunks(self, path: tuple[str, ...], length: int) -> None:
-        """An array that Flax split: {mark, shape: {"0": n, ...}, chunks: {"0": array, ...}}."""
-        self._walk(())  # the mark's value
-        shape: dict[str, int] = {}
-        chunks: dict[str, Leaf] = {}
-        for _ in range(length - 1):
-            part = self._name()
-            for key in self._map_names():
-                if part == "shape":
-                    shape[key] = self._integer()
-                elif part == "chunks":
-                    chunks[key] = self._array_leaf()
-                else:
-                    raise self._damaged(f"an unknown part {part!r} of a split array")
-        self._keep(path, self._join(tuple(self._in_order(shape)), self._in_order(chunks)))
-
-    def _in_order(self, items: dict[str, T]) -> list[T]:
-        """The items of a map whose names count from 0: Flax's form of a tuple."""
-        names = [str(i) for i in range(len(items))]
-        if items.keys() != set(names):
-            raise self._damaged(f"a split array with parts named {', '.join(list(items)[:8])}")
-        return [items[name] for name in names]
-
-    def _join(self, shape: tuple[int, ...], chunks: list[Leaf]) -> Leaf:
-        dtypes = {chunk.dtype for chunk in chunks}
-        sizes = sum(math.prod(chunk.shape) for chunk in chunks)
-        if len(dtypes) != 1 or sizes != math.prod(shape):
-            raise self._damaged("a split array whose chunks do not make up its shape")
-        return Leaf(shape, dtypes.pop(), tuple(piece for chunk in chunks for piece in chunk.pieces))
-
-    def _walk_extension(self, path: tuple[str, ...], code: int, length: int) -> None:
-        end = self._stream.tell() + length
-        wanted = path[: len(PARAMETERS_PATH)] == PARAMETERS_PATH
-        if wanted and code in (ARRAY, SCALAR):
-            self._keep(path, self._array_body(end))
-        else:
-            self._skip(length)
-
-    def _keep(self, path: tuple[str, ...], leaf: Leaf) -> None:
-        if path[: len(PARAMETERS_PATH)] == PARAMETERS_PATH:
-            self._leaves["/".join(path[len(PARAMETERS_PATH) :])] = leaf
-
-    def _array_leaf(self) -> Leaf:
-        kind, length = self._header()
-        if kind != f"ext{ARRAY}":
-            raise self._damaged(f"{kind} where an array was expected")
-        return self._array_body(self._stream.tell() + length)
-
-    def _array_body(self, end: int) -> Leaf:
-        """(shape, dtype name, bytes); the bytes are left where they are."""
-        if self._header() != ("array", 3):
-            raise self._damaged("an array that is not (shape, dtype, bytes)")
-        kind, dimensions = self._header()
-        if kind != "array" or dimensions > MAX_DEPTH:
-            raise self._damaged("an array without a shape")
-        shape = tuple(self._integer() for _ in range(dimensions))
-        dtype = self._name()
-        kind, size = self._header()
-        offset = self._stream.tell()
-        if kind != "bytes" or offset + size != end or size != _byte_size(shape, dtype):
-            raise self._damaged(f"an array of shape {shape} and dtype {dtype} with {size} bytes")
-        self._skip(size)
-        return Leaf(shape, dtype, ((offset, size),))
-
-    def _remember_outline(self, path: tuple[str, ...], name: str) -> None:
-        if path == ():
-            self._top.append(name)
-        elif path == ("0",):
-            self._second.append(name)
-
-    def _map_names(self) -> Iterator[str]:
-        kind, length = self._header()
-        if kind != "map":
-            raise self._damaged(f"{kind} where a map was expected")
-        for _ in range(length):
-            yield self._name()
-
-    def _name(self) -> str:
-        kind, length = self._header()
-        if kind not in ("string", "bytes") or length > MAX_NAME_BYTES:
-            raise self._damaged(f"{kind} of length {length} where a name was expected")
-        try:
-            return self._take(length).decode()
-        except UnicodeDecodeError:
-            raise self._damaged("a name that is not text") from None
-
-    def _integer(self) -> int:
-        code = self._take(1)[0]
-        if code <= 0x7F:
-            return code
-        formats = {0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q", 0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}
-        if code not in formats:
-            raise self._damaged(f"the byte {code:#04x} where an integer was expected")
-        value = self._unpack(formats[code])
-        if value < 0:
-            raise self._damaged("a negative size")
-        return value
-
-    def _header(self) -> tuple[str, int]:
-        """Kind of the next value and its length: items of a container, otherwise bytes to come."""
-        code = self._take(1)[0]
-        if code <= 0x7F or code >= 0xE0 or code in (0xC0, 0xC2, 0xC3):
-            return "scalar", 0
-        if code <= 0x8F:
-            return "map", code & 0x0F
-        if code <= 0x9F:
-            return "array", code & 0x0F
-        if code <= 0xBF:
-            return "string", code & 0x1F
-        if code not in _HEADERS:
-            raise self._damaged(f"the byte {code:#04x}, which is no msgpack")
-        kind, length = _HEADERS[code]
-        size = self._unpack(length) if isinstance(length, str) else length
-        if kind == "ext":
-            kind = f"ext{self._unpack('>b')}"
-        return kind, size
-
-    def _unpack(self, layout: str) -> Any:
-        return struct.unpack(layout, self._take(struct.calcsize(layout)))[0]
-
-    def _take(self, size: int) -> bytes:
-        data = self._stream.read(size) if size <= self._size else b""
-        if len(data) != size:
-            raise self._truncated(self._stream.tell() - len(data) + size)
-        return data
-
-    def _skip(self, size: int) -> None:
-        end = self._stream.tell() + size
-        if end > self._size:
-            raise self._truncated(end)
-        self._stream.seek(end)
-
-    def _truncated(self, needed: int) -> CheckpointError:
-        return CheckpointError(
-            f"{self._file}: truncated: expected at least {needed} bytes, found {self._size}; "
-            "an interrupted download? fetch it again"
-        )
-
-    def _damaged(self, found: str) -> CheckpointError:
-        return CheckpointError(
-            f"{self._file}: damaged, or not a Flax checkpoint: {found} near byte {self._stream.tell()}"
-        )
-
-
-_HEADERS: dict[int, tuple[str, str | int]] = {
-    0xC4: ("bytes", ">B"),
-    0xC5: ("bytes", ">H"),
-    0xC6: ("bytes", ">I"),
-    0xC7: ("ext", ">B"),
-    0xC8: ("ext", ">H"),
-    0xC9: ("ext", ">I"),
-    0xCA: ("scalar", 4),
-    0xCB: ("scalar", 8),
-    0xCC: ("scalar", 1),
-    0xCD: ("scalar", 2),
-    0xCE: ("scalar", 4),
-    0xCF: ("scalar", 8),
-    0xD0: ("scalar", 1),
-    0xD1: ("scalar", 2),
-    0xD2: ("scalar", 4),
-    0xD3: ("scalar", 8),
-    0xD4: ("ext", 1),
-    0xD5: ("ext", 2),
-    0xD6: ("ext", 4),
-    0xD7: ("ext", 8),
-    0xD8: ("ext", 16),
-    0xD9: ("string", ">B"),
-    0xDA: ("string", ">H"),
-    0xDB: ("string", ">I"),
-    0xDC: ("array", ">H"),
-    0xDD: ("array", ">I"),
-    0xDE: ("map", ">H"),
-    0xDF: ("map", ">I"),
-}
-
-
-def _byte_size(shape: tuple[int, ...], dtype: str) -> int:
-    """Bytes of an array, or -1 for a dtype that NumPy does not know."""
-    try:
-        item = np.dtype(getattr(ml_dtypes, dtype, dtype)).itemsize
-    except (TypeError, ValueError, SyntaxError):
-        return -1
-    return item * math.prod(shape)

@@ -2,21 +2,22 @@
 
 The checkpoints hold each transformer layer under a name of its own
 (`AudioEncoderLayer_0`, `AudioEncoderLayer_1`, ...). Our encoder scans one layer over
-stacked parameters and computes query, key and value in one product. This module is
-the only place that knows both forms.
+stacked parameters and computes query, key and value in one product. The layers of the text side are
+stacked in the checkpoints already. This module is the only place that knows both forms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from hear_cacophony.model.stages import PATCH_SIZE, PATCHES_PER_STEP, EncoderConfig, Stage
+from hear_cacophony.model.stages import PATCH_SIZE, PATCHES_PER_STEP, EncoderConfig, Stage, TextConfig
 
 LAYER = "AudioEncoderLayer_{}"
 ATTENTION = "MultiHeadDotProductAttention_0"
+TEXT_LAYERS = "encoder/layer/ScanFlaxRobertaLayer_0"
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -136,3 +137,129 @@ def _below(parameters: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.nd
 
 def _dense(parameters: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
     return {"kernel": parameters[f"{name}/kernel"], "bias": parameters[f"{name}/bias"]}
+
+
+# The text side
+
+
+def expected_text_shapes(stage: Stage, config: TextConfig) -> Shapes:
+    """Shapes of the text side's parameters in a checkpoint of `stage`, by their full path."""
+    hidden, vocabulary = config.hidden_size, config.vocabulary_size
+    text, projection, decoder, scale = stage.text_paths
+    embeddings = f"{text}/embeddings"
+    return {
+        f"{embeddings}/word_embeddings/embedding": (vocabulary, hidden),
+        f"{embeddings}/position_embeddings/embedding": (config.positions, hidden),
+        f"{embeddings}/token_type_embeddings/embedding": (1, hidden),
+        f"{embeddings}/LayerNorm/scale": (hidden,),
+        f"{embeddings}/LayerNorm/bias": (hidden,),
+        **_text_layer_shapes(f"{text}/{TEXT_LAYERS}", config.num_layers, config, ("attention",)),
+        f"{text}/pooler/attention_pool_query": (1, hidden),
+        **_dense_shapes(f"{text}/pooler/key_proj", hidden, hidden),
+        **_dense_shapes(f"{text}/pooler/value_proj", hidden, hidden),
+        **_dense_shapes(projection, hidden, hidden),
+        **_text_layer_shapes(
+            f"{decoder}/{TEXT_LAYERS}", config.decoder_layers, config, ("attention", "crossattention")
+        ),
+        **_dense_shapes(f"{decoder}/decoder_proj", hidden, vocabulary),
+        scale: (),
+    }
+
+
+def _text_layer_shapes(prefix: str, layers: int, config: TextConfig, attentions: tuple[str, ...]) -> Shapes:
+    hidden, mlp = config.hidden_size, config.mlp_size
+    products = {"intermediate/dense": (hidden, mlp), "output/dense": (mlp, hidden)}
+    for attention in attentions:
+        names = ("self/query", "self/key", "self/value", "output/dense")
+        products |= {f"{attention}/{name}": (hidden, hidden) for name in names}
+    shapes: Shapes = {}
+    for name, (inputs, outputs) in products.items():
+        shapes |= _dense_shapes(f"{prefix}/{name}", inputs, outputs, layers)
+    for name in (*attentions, ""):
+        norm = "/".join(filter(None, (prefix, name, "output/LayerNorm")))
+        shapes |= {f"{norm}/{leaf}": (layers, hidden) for leaf in ("scale", "bias")}
+    return shapes
+
+
+def _dense_shapes(path: str, inputs: int, outputs: int, *layers: int) -> Shapes:
+    return {f"{path}/kernel": (*layers, inputs, outputs), f"{path}/bias": (*layers, outputs)}
+
+
+def to_text_variables(
+    stage: Stage, parameters: Mapping[str, np.ndarray], place: Callable[[np.ndarray], Any]
+) -> dict[str, Any]:
+    """Arrange checkpoint parameters for the modules of the text side.
+
+    Args:
+        stage: a stage with a text side.
+        parameters: arrays by full checkpoint path, the keys and shapes of `expected_text_shapes`. Each is asked
+            for once, so that a mapping that reads them from a file holds one at a time.
+        place: puts an array where it is to stay; called as soon as the array is there.
+
+    Returns:
+        {"encoder": variables of `TextEncoder`, "pooler": of `TextPooler`, "decoder": of `CaptionDecoder`,
+        "logit_scale": array}; float32.
+    """
+    text, projection, decoder, scale = stage.text_paths
+
+    def take(path: str) -> Any:
+        return place(parameters[path])
+
+    def dense(path: str) -> dict[str, Any]:
+        return {leaf: take(f"{path}/{leaf}") for leaf in ("kernel", "bias")}
+
+    def norm(path: str) -> dict[str, Any]:
+        return {leaf: take(f"{path}/LayerNorm/{leaf}") for leaf in ("scale", "bias")}
+
+    def join(leaf: str, path: str, *names: str) -> np.ndarray:
+        return np.concatenate([parameters[f"{path}/{name}/{leaf}"] for name in names], axis=-1)
+
+    def layers(path: str) -> dict[str, Any]:
+        return {
+            "attention": {
+                "qkv": {
+                    leaf: place(join(leaf, f"{path}/attention/self", "query", "key", "value"))
+                    for leaf in ("kernel", "bias")
+                },
+                "out": dense(f"{path}/attention/output/dense"),
+            },
+            "attention_norm": norm(f"{path}/attention/output"),
+            "mlp_in": dense(f"{path}/intermediate/dense"),
+            "mlp_out": dense(f"{path}/output/dense"),
+            "mlp_norm": norm(f"{path}/output"),
+        }
+
+    def cross_layers(path: str) -> dict[str, Any]:
+        cross = {"query": dense(f"{path}/self/query"), "out": dense(f"{path}/output/dense")}
+        return {"cross": cross, "cross_norm": norm(f"{path}/output")}
+
+    def all_layers_at_once(leaf: str, path: str) -> np.ndarray:
+        """Keys and values of all layers side by side: they are made of the same audio."""
+        joined = np.moveaxis(join(leaf, path, "key", "value"), 0, -2)
+        return np.ascontiguousarray(joined.reshape(*joined.shape[:-2], -1))
+
+    decoder_layers = f"{decoder}/{TEXT_LAYERS}"
+    audio = f"{decoder_layers}/crossattention/self"
+    return {
+        "encoder": {
+            "embedding": {
+                "words": take(f"{text}/embeddings/word_embeddings/embedding"),
+                "positions": take(f"{text}/embeddings/position_embeddings/embedding"),
+                "types": take(f"{text}/embeddings/token_type_embeddings/embedding"),
+                "norm": norm(f"{text}/embeddings"),
+            },
+            "layers": layers(f"{text}/{TEXT_LAYERS}"),
+        },
+        "pooler": {
+            "query": take(f"{text}/pooler/attention_pool_query"),
+            "key": dense(f"{text}/pooler/key_proj"),
+            "value": dense(f"{text}/pooler/value_proj"),
+            "projection": dense(projection),
+        },
+        "decoder": {
+            "layers": layers(decoder_layers) | cross_layers(f"{decoder_layers}/crossattention"),
+            "audio": {"layers": {leaf: place(all_layers_at_once(leaf, audio)) for leaf in ("kernel", "bias")}},
+            "vocabulary": dense(f"{decoder}/decoder_proj"),
+        },
+        "logit_scale": take(scale),
+    }

@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.checkpoint.weights import default_folder
+    from hear_cacophony.checkpoint.find import default_folder
     from hear_cacophony.download.fetch import download
 
     try:

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hear_cacophony.checkpoint.read import CheckpointSummary
+    from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -18,9 +18,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.checkpoint.read import summarize_checkpoint
+    from hear_cacophony.checkpoint.load import load_summary
 
-    print(describe(summarize_checkpoint(args.file)))
+    print(describe(load_summary(args.file)))
     return 0
 
 
@@ -29,9 +29,9 @@ def describe(summary: CheckpointSummary) -> str:
     stage, config = summary.stage, summary.config
     sizes = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(config).items())
     release = f"the published {summary.release.file_name}" if summary.release else "not a published file"
-    audio = (stage.encoder_path, stage.pool_path)
+    remarks = {stage.encoder_path: "", stage.pool_path: "", **dict.fromkeys(stage.text_paths, "  (text side)")}
     counts = [
-        f"  {name:<22}{count:>13,}{'' if name in audio else '  (not loaded)'}"
+        f"  {name:<22}{count:>13,}{remarks.get(name, '  (not loaded)')}"
         for name, count in sorted(summary.parameter_counts.items())
     ]
     return "\n".join(

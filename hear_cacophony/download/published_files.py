@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Protocol
 
-from hear_cacophony.checkpoint.weights import DRIVE_FOLDER
+from hear_cacophony.checkpoint.find import DRIVE_FOLDER
 from hear_cacophony.model.stages import Release, Stage
 from hear_cacophony.text.tokenizer import FORMS, HUB_REPOSITORY, ROBERTA_SIZE, TOKENIZER_FILE, load_tokenizer
 

@@ -75,10 +75,18 @@ class CompiledSizes:
         self._reuses: collections.Counter[tuple[int, int]] = collections.Counter()
 
     def batches(
-        self, window_steps: Sequence[int], tokens_per_step: int, tokens_per_batch: int, multiple: int = 1
+        self,
+        window_steps: Sequence[int],
+        tokens_per_step: int,
+        tokens_per_batch: int,
+        multiple: int = 1,
+        compiled: Callable[[int], int] = bucket_steps,
     ) -> Iterator[Batch]:
-        """Group windows of similar lengths into batches; arguments as in `even_batches`."""
-        for steps, windows in _by_bucket(window_steps, bucket_steps):
+        """Group windows of similar lengths into batches.
+
+        Arguments as in `even_batches`, and `compiled`, which gives the compiled length of a window's.
+        """
+        for steps, windows in _by_bucket(window_steps, compiled):
             full = _full_size(steps * tokens_per_step, tokens_per_batch, multiple)
             for first in range(0, len(windows), full):
                 chunk = tuple(windows[first : first + full])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import collections
 import copy
 import dataclasses
 import itertools
@@ -12,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from hear_cacophony.checkpoint.checkpoint import Checkpoint
+from hear_cacophony.checkpoint.load import load_checkpoint
 from hear_cacophony.checkpoint.parameters import to_variables
-from hear_cacophony.checkpoint.read import Checkpoint
-from hear_cacophony.checkpoint.weights import load_checkpoint
 from hear_cacophony.engine import compilation_cache, timestamps
 from hear_cacophony.engine.batches import Batch, CompiledSizes
 from hear_cacophony.engine.devices import Devices
@@ -64,7 +65,7 @@ class Embedder(abc.ABC):
     def __init__(self, options: Options, devices: Devices) -> None:
         self.options = options
         self.devices = devices
-        self._sizes = {"scene": CompiledSizes(), "timestamp": CompiledSizes()}
+        self._sizes: dict[str, CompiledSizes] = collections.defaultdict(CompiledSizes)
         self._loudness_warned = False
 
     @property
@@ -138,11 +139,11 @@ class Embedder(abc.ABC):
                 `max_seconds`, or too long for the memory under the published protocol.
             TypeError: samples are not floats.
         """
-        checked = self._checked(clips)
+        checked = self.check_clips(clips)
         by_clip = [self.scene_embedder.windows(i, len(clip)) for i, clip in enumerate(checked)]
         windows = list(itertools.chain.from_iterable(by_clip))
         results = np.empty((len(windows), self.scene_embedding_size), np.float32)
-        for batch, embedded in self._run(self.scene_embedder, "scene", checked, windows):
+        for batch, embedded in self.run_windows(self.scene_embedder, "scene", checked, windows):
             results[list(batch.windows)] = embedded
         starts = np.cumsum([0, *map(len, by_clip[:-1])])
         return self.merge_windows(results, np.array([window.weight for window in windows]), starts)
@@ -156,10 +157,10 @@ class Embedder(abc.ABC):
             For each clip its embeddings (each the mean of the 8 frequency patches around
             its timestamp) and their timestamps.
         """
-        checked = self._checked(clips)
+        checked = self.check_clips(clips)
         windows = [window for i, clip in enumerate(checked) for window in self.timestamp_embedder.windows(i, len(clip))]
         results = [self._empty_timestamps(len(clip)) for clip in checked]
-        for batch, embedded in self._run(self.timestamp_embedder, "timestamp", checked, windows):
+        for batch, embedded in self.run_windows(self.timestamp_embedder, "timestamp", checked, windows):
             for i, embeddings in zip(batch.windows, embedded, strict=True):
                 target = results[windows[i].clip].embeddings
                 kept, first = self.kept_times(windows[i], len(target))
@@ -179,10 +180,10 @@ class Embedder(abc.ABC):
         offset = window.span.start * per_step
         return slice(start - offset, stop - offset), start
 
-    def _run(
+    def run_windows(
         self, embedder: WindowEmbedder, kind: str, clips: list[np.ndarray], windows: list[Window]
     ) -> Iterator[tuple[Batch, np.ndarray]]:
-        """Each batch with the results of its windows."""
+        """Each batch with the results of its windows; batches of one `kind` share their compiled sizes."""
         sizes = self._sizes[kind]
         steps = [window.steps for window in windows]
         for batch in sizes.batches(steps, embedder.tokens_per_step, self.devices.tokens_per_batch, len(self.devices)):
@@ -190,7 +191,8 @@ class Embedder(abc.ABC):
             audio = cut_audio(clips, members, batch.size, embedder.num_samples(batch.steps))
             yield batch, np.asarray(embedder.run(audio, members))[: len(members)]
 
-    def _checked(self, clips) -> list[np.ndarray]:
+    def check_clips(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+        """Clips as float32 arrays; errors as in `embed_scenes`."""
         checked = as_clips(clips)
         check_samples(checked)
         if not self._loudness_warned and is_loud(checked):
@@ -218,6 +220,7 @@ class EmbeddingModel(Embedder):
         md5: MD5 of the file that the weights were published in; "" where there is none.
         release: the published file that this is, or None.
         untrained: True where the weights are random.
+        variables: the weights on the devices, as `to_variables` arranges them.
     """
 
     def __init__(self, checkpoint: Checkpoint, options: Options, devices: Devices | None = None) -> None:
@@ -229,7 +232,7 @@ class EmbeddingModel(Embedder):
         self.release = checkpoint.release
         self.untrained = checkpoint.untrained
         variables = to_variables(checkpoint.stage, checkpoint.config, checkpoint.parameters)
-        self._variables = self.devices.replicate(variables)
+        self.variables = self.devices.replicate(variables)
         self._make_programs()
 
     def with_options(self, options: Options) -> EmbeddingModel:
@@ -240,8 +243,8 @@ class EmbeddingModel(Embedder):
         return model
 
     def _make_programs(self) -> None:
-        self.scene_embedder = SceneEmbedder(self._variables, self.stage, self.config, self.options, self.devices)
-        self.timestamp_embedder = TimestampEmbedder(self._variables, self.config, self.options, self.devices)
+        self.scene_embedder = SceneEmbedder(self.variables, self.stage, self.config, self.options, self.devices)
+        self.timestamp_embedder = TimestampEmbedder(self.variables, self.config, self.options, self.devices)
 
     def merge_windows(self, windows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The mean over the windows, weighted by their frames; in stage 2 again of unit norm."""
@@ -260,7 +263,7 @@ def load_embedding_model(
     Args:
         path: a published checkpoint, a converted `.safetensors` file, "random" or
             "random-tiny" (untrained weights), or "" for the weights of this machine (see
-            `hear_cacophony.checkpoint.weights`).
+            `hear_cacophony.checkpoint.find`).
         stage: the stage that the file has to hold; either unless given.
         devices: what to run on; all local devices unless given.
         options: `protocol`, `timestamp_hop_ms`, `max_seconds`, `window_seconds`, `precision`: see

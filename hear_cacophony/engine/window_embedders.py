@@ -25,7 +25,7 @@ from hear_cacophony.model.encoder import AudioEncoder
 from hear_cacophony.model.pooling import AttentionPooler
 from hear_cacophony.model.stages import EncoderConfig, Stage
 
-_PRODUCTS = {"float32": "highest", "bfloat16": "default"}
+PRODUCTS = {"float32": "highest", "bfloat16": "default"}
 """Products of float32 in full float32, also on GPUs that would take fewer bits unless told otherwise."""
 
 _FULL_SCALE = 1 << 15
@@ -90,6 +90,16 @@ class SceneEmbedder(WindowEmbedder):
         arrays = map(self._devices.split, (audio, real, keep))
         settings = {"stage": self._stage, "config": self._config, "precision": self._options.precision}
         return _embed_scenes(self._variables, *arrays, mesh=self._devices.mesh, **settings)
+
+
+class PatchEmbedder(SceneEmbedder):
+    """The encoder's own outputs, shape (batch, patches, `size`): what captions are made from."""
+
+    def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
+        real = fill_batch([_real_steps(window, 0) for window in windows], len(audio))
+        arrays = map(self._devices.split, (audio, real))
+        settings = {"config": self._config, "precision": self._options.precision}
+        return _embed_patches(self._variables, *arrays, mesh=self._devices.mesh, **settings)
 
 
 class TimestampEmbedder(WindowEmbedder):
@@ -164,6 +174,11 @@ def _embed_scenes(variables, audio, real, keep, *, mesh, **settings):
     return on_each(mesh, functools.partial(_scene_embeddings, **settings), variables, audio, real, keep)
 
 
+@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
+def _embed_patches(variables, audio, real, *, mesh, **settings):
+    return on_each(mesh, functools.partial(_encoded_patches, **settings), variables, audio, real)
+
+
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "shifts", "precision"))
 def _embed_timestamps(variables, audio, real, *, mesh, **settings):
     return on_each(mesh, functools.partial(_timestamp_embeddings, **settings), variables, audio, real)
@@ -176,14 +191,20 @@ def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: Enc
     last time step that are pooled, shape (batch, 2).
     """
     steps = audio.shape[1] // STEP_LENGTH
-    log_mel = spectrogram.log_mel(scale(audio), steps * PATCH_FRAMES)
     mask = _below(real, steps)
-    encoded = _encode(variables, log_mel, mask, config, precision)
+    encoded = _encoded_patches(variables, audio, real, config=config, precision=precision)
     kept = _below(keep[:, 1], steps) & ~_below(keep[:, 0], steps)
     if stage.pool_path is None:
         return jnp.mean(encoded, axis=1, where=kept[..., None])
-    with jax.default_matmul_precision(_PRODUCTS["float32"]):
+    with jax.default_matmul_precision(PRODUCTS["float32"]):
         return AttentionPooler(config).apply({"params": variables["pooler"]}, encoded, kept & mask)
+
+
+def _encoded_patches(variables, audio, real, *, config: EncoderConfig, precision: str):
+    """The encoder's outputs for windows of audio, shape (batch, patches, hidden); `real` as for scenes."""
+    steps = audio.shape[1] // STEP_LENGTH
+    log_mel = spectrogram.log_mel(scale(audio), steps * PATCH_FRAMES)
+    return _encode(variables, log_mel, _below(real, steps), config, precision)
 
 
 def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shifts: tuple[int, ...], precision: str):
@@ -206,7 +227,7 @@ def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shif
 
 def _encode(variables, log_mel, mask, config: EncoderConfig, precision: str):
     patches = spectrogram.to_patches(log_mel)
-    with jax.default_matmul_precision(_PRODUCTS[precision]):
+    with jax.default_matmul_precision(PRODUCTS[precision]):
         return AudioEncoder(config, jnp.dtype(precision)).apply({"params": variables["encoder"]}, patches, mask)
 
 

@@ -14,7 +14,7 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _warned: set[pathlib.Path] = set()
 
 
-class BusyError(RuntimeError):
+class BusyError(OSError):
     """Another process holds the lock."""
 
 

@@ -63,7 +63,7 @@ class AudioEncoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, patches: jax.Array, mask: jax.Array) -> jax.Array:
+    def __call__(self, patches: jax.Array, mask: jax.Array, kept: jax.Array | None = None) -> jax.Array:
         """Encode patches.
 
         Args:
@@ -71,15 +71,20 @@ class AudioEncoder(nn.Module):
             mask: True where a patch is real and so counts as a key, shape (batch, patches).
                 The others are padding: read as zeros at the place of the first patch, as
                 the published code does. They change no other patch.
+            kept: indices of the patches that are encoded, at their own places, shape (batch, kept);
+                all of them unless given.
 
         Returns:
-            Shape (batch, patches, hidden_size).
+            Shape (batch, patches, hidden_size), or (batch, kept, hidden_size).
         """
         hidden = self.config.hidden_size
         real = mask[..., None]
         positions = self._positions(patches.shape[1] // PATCHES_PER_STEP)
         x = nn.Dense(hidden, dtype=self.dtype, name="patch_projection")(jnp.where(real, patches, 0.0))
         x = x.astype(jnp.float32) + jnp.where(real, positions, positions[0])
+        if kept is not None:
+            x = jnp.take_along_axis(x, kept[..., None], axis=1)
+            mask = jnp.take_along_axis(mask, kept, axis=1)
         layers = nn.scan(
             EncoderLayer,
             variable_axes={"params": 0},

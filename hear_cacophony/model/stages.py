@@ -24,7 +24,8 @@ class Stage:
     """One of the two training stages of Cacophony.
 
     `encoder_path` and `pool_path` are the names of the parameter subtrees in the
-    published checkpoints; stage 1 has no attention pooler.
+    published checkpoints; stage 1 has no attention pooler. `text_paths` are those of the text
+    side, which stage 2 alone has: encoder, projection, caption decoder and scale.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Stage:
     encoder_path: str
     pool_path: str | None
     release: Release
+    text_paths: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -55,6 +57,7 @@ CACOPHONY = Stage(
     encoder_path="audio_module",
     pool_path="audio_attention_pool",
     release=Release("Cacophony.ckpt", "bb6aa4b4e8e90ea3595021bf8233add0"),
+    text_paths=("text_module", "text_proj", "decoder_module", "logit_scale"),
 )
 STAGES = (AUDIOMAE, CACOPHONY)
 
@@ -87,3 +90,23 @@ class EncoderConfig:
 
 TINY = EncoderConfig(hidden_size=64, num_layers=2, num_heads=4, mlp_size=128)
 """A model of the published layout, small enough for tests."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TextConfig:
+    """Sizes of the text encoder and the caption decoder. The defaults are those of the published model.
+
+    `hidden_size` is that of the audio encoder, too; `num_layers` are those of the text encoder.
+    """
+
+    hidden_size: int = 768
+    vocabulary_size: int = 50_265
+    positions: int = 514
+    num_layers: int = 12
+    decoder_layers: int = 4
+    num_heads: int = 12
+    mlp_size: int = 3072
+
+
+TINY_TEXT = TextConfig(hidden_size=64, num_layers=2, decoder_layers=2, num_heads=4, mlp_size=128)
+"""The text side of a model small enough for tests, with the vocabulary of the published one."""

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hear_cacophony.checkpoint.weights import weights_folders
+from hear_cacophony.checkpoint.find import weights_folders
 
 if TYPE_CHECKING:
     import tokenizers

@@ -10,8 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hear_cacophony.checkpoint.read import summarize_checkpoint
-from hear_cacophony.checkpoint.weights import UNTRAINED
+from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.engine.options import PRECISIONS
 from hear_tasks.benchmark import embed, encoder, loading, processes, projection, report
 from hear_tasks.benchmark.config import FULL, QUICK, Config

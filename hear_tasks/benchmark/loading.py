@@ -6,7 +6,7 @@ import pathlib
 import statistics
 from typing import Any
 
-from hear_cacophony.checkpoint.weights import UNTRAINED
+from hear_cacophony.checkpoint import UNTRAINED
 from hear_tasks.benchmark.config import Config, load_quietly, tell
 from hear_tasks.benchmark.timing import seconds_of
 

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from hear_cacophony.checkpoint.weights import FOLDER_VARIABLE, UNTRAINED, find_weights
+from hear_cacophony.checkpoint import FOLDER_VARIABLE, UNTRAINED, find_weights
 from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.tasks import TASKS

@@ -25,7 +25,7 @@ class CheckpointReport:
 def check_checkpoint(file: pathlib.Path, findings: Findings) -> CheckpointReport | None:
     """Check a checkpoint file; what it is, None if it is of no use."""
     try:
-        from hear_cacophony.checkpoint.read import summarize_checkpoint  # here, as a missing JAX is to be a finding
+        from hear_cacophony.checkpoint import summarize_checkpoint  # here, as a missing JAX is to be a finding
 
         summary = summarize_checkpoint(file)
     except ImportError as error:

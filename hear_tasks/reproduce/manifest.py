@@ -13,8 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from hear_cacophony.checkpoint.read import summarize_checkpoint
-from hear_cacophony.checkpoint.weights import UNTRAINED
+from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.model.stages import Stage
 from hear_tasks.doctor.environment import REQUIREMENTS
 from hear_tasks.leaderboard.scores import TaskProblem, read_score

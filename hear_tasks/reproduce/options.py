@@ -8,8 +8,7 @@ import enum
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from hear_cacophony.checkpoint.read import SUFFIX
-from hear_cacophony.checkpoint.weights import PUBLISHED_FOLDER, UNTRAINED
+from hear_cacophony.checkpoint import PUBLISHED_FOLDER, SUFFIX, UNTRAINED
 from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.leaderboard.grid import GRID_POINTS
 from hear_tasks.task_folder import choose_tasks

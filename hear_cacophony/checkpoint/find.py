@@ -1,48 +1,20 @@
-"""Where weights come from: a named file, this machine's folder of published files, or chance."""
+"""Where the published files are on this machine."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-import warnings
-import zlib
 
-import numpy as np
-
-from hear_cacophony.checkpoint.parameters import expected_shapes
-from hear_cacophony.checkpoint.read import SUFFIX, Checkpoint, read_checkpoint
+from hear_cacophony.checkpoint.converted_file import SUFFIX
+from hear_cacophony.checkpoint.untrained import UNTRAINED
 from hear_cacophony.files.cache_folder import cache_folder
-from hear_cacophony.model.stages import CACOPHONY, STAGES, TINY, EncoderConfig, Stage
+from hear_cacophony.model.stages import STAGES, Stage
 
 FOLDER_VARIABLE = "HEAR_CACOPHONY_WEIGHTS"
 """Environment variable: the folder of the published files, or the name of untrained weights."""
 
-UNTRAINED = {"random": EncoderConfig(), "random-tiny": TINY}
-"""Sizes of the untrained encoders, by the name that stands in for a file."""
-
 DRIVE_FOLDER = "1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y"
 PUBLISHED_FOLDER = f"the Google Drive folder {DRIVE_FOLDER}"
-SEED = 0
-
-
-def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None) -> Checkpoint:
-    """The checkpoint that `path` names.
-
-    Args:
-        path: a file; or a name in `UNTRAINED`, with a warning; or "" for what `find_weights`
-            finds. With "" and a name in `UNTRAINED` in HEAR_CACOPHONY_WEIGHTS, that.
-        stage: the stage wanted; untrained weights are of stage 2 unless given.
-
-    Raises:
-        FileNotFoundError: no such file, or no weights on this machine.
-        CheckpointError: see `hear_cacophony.checkpoint.read_checkpoint`.
-    """
-    name = os.fspath(path)
-    if name == "" and os.environ.get(FOLDER_VARIABLE) in UNTRAINED:
-        name = os.environ[FOLDER_VARIABLE]
-    if name in UNTRAINED:
-        return untrained_checkpoint(name, stage or CACOPHONY)
-    return read_checkpoint(name or find_weights(stage), stage)
 
 
 def find_weights(stage: Stage | None = None) -> pathlib.Path:
@@ -103,33 +75,3 @@ def _where_to_get_weights(folders: list[pathlib.Path], stages: tuple[Stage, ...]
         f"{FOLDER_VARIABLE} to their folder, or name a file: load_model(path). "
         'Untrained weights: load_model("random").'
     )
-
-
-def untrained_checkpoint(name: str, stage: Stage) -> Checkpoint:
-    """Random weights of `stage`, the same in every process, with a warning that they are untrained.
-
-    Args:
-        name: "random" (full size) or "random-tiny".
-    """
-    warnings.warn(
-        f"{name!r}: these weights of {stage.title} are untrained; scores made with them are a "
-        "random-initialisation baseline, not those of the model",
-        stacklevel=2,
-    )
-    config = UNTRAINED[name]
-    parameters = {path: _draw(path, shape) for path, shape in expected_shapes(stage, config).items()}
-    return Checkpoint(stage, config, parameters, source=name, md5="", untrained=True)
-
-
-def _draw(path: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The usual initial value of a parameter: LeCun normal kernels, unit scales, zero biases."""
-    leaf = path.rsplit("/", 1)[-1]
-    if leaf == "scale":
-        return np.ones(shape, np.float32)
-    if leaf == "bias":
-        return np.zeros(shape, np.float32)
-    normal = np.random.default_rng([SEED, zlib.crc32(path.encode())]).standard_normal(shape, np.float32)
-    if leaf == "kernel":
-        joins_heads = path.endswith("/out/kernel")
-        return normal / np.float32(np.sqrt(np.prod(shape[:2]) if joins_heads else shape[0]))
-    return normal if leaf == "query" else np.float32(0.02) * normal

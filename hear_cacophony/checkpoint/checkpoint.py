@@ -1,0 +1,84 @@
+"""What a checkpoint is once it is read, and what its file says of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from hear_cacophony.model.stages import STAGES, EncoderConfig, Release, Stage, TextConfig
+
+
+class CheckpointError(ValueError):
+    """A file is not the checkpoint that it should be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """The audio side of one checkpoint, and its text side where that was asked for.
+
+    Attributes:
+        stage: which encoder it is, recognised from the parameter names.
+        config: sizes, recognised from the shapes.
+        parameters: float32 arrays by full path, exactly those of
+            `hear_cacophony.checkpoint.parameters.expected_shapes`.
+        source: name of the file that the parameters were published or written in.
+        md5: MD5 of that file; "" where there is no such file.
+        untrained: True for random parameters.
+        text_config: sizes of the text side; None where it was not asked for.
+        text_parameters: float32 arrays by full path, those of
+            `hear_cacophony.checkpoint.parameters.expected_text_shapes`; read when they are
+            taken, so that a CheckpointError may come then.
+    """
+
+    stage: Stage
+    config: EncoderConfig
+    parameters: Mapping[str, np.ndarray]
+    source: str
+    md5: str
+    untrained: bool = False
+    text_config: TextConfig | None = None
+    text_parameters: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def release(self) -> Release | None:
+        """The published file with this MD5, if it is one."""
+        return find_release(self.md5)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointSummary:
+    """What `hear-cacophony info` tells of a file.
+
+    `text_config` is None where the file has no text side. `parameter_counts` counts the values
+    in each subtree below `['0']['params']`, also of those that are never loaded.
+    """
+
+    stage: Stage
+    config: EncoderConfig
+    text_config: TextConfig | None
+    parameter_counts: Mapping[str, int]
+    source: str
+    md5: str
+    untrained: bool
+
+    @property
+    def release(self) -> Release | None:
+        """The published file with this MD5, if it is one."""
+        return find_release(self.md5)
+
+
+def find_release(md5: str) -> Release | None:
+    """The published file with this MD5, or None."""
+    return next((stage.release for stage in STAGES if stage.release.md5 == md5), None)
+
+
+def count_parameters(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Values in each subtree of a parameter tree, given the shapes by path."""
+    counts: Counter[str] = Counter()
+    for path, shape in shapes.items():
+        counts[path.split("/")[0]] += math.prod(shape)
+    return dict(counts)

@@ -1,0 +1,151 @@
+"""Converted files: the audio side of a checkpoint, or all of it, as .safetensors, with its configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary, count_parameters
+from hear_cacophony.checkpoint.checks import MAX_LAYERS, check_parameters
+from hear_cacophony.checkpoint.parameters import Shapes, expected_shapes
+from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
+from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
+
+FORMAT = "hear_cacophony"
+FORMAT_VERSION = "1"
+SUFFIX = ".safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Metadata:
+    stage: Stage
+    config: EncoderConfig
+    source: str
+    md5: str
+    untrained: bool
+
+
+def read_converted_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint:
+    """Read a converted file, and its text side if asked for.
+
+    Raises:
+        CheckpointError: it is of another kind, or damaged, or its parameters are not those of its configuration.
+    """
+    with _open_safetensors(file) as tensors:
+        metadata = _checked_metadata(tensors.metadata(), file)
+        stage, config, forms = metadata.stage, metadata.config, _tensor_forms(tensors)
+        check_parameters(*forms, stage, config, file)
+        text_config = checked_text_sizes(*forms, stage, config, file) if with_text else None
+        parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in expected_shapes(stage, config)}
+
+    def read_one(path: str) -> np.ndarray:
+        # Opened anew for each array: what was read through the file's mapping counts as memory while that is there.
+        with _open_safetensors(file) as tensors:
+            return tensors.get_tensor(path)
+
+    text = lazy_text(stage, text_config, read_one, file)
+    return Checkpoint(**vars(metadata), parameters=parameters, text_config=text_config, text_parameters=text)
+
+
+def summarize_converted_file(file: pathlib.Path) -> CheckpointSummary:
+    """Describe a converted file; errors as in `read_converted_file`."""
+    with _open_safetensors(file) as tensors:
+        shapes, dtypes = _tensor_forms(tensors)
+        metadata = _checked_metadata(tensors.metadata(), file)
+    check_parameters(shapes, dtypes, metadata.stage, metadata.config, file)
+    text_config = text_sizes(metadata.stage, metadata.config, shapes) if has_text(metadata.stage, shapes) else None
+    return CheckpointSummary(**vars(metadata), text_config=text_config, parameter_counts=count_parameters(shapes))
+
+
+def _tensor_forms(tensors) -> tuple[Shapes, dict[str, str]]:
+    """Shapes and dtype names by path."""
+    slices = {path: tensors.get_slice(path) for path in tensors.keys()}  # noqa: SIM118
+    shapes = {path: tuple(each.get_shape()) for path, each in slices.items()}
+    return shapes, {path: each.get_dtype() for path, each in slices.items()}
+
+
+def _open_safetensors(file: pathlib.Path):
+    try:
+        return safetensors.safe_open(file, framework="numpy")
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{file}: not a readable .safetensors file ({error}); an interrupted copy? convert the checkpoint again"
+        ) from error
+
+
+def _checked_metadata(metadata: Mapping[str, str] | None, file: pathlib.Path) -> _Metadata:
+    metadata = metadata or {}
+    if metadata.get("format") != FORMAT or metadata.get("format_version") != FORMAT_VERSION:
+        found = f"{metadata.get('format', 'none')} {metadata.get('format_version', '')}".strip()
+        raise CheckpointError(
+            f"{file}: expected the configuration of a converted checkpoint ({FORMAT} {FORMAT_VERSION}), found {found}; "
+            "make the file with: hear-cacophony convert IN OUT.safetensors"
+        )
+    try:
+        stage = next(stage for stage in STAGES if stage.name == metadata["stage"])
+        config = _checked_config(json.loads(metadata["config"]))
+        untrained = {"true": True, "false": False}[metadata["untrained"]]
+        return _Metadata(stage, config, metadata["source"], metadata["md5"], untrained)
+    except (KeyError, StopIteration, TypeError, ValueError) as error:
+        raise CheckpointError(f"{file}: the configuration in the file is damaged ({error!r})") from error
+
+
+def _checked_config(sizes: Mapping[str, int]) -> EncoderConfig:
+    config = EncoderConfig(**sizes)
+    wrong = {name: size for name, size in vars(config).items() if type(size) is not int or size < 1}
+    if wrong or config.num_layers > MAX_LAYERS:
+        raise ValueError(f"impossible sizes: {wrong or {'num_layers': config.num_layers}}")
+    return config
+
+
+def new_converted_file(target: str | os.PathLike[str]) -> pathlib.Path:
+    """The path of a converted file that can be written.
+
+    Raises:
+        FileExistsError: `target` exists.
+        ValueError: `target` does not end in .safetensors.
+        FileNotFoundError: no folder for the target.
+    """
+    file = pathlib.Path(target)
+    if file.suffix != SUFFIX:
+        raise ValueError(f"{file}: expected a target that ends in {SUFFIX}")
+    if file.exists():
+        raise FileExistsError(f"{file} exists; delete it first, or choose another name")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"{file.parent}: no such folder for the converted checkpoint")
+    return file
+
+
+def write_converted_file(checkpoint: Checkpoint, file: pathlib.Path) -> None:
+    """Write a converted file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    metadata = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "stage": checkpoint.stage.name,
+        "config": json.dumps(dataclasses.asdict(checkpoint.config)),
+        "source": checkpoint.source,
+        "md5": checkpoint.md5,
+        "untrained": json.dumps(checkpoint.untrained),
+    }
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".convert-") as folder:
+        part = pathlib.Path(folder) / file.name
+        part.touch()
+        usual_mode = part.stat().st_mode
+        try:
+            safetensors.numpy.save_file({**checkpoint.parameters, **checkpoint.text_parameters}, part, metadata)
+        except safetensors.SafetensorError as error:
+            raise OSError(f"{file}: could not be written ({error}); is the disk full?") from error
+        part.chmod(usual_mode)  # safetensors leaves it readable by its owner alone
+        part.replace(file)

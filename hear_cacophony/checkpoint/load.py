@@ -1,0 +1,40 @@
+"""The checkpoint that a path or a name stands for: a file, this machine's published files, or chance."""
+
+from __future__ import annotations
+
+import os
+
+from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointSummary
+from hear_cacophony.checkpoint.find import FOLDER_VARIABLE, find_weights
+from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
+from hear_cacophony.checkpoint.untrained import UNTRAINED, untrained_checkpoint, untrained_summary
+from hear_cacophony.model.stages import CACOPHONY, Stage
+
+
+def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False) -> Checkpoint:
+    """The checkpoint that `path` names.
+
+    Args:
+        path: a file; or a name in `UNTRAINED`, with a warning; or "" for what `find_weights`
+            finds. With "" and a name in `UNTRAINED` in HEAR_CACOPHONY_WEIGHTS, that.
+        stage: the stage wanted; untrained weights are of stage 2 unless given.
+        with_text: also give the text side, which stage 2 has.
+
+    Raises:
+        FileNotFoundError: no such file, or no weights on this machine.
+        CheckpointError: see `hear_cacophony.checkpoint.read.read_checkpoint`.
+    """
+    name = os.fspath(path)
+    if name == "" and os.environ.get(FOLDER_VARIABLE) in UNTRAINED:
+        name = os.environ[FOLDER_VARIABLE]
+    if name in UNTRAINED:
+        return untrained_checkpoint(name, stage or CACOPHONY, with_text=with_text)
+    return read_checkpoint(name or find_weights(stage), stage, with_text=with_text)
+
+
+def load_summary(path: str | os.PathLike[str]) -> CheckpointSummary:
+    """What `load_checkpoint` would load, described without holding its parameters; errors as there."""
+    name = os.fspath(path)
+    if name in UNTRAINED:
+        return untrained_summary(name, CACOPHONY)
+    return summarize_checkpoint(name or find_weights())

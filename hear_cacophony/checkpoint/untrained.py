@@ -1,0 +1,75 @@
+"""Untrained weights, the same in every process: they stand in for a file where none is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+import zlib
+
+import numpy as np
+
+from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointSummary, count_parameters
+from hear_cacophony.checkpoint.lazy_parameters import LazyParameters
+from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, expected_shapes, expected_text_shapes
+from hear_cacophony.model.stages import TINY, TINY_TEXT, EncoderConfig, Stage, TextConfig
+
+UNTRAINED = {"random": EncoderConfig(), "random-tiny": TINY}
+"""Sizes of the untrained encoders, by the name that stands in for a file."""
+
+UNTRAINED_TEXT = {"random": TextConfig(), "random-tiny": TINY_TEXT}
+"""Sizes of their text sides."""
+
+SEED = 0
+FIRST_TEMPERATURE = 0.07
+"""Of an untrained model's similarities, as Radford et al., 2021, begin with."""
+
+
+def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False) -> Checkpoint:
+    """Random weights of `stage`, the same in every process, with a warning that they are untrained.
+
+    Args:
+        name: "random" (full size) or "random-tiny".
+        with_text: also give the text side, which stage 2 has.
+    """
+    warnings.warn(
+        f"{name!r}: these weights of {stage.title} are untrained; scores made with them are a "
+        "random-initialisation baseline, not those of the model",
+        stacklevel=2,
+    )
+    config = UNTRAINED[name]
+    parameters = {path: _draw(path, shape) for path, shape in expected_shapes(stage, config).items()}
+    checkpoint = Checkpoint(stage, config, parameters, source=name, md5="", untrained=True)
+    return _with_untrained_text(checkpoint) if with_text else checkpoint
+
+
+def _with_untrained_text(checkpoint: Checkpoint) -> Checkpoint:
+    config = UNTRAINED_TEXT[checkpoint.source]
+    shapes = expected_text_shapes(checkpoint.stage, config)
+    text = LazyParameters(shapes, lambda path: _draw(path, shapes[path]))
+    return dataclasses.replace(checkpoint, text_config=config, text_parameters=text)
+
+
+def untrained_summary(name: str, stage: Stage) -> CheckpointSummary:
+    """What `untrained_checkpoint` gives, described without drawing a value."""
+    config = UNTRAINED[name]
+    text_config = UNTRAINED_TEXT[name] if stage.text_paths else None
+    text_shapes = expected_text_shapes(stage, text_config) if text_config else {}
+    counts = count_parameters({**expected_shapes(stage, config), **text_shapes})
+    return CheckpointSummary(stage, config, text_config, counts, source=name, md5="", untrained=True)
+
+
+def _draw(path: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The usual initial value of a parameter: LeCun normal kernels, unit scales, zero biases."""
+    leaf = path.rsplit("/", 1)[-1]
+    if leaf == "logit_scale":
+        return np.asarray(np.log(1 / FIRST_TEMPERATURE), np.float32)
+    if leaf == "scale":
+        return np.ones(shape, np.float32)
+    if leaf == "bias":
+        return np.zeros(shape, np.float32)
+    normal = np.random.default_rng([SEED, zlib.crc32(path.encode())]).standard_normal(shape, np.float32)
+    if leaf == "kernel":
+        joins_heads = path.endswith("/out/kernel")
+        fan_in = np.prod(shape[:2]) if joins_heads else shape[-2 if TEXT_LAYERS in path else 0]
+        return normal / np.float32(np.sqrt(fan_in))
+    return normal if leaf == "query" else np.float32(0.02) * normal

@@ -1,0 +1,383 @@
+"""The audio-text model: clips and texts in one space, clips named by words, and captions of clips."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from hear_cacophony.checkpoint import Checkpoint, load_checkpoint
+from hear_cacophony.checkpoint.parameters import to_text_variables
+from hear_cacophony.engine import compilation_cache
+from hear_cacophony.engine.captioning import Captioner
+from hear_cacophony.engine.devices import Devices
+from hear_cacophony.engine.embedding import EmbeddingModel
+from hear_cacophony.engine.encoded_patches import PatchEncoder, count_patches
+from hear_cacophony.engine.generation import Generation
+from hear_cacophony.engine.options import Options, parse_options
+from hear_cacophony.engine.text_checks import check_embeddings, check_texts
+from hear_cacophony.engine.text_embedding import MAX_TOKENS, TextEmbedder, check_tokens
+from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, check_labels, check_templates, probabilities
+from hear_cacophony.model.stages import CACOPHONY
+
+CAPTION_SEED = 42
+"""That of the published captions."""
+
+KeptPatches = Sequence[np.ndarray | None]
+
+
+class TextTokenizer(Protocol):
+    """What the model asks of a tokenizer.
+
+    Attributes:
+        size: entries of the vocabulary.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    def encode(self, texts: Sequence[str], limit: int) -> list[list[int]]:
+        """Token ids of each text, both marks among them; what is longer than `limit` is cut, with a warning."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids up to the first end mark."""
+
+
+class AudioTextModel:
+    """Cacophony with its text side. NumPy arrays and texts in and out.
+
+    Attributes:
+        audio: the audio side, which embeds along clips, too.
+        text_config: sizes of the text side.
+        logit_scale: logarithm of the factor of similarities in classification.
+        source, md5, untrained: see `EmbeddingModel`.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        options: Options,
+        devices: Devices | None = None,
+        tokenizer: TextTokenizer | str | os.PathLike[str] | None = None,
+        folder_of: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """See `load_audio_text_model`; `folder_of` is the checkpoint's file, beside which a tokenizer may lie."""
+        if checkpoint.text_config is None:
+            raise ValueError("expected a checkpoint that was read with its text side")
+        self.audio = EmbeddingModel(checkpoint, options, devices)
+        self.text_config = checkpoint.text_config
+        self._variables = to_text_variables(checkpoint.stage, checkpoint.text_parameters, self.audio.devices.replicate)
+        self.logit_scale = float(self._variables["logit_scale"])
+        self._tokenizer, self._folder_of = tokenizer, folder_of
+        self._make_programs()
+
+    def with_options(self, options: Options) -> AudioTextModel:
+        """The same weights with other options; nothing is loaded or copied."""
+        model = copy.copy(self)
+        model.audio = self.audio.with_options(options)
+        model._make_programs()
+        return model
+
+    def _make_programs(self) -> None:
+        shared = (self._variables, self.text_config, self.audio.options.precision, self.audio.devices)
+        self._patch_encoder = PatchEncoder(self.audio)
+        self._text_embedder, self._captioner = TextEmbedder(*shared), Captioner(*shared)
+
+    @property
+    def source(self) -> str:
+        """Name of the file that the weights are from, or of the untrained ones."""
+        return self.audio.source
+
+    @property
+    def md5(self) -> str:
+        """MD5 of the file that the weights were published in; "" where there is none."""
+        return self.audio.md5
+
+    @property
+    def untrained(self) -> bool:
+        """True where the weights are random."""
+        return self.audio.untrained
+
+    @property
+    def embedding_size(self) -> int:
+        """Values in an embedding."""
+        return self.audio.scene_embedding_size
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The tokenizer, read when it is first needed.
+
+        Raises:
+            FileNotFoundError, ValueError: see `hear_cacophony.text.tokenizer.load_tokenizer`.
+        """
+        if self._tokenizer is None or isinstance(self._tokenizer, (str, os.PathLike)):
+            from hear_cacophony.text.tokenizer import load_tokenizer
+
+            size = self.text_config.vocabulary_size
+            self._tokenizer = load_tokenizer(self._tokenizer, beside=self._folder_of, size=size)
+        return self._tokenizer
+
+    def embed_audio(
+        self, clips: Sequence[np.ndarray] | np.ndarray, *, kept_patches: KeptPatches | None = None
+    ) -> np.ndarray:
+        """One embedding for each clip.
+
+        Args:
+            clips: 16 kHz mono clips with samples in [-1, 1]: a sequence of float arrays of
+                shape (samples,), of any lengths, or one array of shape (clips, samples).
+            kept_patches: for each clip the indices of the patches that count, or None for all
+                of them; see `PatchEncoder.encode_kept`.
+
+        Returns:
+            Of unit norm, shape (clips, embedding_size), float32.
+
+        Raises:
+            ValueError, TypeError: as `EmbeddingModel.embed_scenes`.
+        """
+        kept = _checked_kept(kept_patches, len(clips))
+        whole = [i for i, each in enumerate(kept) if each is None]
+        if len(whole) == len(clips):
+            return self.audio.embed_scenes(clips)
+        results = np.empty((len(clips), self.embedding_size), np.float32)
+        if whole:
+            results[whole] = self.audio.embed_scenes([clips[i] for i in whole])
+        for i, patches in enumerate(kept):
+            if patches is not None:
+                results[i] = self._patch_encoder.pool(self._patch_encoder.encode_kept(clips[i], patches))
+        return results
+
+    def embed_texts(self, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> np.ndarray:
+        """One embedding for each text.
+
+        Args:
+            texts: such as "A dog barks". An empty one is embedded with a warning.
+            max_tokens: longer texts are cut to this many tokens, both marks included, with a warning;
+                from 3 to 100.
+
+        Returns:
+            Of unit norm, shape (texts, embedding_size), float32.
+
+        Raises:
+            ValueError: no text, or an impossible limit.
+            TypeError: a single text, or something else than texts.
+            FileNotFoundError: there is no tokenizer.
+        """
+        return self.embed_tokens(self._encode(texts, max_tokens))
+
+    def embed_tokens(self, tokens: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
+        """`embed_texts` of token ids, for which no tokenizer is needed.
+
+        Args:
+            tokens: the ids of each text, both marks included, without padding.
+
+        Raises:
+            ValueError: no text, one of no tokens or of more than 100, or an id that is not in the vocabulary.
+            TypeError: ids that are no integers.
+        """
+        return self._text_embedder.embed(check_tokens(tokens, self.text_config))
+
+    def similarities(self, audio_embeddings: np.ndarray, text_embeddings: np.ndarray) -> np.ndarray:
+        """Cosine similarity of each clip with each text.
+
+        The logits of the published model are these times exp(`logit_scale`).
+
+        Args:
+            audio_embeddings: shape (clips, embedding_size).
+            text_embeddings: shape (texts, embedding_size).
+
+        Returns:
+            Shape (clips, texts), float32.
+
+        Raises:
+            ValueError: other shapes, or values that are not finite.
+        """
+        audio = check_embeddings("audio", audio_embeddings, self.embedding_size)
+        texts = check_embeddings("text", text_embeddings, self.embedding_size)
+        return audio @ texts.T
+
+    def embed_labels(
+        self, labels: Sequence[str], *, template: str | Sequence[str] = TEMPLATE, max_tokens: int = MAX_TOKENS
+    ) -> np.ndarray:
+        """One embedding for each label: that of its prompt, or the mean of several, again of unit norm.
+
+        Args and errors as in `classify`.
+
+        Returns:
+            Shape (labels, embedding_size), float32.
+        """
+        checked, templates = check_labels(labels), check_templates(template)
+        prompts = [each.replace("{}", label) for each in templates for label in checked]
+        embedded = self.embed_texts(prompts, max_tokens=max_tokens)
+        mean = embedded.reshape(len(templates), len(checked), -1).mean(axis=0)
+        return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+
+    def classify(
+        self,
+        clips: Sequence[np.ndarray] | np.ndarray,
+        labels: Sequence[str],
+        *,
+        template: str | Sequence[str] = TEMPLATE,
+    ) -> Classification:
+        """Which of some labels fits a clip, without training (zero-shot).
+
+        Args:
+            clips: as in `embed_audio`.
+            labels: two or more, all different, such as ["dog", "rain"].
+            template: the prompt, with {} for the label; or several, whose embeddings are averaged.
+
+        Returns:
+            The probability of each label for each clip: the softmax of exp(`logit_scale`) times the similarities.
+
+        Raises:
+            ValueError: no label, a single one, equal or empty ones; a template without its {}; as `embed_audio`.
+            FileNotFoundError: there is no tokenizer.
+        """
+        texts = self.embed_labels(labels, template=template)
+        similar = self.similarities(self.embed_audio(clips), texts)
+        return Classification(tuple(labels), probabilities(similar, self.logit_scale))
+
+    def caption(
+        self,
+        clips: Sequence[np.ndarray] | np.ndarray,
+        method: str = "greedy",
+        *,
+        seed: int = CAPTION_SEED,
+        keys: np.ndarray | None = None,
+        kept_patches: KeptPatches | None = None,
+        **settings: Any,
+    ) -> list[str]:
+        """A caption of each clip.
+
+        A clip that is longer than a window is encoded in windows, and its caption attends to all of them.
+
+        Args:
+            clips: as in `embed_audio`.
+            method: "greedy", "sample" or "beam".
+            seed: "sample" only: clip number n has the key split(fold_in(PRNGKey(seed), n), 1)[0], as published.
+            keys: "sample" only: the random key of each clip instead, shape (clips, 2), uint32.
+            kept_patches: as in `embed_audio`.
+            settings: `max_tokens`, `temperature`, `beams`, `length_power`: see `Generation`.
+
+        Raises:
+            ValueError, TypeError: an impossible setting, or as `embed_audio`.
+            FileNotFoundError: there is no tokenizer.
+        """
+        tokenizer = self.tokenizer
+        ids = self.caption_tokens(clips, method, seed=seed, keys=keys, kept_patches=kept_patches, **settings)
+        return [tokenizer.decode(row[1:].tolist()).strip() for row in ids]
+
+    def caption_tokens(
+        self,
+        clips: Sequence[np.ndarray] | np.ndarray,
+        method: str = "greedy",
+        *,
+        seed: int = CAPTION_SEED,
+        keys: np.ndarray | None = None,
+        kept_patches: KeptPatches | None = None,
+        **settings: Any,
+    ) -> np.ndarray:
+        """The token ids of `caption`, for which no tokenizer is needed.
+
+        Args and errors as there, and `end_token`, the id after which a caption ends (2).
+
+        Returns:
+            Shape (clips, max_tokens), int32; the first is 0 (the start mark), those after the end token are 0.
+        """
+        how = Generation(method, **settings)
+        kept = _checked_kept(kept_patches, len(clips))
+        checked = self.audio.check_clips(clips)
+        keys = caption_keys(len(checked), seed) if keys is None else _checked_keys(keys, len(checked))
+        patches = [count_patches(len(clip)) if k is None else len(k) for clip, k in zip(checked, kept, strict=True)]
+        results = np.empty((len(checked), how.max_tokens), np.int32)
+        for batch in self._captioner.batches(patches, how):
+            rows = list(batch.windows)
+            encoded = self._encode_clips([checked[i] for i in rows], [kept[i] for i in rows])
+            results[rows] = self._captioner.write(encoded, keys[rows], batch, how)
+        return results
+
+    def caption_logits(
+        self, clips: Sequence[np.ndarray] | np.ndarray, tokens: Sequence[Sequence[int]] | np.ndarray
+    ) -> np.ndarray:
+        """Logits of the token after each of the tokens given, as a caption of the clip (teacher forcing).
+
+        Args:
+            clips: as in `embed_audio`.
+            tokens: token ids of one text for each clip, all of one length, shape (clips, tokens).
+
+        Returns:
+            Shape (clips, tokens, vocabulary_size), float32.
+        """
+        return self._captioner.logits(self._patch_encoder.encode(clips), tokens)
+
+    def _encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        check_texts(texts)
+        if isinstance(max_tokens, bool) or max_tokens not in range(3, MAX_TOKENS + 1):
+            raise ValueError(f"max_tokens={max_tokens!r} is not possible; expected 3 to {MAX_TOKENS}")
+        return self.tokenizer.encode(texts, max_tokens)
+
+    def _encode_clips(self, clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:
+        """The audio encoder's outputs for each clip."""
+        whole = iter(self._patch_encoder.encode(chosen) if (chosen := _where_none(clips, kept)) else ())
+        return [
+            next(whole) if patches is None else self._patch_encoder.encode_kept(clip, patches)
+            for clip, patches in zip(clips, kept, strict=True)
+        ]
+
+
+def caption_keys(clips: int, seed: int) -> np.ndarray:
+    """Random keys of captions as the published code draws them, shape (clips, 2), uint32."""
+    with jax.threefry_partitionable(False):
+        base = jax.random.PRNGKey(seed)
+        return np.array([jax.random.split(jax.random.fold_in(base, i), 1)[0] for i in range(clips)], np.uint32)
+
+
+def load_audio_text_model(
+    path: str | os.PathLike[str] = "",
+    *,
+    tokenizer: TextTokenizer | str | os.PathLike[str] | None = None,
+    devices: Devices | None = None,
+    **options: Any,
+) -> AudioTextModel:
+    """Load Cacophony with its text side.
+
+    Args:
+        path: the published Cacophony.ckpt, a file that `hear-cacophony convert --towers all` made of it, "random"
+            or "random-tiny" (untrained weights), or "" for the weights of this machine (see
+            `hear_cacophony.checkpoint.find_weights`).
+        tokenizer: a file or folder; looked for beside the checkpoint, then in the weights folders, unless given.
+            It is read when a text is first needed.
+        devices: what to run on; all local devices unless given.
+        options: as for `load_embedding_model`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: the file is no checkpoint of stage 2, or has no text side.
+        TypeError, ValueError: an unknown option, or an impossible value.
+    """
+    parsed = parse_options(options)
+    compilation_cache.enable()
+    checkpoint = load_checkpoint(path, CACOPHONY, with_text=True)
+    return AudioTextModel(checkpoint, parsed, devices, tokenizer, path or None)
+
+
+def _where_none(clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:
+    return [clip for clip, patches in zip(clips, kept, strict=True) if patches is None]
+
+
+def _checked_kept(kept: KeptPatches | None, clips: int) -> KeptPatches:
+    if kept is None:
+        return [None] * clips
+    if len(kept) != clips:
+        raise ValueError(f"kept_patches: expected one entry for each of {clips} clips, got {len(kept)}")
+    return kept
+
+
+def _checked_keys(keys: np.ndarray, clips: int) -> np.ndarray:
+    array = np.asarray(keys)
+    if array.shape != (clips, 2) or array.dtype != np.uint32:
+        raise ValueError(f"keys: expected uint32 of shape {(clips, 2)}, got {array.dtype} of shape {array.shape}")
+    return array

@@ -1,0 +1,119 @@
+"""The audio encoder's own outputs, patch by patch: what captions are made from.
+
+Also clips of which some patches count alone, as in the published evaluation of long clips.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hear_cacophony.engine.batches import bucket_steps
+from hear_cacophony.engine.devices import on_each
+from hear_cacophony.engine.embedding import EmbeddingModel
+from hear_cacophony.engine.window_embedders import PRODUCTS, PatchEmbedder, whole_steps
+from hear_cacophony.frontend import spectrogram
+from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, PATCHES_PER_STEP
+from hear_cacophony.model.encoder import AudioEncoder
+from hear_cacophony.model.pooling import AttentionPooler
+from hear_cacophony.model.stages import EncoderConfig
+
+
+class PatchEncoder:
+    """Encodes clips patch by patch, with the weights, options and devices of a model of stage 2."""
+
+    def __init__(self, model: EmbeddingModel) -> None:
+        self._model = model
+        self._embedder = PatchEmbedder(model.variables, model.stage, model.config, model.options, model.devices)
+
+    def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+        """The outputs for every whole patch of each clip, after the last norm.
+
+        Args and errors as in `EmbeddingModel.embed_scenes`.
+
+        Returns:
+            For each clip shape (patches, hidden_size), float32, time-major: 8 patches to each 160 ms. Those of
+            a clip that is cut into windows come from the window in which they have the most context.
+        """
+        checked = self._model.check_clips(clips)
+        windows = [window for i, clip in enumerate(checked) for window in self._embedder.windows(i, len(clip))]
+        results = [np.empty((count_patches(len(clip)), self._embedder.size), np.float32) for clip in checked]
+        for batch, encoded in self._model.run_windows(self._embedder, "patch", checked, windows):
+            for i, patches in zip(batch.windows, encoded, strict=True):
+                start, stop, offset = (
+                    steps * PATCHES_PER_STEP
+                    for steps in (windows[i].span.keep_start, windows[i].span.keep_stop, windows[i].span.start)
+                )
+                target = results[windows[i].clip][start:stop]  # padding of the published protocol lies beyond
+                target[:] = patches[start - offset : start - offset + len(target)]
+        return results
+
+    def encode_kept(self, clip: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """The outputs for some patches of a clip, of which alone the encoder is given, each at its own place in time.
+
+        Args:
+            clip: as in `EmbeddingModel.embed_scenes`. It is taken whole.
+            kept: indices of whole patches (8 * time step + frequency band), shape (kept,).
+
+        Returns:
+            Shape (kept, hidden_size), float32.
+
+        Raises:
+            ValueError: as in `EmbeddingModel.embed_scenes`, or the clip has no such patch.
+        """
+        model = self._model
+        (checked,) = model.check_clips([clip])
+        indices = _checked_indices(kept, count_patches(len(checked)))
+        frames = bucket_steps(whole_steps(len(checked))) * PATCH_FRAMES
+        audio = np.zeros(spectrogram.count_samples(frames), np.float32)
+        audio[: len(checked)] = checked[: len(audio)]
+        arrays = (
+            model.devices.split(np.broadcast_to(x, (len(model.devices), *x.shape)).copy()) for x in (audio, indices)
+        )
+        settings = {"config": model.config, "precision": model.options.precision}
+        return np.asarray(_encode_kept(model.variables, *arrays, mesh=model.devices.mesh, **settings))[0]
+
+    def pool(self, encoded: np.ndarray) -> np.ndarray:
+        """The embedding of encoded patches, shape (hidden_size,), from shape (patches, hidden_size)."""
+        return np.asarray(_pool(self._model.variables["pooler"], encoded[None], config=self._model.config))[0]
+
+
+def count_patches(num_samples: int) -> int:
+    """Patches along a clip."""
+    return whole_steps(num_samples) * PATCHES_PER_STEP
+
+
+def _checked_indices(kept: np.ndarray, patches: int) -> np.ndarray:
+    indices = np.asarray(kept)
+    if indices.ndim != 1 or not indices.size or not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(f"kept patches: expected indices of shape (kept,), got {indices.dtype} {indices.shape}")
+    if indices.min() < 0 or indices.max() >= patches or len(np.unique(indices)) < len(indices):
+        raise ValueError(
+            f"kept patches: expected some of the patches 0 to {patches - 1} of the clip, each once, "
+            f"got {len(indices)} from {indices.min()} to {indices.max()}"
+        )
+    return indices.astype(np.int32)
+
+
+@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
+def _encode_kept(variables, audio, kept, *, mesh, **settings):
+    return on_each(mesh, functools.partial(_kept_patches, **settings), variables, audio, kept)
+
+
+def _kept_patches(variables, audio, kept, *, config: EncoderConfig, precision: str):
+    log_mel = spectrogram.log_mel(audio, spectrogram.count_whole_frames(audio.shape[1]))
+    patches = spectrogram.to_patches(log_mel)
+    all_real = jnp.ones(patches.shape[:2], bool)
+    with jax.default_matmul_precision(PRODUCTS[precision]):
+        encoder = AudioEncoder(config, jnp.dtype(precision))
+        return encoder.apply({"params": variables["encoder"]}, patches, all_real, kept)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _pool(variables, encoded, *, config: EncoderConfig):
+    with jax.default_matmul_precision(PRODUCTS["float32"]):
+        return AttentionPooler(config).apply({"params": variables}, encoded, jnp.ones(encoded.shape[:2], bool))

@@ -1,0 +1,62 @@
+"""The caption decoder in Flax linen: layers over the text encoder's outputs that attend to audio, and the vocabulary."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from hear_cacophony.model.stages import TextConfig
+from hear_cacophony.model.text_layers import KeysValues, causal_mask, scan_layers, split_heads
+
+
+class AudioMemory(nn.Module):
+    """Keys and values of encoded audio for the cross-attention of all layers, in one product."""
+
+    config: TextConfig
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, encoded: jax.Array) -> KeysValues:
+        """From encoded patches, shape (clips, patches, hidden_size).
+
+        Returns:
+            Along a first axis those of each layer.
+        """
+        config = self.config
+        joined = nn.Dense(config.decoder_layers * 2 * config.hidden_size, dtype=self.dtype, name="layers")(encoded)
+        parts = jnp.split(joined, 2 * config.decoder_layers, axis=-1)
+        keys, values = (jnp.stack([split_heads(x, config.num_heads) for x in parts[i::2]]) for i in (0, 1))
+        return KeysValues(keys, values)
+
+
+class CaptionDecoder(nn.Module):
+    """Logits of the next token, given tokens and audio.
+
+    `dtype` is that of the matrix products; what is between them is float32.
+    """
+
+    config: TextConfig
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, text: jax.Array, audio: jax.Array, audio_mask: jax.Array) -> jax.Array:
+        """Decode whole texts at once.
+
+        Args:
+            text: the text encoder's outputs, shape (batch, tokens, hidden_size).
+            audio: the audio encoder's outputs, shape (batch, patches, hidden_size).
+            audio_mask: True where a patch is real, shape (batch, patches).
+
+        Returns:
+            Logits of the token after each, shape (batch, tokens, vocabulary_size), float32.
+        """
+        memory = AudioMemory(self.config, self.dtype, name="audio")(audio)
+        layers = scan_layers(self.config, self.dtype, self.config.decoder_layers)
+        x, _ = layers(text, causal_mask(text.shape[1]), memory, audio_mask)
+        return vocabulary(self.config, self.dtype, "vocabulary")(x).astype(jnp.float32)
+
+
+def vocabulary(config: TextConfig, dtype: jnp.dtype, name: str | None = None) -> nn.Dense:
+    """The projection of the decoder's outputs to the vocabulary."""
+    return nn.Dense(config.vocabulary_size, dtype=dtype, name=name)

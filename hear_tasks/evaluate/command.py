@@ -1,0 +1,140 @@
+"""The command `hear-cacophony evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from typing import Any
+
+from hear_tasks.evaluate.datasets import DATASETS, Evaluation, find_dataset
+from hear_tasks.evaluate.protocols import PROTOCOLS
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+_WHAT = {
+    Evaluation.ZERO_SHOT: "classify clips by the words for their classes: top-1 and top-5",
+    Evaluation.RETRIEVAL: "find clips by captions and captions by clips: R@1, R@5, R@10, mAP@10",
+    Evaluation.CAPTIONING: "caption clips: CIDEr-D, BLEU, ROUGE-L",
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `evaluate` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="zero-shot classification, retrieval and captioning on published data sets",
+        description="Evaluate zero-shot classification, retrieval or captioning on a published data set, in the "
+        "layout of its publisher, beside the published figures. What was computed of clips is kept: the same command "
+        "goes on where an interrupted one was. Clips that are missing or cannot be read are named, and the exit "
+        "status is then 1 (but for missing clips of VGGSound and AudioCaps, which everyone fetches alone).",
+    )
+    evaluations = parser.add_subparsers(required=True, metavar="EVALUATION")
+    for evaluation in Evaluation:
+        _add_evaluation(evaluations, evaluation)
+
+
+def _add_evaluation(evaluations: argparse._SubParsersAction, evaluation: Evaluation) -> None:
+    fitting = [dataset for dataset in DATASETS if evaluation in dataset.evaluations]
+    layouts = "\n".join(f"  {dataset.name}: {dataset.layout}" for dataset in fitting)
+    parser = evaluations.add_parser(
+        evaluation,
+        help=_WHAT[evaluation],
+        description=f"{_WHAT[evaluation].capitalize()}.",
+        epilog=f"The folder DIR of --data holds, for\n{layouts}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = ", ".join(dataset.name for dataset in fitting)
+    parser.add_argument("--dataset", required=True, metavar="NAME", help=f"one of {names}")
+    parser.add_argument("--data", required=True, type=pathlib.Path, metavar="DIR", help="folder of the data set")
+    parser.add_argument("--model", default="", metavar="FILE", help="a checkpoint, or random or random-tiny")
+    parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json, or its folder (default: beside the model)")
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="hear",
+        help="hear takes clips whole, in windows; published takes clips and texts as the published evaluation",
+    )
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("evaluations"),
+        metavar="DIR",
+        help="where to write DIR/MODEL/EVALUATION-NAME-PROTOCOL (default: evaluations)",
+    )
+    _add_particulars(parser, evaluation)
+    parser.set_defaults(func=_run, evaluation=evaluation)
+
+
+def _add_particulars(parser: argparse.ArgumentParser, evaluation: Evaluation) -> None:
+    if evaluation == Evaluation.ZERO_SHOT:
+        parser.add_argument(
+            "--template",
+            action="append",
+            default=[],
+            metavar="TEXT",
+            help="prompt with {} for the class; repeated, the prompts are an ensemble (default: the published one)",
+        )
+    if evaluation == Evaluation.CAPTIONING:
+        parser.add_argument(
+            "--beams", type=int, default=1, metavar="N", help="beams of the search (default: 1, greedy)"
+        )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="draws the patches of longer clips under published (default: 0)",
+    )
+    parser.add_argument(
+        "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
+    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
+    parser.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from hear_tasks.evaluate.report import listed_lines
+    from hear_tasks.evaluate.request import Request
+    from hear_tasks.evaluate.run import evaluate
+
+    request = Request(
+        args.evaluation,
+        find_dataset(args.dataset, args.evaluation),
+        args.data,
+        args.model,
+        args.out,
+        args.protocol,
+        templates=tuple(getattr(args, "template", ())),
+        seed=args.seed,
+        beams=getattr(args, "beams", 1),
+        devices=_devices(args.devices),
+        options=_options(args),
+    )
+    try:
+        report = evaluate(request)
+    except ModuleNotFoundError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("evaluate: interrupted; the same command goes on where this one was", file=sys.stderr)
+        return INTERRUPTED
+    print(report.as_text())
+    for line in listed_lines(report.faults):
+        print(f"evaluate: {line}", file=sys.stderr)
+    return 1 if report.faults else 0
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    given = {"window_seconds": args.window, "precision": args.precision, "tokenizer": args.tokenizer}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _devices(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--devices: expected indices such as 0,1, got {text!r}") from None

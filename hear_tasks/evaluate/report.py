@@ -1,0 +1,155 @@
+"""The report of an evaluation: as text and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from hear_tasks.evaluate.comparison import Comparison, compare
+from hear_tasks.evaluate.model import Weights
+from hear_tasks.evaluate.request import Request
+from hear_tasks.evaluate.scored import Scored
+
+_LISTED = 20
+"""Names that are printed; the JSON file has them all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """An evaluation and what it found.
+
+    Attributes:
+        request: what was asked for.
+        weights: the weights of the model.
+        listed: clips in the data set's table.
+        missing: names of those that are not there.
+        unreadable: why clips could not be used, by file.
+        shortened: names of clips of which a subset of patches counts.
+        remarks: on the data set.
+        scored: what was found.
+    """
+
+    request: Request
+    weights: Weights
+    listed: int
+    missing: Sequence[str]
+    unreadable: dict[str, str]
+    shortened: Sequence[str]
+    remarks: Sequence[str]
+    scored: Scored
+
+    @property
+    def faults(self) -> list[str]:
+        """What the evaluation should have had and had not: one line each."""
+        lines = [f"unreadable: {file}: {reason}" for file, reason in self.unreadable.items()]
+        if self.missing and self.request.dataset.complete:
+            lines += [f"missing: {name}" for name in self.missing]
+        return lines
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The scores beside the published figures."""
+        return compare(self.request.evaluation, self.request.dataset.title, self.scored.scores)
+
+    @property
+    def used(self) -> int:
+        """Clips that the scores are of."""
+        return self.listed - len(self.missing) - len(self.unreadable)
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole report."""
+        request, weights = self.request, self.weights
+        return {
+            "evaluation": str(request.evaluation),
+            "dataset": request.dataset.title,
+            "data": str(request.data),
+            "protocol": request.protocol,
+            "limits": {**dataclasses.asdict(request.limits), "patches": request.limits.patches},
+            "options": dict(request.options),
+            "model": dataclasses.asdict(weights),
+            "clips": {
+                "listed": self.listed,
+                "used": self.used,
+                "missing": list(self.missing),
+                "unreadable": self.unreadable,
+                "shortened": list(self.shortened),
+                "seed_of_shortened": request.seed,
+            },
+            "remarks": list(self.remarks),
+            "scores": dict(self.scored.scores),
+            **self.scored.details,
+            "published": [dataclasses.asdict(each) for each in self.comparisons],
+        }
+
+    def as_text(self) -> str:
+        """What is printed."""
+        parts = [self._head(), _score_table(self.scored), self._published_table()]
+        return "\n\n".join(part for part in parts if part)
+
+    def _head(self) -> str:
+        request, weights = self.request, self.weights
+        known = "untrained: a baseline, not a result" if weights.untrained else f"MD5 {weights.md5 or 'unknown'}"
+        lines = [
+            f"{request.dataset.title}, {request.evaluation}, protocol {request.protocol}, {weights.source} ({known})",
+            f"clips: {self.used} of {self.listed}, {len(self.missing)} missing, {len(self.unreadable)} unreadable",
+            *self.remarks,
+            self._limit_line(),
+            *self.scored.lines,
+        ]
+        return "\n".join(lines)
+
+    def _limit_line(self) -> str:
+        limits = self.request.limits
+        if limits.seconds is None:
+            return "clips whole, in windows where they are long"
+        line = f"clips limited to {limits.patches} patches ({limits.seconds} s), texts to {limits.tokens} tokens"
+        if not self.shortened:
+            return f"{line}; no clip is longer"
+        return (
+            f"{line}; longer clips: {len(self.shortened)}, of each of which a random subset of patches counts, sorted "
+            f"by time, drawn with seed {self.request.seed} where the published code draws without one"
+        )
+
+    def _published_table(self) -> str:
+        rows = [
+            (each.measure, f"{each.ours:.4f}", f"{each.published:.3f}", f"{each.difference:+.4f}", each.source)
+            for each in self.comparisons
+        ]
+        if not rows:
+            return f"no published figures of {self.request.evaluation} on {self.request.dataset.title}"
+        table = _table(("", "ours", "published", "difference", "source"), rows)
+        if self.request.published and not self.missing:
+            return table
+        but = [] if self.request.published else ["the published figures are of the published protocol"]
+        but += [f"missing from ours: {len(self.missing)} of {self.listed} clips"] if self.missing else []
+        return f"{table}\n({'; '.join(but)})"
+
+
+def listed_lines(lines: Sequence[str]) -> list[str]:
+    """The first of many lines, and how many more there are."""
+    more = len(lines) - _LISTED
+    return [*lines[:_LISTED], *([f"... and {more} more: see results.json"] if more > 0 else [])]
+
+
+def _score_table(scored: Scored) -> str:
+    def interval(name: str) -> str:
+        if name not in scored.intervals:
+            return ""
+        low, high = scored.intervals[name]
+        return f"[{low:.4f}, {high:.4f}]"
+
+    header = ("", "score", "95% interval") if scored.intervals else ("", "score", "")
+    return _table(header, [(name, f"{value:.4f}", interval(name)) for name, value in scored.scores.items()])
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.ljust(width) if i in (0, len(row) - 1) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (header, *rows)
+    )
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,84 @@
+"""What one evaluation is to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from hear_tasks.evaluate.datasets import Dataset, Evaluation
+from hear_tasks.evaluate.protocols import PROTOCOLS, Limits, limits
+
+PLACEHOLDER = "{}"
+"""Stands for the class in a prompt."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What one evaluation is to do, checked.
+
+    Attributes:
+        evaluation: zero-shot, retrieval or captioning.
+        dataset: of what.
+        data: folder that holds it.
+        model: as `load_audio_text_model` takes it.
+        out: folder to write to.
+        protocol: "hear" or "published".
+        templates: prompts of zero-shot classification; the published one unless given.
+        seed: of the patches that count in long clips, under the published protocol.
+        beams: beams of captions, 1 being greedy.
+        devices: indices of the devices to use; all of them unless given.
+        options: further options of the model.
+    """
+
+    evaluation: Evaluation
+    dataset: Dataset
+    data: pathlib.Path
+    model: str
+    out: pathlib.Path
+    protocol: str = "hear"
+    templates: tuple[str, ...] = ()
+    seed: int = 0
+    beams: int = 1
+    devices: tuple[int, ...] | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"unknown protocol {self.protocol!r}; expected one of {', '.join(PROTOCOLS)}")
+        self._check_templates()
+        self._check_beams()
+        object.__setattr__(self, "templates", self.templates or (self.dataset.template,))
+
+    @property
+    def published(self) -> bool:
+        """Whether it is done as the published evaluation was."""
+        return self.protocol == "published"
+
+    @property
+    def limits(self) -> Limits:
+        """What of clips and texts is used."""
+        return limits(self.protocol, self.evaluation, self.dataset)
+
+    def _check_templates(self) -> None:
+        if not self.templates:
+            return
+        if self.evaluation != Evaluation.ZERO_SHOT:
+            raise ValueError(f"--template goes with zero-shot evaluation, not with {self.evaluation}")
+        if self.published:
+            raise ValueError(
+                "--template does not go with --protocol published, whose prompt is "
+                f"{self.dataset.template!r}; leave it out, or use --protocol hear"
+            )
+        for template in self.templates:
+            if template.count(PLACEHOLDER) != 1:
+                raise ValueError(f"--template: expected a prompt with {PLACEHOLDER} for the class, got {template!r}")
+        if len(set(self.templates)) < len(self.templates):
+            raise ValueError("--template: expected different prompts, got one of them twice")
+
+    def _check_beams(self) -> None:
+        if self.beams < 1:
+            raise ValueError(f"--beams: expected 1 or more, got {self.beams}")
+        if self.beams > 1 and (self.published or self.evaluation != Evaluation.CAPTIONING):
+            raise ValueError("--beams goes with captioning under --protocol hear only")

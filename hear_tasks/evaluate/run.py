@@ -1,0 +1,108 @@
+"""One evaluation from the folder of a data set to its report."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hear_cacophony.engine.devices import Devices
+from hear_tasks.evaluate import sounds
+from hear_tasks.evaluate.captioning import Captioning
+from hear_tasks.evaluate.datasets import Evaluation
+from hear_tasks.evaluate.files import write_json
+from hear_tasks.evaluate.kept import KeptValues, open_kept
+from hear_tasks.evaluate.listing import Listing
+from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model
+from hear_tasks.evaluate.over_clips import Computed, compute_over_clips
+from hear_tasks.evaluate.protocols import is_longer
+from hear_tasks.evaluate.report import Report
+from hear_tasks.evaluate.request import Request
+from hear_tasks.evaluate.retrieval import Retrieval
+from hear_tasks.evaluate.scored import Evaluator, Scored
+from hear_tasks.evaluate.zero_shot import ZeroShot
+
+_EVALUATORS: dict[Evaluation, type[Evaluator]] = {
+    Evaluation.ZERO_SHOT: ZeroShot,
+    Evaluation.RETRIEVAL: Retrieval,
+    Evaluation.CAPTIONING: Captioning,
+}
+RESULTS_FILE = "results.json"
+
+_OPTIONS_OF_AUDIO = ("window_seconds", "precision")
+"""Options of the model that change what it makes of a clip."""
+
+
+def evaluate(
+    request: Request,
+    *,
+    load: Callable[..., AudioTextModel] = load_model,
+    tell: Callable[[str], None] = lambda message: print(f"evaluate: {message}", file=sys.stderr, flush=True),
+) -> Report:
+    """Evaluate a model, and write the results to a folder of their own in `request.out`.
+
+    Args:
+        request: what to do.
+        load: loads the model.
+        tell: takes remarks.
+
+    Raises:
+        LayoutError: the folder does not hold the data set.
+        ValueError: no clip could be used.
+        ModuleNotFoundError: a package is not installed that will be needed.
+        BusyError: another process makes the same evaluation.
+    """
+    evaluator = _EVALUATORS[request.evaluation](request)
+    evaluator.check()
+    sounds.check_installed(request.protocol)
+    listing = request.dataset.read(request.data)
+    tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
+    model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)
+    weights = find_weights(model, request.model)
+    folder = request.out / weights.folder_name / f"{request.evaluation}-{request.dataset.name}-{request.protocol}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_kept(folder / "kept", _identity(evaluator, weights)) as kept:
+        for damage in kept.damaged:
+            tell(damage)
+        computed = _compute(evaluator, listing, model, kept)
+        scored = evaluator.score(model, computed.clips, computed.values, listing.classes, folder)
+        report = _make_report(request, weights, listing, computed, scored)
+        existed = (folder / RESULTS_FILE).exists()
+        write_json(folder / RESULTS_FILE, report.as_json())
+    tell(f"{folder}: {'replaced' if existed else 'written'}")
+    return report
+
+
+def _compute(evaluator: Evaluator, listing: Listing, model: AudioTextModel, kept: KeptValues) -> Computed:
+    request = evaluator.request
+    read = sounds.read_published if request.published else sounds.read_sound
+    compute = functools.partial(evaluator.compute, model)
+    computed = compute_over_clips(listing.clips, read, compute, kept, str(request.evaluation))
+    if not computed.clips:
+        file, reason = next(iter(computed.faults.items()))
+        raise ValueError(f"none of the {len(listing.clips)} clips could be used; the first one, {file}: {reason}")
+    return computed
+
+
+def _make_report(request: Request, weights: Weights, listing: Listing, computed: Computed, scored: Scored) -> Report:
+    limit = request.limits.patches
+    pairs = zip(computed.clips, computed.samples, strict=True)
+    shortened = [clip.name for clip, samples in pairs if is_longer(samples, limit)]
+    return Report(
+        request, weights, listing.listed, listing.missing, computed.faults, shortened, listing.remarks, scored
+    )
+
+
+def _identity(evaluator: Evaluator, weights: Weights) -> dict[str, Any]:
+    """All that a clip's value depends on but the clip."""
+    request = evaluator.request
+    seed = {"seed_of_patches": request.seed} if request.published else {}
+    return {
+        "weights": weights.identity,
+        "protocol": request.protocol,
+        "seconds": request.limits.seconds,
+        "options": {name: value for name, value in request.options.items() if name in _OPTIONS_OF_AUDIO},
+        **seed,
+        **evaluator.identity,
+    }

@@ -1,0 +1,90 @@
+"""What an evaluation found, in the form in which it is reported."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hear_tasks.evaluate.listing import Clip
+from hear_tasks.evaluate.model import AudioTextModel
+from hear_tasks.evaluate.over_clips import Sound
+from hear_tasks.evaluate.protocols import choose_patches
+from hear_tasks.evaluate.request import Request
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What an evaluation found.
+
+    Attributes:
+        scores: by measure, named as the published figures are.
+        details: the same and more for the JSON file.
+        lines: what to print of it beside the scores.
+        intervals: 95% intervals of scores, by measure.
+    """
+
+    scores: Mapping[str, float]
+    details: Mapping[str, Any]
+    lines: Sequence[str] = ()
+    intervals: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+
+
+class Evaluator(abc.ABC):
+    """One kind of evaluation: what is computed of each clip, and what is made of that."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @property
+    @abc.abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What a clip's value depends on beside weights, protocol, limits and options."""
+
+    @abc.abstractmethod
+    def check(self) -> None:
+        """Raise, before any work, what would fail for a package that is not installed."""
+
+    @abc.abstractmethod
+    def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:
+        """The value of each clip."""
+
+    @abc.abstractmethod
+    def score(
+        self,
+        model: AudioTextModel,
+        clips: Sequence[Clip],
+        values: np.ndarray,
+        classes: Sequence[str],
+        folder: pathlib.Path,
+    ) -> Scored:
+        """Score the clips by their values, and write files of the particulars.
+
+        Args:
+            model: the model.
+            clips: the clips that could be read.
+            values: their values, in the same order.
+            classes: all classes of the data set.
+            folder: where to write.
+        """
+
+    def subsets(self, sounds: Sequence[Sound]) -> dict[str, Any]:
+        """For the model, where a clip is beyond the limit: the patches of each clip that count, None for all."""
+        limit, seed = self.request.limits.patches, self.request.seed
+        patches = [choose_patches(len(sound.samples), limit, seed, sound.clip.name) for sound in sounds]
+        return {} if all(each is None for each in patches) else {"kept_patches": patches}
+
+
+class EmbeddingEvaluator(Evaluator):
+    """An evaluation of embeddings of clips."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"values": "embeddings"}
+
+    def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:
+        return model.embed_audio([sound.samples for sound in sounds], **self.subsets(sounds))
