@@ -28,10 +28,11 @@ def _stand_in_weights():
     return module
 
 
-def _write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool) -> pathlib.Path:
+def write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool, audio_only: bool = True) -> pathlib.Path:
+    """Write a stand-in for the published file of `model`, its audio side alone unless told otherwise."""
     from flax import serialization
 
-    parameters = _stand_in_weights().parameters(model, tiny=tiny, audio_only=True)
+    parameters = _stand_in_weights().parameters(model, tiny=tiny, audio_only=audio_only)
     state = {"0": {"step": 1000, "params": parameters, "opt_state": {"1": {"count": np.int32(1000)}}}}
     path.write_bytes(serialization.msgpack_serialize(state))
     return path
@@ -42,8 +43,8 @@ def tiny_checkpoints(tmp_path_factory) -> dict[str, pathlib.Path]:
     """Tiny stand-ins for both published files, by the name of their stage."""
     folder = tmp_path_factory.mktemp("tiny")
     return {
-        "audiomae": _write_checkpoint(folder / "audiomae.ckpt", "AudioMAE", tiny=True),
-        "cacophony": _write_checkpoint(folder / "cacophony.ckpt", "Cacophony", tiny=True),
+        "audiomae": write_checkpoint(folder / "audiomae.ckpt", "AudioMAE", tiny=True),
+        "cacophony": write_checkpoint(folder / "cacophony.ckpt", "Cacophony", tiny=True),
     }
 
 
@@ -51,7 +52,7 @@ def tiny_checkpoints(tmp_path_factory) -> dict[str, pathlib.Path]:
 def full_size_checkpoint(request, tmp_path_factory) -> tuple[str, pathlib.Path]:
     """A full-size stand-in for the audio side of one published file, with the name of its stage."""
     model = {"audiomae": "AudioMAE", "cacophony": "Cacophony"}[request.param]
-    path = _write_checkpoint(tmp_path_factory.mktemp("full") / f"{model}.ckpt", model, tiny=False)
+    path = write_checkpoint(tmp_path_factory.mktemp("full") / f"{model}.ckpt", model, tiny=False)
     yield request.param, path
     path.unlink()
 

@@ -8,7 +8,12 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 SUFFIXES = frozenset(
-    [".aif", ".aifc", ".aiff", ".au", ".avr", ".caf", ".flac", ".htk", ".mp3", ".mp2", ".oga", ".ogg", ".opus", ".paf", ".rf64", ".snd", ".voc", ".w64", ".wav", ".wave", ".xi"]
+    f".{name}"
+    for names in (
+        "aif aifc aiff au avr caf flac htk mp2 mp3 oga ogg",
+        "opus paf rf64 snd voc w64 wav wave xi",
+    )
+    for name in names.split()
 )
 """Endings by which audio files are told in a folder: those of the formats that libsndfile reads."""
 
