@@ -40,7 +40,7 @@ def write_sounds(folder: pathlib.Path, count: int, first: int = 0) -> None:
     folder.mkdir(exist_ok=True)
     for i in range(first, first + count):
         suffix, rate, channels = FORMS[i % len(FORMS)]
-        seconds = np.arange(round(rate * (0.5 + 0.1 * i))) / rate
+        seconds = np.arange(round(rate * (0.5 + 0.1 * (i % 7)))) / rate
         tone = 0.3 * np.sin(2 * np.pi * (200 + 90 * i) * seconds)
         soundfile.write(folder / f"sound{i:03}.{suffix}", np.stack([tone] * channels, axis=1), rate)
 
@@ -175,7 +175,7 @@ def test_a_file_that_changes_while_it_is_read_is_told(sounds, monkeypatch, capsy
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(sounds, tmp_path):
-    write_sounds(sounds, 60, first=6)
+    write_sounds(sounds, 80, first=6)
     arguments = [sys.executable, "-m", "hear_tasks", "features", "sounds", "--model", "random-tiny", "--out"]
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "undisturbed")}
     subprocess.run([*arguments, "a.npz"], env=env, check=True, capture_output=True)
