@@ -12,19 +12,24 @@ if TYPE_CHECKING:
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, hop: bool = False) -> None:
-    """Add --model and the options of the engine; --hop where there are timestamps."""
+    """Add --model and the options of the engine."""
     parser.add_argument("--model", default="", metavar="FILE", help="as load_model takes it: a checkpoint, or random")
-    model = parser.add_argument_group("options of the model")
-    model.add_argument("--protocol", choices=("hear", "published"), help="published pads as the published evaluation")
+    add_engine_options(parser, hop=hop)
+
+
+def add_engine_options(parser: argparse.ArgumentParser, *, hop: bool = False) -> None:
+    """Add the options of the engine; --hop where there are timestamps."""
+    engine = parser.add_argument_group("options of the engine")
+    engine.add_argument("--protocol", choices=("hear", "published"), help="published pads as the published evaluation")
     if hop:
-        model.add_argument(
+        engine.add_argument(
             "--hop", type=int, metavar="MS", help="between timestamp embeddings: 40 (default) or 160, 80, 20, 10"
         )
-    model.add_argument(
+    engine.add_argument(
         "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
     )
-    model.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
-    parser.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
+    engine.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
+    engine.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
 
 
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
