@@ -28,7 +28,8 @@ def _stand_in_weights():
     return module
 
 
-def _write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool, audio_only: bool = True) -> pathlib.Path:
+def write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool, audio_only: bool = True) -> pathlib.Path:
+    """Write a stand-in for the published file of `model`, its audio side alone unless told otherwise."""
     from flax import serialization
 
     parameters = _stand_in_weights().parameters(model, tiny=tiny, audio_only=audio_only)
@@ -42,8 +43,8 @@ def tiny_checkpoints(tmp_path_factory) -> dict[str, pathlib.Path]:
     """Tiny stand-ins for both published files, by the name of their stage."""
     folder = tmp_path_factory.mktemp("tiny")
     return {
-        "audiomae": _write_checkpoint(folder / "audiomae.ckpt", "AudioMAE", tiny=True),
-        "cacophony": _write_checkpoint(folder / "cacophony.ckpt", "Cacophony", tiny=True),
+        "audiomae": write_checkpoint(folder / "audiomae.ckpt", "AudioMAE", tiny=True),
+        "cacophony": write_checkpoint(folder / "cacophony.ckpt", "Cacophony", tiny=True),
     }
 
 
@@ -51,7 +52,7 @@ def tiny_checkpoints(tmp_path_factory) -> dict[str, pathlib.Path]:
 def tiny_text_checkpoint(tmp_path_factory) -> pathlib.Path:
     """A tiny stand-in for Cacophony.ckpt with all its towers."""
     path = tmp_path_factory.mktemp("tiny-text") / "Cacophony.ckpt"
-    return _write_checkpoint(path, "Cacophony", tiny=True, audio_only=False)
+    return write_checkpoint(path, "Cacophony", tiny=True, audio_only=False)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +84,7 @@ def full_size_text_checkpoint():
 def full_size_checkpoint(request, tmp_path_factory) -> tuple[str, pathlib.Path]:
     """A full-size stand-in for the audio side of one published file, with the name of its stage."""
     model = {"audiomae": "AudioMAE", "cacophony": "Cacophony"}[request.param]
-    path = _write_checkpoint(tmp_path_factory.mktemp("full") / f"{model}.ckpt", model, tiny=False)
+    path = write_checkpoint(tmp_path_factory.mktemp("full") / f"{model}.ckpt", model, tiny=False)
     yield request.param, path
     path.unlink()
 

@@ -1,0 +1,1 @@
+"""Sounds of one's own: found in folders, embedded in chunks that survive a kill, indexed for search, written out."""

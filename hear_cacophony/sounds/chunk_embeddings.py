@@ -1,0 +1,36 @@
+"""Embeddings of the clips of a chunk. How they share batches depends on the chunk alone, and so do their last bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hear_cacophony.engine.embedding import Embedder
+from hear_cacophony.sounds.chunks import Compute
+
+
+def scene_embeddings(model: Embedder) -> Compute:
+    """One embedding for each clip: `embeddings`, shape (clips, size)."""
+
+    def compute(clips: list[np.ndarray], _: list[int]) -> dict[str, np.ndarray]:
+        return {"embeddings": _without_history(model).embed_scenes(clips)}
+
+    return compute
+
+
+def timestamp_embeddings(model: Embedder) -> Compute:
+    """Embeddings along each clip: `embeddings`, `timestamps` in milliseconds, and `lengths`, how many each clip has."""
+
+    def compute(clips: list[np.ndarray], _: list[int]) -> dict[str, np.ndarray]:
+        along = _without_history(model).embed_timestamps(clips)
+        return {
+            "embeddings": np.concatenate([each.embeddings for each in along]),
+            "timestamps": np.concatenate([each.timestamps for each in along]),
+            "lengths": np.array([len(each.timestamps) for each in along]),
+        }
+
+    return compute
+
+
+def _without_history(model: Embedder) -> Embedder:
+    """The model without the sizes of earlier batches, which later ones would be filled up to."""
+    return model.with_options(model.options)
