@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hear_cacophony import load_embedding_model
-from hear_cacophony.frontend.audio_checks import as_batch, as_clips
+from hear_cacophony.frontend.audio_checks import as_batch
+from hear_cacophony.frontend.clips import as_clips
 
 
 @pytest.fixture(scope="module")

@@ -298,7 +298,7 @@ def test_an_index_of_another_model_or_none_is_refused(sounds, text_model, capsys
         (["", "sounds"], "got an empty one"),
         (["dog", "sounds/sound000.wav"], "expected a folder"),
         (["dog", "sounds", "--top", "0"], "--top: expected 1 or more"),
-        (["--audio", "nosuch.wav", "sounds"], "no such file"),
+        (["--audio", "nosuch.wav", "sounds"], "no such audio file"),
     ],
 )
 def test_impossible_searches_are_told(arguments, message, sounds, text_model, capsys):

@@ -28,6 +28,9 @@ def add_engine_options(parser: argparse.ArgumentParser, *, hop: bool = False) ->
     engine.add_argument(
         "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
     )
+    engine.add_argument(
+        "--overlap", type=float, metavar="SECONDS", help="least overlap of neighbouring windows (default: 3.84)"
+    )
     engine.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
     engine.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
 
@@ -38,6 +41,7 @@ def engine_options(args: argparse.Namespace) -> dict[str, Any]:
         "protocol": args.protocol,
         "timestamp_hop_ms": getattr(args, "hop", None),
         "window_seconds": args.window,
+        "window_overlap_seconds": args.overlap,
         "precision": args.precision,
     }
     return {name: value for name, value in given.items() if value is not None}

@@ -16,7 +16,7 @@ from hear_cacophony.checkpoint.load import load_checkpoint
 from hear_cacophony.checkpoint.parameters import to_text_variables
 from hear_cacophony.engine import compilation_cache
 from hear_cacophony.engine.captioning import Captioner
-from hear_cacophony.engine.devices import Devices
+from hear_cacophony.engine.devices import Devices, as_devices
 from hear_cacophony.engine.embedding import EmbeddingModel
 from hear_cacophony.engine.encoded_patches import PatchEncoder, count_patches
 from hear_cacophony.engine.generation import Generation
@@ -333,7 +333,7 @@ def load_audio_text_model(
     path: str | os.PathLike[str] = "",
     *,
     tokenizer: TextTokenizer | str | os.PathLike[str] | None = None,
-    devices: Devices | None = None,
+    devices: Devices | Sequence[int] | None = None,
     **options: Any,
 ) -> AudioTextModel:
     """Load Cacophony with its text side.
@@ -344,7 +344,7 @@ def load_audio_text_model(
             `hear_cacophony.checkpoint.find`).
         tokenizer: a file or folder; looked for beside the checkpoint, then in the weights folders, unless given.
             It is read when a text is first needed.
-        devices: what to run on; all local devices unless given.
+        devices: what to run on: indices of local devices, such as [0]; all of them unless given.
         options: as for `load_embedding_model`.
 
     Raises:
@@ -354,9 +354,10 @@ def load_audio_text_model(
     """
     parsed = parse_options(options)
     compilation_cache.enable()
+    chosen = as_devices(devices)
     checkpoint = load_checkpoint(path, CACOPHONY, with_text=True)
     assert checkpoint.text is not None
-    audio, text = EmbeddingModel(checkpoint, parsed, devices), checkpoint.text
+    audio, text = EmbeddingModel(checkpoint, parsed, chosen), checkpoint.text
     del checkpoint  # its audio side, which is on the devices now, makes room for the text side
     size = text.config.vocabulary_size
     return AudioTextModel(audio, text, functools.partial(_find_tokenizer, tokenizer, path, size))

@@ -17,9 +17,7 @@ def check_rate(rate: Any) -> None:
     """Raise ValueError if `rate` is no sample rate in Hz."""
     number = not isinstance(rate, bool) and isinstance(rate, (int, float, np.integer, np.floating))
     if not number or not math.isfinite(rate) or not RATES[0] <= rate <= RATES[1]:
-        raise ValueError(
-            f"sample_rate={rate!r} is not possible; expected samples per second, {RATES[0]} to {RATES[1]}, such as 44100"
-        )
+        raise ValueError(f"sample_rate={rate!r} is not possible; expected samples per second, {RATES[0]} to {RATES[1]}")
 
 
 def resample(samples: np.ndarray, rate: float) -> np.ndarray:

@@ -139,6 +139,7 @@ def _write_safetensors(path: pathlib.Path, names: list[str], chunks: Chunks, abo
     arrays = {
         name: np.concatenate([chunk.arrays[name] for chunk in chunks if chunk.sounds]) for name in _array_names(chunks)
     }
-    usual_mode = (path.parent / path.name).touch() or path.stat().st_mode
+    path.touch()
+    usual_mode = path.stat().st_mode
     safetensors.numpy.save_file(arrays, path, {"files": json.dumps(names), "about": about})
     path.chmod(usual_mode)  # safetensors leaves it readable by its owner alone

@@ -55,7 +55,7 @@ def find_sounds(paths: Sequence[str | os.PathLike[str]]) -> list[Sound]:
     """
     if not paths:
         raise ValueError("expected at least one audio file, or a folder of them, got none")
-    names = [name for path in map(os.fspath, paths) for name in _names_below(path)]
+    names = [name for path in paths for name in _names_below(os.fspath(path))]
     return [_describe(name) for name in dict.fromkeys(names)]
 
 

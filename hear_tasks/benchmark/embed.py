@@ -25,7 +25,7 @@ from hear_tasks.benchmark.synthetic import make_task, mixed_lengths
 from hear_tasks.benchmark.timing import count_compilations, interleave, seconds_of
 
 if TYPE_CHECKING:
-    from hear_tasks.embed.plan import Plan
+    from hear_tasks.embed import Plan
 
 LONGEST_TASK_SECONDS = 4 * 3600
 """Audio in a synthetic task at most, 460 MB, unless it takes more for a few batches."""
@@ -106,8 +106,7 @@ class TaskRuns:
     """
 
     def __init__(self, model: EmbeddingModel, task: pathlib.Path, folder: pathlib.Path) -> None:
-        from hear_tasks.embed.plan import make_plan
-        from hear_tasks.embed.task import read_task
+        from hear_tasks.embed import make_plan, read_task
 
         self.model, self._task, self._folder = model, task, folder
         self._plan: Plan = make_plan(model, read_task(task, SAMPLE_RATE))
@@ -120,7 +119,7 @@ class TaskRuns:
 
     def encoder(self) -> None:
         """The programs on the same batches, whose audio is in memory; as many under way as `embed` has."""
-        from hear_tasks.embed.engine import IN_WORK
+        from hear_tasks.embed import IN_WORK
 
         under_way: collections.deque = collections.deque()
         for batch, audio in zip(self._batches, self._audio, strict=True):
@@ -132,8 +131,7 @@ class TaskRuns:
 
     def embed(self) -> pathlib.Path:
         """`hear-cacophony embed`, into a new folder; the folder of the task's embeddings."""
-        from hear_tasks.embed.models import HearModule
-        from hear_tasks.embed.run import embed_tasks
+        from hear_tasks.embed import HearModule, embed_tasks
 
         folder = self._new_folder()
         module = HearModule(self.model.stage.module, self.model, {})

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from hear_tasks.embed.engine import IN_WORK
     from hear_tasks.embed.models import HearModule, claim_folder, identify, load_module
+    from hear_tasks.embed.plan import Plan, make_plan
     from hear_tasks.embed.record import compare_with_task
     from hear_tasks.embed.run import embed_tasks
+    from hear_tasks.embed.task import read_task
     from hear_tasks.embed.work_folder import is_busy, is_done
 
 __all__ = [
+    "IN_WORK",
     "HearModule",
+    "Plan",
     "claim_folder",
     "compare_with_task",
     "embed_tasks",
@@ -21,12 +26,18 @@ __all__ = [
     "is_busy",
     "is_done",
     "load_module",
+    "make_plan",
+    "read_task",
 ]
 
 __getattr__ = lazy_exports(
     __name__,
     {
+        "IN_WORK": "hear_tasks.embed.engine",
         "HearModule": "hear_tasks.embed.models",
+        "Plan": "hear_tasks.embed.plan",
+        "make_plan": "hear_tasks.embed.plan",
+        "read_task": "hear_tasks.embed.task",
         "claim_folder": "hear_tasks.embed.models",
         "identify": "hear_tasks.embed.models",
         "load_module": "hear_tasks.embed.models",

@@ -99,7 +99,7 @@ def _read_sounds(
         try:
             yield Sound(number, clip, states[number], read(clip.path))
         except (ValueError, OSError) as error:
-            faults[str(clip.path)] = str(error)
+            faults[str(clip.path)] = str(error).removeprefix(f"{clip.path}: ")
 
 
 def _chunks(sounds: Iterator[Sound]) -> Iterator[list[Sound]]:

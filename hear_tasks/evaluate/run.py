@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hear_cacophony.engine.devices import Devices
+from hear_cacophony.frontend.read_audio import read_audio
 from hear_tasks.evaluate import sounds
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
@@ -76,7 +77,7 @@ def evaluate(
 
 def _compute(evaluator: Evaluator, listing: Listing, model: AudioTextModel, kept: KeptValues) -> Computed:
     request = evaluator.request
-    read = sounds.read_published if request.published else sounds.read_sound
+    read = sounds.read_published if request.published else read_audio
     compute = functools.partial(evaluator.compute, model)
     computed = compute_over_clips(listing.clips, read, compute, kept, str(request.evaluation))
     if not computed.clips:

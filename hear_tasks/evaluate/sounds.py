@@ -1,4 +1,4 @@
-"""Audio files of any format and rate as 16 kHz mono, in the package's way and in that of the published evaluation."""
+"""Audio files of any format and rate as 16 kHz mono, in the way of the published evaluation."""
 
 from __future__ import annotations
 
@@ -18,23 +18,6 @@ def check_installed(protocol: str) -> None:
         raise ModuleNotFoundError(f"resampling needs {package}: pip install 'hear_cacophony[tasks]'")
 
 
-def read_sound(path: pathlib.Path) -> np.ndarray:
-    """Read a file: mean of the channels, resampled by soxr.
-
-    Returns:
-        Shape (samples,), float32, 16 kHz.
-
-    Raises:
-        ValueError: it is no audio, was cut, has no samples, or samples that are not finite; the message says which.
-        OSError: it cannot be read.
-    """
-    import soxr  # here, so that the command line starts where the package's extra is not installed
-
-    samples, rate = _read(path)
-    mono = samples.mean(axis=1)
-    return soxr.resample(mono, rate, SAMPLE_RATE, quality="VHQ") if rate != SAMPLE_RATE else mono
-
-
 def read_published(path: pathlib.Path) -> np.ndarray:
     """Read a file as the published evaluation does: mean of the channels, resampled in the Fourier domain.
 
@@ -44,7 +27,8 @@ def read_published(path: pathlib.Path) -> np.ndarray:
         Shape (round(n * 16000 / rate),), float32, 16 kHz.
 
     Raises:
-        ValueError, OSError: as in `read_sound`.
+        ValueError: it is no audio, was cut, has no samples, or samples that are not finite; the message says which.
+        OSError: it cannot be read.
     """
     import scipy.signal  # here, so that the command line starts where the package's extra is not installed
 
