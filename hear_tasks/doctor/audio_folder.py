@@ -55,7 +55,11 @@ def find_files(folder: pathlib.Path, splits: Sequence[Split], findings: Findings
         _report_missing(folder, split.name, sorted(listed_names - set(found) - set(similar)), findings)
         _report_extra(split.name, sorted(set(found) - listed_names - set(similar.values())), findings)
         present = {name: found[name] for name in found if name in listed_names}
-        opened = {name: found[file] for name, file in similar.items() if is_there(audio / split.name / name)}
+        opened = {
+            name: dataclasses.replace(found[file], name=name)
+            for name, file in similar.items()
+            if is_there(audio / split.name / name)
+        }
         files |= {(split.name, name): file for name, file in sorted((present | opened).items())}
     return files
 
@@ -64,8 +68,7 @@ def _match_similar(
     folder: pathlib.Path, split: Split, found: dict[str, AudioFile], findings: Findings
 ) -> dict[str, str]:
     """By each name that is not there, that of a file that is much like it; they are reported."""
-    missing = sorted(set(split.clips or ()) - set(found))
-    return match_similar(folder, f"{SAMPLE_RATE}/{split.name}", missing, sorted(found), split.file, findings)
+    return match_similar(folder, f"{SAMPLE_RATE}/{split.name}", split.clips or (), sorted(found), split.file, findings)
 
 
 def _report_foreign_folders(audio: pathlib.Path, splits: list[str], findings: Findings) -> None:

@@ -23,7 +23,7 @@ UNTRAINED_SHARE = 0.05
 
 
 def check_use(used: Counts, vocabulary: Sequence[str], metadata: Metadata, findings: Findings) -> None:
-    """Report labels that no split uses, and labels that are tested for but never trained on.
+    """Report labels that no split uses, and labels that are validated or tested but never trained on.
 
     The vocabulary of an event task is often that of an instrument, with rare pitches in few recordings or in
     none: there only a share of `UNTRAINED_SHARE` of the tested events is reported.
@@ -43,19 +43,23 @@ def check_use(used: Counts, vocabulary: Sequence[str], metadata: Metadata, findi
         findings.warn(
             "label-untrained",
             f"{test}.json",
-            f"expected every label that is tested in the training data, found none there with "
-            f"{listed([repr(label) for label in absent])} ({share:.1%} of the labels tested)",
+            f"expected every label of this split in the training data, found none there with "
+            f"{listed([repr(label) for label in absent])} ({share:.1%} of its labels)",
             "split the clips so that each label is in every split; these labels cannot be learned",
         )
 
 
 def _untrained(used: Counts) -> Iterator[tuple[str, list[str]]]:
-    """Each tested split with those of its labels that the splits trained on do not have."""
+    """Each tested split with those of its labels that the splits trained on do not have; then valid's own ones."""
     for test, trained in _training_splits(sorted(used)).items():
         seen = set().union(*(used[name] for name in trained))
         absent = sorted(set(used[test]) - seen)
         if absent and seen:
             yield test, absent
+    if set(used) == set(TRAIN_VALID_TEST) and used["train"]:
+        absent = sorted(set(used["valid"]) - set(used["train"]) - set(used["test"]))
+        if absent:
+            yield "valid", absent
 
 
 def _training_splits(splits: list[str]) -> dict[str, list[str]]:

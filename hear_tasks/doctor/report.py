@@ -133,9 +133,8 @@ def _describe_result(report: Report) -> str:
         for severity in (Severity.ERROR, Severity.WARNING)
         if counts[severity]
     ]
-    subject = (
-        _describe_tasks(report.tasks) if report.tasks else "environment" if report.environment else "nothing checked"
-    )
+    alone = "environment" if report.environment else "nothing else was checked"
+    subject = _describe_tasks(report.tasks) if report.tasks else alone
     return f"{subject}: {' and '.join(faults) or 'no fault found'}{_describe_depth(report.tasks)}"
 
 

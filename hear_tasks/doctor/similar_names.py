@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import pathlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from hear_tasks.doctor.finding import Findings
 
 
 def match_similar(
-    task: pathlib.Path, folder: str, named: Iterable[str], there: Iterable[str], split_file: str, findings: Findings
+    task: pathlib.Path, folder: str, named: Collection[str], there: Collection[str], split_file: str, findings: Findings
 ) -> dict[str, str]:
     """Report names of a split file that are not in its folder, but much like one that is.
 
@@ -21,7 +21,7 @@ def match_similar(
     Args:
         task: the task directory.
         folder: the folder of the split's audio, relative to the task.
-        named: the names of the split file that are not in it.
+        named: the names of the split file.
         there: the names of its files.
         split_file: the split file, relative to the task.
         findings: where to add what is wrong.
@@ -32,9 +32,12 @@ def match_similar(
     by_key: dict[str, str] = {}
     for name in there:
         by_key.setdefault(_key(name), name)
-    matched = {name: by_key[_key(name)] for name in named if _key(name) in by_key}
+    missing = sorted(set(named) - set(there))
+    matched = {name: by_key[_key(name)] for name in missing if _key(name) in by_key}
     for name, file in matched.items():
-        _report(f"{folder}/{file}", name, file, split_file, findings, opens=is_there(task / folder / name))
+        # A file that is another clip's is not this one's, whatever the file system says.
+        opens = file not in named and is_there(task / folder / name)
+        _report(f"{folder}/{file}", name, file, split_file, findings, opens=opens)
     return matched
 
 
