@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import collections
+import errno
 import importlib.util
 import json
 import os
@@ -19,7 +20,7 @@ import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
 from hear_tasks.doctor import audio as doctor_audio
-from hear_tasks.doctor import command, environment, examine, metadata, resources
+from hear_tasks.doctor import command, environment, examination, metadata, metadata_parameters, resources
 from hear_tasks.doctor.environment import Device, Environment, check_environment
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.report import SHOWN
@@ -69,7 +70,7 @@ def tasks(clean, tmp_path) -> pathlib.Path:
 @pytest.fixture
 def doctor(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
     """Runs the command in a sound environment; its exit status and what it printed."""
-    monkeypatch.setattr(examine, "probe_environment", lambda: SOUND)
+    monkeypatch.setattr(examination, "probe_environment", lambda: SOUND)
 
     def run(*args: object) -> tuple[int, str]:
         parser = argparse.ArgumentParser()
@@ -196,6 +197,62 @@ def make_pipe(file: str) -> Callable[[pathlib.Path], None]:
 
     return plant
 
+
+def set_vocabulary(written: list[str], in_splits: list[str]) -> Callable[[pathlib.Path], None]:
+    """Other labels in the scene task."""
+
+    def plant(task: pathlib.Path) -> None:
+        (task / VOCABULARY).write_text("idx,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(written)))
+        for fold in ("fold00", "fold01", "fold02"):
+            edit(task / f"{fold}.json", lambda clips: {name: [in_splits[i % 3]] for i, name in enumerate(clips)})
+
+    return plant
+
+
+def relabel(file: str, label: str, to: list[str]) -> Callable[[pathlib.Path], None]:
+    """Give the clips with a label other labels in one split."""
+
+    def change(clips: dict) -> None:
+        for name, labels in clips.items():
+            if label in labels:
+                clips[name] = to or [each for each in labels if each != label]
+
+    return lambda task: edit(task / file, change)
+
+
+def both(*plants: Callable[[pathlib.Path], None]) -> Callable[[pathlib.Path], None]:
+    def plant(task: pathlib.Path) -> None:
+        for each in plants:
+            each(task)
+
+    return plant
+
+
+def set_sizes(file: str, riff: int, data: int | None = None) -> Callable[[pathlib.Path], None]:
+    """Change the sizes in the header of a WAV file; `riff` is added to a whole one below 100."""
+
+    def plant(task: pathlib.Path) -> None:
+        content = bytearray((task / file).read_bytes())
+        content[4:8] = (riff if riff >= 100 else len(content) - 8 + riff).to_bytes(4, "little")
+        if data is not None:
+            place = content.index(b"data") + 4
+            content[place : place + 4] = data.to_bytes(4, "little")
+        (task / file).write_bytes(content)
+
+    return plant
+
+
+def rename_clip(split: str, old: str, named: str, there: str) -> Callable[[pathlib.Path], None]:
+    """Give a clip one name in the split file and another on the disk."""
+
+    def plant(task: pathlib.Path) -> None:
+        edit(task / f"{split}.json", lambda clips: {named if name == old else name: clips[name] for name in clips})
+        (task / "16000" / split / old).rename(task / "16000" / split / there)
+
+    return plant
+
+
+NFC, NFD = "caf\u00e9.wav", "cafe\u0301.wav"
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 META, VOCABULARY = "task_metadata.json", "labelvocabulary.csv"
@@ -383,6 +440,101 @@ FAULTS = {
         "got 'dog' for train-0.wav",
     ),
     "event is text": (EVENTS, set_clip("train.json", "train-0.wav", ["low"]), ERROR, "train.json", "got text"),
+    "header of a pipe": (TAGS, set_sizes(TAGGED, 0xFFFFFFFF, 0xFFFFFFFF), NOTE, TAGGED, "it is read to its end"),
+    "header of sox": (TAGS, set_sizes(TAGGED, 0x7FFFF024, 0x7FFFF000), NOTE, TAGGED, "the placeholder 0x7ffff000"),
+    "size of the whole file": (TAGS, set_sizes(TAGGED, 8), NOTE, TAGGED, "it is read to its end"),
+    "samples missing": (TAGS, set_sizes(TAGGED, 90_000, 89_964), ERROR, TAGGED, "was a copy interrupted?"),
+    **{
+        f"label {written}": (SCENE, set_vocabulary([written, *others], [written, *others]), ERROR, "fold00.json", seen)
+        for written, others, seen in (
+            ("0.10", ["0.20", "0.30"], "got '0.20', which heareval (by pandas) reads as '0.2'"),
+            ("+1", ["2", "3"], "got '+1', which heareval (by pandas) reads as '1'"),
+            ("true", ["false", "false"], "got 'true', which heareval (by pandas) reads as 'True'"),
+            ("inf", ["1", "2"], "got '1', which heareval (by pandas) reads as '1.0'"),
+            ("null", ["1", "2"], "got 'null', which heareval (by pandas) reads as a missing value"),
+        )
+    },
+    "labels in another form": (
+        SCENE,
+        set_vocabulary(["1", "1.0", "2"], ["1"] * 3),
+        ERROR,
+        VOCABULARY,
+        "once: '1', '1.",
+    ),
+    "label with blanks": (
+        SCENE,
+        set_vocabulary(["low ", "middle", "high"], ["low ", "middle", "high"]),
+        WARNING,
+        VOCABULARY,
+        "got 'low ', which heareval keeps",
+    ),
+    "label with blanks there alone": (
+        SCENE,
+        set_vocabulary(["low ", "middle", "high"], ["low", "middle", "high"]),
+        ERROR,
+        "fold00.json",
+        "got 'low' (near 'low ')",
+    ),
+    "primary score without a positive": (
+        TAGS,
+        both(set_metadata(evaluation=["d_prime", "mAP"]), relabel("test.json", "low", [])),
+        ERROR,
+        "test.json",
+        "as d_prime of 'evaluation' compare them, got no clip with 'low': the score will be NaN",
+    ),
+    "validated score without a positive": (
+        TAGS,
+        both(set_metadata(evaluation=["aucroc"]), relabel("valid.json", "low", [])),
+        ERROR,
+        "valid.json",
+        "no clip with 'low'",
+    ),
+    "score without a negative": (
+        TAGS,
+        both(
+            set_metadata(evaluation=["aucroc"]),
+            lambda task: edit(task / "test.json", lambda clips: {name: ["low", *clips[name]] for name in clips}),
+        ),
+        ERROR,
+        "test.json",
+        "no clip without 'low'",
+    ),
+    "another score without a positive": (TAGS, relabel("test.json", "low", []), WARNING, "test.json", "will be NaN"),
+    "one class in a fold": (
+        SCENE,
+        lambda task: edit(task / "fold01.json", lambda clips: {name: ["low"] for name in clips}),
+        WARNING,
+        "fold01.json",
+        "got 'low' alone",
+    ),
+    "label validated alone": (
+        TAGS,
+        both(drop_label("low"), relabel("test.json", "low", ["middle"])),
+        WARNING,
+        "valid.json",
+        "none there with 'low'",
+    ),
+    "one class trained": (
+        TAGS,
+        lambda task: edit(task / "train.json", lambda clips: {name: ["low"] for name in clips}),
+        WARNING,
+        "test.json",
+        "none there with 'high', 'middle'",
+    ),
+    "name decomposed on the disk": (
+        SCENE,
+        rename_clip("fold00", "fold00-0.wav", NFC, NFD),
+        ERROR,
+        "16000/fold00/" + NFD.encode("unicode_escape").decode().replace("\\u0301", "\u0301"),
+        "(Unicode NFC), found one that looks the same and is written otherwise (NFD)",
+    ),
+    "name in other case on the disk": (
+        SCENE,
+        rename_clip("fold00", "fold00-0.wav", "Dog.wav", "dog.WAV"),
+        ERROR,
+        "16000/fold00/dog.WAV",
+        "found 'dog.WAV', which differs in upper and lower case",
+    ),
     "scene as events": (TAGS, set_metadata(embedding_type="event"), ERROR, "train.json", "embedding_type scene"),
 }
 
@@ -423,6 +575,45 @@ def test_one_fault_gives_one_finding(tasks):
     assert kinds(tasks / SCENE) == {"metadata-duration": 1}
     move_to_48(tasks / TAGS)
     assert kinds(tasks / TAGS) == {"audio-missing": 1}
+
+
+@pytest.mark.parametrize(("named", "there"), [(NFC, NFD), (NFD, NFC), ("Dog.wav", "dog.wav")])
+def test_names_that_look_the_same_give_one_finding(tasks, named, there):
+    rename_clip("fold00", "fold00-0.wav", named, there)(tasks / SCENE)
+    assert len(found(tasks / SCENE)) == 1
+
+
+@pytest.mark.parametrize(("named", "there"), [(NFC, NFD), ("Dog.wav", "dog.wav")])
+def test_a_file_system_that_takes_two_names_for_the_same_gives_a_warning(tasks, monkeypatch, named, there):
+    rename_clip("fold00", "fold00-0.wav", named, there)(tasks / SCENE)
+    for module in ("similar_names", "audio_folder"):
+        monkeypatch.setattr(f"hear_tasks.doctor.{module}.is_there", lambda file: True)
+    report = check_task(tasks / SCENE)
+    assert [each.severity for each in report.findings] == [WARNING]
+    assert "this file system takes them for the same, others do not" in report.findings[0].message
+    assert report.clips == 36
+
+
+@pytest.mark.parametrize("taken_for_the_same", [False, True])
+def test_two_clips_in_one_file_of_such_a_file_system_are_an_error(tasks, monkeypatch, taken_for_the_same):
+    """Unpacked where case does not count, the second clip has taken the first one's place."""
+    monkeypatch.setattr("hear_tasks.doctor.similar_names.is_there", lambda file: taken_for_the_same)
+    task = tasks / SCENE
+    edit(task / "fold00.json", lambda clips: clips.update({"FOLD00-0.wav": ["low"]}))
+    assert [(each.kind, each.severity) for each in found(task)] == [("audio-case", ERROR)]
+
+
+def test_labels_that_pandas_changes_are_found_without_it_as_far_as_can_be(tasks, monkeypatch):
+    set_vocabulary(["00", "01", "NA"], ["00", "01", "NA"])(tasks / SCENE)
+    with_pandas = kinds(tasks / SCENE)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pandas" else find_spec(name))
+    assert kinds(tasks / SCENE)["vocabulary-label"] == with_pandas["vocabulary-label"] == 1
+
+
+def test_numbers_as_pandas_writes_them_are_no_fault(tasks):
+    set_vocabulary(["0.10", "+1", "1e3"], ["0.1", "1.0", "1000.0"])(tasks / SCENE)
+    assert found(tasks / SCENE) == []
 
 
 def test_prepare_is_the_fix_for_48_khz(tasks):
@@ -516,7 +707,7 @@ def as_hear_task(tasks: pathlib.Path, **changes: Any) -> pathlib.Path:
         soundfile.write(file, samples, 16_000, subtype="PCM_16")
     (task / VOCABULARY).write_text("idx,label\n" + "".join(f"{i},label {i}\n" for i in range(302)))
     for fold in ("fold00", "fold01", "fold02"):
-        edit(task / f"{fold}.json", lambda clips: {name: ["label 7"] for name in clips})
+        edit(task / f"{fold}.json", lambda clips: {name: [f"label {7 + i % 2}"] for i, name in enumerate(clips)})
     return task
 
 
@@ -545,7 +736,7 @@ def test_fields_of_a_task_of_hear_are_compared(tasks, field, value):
 
 def test_classes_of_a_task_of_hear_are_compared(tasks):
     task = as_hear_task(tasks)
-    (task / VOCABULARY).write_text("idx,label\n0,label 7\n")
+    (task / VOCABULARY).write_text("idx,label\n0,label 7\n1,label 8\n")
     assert [(each.severity, each.kind) for each in found(task)] == [(WARNING, "vocabulary-registry")]
 
 
@@ -659,6 +850,44 @@ def test_a_folder_without_tasks_is_an_error(tmp_path, doctor, make, message):
     assert message in out
 
 
+def test_what_is_not_there_is_said_at_once(tasks, tmp_path, doctor, monkeypatch):
+    def fail(*_: object, **__: object):
+        raise AssertionError("nothing else is to be looked at")
+
+    monkeypatch.setattr(examination, "probe_environment", fail)
+    monkeypatch.setattr(examination, "check_task", fail)
+    for given in ([tmp_path / "nosuch"], [tasks, tmp_path / "nosuch"], [tasks, "--task", SCENE, "nosuch"]):
+        status, out = doctor(*given)
+        assert status == 1
+        assert len(out.splitlines()) == 2
+        assert "nosuch: expected a " in out
+        assert out.splitlines()[1] == "nothing else was checked: 1 error"
+    status, out = doctor(tasks, "--model", tmp_path / "nosuch.ckpt")
+    assert (status, len(out.splitlines())) == (1, 2)
+    assert f"ERROR checkpoint/{tmp_path / 'nosuch.ckpt'}: expected a checkpoint, got: " in out
+    assert json.loads(doctor(tmp_path / "nosuch", "--json")[1])["environment"] is None
+
+
+def test_the_environment_is_not_looked_at_twice(monkeypatch):
+    monkeypatch.setattr(examination, "probe_environment", lambda: pytest.fail("it is known"))
+    assert examination.examine(environment=SOUND).environment == SOUND
+
+
+def test_several_tasks_are_chosen_at_once(tasks, doctor):
+    for given in (["--task", SCENE, TAGS], ["--task", SCENE, "--task", TAGS]):
+        assert doctor(tasks, *given)[1].splitlines()[-1].startswith("2 tasks, 72 clips")
+
+
+def test_a_file_system_without_locks_is_found(tasks, doctor, monkeypatch, tmp_path):
+    def no_lock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    status, out = doctor(tasks, "--embeddings-dir", tmp_path / "e")
+    assert status == 0
+    assert f"WARNING resources/{tmp_path / 'e'}: expected a file system with locks, found none in {tmp_path}" in out
+
+
 def test_what_is_no_task_is_named(tasks, doctor):
     (tasks / "some.tar.gz").write_bytes(b"")
     status, out = doctor(tasks)
@@ -705,23 +934,11 @@ def test_needs_grow_with_the_task(clean):
 
 def test_a_full_disk_and_little_memory_are_found(tasks, doctor, monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "_free_disk", lambda folder: 1000)
-    monkeypatch.setattr(resources, "_available_memory", lambda: 1000)
+    monkeypatch.setattr(resources, "host_memory", lambda: 1000)
     status, out = doctor(tasks, "--embeddings-dir", tmp_path / "e")
     assert status == 1
     assert f"ERROR resources/{tmp_path / 'e'}: expected about 6.9 MB of room" in out
     assert "WARNING resources/memory: expected about 4.2 MB" in out
-
-
-def test_memory_of_a_container_counts(monkeypatch, tmp_path):
-    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    8000 kB\n")
-    monkeypatch.setattr(resources, "_MEMORY_INFO", tmp_path / "meminfo")
-    monkeypatch.setattr(resources, "_CONTAINER", tmp_path)
-    assert resources._available_memory() == 8_192_000
-    (tmp_path / "memory.max").write_text("5000000\n")
-    (tmp_path / "memory.current").write_text("2000000\n")
-    assert resources._available_memory() == 3_000_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert resources._available_memory() == 8_192_000
 
 
 def test_embeddings_cannot_go_into_a_file(tasks, doctor, tmp_path):
@@ -762,8 +979,8 @@ def test_heareval_knows_the_same_names():
     scores = module_dicts(heareval / "score.py")["available_scores"]
     predictions = module_dicts(heareval / "predictions" / "task_predictions.py")
     assert scores == {*metadata.SCENE_SCORES, *metadata.EVENT_SCORES}
-    assert predictions["PARAM_GRID"] == set(metadata.HYPERPARAMETERS)
-    assert predictions["EVENT_POSTPROCESSING_GRID"] < set(metadata.POSTPROCESSING)
+    assert predictions["PARAM_GRID"] == set(metadata_parameters.HYPERPARAMETERS)
+    assert predictions["EVENT_POSTPROCESSING_GRID"] < set(metadata_parameters.POSTPROCESSING)
 
 
 # The environment

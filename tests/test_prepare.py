@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gzip
 import hashlib
 import io
@@ -22,10 +23,10 @@ import pytest
 import soundfile
 
 from hear_tasks import progress
-from hear_tasks.prepare import archives, resample
+from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample
 from hear_tasks.prepare import run as prepare
+from hear_tasks.prepare.command import add_parser
 from hear_tasks.prepare.resample import Clip, Conversion, resample_clips
-from hear_tasks.prepare.run import prepare_tasks
 
 SPLITS = ("train", "valid", "test")
 COMMAND = """
@@ -351,6 +352,106 @@ def test_a_damaged_description_is_named(tmp_path, name, text, message):
     assert str(task) in error
 
 
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "..", "a/b"])
+@pytest.mark.parametrize("place", ["splits", "clip"])
+def test_names_that_lead_outside_are_refused(tmp_path, name, place):
+    task = make_task(tmp_path / "a" / "b", clips=1)
+    if place == "splits":
+        (task / "task_metadata.json").write_text(json.dumps({"sample_duration": 0.25, "splits": ["train", name]}))
+    else:
+        (task / "valid.json").write_text(json.dumps({"valid-0.wav": ["a"], name: ["a"]}))
+    before = contents(tmp_path)
+    (error,) = prepare_tasks([task], tmp_path / "a" / "out", jobs=1).errors
+    assert f"refused: expected plain names of the task's own files, got {name!r}" in error
+    assert contents(tmp_path) == before
+
+
+def test_a_link_to_a_task_keeps_its_name(tmp_path, monkeypatch):
+    task = make_task(tmp_path / "disk", clips=1, name="0001")
+    (tmp_path / "tasks").mkdir()
+    link = tmp_path / "tasks" / "tones-v1-full"
+    link.symlink_to(task)
+    assert prepare_tasks([link], tmp_path / "out", jobs=1).errors == ()
+    monkeypatch.chdir(tmp_path / "tasks")
+    assert prepare_tasks(["tones-v1-full"], tmp_path / "out2", jobs=1).errors == ()
+    for out in ("out", "out2"):
+        assert [path.name for path in (tmp_path / out).iterdir()] == ["tones-v1-full"]
+    report = prepare_tasks([link, task], jobs=1)
+    assert [(each.task, each.tally.written) for each in report.tasks] == [(link, 3)]
+
+
+def test_clips_without_the_usual_end_of_a_name_are_taken(tmp_path):
+    task = make_task(tmp_path, clips=2)
+    (task / "48000" / "train" / "train-0.wav").rename(task / "48000" / "train" / "train-0")
+    (task / "48000" / "train" / "notes.txt").write_text("none of the clips")
+    (task / "train.json").write_text(json.dumps({"train-0": ["a"], "train-1.wav": ["a"]}))
+    report = prepare_tasks([task], jobs=1)
+    assert (report.errors, report.tasks[0].tally.written) == ((), 6)
+    assert soundfile.info(task / "16000" / "train" / "train-0").frames == 4000
+    assert prepare_tasks([task], jobs=1).tasks[0].tally.kept == 6
+
+
+def test_without_locks_the_work_goes_on_with_one_remark(tmp_path, monkeypatch, capsys):
+    task = make_task(tmp_path, clips=1)
+    other = make_task(tmp_path, clips=1, name="other-v1-full")
+
+    def no_lock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    assert prepare_tasks([task, other], jobs=1).errors == ()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "no locks" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"prepare: {tmp_path}: its file system has no locks")
+
+
+def test_headers_with_placeholders_are_read_to_the_end(tmp_path, noise):
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, noise(48_000), 48_000, subtype="PCM_16")
+    data = source.read_bytes()
+    convert(source, target)
+    right = target.read_bytes()
+    place = data.index(b"data") + 4
+    for size in (0x7FFFF000, 0x80000000, 0x7FFFFFFF, 0xFFFFFFFF):
+        number = size.to_bytes(4, "little")
+        source.write_bytes(data[:4] + number + data[8:place] + number + data[place + 4 :])
+        assert convert(source, target).replaced == 1
+        assert target.read_bytes() == right
+    source.write_bytes(data[:4] + len(data).to_bytes(4, "little") + data[8:])
+    assert convert(source, target).replaced == 1
+    assert target.read_bytes() == right
+
+
+def as_an_owner() -> tuple[str, ...]:
+    """Runs a command without root's leave to write anywhere."""
+    if os.geteuid():
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("root writes anywhere")
+    return ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
+
+
+def test_data_that_may_not_be_written_goes_elsewhere(tmp_path):
+    task = make_task(tmp_path / "in", clips=1)
+    for path in [*task.rglob("*"), task, tmp_path / "in"]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        refused = run_command(task, "--jobs", 1, before=as_an_owner())
+        assert refused.returncode == 1
+        assert "Permission denied" in refused.stderr
+        assert "name another folder with --out" in refused.stderr
+        out = tmp_path / "out" / task.name
+        for kept in (0, 3):
+            result = run_command(task, "--out", tmp_path / "out", "--jobs", 1, before=as_an_owner())
+            assert (result.returncode, result.stderr.count("Permission denied")) == (0, 0)
+            assert f"{kept} there already" in result.stdout
+            (out / ".preparing-1").write_bytes(b"left by a killed run")
+        assert all(path.stat().st_mode & 0o200 for path in out.rglob("*"))
+    finally:
+        for path in [tmp_path / "in", task, *task.rglob("*")]:
+            path.chmod(0o755)
+
+
 def test_a_task_without_audio_is_named(tmp_path):
     task = make_task(tmp_path, clips=0)
     (error,) = prepare_tasks([task], jobs=1).errors
@@ -390,7 +491,7 @@ def test_without_the_extra_the_way_to_install_it_is_named(tmp_path, monkeypatch)
 
 def test_two_runs_do_not_write_to_one_task(tmp_path):
     task = make_task(tmp_path, clips=1)
-    with prepare._lock(task):
+    with lock_folder.lock_folder(task, tmp_path):
         (error,) = prepare_tasks([task], jobs=1).errors
     assert error == f"{task}: another run is writing to it; wait for its end, or stop it"
     assert prepare_tasks([task], jobs=1).errors == ()
@@ -405,7 +506,7 @@ def test_a_process_that_is_killed_is_reported(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(progress.Progress, "update", kill_a_worker)
     parser = argparse.ArgumentParser()
-    prepare.add_parser(parser.add_subparsers())
+    add_parser(parser.add_subparsers())
     args = parser.parse_args(["prepare", str(task), "--jobs", "1"])
     assert args.func(args) == 1
     assert "a process was killed from outside" in capsys.readouterr().err
@@ -438,7 +539,7 @@ def test_a_tarball_is_unpacked_beside_itself_and_only_once(tmp_path):
 def test_a_second_rate_of_a_task_joins_the_first(tmp_path):
     low = pack(tmp_path / "low.tar.gz", make_task(tmp_path / "low", rate=22_050))
     high = pack(tmp_path / "high.tar.gz", make_task(tmp_path / "high", rate=48_000))
-    assert archives.unpack(low, tmp_path) == archives.unpack(high, tmp_path) == "tones-v1-full"
+    assert archives.unpack(low, tmp_path) == archives.unpack(high, tmp_path) == ["tones-v1-full"]
     folders = sorted(path.name for path in (tmp_path / "tones-v1-full").iterdir() if path.is_dir())
     assert folders == ["22050", "48000"]
     other = make_task(tmp_path / "other", rate=44_100)
@@ -446,6 +547,62 @@ def test_a_second_rate_of_a_task_joins_the_first(tmp_path):
     with pytest.raises(archives.ArchiveError, match=r"its labelvocabulary.csv differs from"):
         archives.unpack(pack(tmp_path / "other.tar.gz", other), tmp_path)
     assert not (tmp_path / "tones-v1-full" / "44100").exists()
+
+
+def pack_all(tarball: pathlib.Path, *tasks: pathlib.Path) -> pathlib.Path:
+    with tarfile.open(tarball, "w:gz") as tar:
+        for task in tasks:
+            tar.add(task, f"tasks/{task.name}")
+    return tarball
+
+
+def test_all_tasks_of_a_tarball_are_prepared_and_told_of(tmp_path):
+    made = [make_task(tmp_path / "made", clips=1, name=f"{name}-v1-full") for name in ("one", "two")]
+    tarball = pack_all(tmp_path / "both.tar.gz", *made)
+    first = prepare_tasks([tarball], tmp_path / "out", jobs=1)
+    again = prepare_tasks([tarball], tmp_path / "out", jobs=1)
+    beside = prepare_tasks([tarball, *made], tmp_path / "copies", jobs=1)
+    assert (first.errors, again.errors, beside.errors) == ((), (), ())
+    assert {task.task.name: task.tally.written for task in first.tasks} == {"one-v1-full": 3, "two-v1-full": 3}
+    assert {task.task.name: task.tally.kept for task in again.tasks} == {"one-v1-full": 3, "two-v1-full": 3}
+    assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == ["one-v1-full", "two-v1-full"]
+    shutil.rmtree(tmp_path / "out" / "two-v1-full")
+    assert len(prepare_tasks([tarball], tmp_path / "out", jobs=1).tasks) == 2
+    assert len(list((tmp_path / "out" / "two-v1-full" / "16000").rglob("*.wav"))) == 3
+
+
+@pytest.mark.parametrize("name", ["tones.tar.gz", "tones.tar", "tones.tgz"])
+def test_a_tarball_is_told_by_its_content(tmp_path, name):
+    task = make_task(tmp_path / "made", clips=1)
+    packed = pack(tmp_path / "packed.tar.gz", task).read_bytes()
+    (tmp_path / "in").mkdir()
+    for data in (gzip.decompress(packed), packed):
+        (tmp_path / "in" / name).write_bytes(data)
+        assert prepare_tasks([tmp_path / "in"], tmp_path / "out", jobs=1).errors == ()
+        assert len(list((tmp_path / "out" / task.name / "16000").rglob("*.wav"))) == 3
+        shutil.rmtree(tmp_path / "out")
+
+
+def test_a_plain_tarball_that_was_cut_is_truncated(tmp_path):
+    data = gzip.decompress(pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "made")).read_bytes())
+    for part in (0.3, 0.6, 0.9):
+        (tmp_path / "tones.tar.gz").write_bytes(data[: int(len(data) * part)])
+        with pytest.raises(archives.ArchiveError, match=r"tones.tar.gz: truncated: "):
+            archives.unpack(tmp_path / "tones.tar.gz", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "tones.tar.gz"]
+
+
+def test_progress_of_a_tarball_ends_at_its_size(tmp_path):
+    tarball = pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "made"))
+    plain = tmp_path / "plain.tar"
+    plain.write_bytes(gzip.decompress(tarball.read_bytes()))
+    for file in (tarball, plain):
+        for folder in ("out", "out", "new"):
+            done: list[int] = []
+            (tmp_path / file.name[:5] / folder).mkdir(parents=True, exist_ok=True)
+            archives.unpack(file, tmp_path / file.name[:5] / folder, done.append)
+            assert min(done) >= 0
+            assert sum(done) == file.stat().st_size
 
 
 def test_a_truncated_tarball_leaves_nothing_and_the_others_go_on(tmp_path):

@@ -2,3 +2,43 @@
 
 Nothing is written, and no content of a file stops a check: what is wrong becomes a finding.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hear_cacophony.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from hear_tasks.doctor.checkpoint import CHECKPOINT
+    from hear_tasks.doctor.environment import ENVIRONMENT, REQUIREMENTS
+    from hear_tasks.doctor.examination import examine
+    from hear_tasks.doctor.finding import Finding, Severity
+    from hear_tasks.doctor.report import Report, format_json, format_text
+
+__all__ = [
+    "CHECKPOINT",
+    "ENVIRONMENT",
+    "REQUIREMENTS",
+    "Finding",
+    "Report",
+    "Severity",
+    "examine",
+    "format_json",
+    "format_text",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "CHECKPOINT": "hear_tasks.doctor.checkpoint",
+        "ENVIRONMENT": "hear_tasks.doctor.environment",
+        "REQUIREMENTS": "hear_tasks.doctor.environment",
+        "Finding": "hear_tasks.doctor.finding",
+        "Report": "hear_tasks.doctor.report",
+        "Severity": "hear_tasks.doctor.finding",
+        "examine": "hear_tasks.doctor.examination",
+        "format_json": "hear_tasks.doctor.report",
+        "format_text": "hear_tasks.doctor.report",
+    },
+)

@@ -81,6 +81,7 @@ def check_audio(
     clips = dict(_read_all(chosen, findings, whole=whole))
     for key, clip in clips.items():
         _check_form(files[key], clip, findings)
+        _check_header(files[key], clip, findings)
         _check_content(files[key], clip, findings)
     if not whole:
         read = {(file.split, file.name) for file in chosen}
@@ -162,6 +163,12 @@ def _check_form(file: AudioFile, clip: Clip, findings: Findings) -> None:
     elif header.subtype != "PCM_16":
         message = f"expected 16-bit PCM, got {header.subtype}"
         findings.warn("audio-coding", file.shown, message, "convert it to 16-bit PCM")
+
+
+def _check_header(file: AudioFile, clip: Clip, findings: Findings) -> None:
+    if clip.remark:
+        message = f"expected the sizes of the file in its header, got others ({clip.remark}); it is read to its end"
+        findings.note("audio-header", file.shown, message, "nothing, or write it anew, such as with sox or prepare")
 
 
 def _check_content(file: AudioFile, clip: Clip, findings: Findings) -> None:

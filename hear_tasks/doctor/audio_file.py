@@ -52,10 +52,11 @@ class Content:
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A file's header and, if they were read, its samples."""
+    """A file's header and, if they were read, its samples; what is wrong with the header although all can be read."""
 
     header: Header
     content: Content | None
+    remark: str = ""
 
 
 def read_clip(file: str, *, whole: bool) -> Clip:
@@ -65,24 +66,24 @@ def read_clip(file: str, *, whole: bool) -> Clip:
         AudioFault: it cannot be read, is empty or cut short.
     """
     try:
-        _check_size(file)
+        remark = _check_size(file)
         with soundfile.SoundFile(file) as audio:
             header = Header(audio.samplerate, audio.channels, audio.frames, audio.format, audio.subtype)
-            return Clip(header, _read_content(audio) if whole and audio.frames else None)
+            return Clip(header, _read_content(audio) if whole and audio.frames else None, remark)
     except (OSError, soundfile.SoundFileError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise AudioFault(f"expected a WAV file, could not read it: {reason}") from error
 
 
-def _check_size(file: str) -> None:
-    """Raise AudioFault where there is no file of the size that its header says."""
+def _check_size(file: str) -> str:
+    """Raise AudioFault where there is no file of the size that its header says; a remark on a header that is wrong."""
     if os.path.isdir(file):
         raise AudioFault("expected a WAV file, found a folder")
     size = os.path.getsize(file)
     if not size:
         raise AudioFault("expected a WAV file, got an empty one (0 bytes)")
     try:
-        check_whole(file)
+        return check_whole(file)
     except ValueError as error:
         raise AudioFault(str(error)) from error
 

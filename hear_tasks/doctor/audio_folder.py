@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Sequence
 
 from hear_tasks.doctor.finding import Findings
+from hear_tasks.doctor.similar_names import is_there, match_similar
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN, listed
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
@@ -50,10 +51,24 @@ def find_files(folder: pathlib.Path, splits: Sequence[Split], findings: Findings
             )
             continue
         listed_names = set(found) if split.clips is None else set(split.clips)
-        _report_missing(folder, split.name, sorted(listed_names - set(found)), findings)
-        _report_extra(split.name, sorted(set(found) - listed_names), findings)
-        files |= {(split.name, name): found[name] for name in sorted(found) if name in listed_names}
+        similar = _match_similar(folder, split, found, findings)
+        _report_missing(folder, split.name, sorted(listed_names - set(found) - set(similar)), findings)
+        _report_extra(split.name, sorted(set(found) - listed_names - set(similar.values())), findings)
+        present = {name: found[name] for name in found if name in listed_names}
+        opened = {
+            name: dataclasses.replace(found[file], name=name)
+            for name, file in similar.items()
+            if is_there(audio / split.name / name)
+        }
+        files |= {(split.name, name): file for name, file in sorted((present | opened).items())}
     return files
+
+
+def _match_similar(
+    folder: pathlib.Path, split: Split, found: dict[str, AudioFile], findings: Findings
+) -> dict[str, str]:
+    """By each name that is not there, that of a file that is much like it; they are reported."""
+    return match_similar(folder, f"{SAMPLE_RATE}/{split.name}", split.clips or (), sorted(found), split.file, findings)
 
 
 def _report_foreign_folders(audio: pathlib.Path, splits: list[str], findings: Findings) -> None:

@@ -7,7 +7,8 @@ import pathlib
 
 from hear_tasks.doctor.finding import Findings
 
-NAME = "checkpoint"
+CHECKPOINT = "checkpoint"
+"""Name of what is checked here, in its findings."""
 
 
 @dataclasses.dataclass(frozen=True)

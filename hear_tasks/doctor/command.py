@@ -22,7 +22,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="a folder of task directories, or one task directory",
     )
     parser.add_argument(
-        "--task", action="append", default=[], metavar="NAME", help="check only this task; may be given again"
+        "--task",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="check only these tasks; may be given again",
     )
     parser.add_argument("--deep", action="store_true", help="read every sample of every clip, also of large tasks")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every finding")
@@ -38,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_tasks.doctor.examine import examine
+    from hear_tasks.doctor.examination import examine
     from hear_tasks.doctor.report import format_json, format_text
 
     report = examine(args.folders, args.task, deep=args.deep, checkpoint=args.model, embeddings_dir=args.embeddings_dir)

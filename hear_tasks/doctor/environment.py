@@ -16,7 +16,8 @@ from collections.abc import Mapping
 
 from hear_tasks.doctor.finding import Findings
 
-NAME = "environment"
+ENVIRONMENT = "environment"
+"""Name of what is checked here, in its findings."""
 TIMEOUT_SECONDS = 120.0
 """Time that a library has to be imported and to list its devices."""
 

@@ -11,6 +11,7 @@ from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.labels import is_label, report_unknown
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import describe_type, is_moderate
+from hear_tasks.doctor.vocabulary import Vocabulary
 
 TOLERANCE_MS = 10.0
 """How far an event may end after its clip: the rounding of times, and of lengths by resampling."""
@@ -33,10 +34,10 @@ class _Event:
 
 
 def check_events(
-    splits: Iterable[Split], vocabulary: tuple[str, ...] | None, clip_seconds: ClipSeconds, findings: Findings
+    splits: Iterable[Split], vocabulary: Vocabulary | None, clip_seconds: ClipSeconds, findings: Findings
 ) -> dict[str, collections.Counter[str]]:
     """Check the events of a task; how often each split uses each label."""
-    used, known = {}, None if vocabulary is None else set(vocabulary)
+    used, known = {}, None if vocabulary is None else set(vocabulary.read)
     for split in splits:
         unknown: dict[str, list[str]] = {}
         counts: collections.Counter[str] = collections.Counter()
@@ -47,7 +48,7 @@ def check_events(
             for label in labels:
                 if known is not None and label not in known:
                     unknown.setdefault(label, []).append(clip)
-        report_unknown(split, unknown, vocabulary or (), findings)
+        report_unknown(split, unknown, vocabulary, findings)
         _check_times(split, timed, clip_seconds, findings)
         used[split.name] = counts
         if split.clips and not any(timed.values()):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.doctor.finding import Findings
-from hear_tasks.doctor.text_files import FileFault, describe_type, is_moderate, listed, read_object
+from hear_tasks.doctor.metadata_parameters import check_parameters
+from hear_tasks.doctor.metadata_registry import check_registry, expected_fields
+from hear_tasks.doctor.text_files import FileFault, is_moderate, listed, read_object, shown
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask, PredictionType, SplitMode
 from hear_tasks.task_folder import METADATA_FILE
 
@@ -23,22 +24,6 @@ EVENT_SCORES = (
     "event_onset_50ms_fms",
     "event_onset_offset_50ms_20perc_fms",
     "segment_1s_er",
-)
-POSTPROCESSING = ("threshold", "median_filter_ms", "min_duration")
-HYPERPARAMETERS = (
-    "hidden_layers",
-    "hidden_dim",
-    "dropout",
-    "lr",
-    "patience",
-    "max_epochs",
-    "check_val_every_n_epoch",
-    "batch_size",
-    "hidden_norm",
-    "norm_after_activation",
-    "embedding_norm",
-    "initialization",
-    "optim",
 )
 """Names that heareval 2021.1.3 knows."""
 
@@ -98,7 +83,9 @@ def check_metadata(folder: pathlib.Path, findings: Findings) -> Metadata:
         )
     checker = _Checker(fields, findings, by_name)
     metadata = checker.check(folder.name)
-    _check_registry(fields, metadata, findings)
+    check_parameters(fields, metadata.embedding_type, findings)
+    if metadata.hear_task:
+        check_registry(metadata.hear_task, fields, metadata.splits, metadata.scores, findings)
     return metadata
 
 
@@ -128,7 +115,6 @@ class _Checker:
         )
         self._check_split_mode(metadata)
         self._check_event_fields(metadata)
-        self._check_parameters(metadata)
         return metadata
 
     def _error(self, message: str, fix: str, kind: str = "metadata-field") -> None:
@@ -137,7 +123,7 @@ class _Checker:
     def _is_missing(self, name: str) -> bool:
         if name in self._fields:
             return False
-        known = _expected_fields(self._known) if self._known else {}
+        known = expected_fields(self._known) if self._known else {}
         fix = (
             f'add "{name}": {json.dumps(known[name])}'
             if name in known
@@ -151,7 +137,7 @@ class _Checker:
             return
         value = self._fields[name]
         if not isinstance(value, str) or not value or "/" in value:
-            self._error(f"expected {name!r} to be a name, got {_shown(value)}", f"set it, such as to {_EXAMPLES[name]}")
+            self._error(f"expected {name!r} to be a name, got {shown(value)}", f"set it, such as to {_EXAMPLES[name]}")
 
     def _choice(self, name: str) -> str | None:
         if self._is_missing(name):
@@ -159,7 +145,7 @@ class _Checker:
         value, known = self._fields[name], _CHOICES[name]
         if isinstance(value, str) and value in known:
             return value
-        self._error(f"expected {name!r} to be {' or '.join(known)}, got {_shown(value)}", "set it to one of these")
+        self._error(f"expected {name!r} to be {' or '.join(known)}, got {shown(value)}", "set it to one of these")
         return None
 
     def _seconds(self) -> float | None:
@@ -170,7 +156,7 @@ class _Checker:
             return None
         wanted = "expected 'sample_duration' in seconds, above 0, or null where clips differ"
         if not is_moderate(value) or not value > 0:
-            self._error(f"{wanted}, got {_shown(value)}", "set it to the clips' length in seconds", "metadata-duration")
+            self._error(f"{wanted}, got {shown(value)}", "set it to the clips' length in seconds", "metadata-duration")
             return None
         if value > _LONGEST_SECONDS:
             fix = f"if these are milliseconds, set it to {value / 1000:g}"
@@ -184,9 +170,7 @@ class _Checker:
         value = self._fields["evaluation"]
         fix = f"choose from {', '.join(_scores_of(embedding_type))}"
         if not isinstance(value, list) or not value or not all(isinstance(score, str) for score in value):
-            self._error(
-                f"expected 'evaluation' to be a list of scores, the primary one first, got {_shown(value)}", fix
-            )
+            self._error(f"expected 'evaluation' to be a list of scores, the primary one first, got {shown(value)}", fix)
             return ()
         for score in value:
             if score not in (*SCENE_SCORES, *EVENT_SCORES):
@@ -201,10 +185,10 @@ class _Checker:
         value = self._fields["splits"]
         fix = "list the names of the split files without .json"
         if not isinstance(value, list) or not value or not all(is_plain_name(split) for split in value):
-            self._error(f"expected 'splits' to be a list of names, got {_shown(value)}", fix, "metadata-splits")
+            self._error(f"expected 'splits' to be a list of names, got {shown(value)}", fix, "metadata-splits")
             return ()
         if len(set(value)) < len(value):
-            self._error(f"expected each split once in 'splits', got {_shown(value)}", fix, "metadata-splits")
+            self._error(f"expected each split once in 'splits', got {shown(value)}", fix, "metadata-splits")
         return tuple(dict.fromkeys(value))
 
     def _hear_task(self, directory: str) -> HearTask | None:
@@ -242,7 +226,7 @@ class _Checker:
             return
         count = self._fields["nfolds"]
         if not isinstance(count, int) or isinstance(count, bool) or count != len(splits):
-            message = f"expected 'nfolds' to be {len(splits)}, the number of 'splits', got {_shown(count)}"
+            message = f"expected 'nfolds' to be {len(splits)}, the number of 'splits', got {shown(count)}"
             self._error(message, "correct the one that is wrong", "metadata-splits")
 
     def _check_event_fields(self, metadata: Metadata) -> None:
@@ -252,109 +236,7 @@ class _Checker:
                 'set it to "multilabel"',
             )
 
-    def _check_parameters(self, metadata: Metadata) -> None:
-        early = self._fields.get("use_scoring_for_early_stopping", True)
-        if not isinstance(early, bool):
-            message = f"expected 'use_scoring_for_early_stopping' to be true or false, got {_shown(early)}"
-            self._error(message, "set it to true, or delete it")
-        parameters = self._fields.get("evaluation_params", {})
-        if not isinstance(parameters, dict):
-            message = f"expected 'evaluation_params' to be an object, got {describe_type(parameters)}"
-            self._error(message, "correct it, or delete it")
-            return
-        self._check_grid(parameters, "task_specific_param_grid", HYPERPARAMETERS)
-        if metadata.embedding_type != EmbeddingType.EVENT:
-            return
-        if "event_postprocessing_grid" not in parameters:
-            self._findings.note(
-                "metadata-grid",
-                METADATA_FILE,
-                "expected evaluation_params.event_postprocessing_grid in an event task, found none: heareval takes its "
-                "own, which was made for DCASE 2016",
-                'add one, such as {"median_filter_ms": [150], "min_duration": [50]}',
-            )
-            return
-        grid = self._check_grid(parameters, "event_postprocessing_grid", POSTPROCESSING)
-        if grid and early is False and math.prod(map(len, grid.values())) != 1:
-            self._error(
-                "expected one value each in event_postprocessing_grid, as 'use_scoring_for_early_stopping' is false, "
-                f"got {_shown(grid)}",
-                "leave one value in each list",
-                "metadata-grid",
-            )
-
-    def _check_grid(self, parameters: Mapping[str, Any], name: str, known: tuple[str, ...]) -> dict[str, list] | None:
-        """The grid, if it is there and right."""
-        if name not in parameters:
-            return None
-        grid = parameters[name]
-        fix = f"use lists of values for any of {', '.join(known)}"
-        if not isinstance(grid, dict) or (name == "event_postprocessing_grid" and not grid):
-            self._error(f"expected {name} to be an object of lists, got {_shown(grid)}", fix, "metadata-grid")
-            return None
-        bad = [key for key, values in grid.items() if key not in known or not isinstance(values, list) or not values]
-        numeric = known == POSTPROCESSING
-        bad += [
-            key
-            for key, values in grid.items()
-            if key not in bad and numeric and not all(is_moderate(value) and value >= 0 for value in values)
-        ]
-        for key in bad:
-            message = (
-                f"expected {name} to hold lists of values of what heareval knows, got {key!r}: {_shown(grid[key])}"
-            )
-            self._error(message, fix, "metadata-grid")
-        return None if bad else grid
-
 
 def _scores_of(embedding_type: str | None) -> tuple[str, ...]:
     scores = {"scene": SCENE_SCORES, "event": EVENT_SCORES}
     return scores.get(embedding_type or "", (*SCENE_SCORES, *EVENT_SCORES))
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _expected_fields(task: HearTask) -> dict[str, Any]:
-    """The fields that the registry knows."""
-    fields: dict[str, Any] = {
-        "task_name": task.name,
-        "version": task.version,
-        "mode": task.mode,
-        "embedding_type": str(task.embedding_type),
-        "prediction_type": str(task.prediction_type),
-        "split_mode": str(task.split_mode),
-        "sample_duration": task.seconds,
-        "splits": list(task.splits),
-    }
-    return fields | ({"nfolds": task.folds} if task.folds else {})
-
-
-def _check_registry(fields: Mapping[str, Any], metadata: Metadata, findings: Findings) -> None:
-    """Whether a task of HEAR is what the benchmark says it is."""
-    task = metadata.hear_task
-    if task is None:
-        return
-    expected = _expected_fields(task)
-    compared = {
-        name: fields[name] for name in expected if name in fields and name not in ("task_name", "version", "mode")
-    }
-    if "splits" in compared:
-        compared["splits"], expected["splits"] = sorted(metadata.splits), sorted(expected["splits"])
-    for name, value in compared.items():
-        if value != expected[name]:
-            _report_difference(findings, task, name, expected[name], value)
-    if metadata.scores and metadata.scores[0] != task.primary_score:
-        _report_difference(findings, task, "evaluation", f"{task.primary_score} first", list(metadata.scores))
-
-
-def _report_difference(findings: Findings, task: HearTask, name: str, expected: object, value: object) -> None:
-    findings.error(
-        "metadata-registry",
-        METADATA_FILE,
-        f"expected {name!r} of {task.directory} to be {expected if name == 'evaluation' else repr(expected)}, "
-        f"got {_shown(value)}",
-        "unpack the task's tarball again, or give a task of your own another name",
-    )

@@ -20,9 +20,9 @@ SHOWN = 5
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """All that the doctor found."""
+    """All that the doctor found; no environment where what was to be checked is not there."""
 
-    environment: Environment
+    environment: Environment | None
     tasks: tuple[TaskReport, ...]
     resources: Resources | None
     checkpoint: CheckpointReport | None
@@ -40,7 +40,7 @@ def format_json(report: Report) -> str:
         "ok": report.ok,
         "findings": [dataclasses.asdict(finding) for finding in report.findings],
         "tasks": [_task_as_json(task) for task in report.tasks],
-        "environment": dataclasses.asdict(report.environment),
+        "environment": dataclasses.asdict(report.environment) if report.environment else None,
         "resources": dataclasses.asdict(report.resources) if report.resources else None,
         "checkpoint": dataclasses.asdict(report.checkpoint) if report.checkpoint else None,
     }
@@ -61,7 +61,7 @@ def _task_as_json(task: TaskReport) -> dict[str, object]:
 
 def format_text(report: Report) -> str:
     """Environment, needs, findings and the result, a line each."""
-    lines = [*_describe_environment(report.environment)]
+    lines = [*_describe_environment(report.environment)] if report.environment else []
     if report.checkpoint:
         lines.append(_describe_checkpoint(report.checkpoint))
     if report.resources:
@@ -133,7 +133,8 @@ def _describe_result(report: Report) -> str:
         for severity in (Severity.ERROR, Severity.WARNING)
         if counts[severity]
     ]
-    subject = _describe_tasks(report.tasks) if report.tasks else "environment"
+    alone = "environment" if report.environment else "nothing else was checked"
+    subject = _describe_tasks(report.tasks) if report.tasks else alone
     return f"{subject}: {' and '.join(faults) or 'no fault found'}{_describe_depth(report.tasks)}"
 
 

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Sequence
 
+from hear_cacophony.files import lock
 from hear_cacophony.files.host_memory import available_memory as host_memory
 from hear_tasks.doctor.audio import Audio
 from hear_tasks.doctor.finding import Findings
@@ -90,7 +91,22 @@ def check_resources(needs: Iterable[Needs], embeddings_dir: pathlib.Path, findin
     elif not folder.is_dir():
         message = f"expected a folder for the embeddings, found the file {folder}"
         findings.error("disk", str(embeddings_dir), message, "name another folder with --embeddings-dir")
+    elif not _has_locks(folder):
+        findings.warn(
+            "locks",
+            str(embeddings_dir),
+            f"expected a file system with locks, found none in {folder} (NFS without its lock service, or Lustre "
+            "mounted without -o flock?)",
+            "start no second process on this folder, or name another with --embeddings-dir",
+        )
     return resources
+
+
+def _has_locks(folder: pathlib.Path) -> bool:
+    try:
+        return lock.has_locks(folder)
+    except OSError:  # one that cannot be read, of which there is another finding
+        return True
 
 
 def gigabytes(count: int) -> str:

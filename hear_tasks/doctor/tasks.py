@@ -13,11 +13,13 @@ from hear_tasks.doctor.audio import Audio, check_audio
 from hear_tasks.doctor.duplicates import check_duplicates
 from hear_tasks.doctor.events import check_events
 from hear_tasks.doctor.finding import Finding, Findings
-from hear_tasks.doctor.labels import check_scene_labels, check_use, check_vocabulary
+from hear_tasks.doctor.label_use import check_scores, check_use
+from hear_tasks.doctor.labels import check_scene_labels
 from hear_tasks.doctor.metadata import Metadata, check_metadata
 from hear_tasks.doctor.resources import Needs, estimate_needs
 from hear_tasks.doctor.splits import Split, read_splits
 from hear_tasks.doctor.text_files import listed
+from hear_tasks.doctor.vocabulary import Vocabulary, check_vocabulary
 from hear_tasks.registry import TASKS, EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, VOCABULARY_FILE
 
@@ -163,21 +165,25 @@ def _check(folder: pathlib.Path, findings: Findings, *, deep: bool) -> TaskRepor
         seconds=sum(audio.seconds(*key) or 0 for key in audio.files),
         read=len(audio.clips),
         whole=audio.whole,
-        needs=estimate_needs(splits, audio, metadata, len(vocabulary or ())),
+        needs=estimate_needs(splits, audio, metadata, len(vocabulary.read) if vocabulary else 0),
         findings=tuple(findings.found),
     )
 
 
 def _check_labels(
-    splits: list[Split], vocabulary: tuple[str, ...] | None, metadata: Metadata, audio: Audio, findings: Findings
+    splits: list[Split], vocabulary: Vocabulary | None, metadata: Metadata, audio: Audio, findings: Findings
 ) -> None:
     used: dict[str, collections.Counter[str]]
-    if metadata.embedding_type == EmbeddingType.EVENT or (metadata.embedding_type is None and _hold_events(splits)):
+    events = metadata.embedding_type == EmbeddingType.EVENT
+    events = events or (metadata.embedding_type is None and _hold_events(splits))
+    if events:
         used = check_events(splits, vocabulary, audio.seconds, findings)
     else:
         used = check_scene_labels(splits, vocabulary, metadata, findings)
     if vocabulary is not None and all(split.clips for split in splits) and splits:
-        check_use(used, vocabulary, metadata, findings)
+        check_use(used, vocabulary.read, metadata, findings)
+        if not events:
+            check_scores(splits, vocabulary.read, metadata, findings)
 
 
 def _hold_events(splits: Iterable[Split]) -> bool:

@@ -99,3 +99,9 @@ def listed(names: list[str] | tuple[str, ...], limit: int = 5) -> str:
     """Some names in a row, the rest counted."""
     shown = ", ".join(names[:limit])
     return f"{shown} and {len(names) - limit:,} more" if len(names) > limit else shown
+
+
+def shown(value: object) -> str:
+    """A JSON value for people, not too long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

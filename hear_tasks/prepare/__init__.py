@@ -1,1 +1,28 @@
-"""`hear-cacophony prepare`: HEAR tasks at 16 kHz, from the folders or tarballs that they are published as."""
+"""`hear-cacophony prepare`: HEAR tasks at 16 kHz, from the folders or tarballs that they are published as.
+
+    hear-cacophony prepare SOURCE... [--out DIR]
+
+The audio at 16 kHz goes beside that at 48 kHz, TASK/16000/SPLIT/*.wav, which is only read. A run that was
+killed goes on where it stopped when it is started again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hear_cacophony.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from hear_tasks.prepare.report import Report, TaskReport
+    from hear_tasks.prepare.run import prepare_tasks
+
+__all__ = ["Report", "TaskReport", "prepare_tasks"]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Report": "hear_tasks.prepare.report",
+        "TaskReport": "hear_tasks.prepare.report",
+        "prepare_tasks": "hear_tasks.prepare.run",
+    },
+)

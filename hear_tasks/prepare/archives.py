@@ -17,7 +17,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO, cast
 
-SUFFIX = ".tar.gz"
+SUFFIXES = (".tar.gz", ".tgz", ".tar")
+"""Ends of the names of tarballs. Whether one is compressed is told by its content: browsers unpack `.tar.gz` files."""
 
 UNFINISHED = ".unpacking-"
 """Start of the names of folders that are being unpacked to."""
@@ -26,7 +27,9 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a write for which there is no room: the disk, a quota, a limit on the size of files."""
 
 _BLOCK = 1 << 20
-_LAYOUTS = f"hear-VERSION/tasks/TASK/... or tasks/TASK/... in a {SUFFIX} file"
+_GZIP = b"\x1f\x8b"
+_TAR_ENDS = ("unexpected end of data", "truncated header")  # tarfile's words, which has no error of its own for it
+_LAYOUTS = f"hear-VERSION/tasks/TASK/... or tasks/TASK/... in a {SUFFIXES[0]} file"
 _DESKTOP_FILES = ("._", ".DS_Store")  # beside every file that was packed on a Mac
 
 
@@ -34,8 +37,8 @@ class ArchiveError(ValueError):
     """A tarball that cannot be unpacked; the message names it."""
 
 
-def unpack(archive: pathlib.Path, tasks: pathlib.Path, advance: Callable[[int], None] = lambda _: None) -> str:
-    """Unpack a tarball of HEAR tasks, unless the audio that it starts with is there already.
+def unpack(archive: pathlib.Path, tasks: pathlib.Path, advance: Callable[[int], None] = lambda _: None) -> list[str]:
+    """Unpack a tarball of HEAR tasks, unless all of its audio is there already.
 
     Files of a task that is there already, say with audio at another rate, stay as they are.
 
@@ -45,26 +48,37 @@ def unpack(archive: pathlib.Path, tasks: pathlib.Path, advance: Callable[[int], 
         advance: called with the number of bytes of the tarball that were read since the last call.
 
     Returns:
-        The directory name of its (first) task.
+        The directory names of its tasks.
 
     Raises:
         ArchiveError: truncated, damaged, not a tarball of HEAR tasks, a member that may not be
             unpacked (a path that leads outside, a link, a device), no room, or other contents than those
             of a task that is there. Nothing of the tarball is left in `tasks`.
     """
-    task, rate = read_contents(archive)
-    if (tasks / task / rate).is_dir():
-        advance(archive.stat().st_size)
-        return task
+    first, rate = read_first_audio(archive)
+    if (tasks / first / rate).is_dir():
+        audio = read_contents(archive, advance)
+        if all((tasks / name / each).is_dir() for name, each in audio):
+            return _names(audio)
+        advance = uncounted(advance)
     part = tasks / f"{UNFINISHED}{archive.name}"
     try:
         _check_room(archive, tasks)
-        _extract(archive, part, advance)
+        audio = _extract(archive, part, advance)
         os.sync()  # a folder that has its final name is whole, even after a loss of power
-        _move(archive, part, tasks, last=(task, rate))
+        _move(archive, part, tasks)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return task
+    return _names(audio)
+
+
+def _names(audio: list[tuple[str, str]]) -> list[str]:
+    return list(dict.fromkeys(name for name, _ in audio))
+
+
+def uncounted(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """For a tarball that is read once more: its bytes count once."""
+    return lambda _: advance(0)
 
 
 def remove_unfinished(tasks: pathlib.Path) -> None:
@@ -73,18 +87,46 @@ def remove_unfinished(tasks: pathlib.Path) -> None:
         shutil.rmtree(part)
 
 
-def read_contents(archive: pathlib.Path) -> tuple[str, str]:
+def read_first_audio(archive: pathlib.Path) -> tuple[str, str]:
     """Task directory and sample rate of the first audio of a tarball, read no further than that.
 
     Raises:
         ArchiveError: see `unpack`.
     """
-    with _reading(archive), archive.open("rb") as file, gzip.GzipFile(fileobj=file) as stream:
+    with _opened(archive) as stream:
         for member, _ in _files(archive, stream):
-            parts = member.split("/")
-            if len(parts) > 3 and parts[1].isdecimal():
-                return parts[0], parts[1]
+            audio = _audio(member)
+            if audio:
+                return audio
     raise ArchiveError(f"{archive}: expected audio in TASK/48000/SPLIT/*.wav, found none; is it another tarball?")
+
+
+def read_contents(archive: pathlib.Path, advance: Callable[[int], None] = lambda _: None) -> list[tuple[str, str]]:
+    """Task directory and sample rate of all audio of a tarball, which is read to its end.
+
+    Raises:
+        ArchiveError: see `unpack`.
+    """
+    with _opened(archive, advance) as stream:
+        audio = dict.fromkeys(_audio(member) for member, _ in _files(archive, stream))
+    return [each for each in audio if each]
+
+
+def _audio(member: str) -> tuple[str, str] | None:
+    """Task directory and sample rate of a file of audio, None for other files."""
+    parts = member.split("/")
+    return (parts[0], parts[1]) if len(parts) > 3 and parts[1].isdecimal() else None
+
+
+@contextlib.contextmanager
+def _opened(archive: pathlib.Path, advance: Callable[[int], None] = lambda _: None) -> Iterator[BinaryIO]:
+    """The tar stream of a tarball, compressed or not; says what the errors of a damaged file mean."""
+    with _reading(archive), archive.open("rb") as file:
+        compressed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        counted = cast(BinaryIO, _Counted(file, advance))
+        with gzip.GzipFile(fileobj=counted) if compressed else contextlib.nullcontext(counted) as stream:
+            yield cast(BinaryIO, stream)
 
 
 @contextlib.contextmanager
@@ -95,6 +137,8 @@ def _reading(archive: pathlib.Path) -> Iterator[None]:
     except EOFError as error:
         raise ArchiveError(_truncated(archive)) from error
     except (gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
+        if str(error) in _TAR_ENDS and archive.stat().st_size >= tarfile.BLOCKSIZE:
+            raise ArchiveError(_truncated(archive)) from error
         raise ArchiveError(
             f"{archive}: expected {_LAYOUTS}, could not read it ({error}); is it truncated, damaged, or a web "
             "page that was downloaded in its place? Download it again"
@@ -109,7 +153,7 @@ def _truncated(archive: pathlib.Path) -> str:
 
 
 class _Counted:
-    """A binary file that says how much of it was read."""
+    """A binary file that says how far it was read."""
 
     def __init__(self, file: BinaryIO, advance: Callable[[int], None]) -> None:
         self._file, self._advance = file, advance
@@ -117,12 +161,22 @@ class _Counted:
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self.position += len(data)
-        self._advance(len(data))
+        self._count()
         return data
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
 
-def _files(archive: pathlib.Path, stream: gzip.GzipFile) -> Iterator[tuple[str, tuple[IO[bytes], int]]]:
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _count(self) -> None:
+        done = max(0, self._file.tell() - self.position)
+        self.position += done
+        self._advance(done)
+
+
+def _files(archive: pathlib.Path, stream: BinaryIO) -> Iterator[tuple[str, tuple[IO[bytes], int]]]:
     """Path below the tasks' folder, contents and size of each file, up to the checked end of the stream.
 
     The contents have to be read before the next file is asked for.
@@ -154,7 +208,7 @@ def _checked_path(archive: pathlib.Path, member: tarfile.TarInfo) -> str | None:
     return "/".join(parts[1:])
 
 
-def _check_end(archive: pathlib.Path, stream: gzip.GzipFile, end: int) -> None:
+def _check_end(archive: pathlib.Path, stream: BinaryIO, end: int) -> None:
     """Read on to the checksum of the stream; tarfile takes a header it cannot read for the end."""
     while block := stream.read(_BLOCK):
         if block.strip(b"\0"):
@@ -163,23 +217,31 @@ def _check_end(archive: pathlib.Path, stream: gzip.GzipFile, end: int) -> None:
         raise ArchiveError(_truncated(archive))
 
 
-def _extract(archive: pathlib.Path, part: pathlib.Path, advance: Callable[[int], None]) -> None:
-    written = 0
+def _extract(archive: pathlib.Path, part: pathlib.Path, advance: Callable[[int], None]) -> list[tuple[str, str]]:
+    """Write the files of a tarball below `part`; task directory and sample rate of its audio."""
+    written = read = 0
+    audio: dict[tuple[str, str], None] = {}
+
+    def count(done: int) -> None:
+        nonlocal read
+        read += done
+        advance(done)
+
     free = shutil.disk_usage(part.parent).free
-    with _reading(archive), archive.open("rb") as file:
-        counted = _Counted(file, advance)
-        with gzip.GzipFile(fileobj=cast(BinaryIO, counted)) as stream:
-            try:
-                for path, (contents, size) in _files(archive, stream):
-                    _write(archive, part / path, contents)
-                    written += size
-            except OSError as error:
-                if error.errno not in FULL_DISK:
-                    raise
-                whole = written * archive.stat().st_size // max(1, counted.position)
-                raise ArchiveError(
-                    _no_room(archive, max(whole, archive.stat().st_size), part.parent, free, error)
-                ) from error
+    with _opened(archive, count) as stream:
+        try:
+            for path, (contents, size) in _files(archive, stream):
+                _write(archive, part / path, contents)
+                written += size
+                of = _audio(path)
+                if of:
+                    audio[of] = None
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            whole = max(written * archive.stat().st_size // max(1, read), archive.stat().st_size)
+            raise ArchiveError(_no_room(archive, whole, part.parent, free, error)) from error
+    return list(audio)
 
 
 def _write(archive: pathlib.Path, file: pathlib.Path, contents: IO[bytes]) -> None:
@@ -205,11 +267,10 @@ def _no_room(archive: pathlib.Path, needed: int, tasks: pathlib.Path, free: int,
     )
 
 
-def _move(archive: pathlib.Path, part: pathlib.Path, tasks: pathlib.Path, last: tuple[str, str]) -> None:
-    """Move what was unpacked to its place; the audio that tells that all is there comes last."""
+def _move(archive: pathlib.Path, part: pathlib.Path, tasks: pathlib.Path) -> None:
+    """Move what was unpacked to its place; the audio, which tells that a task is whole, comes after the files."""
     entries = sorted(
-        (entry for task in part.iterdir() for entry in task.iterdir()),
-        key=lambda entry: ((entry.parent.name, entry.name) == last, entry.is_dir(), entry),
+        (entry for task in part.iterdir() for entry in task.iterdir()), key=lambda entry: (entry.is_dir(), entry)
     )
     for entry in entries:
         _check_same(archive, entry, tasks / entry.parent.name / entry.name)

@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
-from typing import TYPE_CHECKING
 
 from hear_tasks.task_folder import SAMPLE_RATES
-
-if TYPE_CHECKING:
-    from hear_tasks.prepare.run import TaskReport
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -48,6 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def _run(args: argparse.Namespace) -> int:
     from concurrent.futures.process import BrokenProcessPool
 
+    from hear_tasks.prepare.report import describe_task
     from hear_tasks.prepare.run import prepare_tasks
 
     try:
@@ -63,28 +60,7 @@ def _run(args: argparse.Namespace) -> int:
         )
         return 1
     for task in report.tasks:
-        print(_describe(task, report.rate))
+        print(describe_task(task, report.rate))
     for message in report.errors:
         print(f"prepare: {message}", file=sys.stderr)
     return 1 if report.errors else 0
-
-
-def _describe(report: TaskReport, rate: int) -> str:
-    """What became of a task, for people."""
-    tally = report.tally
-    if report.source_rate is None:
-        return f"{report.task.name}: " + ("not prepared" if report.error else f"has its {rate} Hz audio already")
-    parts = [f"{tally.written} clips made from {report.source_rate} Hz", f"{tally.kept} there already"]
-    if tally.replaced:
-        parts.append(f"{tally.replaced} made again (other length or form, or older than their source)")
-    if tally.fitted:
-        parts.append(f"{tally.fitted} brought to the task's exact length (they were off by up to 1 ms)")
-    if tally.clipped:
-        name, samples = tally.most_clipped
-        parts.append(
-            f"{tally.clipped_samples} samples of {tally.clipped} clips beyond full scale after resampling, "
-            f"set to full scale (most in {name}: {samples})"
-        )
-    if report.error:
-        parts.append("not whole, see below")
-    return f"{report.task.name}: " + ", ".join(parts)

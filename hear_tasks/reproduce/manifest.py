@@ -15,7 +15,7 @@ from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.model.stages import Stage
-from hear_tasks.doctor.environment import REQUIREMENTS
+from hear_tasks.doctor import REQUIREMENTS
 from hear_tasks.leaderboard import TaskProblem, read_score
 from hear_tasks.reproduce.jobs import EMBEDDING_PROFILE, Job, embeddings_folder
 from hear_tasks.reproduce.options import Options, Phase

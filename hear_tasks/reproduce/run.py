@@ -8,11 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
-from hear_tasks.doctor.checkpoint import NAME as CHECKPOINT
-from hear_tasks.doctor.environment import NAME as ENVIRONMENT
-from hear_tasks.doctor.examine import examine
-from hear_tasks.doctor.finding import Severity
-from hear_tasks.doctor.report import format_text
+from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, Severity, examine, format_text
 from hear_tasks.reproduce.hardware import make_slots
 from hear_tasks.reproduce.jobs import Job, check_out, claim_out, make_jobs
 from hear_tasks.reproduce.options import Options, Phase

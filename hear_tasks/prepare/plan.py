@@ -1,0 +1,194 @@
+"""What there is to do for a task: its metadata, the rates of its audio, and its clips."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import soundfile
+
+from hear_cacophony.files.plain_name import is_plain_name
+from hear_tasks.prepare.resample import Clip, Conversion
+from hear_tasks.prepare.sources import Task
+from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
+
+_BATCH_CLIPS = 64
+_BATCH_BYTES = 8_000_000
+_SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+
+
+class TaskError(ValueError):
+    """A task that cannot be prepared, or not all of it; the message names it and every bad file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How to prepare one task.
+
+    Attributes:
+        task: where it is, and where it goes.
+        conversion: from which rate to which; None if there is nothing to do.
+        splits: its splits, each with the names of the clips that its file lists.
+        bad: files that cannot be read, each with its fault.
+        size: bytes of its audio.
+    """
+
+    task: Task
+    conversion: Conversion | None
+    splits: dict[str, frozenset[str]]
+    bad: tuple[tuple[str, str], ...]
+    size: int
+
+    def source(self, split: str) -> pathlib.Path:
+        """The folder of a split's audio."""
+        assert self.conversion
+        return self.task.source / str(self.conversion.source_rate) / split
+
+    def target(self, split: str) -> pathlib.Path:
+        """The folder that a split's audio is made in."""
+        assert self.conversion
+        return self.task.target / str(self.conversion.rate) / split
+
+    def batches(self, missing: list[tuple[str, str]]) -> Iterator[list[Clip]]:
+        """Clips in handfuls; what a split names but is not there is added to `missing`."""
+        batch: list[Clip] = []
+        for clip in self._clips(missing):
+            batch.append(clip)
+            if len(batch) == _BATCH_CLIPS or sum(each.size for each in batch) >= _BATCH_BYTES:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _clips(self, missing: list[tuple[str, str]]) -> Iterator[Clip]:
+        for split, listed in self.splits.items():
+            source, target = self.source(split), self.target(split)
+            if not source.is_dir():
+                missing.append((str(source), f"expected the audio of split {split}, found no folder"))
+                continue
+            found = set()
+            for entry in _scan(source, listed):
+                found.add(entry.name)
+                yield Clip(entry.path, str(target / entry.name), entry.stat().st_size)
+            missing += [(str(source / name), f"named in {split}.json, but not there") for name in listed - found]
+
+    def bytes_needed(self) -> int:
+        """What the clips will take that are not there yet, by the sizes of the files and the first clip's form."""
+        assert self.conversion
+        there = sum(entry.stat().st_size for split in self.splits for entry in self._scan_target(split))
+        whole = self.size * self.conversion.rate * 2 // (self.conversion.source_rate * self._bytes_per_sample())
+        return max(0, whole - there)
+
+    def _scan_target(self, split: str) -> Iterator[os.DirEntry[str]]:
+        return _scan(self.target(split), self.splits[split])
+
+    def _bytes_per_sample(self) -> int:
+        first = next(entry.path for split in self.splits for entry in _scan(self.source(split), self.splits[split]))
+        try:
+            return _SAMPLE_BYTES.get(soundfile.info(first).subtype, 2)
+        except soundfile.LibsndfileError:
+            return 2
+
+
+def make_plan(task: Task, rate: int) -> Plan:
+    """Read what a task says of itself; nothing is written.
+
+    Raises:
+        TaskError: its metadata are of no use, a name in them or in a split file leads out of its folder, or there
+            is no audio to make others from.
+        OSError: a folder cannot be read.
+    """
+    metadata = _read_metadata(task.source)
+    source_rate = _choose_source_rate(task, rate)
+    if source_rate is None:
+        return Plan(task, None, {}, (), 0)
+    folder = task.source / str(source_rate)
+    found = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    bad: list[tuple[str, str]] = []
+    splits = {
+        split: _listed_names(task.source / f"{split}.json", bad) for split in sorted(found | set(metadata["splits"]))
+    }
+    sizes = [entry.stat().st_size for split in found for entry in _scan(folder / split, splits[split])]
+    if not sizes:
+        raise TaskError(f"{folder}: expected SPLIT/*.wav, found none; was the tarball unpacked to the end?")
+    return Plan(task, Conversion(source_rate, rate, metadata["sample_duration"]), splits, tuple(bad), sum(sizes))
+
+
+def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
+    """`task_metadata.json` with the fields that are needed here checked."""
+    file = task / METADATA_FILE
+    metadata = _read_object(file)
+    if "sample_duration" not in metadata:
+        raise TaskError(f'{file}: expected a field "sample_duration" (seconds or null), found none')
+    seconds = metadata["sample_duration"]
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 < seconds < math.inf):
+        raise TaskError(f'{file}: expected "sample_duration" in seconds or null, got {seconds!r}')
+    splits = metadata.setdefault("splits", [])
+    if not (isinstance(splits, list) and all(isinstance(split, str) for split in splits)):
+        raise TaskError(f'{file}: expected "splits" to be a list of names, got {splits!r}')
+    _check_plain(file, splits)
+    return metadata
+
+
+def _read_object(file: pathlib.Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise TaskError(f"{file}: expected this file, found none; was the tarball unpacked to the end?") from error
+    except ValueError as error:
+        raise TaskError(f"{file}: expected JSON, could not read it: {error}") from error
+    if not isinstance(content, dict):
+        raise TaskError(f"{file}: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def _check_plain(file: pathlib.Path, names: Iterable[str]) -> None:
+    """Refuse names of splits and clips that would be read and written outside the task."""
+    strange = sorted(name for name in names if not is_plain_name(name))
+    if strange:
+        raise TaskError(
+            f"{file}: refused: expected plain names of the task's own files, got {strange[0]!r}, which would lead out "
+            "of its folder; nothing of this task was read or written"
+        )
+
+
+def _choose_source_rate(task: Task, rate: int) -> int | None:
+    """The highest rate that the task has; None if it has no other than the one that is asked for."""
+    higher = [each for each in SAMPLE_RATES if each > rate and (task.source / str(each)).is_dir()]
+    if higher:
+        return max(higher)
+    if not (task.source / str(rate)).is_dir():
+        expected = ", ".join(f"{each}/" for each in reversed(SAMPLE_RATES) if each > rate)
+        raise TaskError(f"{task.source}: expected a folder of audio ({expected}), found none")
+    if task.target != task.source:
+        raise TaskError(f"{task.source}: has no audio but that at {rate} Hz; use it there, or copy it to {task.target}")
+    return None
+
+
+def _scan(folder: pathlib.Path, listed: frozenset[str]) -> Iterator[os.DirEntry[str]]:
+    """The clips of one split: those that its file lists, whatever their names, and *.wav besides; in no order."""
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in listed or (entry.name.lower().endswith(".wav") and not entry.name.startswith(".")):
+                yield entry
+
+
+def _listed_names(file: pathlib.Path, bad: list[tuple[str, str]]) -> frozenset[str]:
+    """The clips of a split, if it has its file; one that cannot be read is added to `bad`."""
+    if not file.exists():
+        return frozenset()
+    try:
+        names = frozenset(_read_object(file))
+    except TaskError as error:
+        bad.append((str(file), str(error).removeprefix(f"{file}: ")))
+        return frozenset()
+    _check_plain(file, names)
+    return names

@@ -1,0 +1,174 @@
+"""Where the tasks are that are to be prepared: task directories, tarballs, and folders of either."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import errno
+import pathlib
+import threading
+from collections.abc import Callable, Iterable
+
+from hear_tasks.prepare import archives
+from hear_tasks.prepare.lock_folder import lock_folder
+from hear_tasks.progress import Progress
+from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
+
+_KINDS = f"{archives.SUFFIXES[0]} file"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task directory to read and the one to write, often the same."""
+
+    source: pathlib.Path
+    target: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Tarball:
+    """A tarball, and the folder to unpack it to."""
+
+    file: pathlib.Path
+    folder: pathlib.Path
+
+
+def find_sources(sources: Iterable[pathlib.Path], out: pathlib.Path | None) -> tuple[list[Task], list[Tarball]]:
+    """The tasks and the tarballs of the sources.
+
+    A task directory that is a symbolic link goes by the link's name.
+
+    Raises:
+        FileNotFoundError: a source is not there.
+        ValueError: a source holds no task, or two tasks would go to one place.
+    """
+    tasks: list[Task] = []
+    tarballs: dict[pathlib.Path, Tarball] = {}
+    given = [_named(source) for source in sources]
+    if not given:
+        raise ValueError("expected at least one task directory or tarball, got none")
+    for source in given:
+        folders, files = _look_into(source)
+        tasks += [Task(folder, out / folder.name if out else folder) for folder in folders]
+        tarballs |= {file.resolve(): Tarball(file, out or file.parent) for file in files}
+    return _distinct(tasks), list(tarballs.values())
+
+
+def _named(source: pathlib.Path) -> pathlib.Path:
+    """The absolute path, which keeps the names of links; a folder such as "." has no name of its own."""
+    return source.resolve() if source.name in ("", "..") else source.absolute()
+
+
+def _look_into(source: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """Task directories and tarballs of one source."""
+    if not source.exists():
+        raise FileNotFoundError(errno.ENOENT, f"expected a HEAR task or {_KINDS}, found nothing", str(source))
+    if source.is_file():
+        if not source.name.endswith(archives.SUFFIXES):
+            raise ValueError(f"{source}: expected a folder or a {_KINDS}")
+        return [], [source]
+    if _is_task(source):
+        return [source], []
+    above = [source, source / "tasks", *sorted(source.glob("hear-*/tasks"))]
+    folders = [task for folder in above if folder.is_dir() for task in sorted(folder.iterdir()) if _is_task(task)]
+    tarballs = [file for file in sorted(source.iterdir()) if _is_tarball(file)]
+    if not folders and not tarballs:
+        raise ValueError(
+            f"{source}: expected a HEAR task (a folder with {METADATA_FILE}), a folder of tasks or of "
+            f"{_KINDS}s, found none of them"
+        )
+    return folders, tarballs
+
+
+def _is_task(folder: pathlib.Path) -> bool:
+    if folder.name.startswith(".") or not folder.is_dir():
+        return False
+    return (folder / METADATA_FILE).exists() or any((folder / str(rate)).is_dir() for rate in SAMPLE_RATES)
+
+
+def _is_tarball(file: pathlib.Path) -> bool:
+    return file.name.endswith(archives.SUFFIXES) and not file.name.startswith(".") and file.is_file()
+
+
+def _distinct(tasks: list[Task]) -> list[Task]:
+    """Each task once, also where it was named by two paths.
+
+    Raises:
+        ValueError: two tasks would go to one place.
+    """
+    targets: dict[pathlib.Path, Task] = {}
+    for task in tasks:
+        other = targets.setdefault(task.target.resolve(), task)
+        if other.source.resolve() != task.source.resolve():
+            raise ValueError(f"{other.source} and {task.source} would both go to {task.target}; give one of them")
+    return list(targets.values())
+
+
+def unpack_all(tarballs: list[Tarball], tasks: list[Task], jobs: int) -> tuple[list[Task], list[str]]:
+    """Unpack tarballs, several at a time, unless a source holds their tasks already.
+
+    Args:
+        tarballs: the tarballs.
+        tasks: what the sources hold besides.
+        jobs: how many at a time.
+
+    Returns:
+        The tasks that they held, and what is wrong with the others.
+
+    Raises:
+        FolderBusyError: another run unpacks to a folder.
+    """
+    if not tarballs:
+        return [], []
+    with contextlib.ExitStack() as stack:
+        for folder in sorted({tarball.folder for tarball in tarballs}):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock_folder(folder, folder))
+            archives.remove_unfinished(folder)
+        total = sum(tarball.file.stat().st_size for tarball in tarballs)
+        progress = stack.enter_context(Progress("unpack", total))
+        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(jobs))
+        stop = threading.Event()
+
+        def advance(done: int) -> None:
+            if stop.is_set():
+                raise concurrent.futures.CancelledError
+            progress.update(done)
+
+        try:
+            pending = [threads.submit(_unpack_one, tarball, tasks, advance) for tarball in tarballs]
+            answers = [future.result() for future in pending]
+        except BaseException:
+            stop.set()
+            raise
+    return [task for found, _ in answers for task in found], [error for _, error in answers if error]
+
+
+def _unpack_one(tarball: Tarball, tasks: list[Task], advance: Callable[[int], None]) -> tuple[list[Task], str]:
+    """The tasks of a tarball, or what is wrong."""
+    try:
+        first, rate = archives.read_first_audio(tarball.file)
+        if any(task.source.name == first and (task.source / rate).is_dir() for task in tasks):
+            held = _held(archives.read_contents(tarball.file, advance), tasks)
+            if held:
+                return held, ""
+            advance = archives.uncounted(advance)
+        names = archives.unpack(tarball.file, tarball.folder, advance)
+        unpacked = [tarball.folder / name for name in names]
+        return [Task(folder, folder) for folder in unpacked], ""
+    except archives.ArchiveError as error:
+        return [], str(error)
+    except OSError as error:
+        return [], f"{tarball.file}: could not be unpacked to {tarball.folder}: {error}"
+
+
+def _held(audio: list[tuple[str, str]], tasks: list[Task]) -> list[Task]:
+    """The tasks of the sources that hold all audio of a tarball, none if some is missing."""
+    held = {
+        (name, rate): task
+        for name, rate in audio
+        for task in tasks
+        if task.source.name == name and (task.source / rate).is_dir()
+    }
+    return list(dict.fromkeys(held.values())) if len(held) == len(audio) else []
