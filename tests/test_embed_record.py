@@ -12,6 +12,8 @@ import pytest
 from hear_tasks_on_disk import make_scene_task
 
 from hear_tasks.cli import main
+from hear_tasks.doctor.embedded import check_embedded
+from hear_tasks.doctor.finding import Severity
 from hear_tasks.embed.record import RECORD_FILE, compare_with_task
 from hear_tasks.embed.task import TaskError, read_task
 
@@ -75,6 +77,16 @@ def test_a_finished_task_that_has_changed_is_refused_with_what_differs(change, t
     assert "has changed since it was embedded" in message
     assert told in message
     assert {file: file.stat().st_mtime_ns for file in target.rglob("*")} == before
+
+
+def test_the_doctor_compares_finished_embeddings_with_their_task(task, tmp_path):
+    assert embed(tmp_path) == 0
+    assert check_embedded([task], tmp_path / "out") == []
+    CHANGES["labels"][0](task, first_split(task))
+    (finding,) = check_embedded([task], tmp_path / "out")
+    assert finding.severity is Severity.ERROR
+    assert f"{first_split(task)}.json: labels of" in finding.message
+    assert check_embedded([task], tmp_path / "nosuch") == []
 
 
 def test_copies_that_keep_their_times_are_the_same_task(task, tmp_path):

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from hear_tasks.doctor.checkpoint import CHECKPOINT, check_checkpoint
+from hear_tasks.doctor.embedded import check_embedded
 from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_environment, probe_environment
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.report import Report
@@ -54,6 +55,7 @@ def examine(
         *of_disk.found,
         *of_folders,
         *(finding for task in reports for finding in task.findings),
+        *check_embedded(tasks, embeddings_dir),
     )
     return Report(probed.result(), tuple(reports), resources, checkpoint_report, findings)
 

@@ -1,0 +1,25 @@
+"""Finished embeddings of a task that has changed since."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+
+from hear_tasks.doctor.finding import Finding, Findings
+from hear_tasks.embed import compare_with_task, is_done
+
+
+def check_embedded(tasks: Iterable[pathlib.Path], embeddings_dir: pathlib.Path) -> list[Finding]:
+    """Compare tasks with the embeddings in EMBEDDINGS_DIR/MODULE/TASK that are finished."""
+    models = sorted(each for each in embeddings_dir.iterdir() if each.is_dir()) if embeddings_dir.is_dir() else []
+    found: list[Finding] = []
+    for task in tasks:
+        findings = Findings(task.name)
+        for model in models:
+            target = model / task.name
+            for difference in compare_with_task(target, task) if is_done(target) else []:
+                message = f"expected the task that {target} was made from, got another: {difference}"
+                fix = f"bring the task back, or move {target} away and embed it again"
+                findings.error("embedded-before", "", message, fix)
+        found += findings.found
+    return found
