@@ -48,6 +48,15 @@ def test_the_first_of_several_processes_wins_and_all_can_read_it(tmp_path):
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
 
 
+def test_what_a_killed_process_has_left_is_removed_in_time(tmp_path):
+    for name in (f"{atomic_write.PREFIX}old", f"{atomic_write.PREFIX}new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("ha")
+    os.utime(tmp_path / f"{atomic_write.PREFIX}old", (1, 1))
+    write_text(tmp_path / "a", "text")
+    assert sorted(os.listdir(tmp_path)) == [f"{atomic_write.PREFIX}new", "a"]
+
+
 def test_a_second_note_is_not_written(tmp_path):
     assert write_text_once(tmp_path / "note", "first")
     before = os.stat(tmp_path).st_mtime_ns

@@ -15,7 +15,7 @@ import time
 import pytest
 from embeddings_on_disk import make_embeddings
 
-from hear_tasks.folder_lock import BusyError, is_locked, locked_folder
+from hear_cacophony.files.lock import BusyError, is_held, locked_folder
 from hear_tasks.predict import predict_task
 
 FOLDS = {"split_mode": "new_split_kfold"}
@@ -85,16 +85,15 @@ def test_a_killed_run_goes_on_to_the_same_result(whole, task, trainings):
 def test_processes_killed_anywhere_go_on_to_the_same_result(whole, task):
     code = f"""
 import os, random, signal
-from hear_tasks import folder_lock
+from hear_cacophony.files import atomic_write
 from hear_tasks.predict import predict_task, work_folder, results
-write, left = folder_lock.write_whole, [int(os.environ["WRITES"])]
+write, left = atomic_write.write_bytes, [int(os.environ["WRITES"])]
 def write_and_die(path, data):
     left[0] -= 1
     if left[0] < 0:
-        path.with_name("." + path.name + ".part").write_bytes(data[: len(data) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, data)
-work_folder.write_whole = results.write_whole = write_and_die
+work_folder.write_bytes = results.write_bytes = write_and_die
 predict_task({str(task)!r}, grid_points=2, threads=1)
 """
     for writes in (1, 3, 3):
@@ -183,4 +182,4 @@ def test_a_request_to_terminate_ends_all_processes(tmp_path):
     process.terminate()
     assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
     assert process.returncode == 130
-    assert not any(is_locked(tmp_path / f".predicting-{task.name}") for task in tasks)
+    assert not any(is_held(tmp_path / f".predicting-{task.name}" / "lock") for task in tasks)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 
 PREFIX = ".writing-"
 """Start of the names of unfinished files. One that a killed process has left is never taken for a finished one."""
+
+_ABANDONED_SECONDS = 3600.0
+"""Age at which they are removed: no file takes so long to write."""
 
 
 def write_file(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
@@ -32,6 +37,11 @@ def write_file(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> N
 def write_text(path: pathlib.Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all, in place of any that is there."""
     write_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
+    """Write a file of bytes, whole or not at all, in place of any that is there."""
+    write_file(path, lambda part: part.write_bytes(content))
 
 
 def write_text_once(path: pathlib.Path, text: str) -> bool:
@@ -74,8 +84,17 @@ def sync_tree(folder: pathlib.Path) -> None:
 def _beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A path for the unfinished file: unique, on the file system of `path`, and gone at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path.parent)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=PREFIX, ignore_cleanup_errors=True) as folder:
         yield pathlib.Path(folder) / path.name
+
+
+def _remove_abandoned(folder: pathlib.Path) -> None:
+    """Remove what processes have left that were killed while they wrote."""
+    for part in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(part)
 
 
 def _sync(path: pathlib.Path) -> None:

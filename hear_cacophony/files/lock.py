@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """NFS without its lock service, Lustre mounted without flock, and file systems that know no locks."""
@@ -50,6 +51,53 @@ def lock_file(
             tell(no_locks_message(path.parent))
         return False
     return True
+
+
+@contextlib.contextmanager
+def locked_folder(
+    folder: pathlib.Path, tell: Callable[[str], None] = lambda _: None, *, wait: bool = False
+) -> Iterator[None]:
+    """Make a working folder where there is none, and hold its lock, the file `lock` in it.
+
+    Args:
+        folder: the working folder, which its holder may remove.
+        tell: takes the remark that there are no locks, once for the folder that it lies in.
+        wait: whether to wait where another process holds it.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    number = _take(folder, tell, wait)
+    try:
+        yield
+    finally:
+        os.close(number)
+
+
+def _take(folder: pathlib.Path, tell: Callable[[str], None], wait: bool) -> int:
+    """The lock that is in its place: the process that held it may have removed the folder since."""
+    path = folder / "lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue
+        try:
+            lock_file(number, folder, tell, wait=wait)
+        except BaseException:
+            os.close(number)
+            raise
+        if _is_same(path, number):
+            return number
+        os.close(number)
+
+
+def _is_same(path: pathlib.Path, number: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(number))
+    except FileNotFoundError:
+        return False
 
 
 def is_held(path: pathlib.Path) -> bool:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.files.atomic_write import sync_folder, sync_tree, write_text
-from hear_cacophony.files.lock import is_held, lock_file
+from hear_cacophony.files.lock import is_held, locked_folder
 from hear_tasks.task_folder import EMBEDDED_FILE
 
 PREFIX = ".embedding-"
@@ -182,15 +182,14 @@ def open_work_folder(
         BusyError: another process works on it.
     """
     folder = _working_folder(target)
-    lock = _lock(folder, wait, tell)
-    work = WorkFolder(target, folder)
-    try:
-        yield work
-    finally:
-        work._close()
-        if is_done(target):
-            work.remove()
-        os.close(lock)
+    with locked_folder(folder, tell, wait=wait):
+        work = WorkFolder(target, folder)
+        try:
+            yield work
+        finally:
+            work._close()
+            if is_done(target):
+                work.remove()
 
 
 def is_done(target: pathlib.Path) -> bool:
@@ -210,29 +209,3 @@ def is_busy(target: pathlib.Path) -> bool:
 
 def _working_folder(target: pathlib.Path) -> pathlib.Path:
     return target.parent / f"{PREFIX}{target.name}"
-
-
-def _lock(folder: pathlib.Path, wait: bool, tell: Callable[[str], None]) -> int:
-    """The lock of a working folder that is in its place: the process that had it may have removed it since."""
-    path = folder / "lock"
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:
-            continue
-        try:
-            lock_file(number, folder, tell, wait=wait)
-        except BaseException:
-            os.close(number)
-            raise
-        if _is_same(path, number):
-            return number
-        os.close(number)
-
-
-def _is_same(path: pathlib.Path, number: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(number))
-    except FileNotFoundError:
-        return False

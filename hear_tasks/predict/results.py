@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_tasks.folder_lock import write_whole
+from hear_cacophony.files.atomic_write import write_bytes
 from hear_tasks.predict.evaluation import Test
 from hear_tasks.predict.grids import Configuration, to_json
 from hear_tasks.predict.task import Partition, Task
@@ -50,7 +50,7 @@ def describe_training(configuration: Configuration, training: Training) -> str:
 
 def write_predictions(task: Task, partition: Partition, test: Test) -> None:
     """Write the predictions for a test split."""
-    write_whole(task.folder / f"{partition.test}.predictions.pkl", pickle.dumps(test.predictions))
+    write_bytes(task.folder / f"{partition.test}.predictions.pkl", pickle.dumps(test.predictions))
 
 
 def make_scores(
@@ -111,12 +111,12 @@ def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def write_scores(task: Task, scores: Mapping[str, Any]) -> None:
     """Write the scores file."""
-    write_whole(task.folder / SCORES_FILE, json.dumps(scores, indent=4).encode())
+    write_bytes(task.folder / SCORES_FILE, json.dumps(scores, indent=4).encode())
 
 
 def write_done(task: Task, content: Mapping[str, Any]) -> None:
     """Mark a task as done."""
-    write_whole(task.folder / DONE_FILE, json.dumps(content, indent=4).encode())
+    write_bytes(task.folder / DONE_FILE, json.dumps(content, indent=4).encode())
 
 
 def has_scores(folder: pathlib.Path) -> bool:

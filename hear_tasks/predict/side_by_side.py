@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from hear_tasks.folder_lock import BusyError
+from hear_cacophony.files.lock import BusyError
 from hear_tasks.predict.engine import predict_folder
 from hear_tasks.predict.settings import Settings
 

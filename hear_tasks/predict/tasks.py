@@ -48,7 +48,7 @@ def predict_task(
     Raises:
         ValueError: an argument is not possible, the embeddings are at fault, or finished predictions are others than
             those asked for; the message says what to do.
-        hear_tasks.folder_lock.BusyError: another process predicts the task.
+        hear_cacophony.files.lock.BusyError: another process predicts the task.
     """
     _check_choice("seeds", seeds, SEEDS)
     settings = Settings(grid, grid_points, gpu, _checked("threads", threads) or torch.get_num_threads(), seeds)

@@ -17,12 +17,14 @@ import io
 import json
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-from hear_tasks.folder_lock import locked_folder, write_whole
+from hear_cacophony.files.atomic_write import write_bytes
+from hear_cacophony.files.lock import locked_folder
 from hear_tasks.predict.training import Training
 
 PREFIX = ".predicting-"
@@ -48,7 +50,7 @@ class WorkFolder:
         if reason is not None:
             for file in self._folder.glob("*training-*"):
                 file.unlink()
-            write_whole(self._folder / "settings", text.encode())
+            write_bytes(self._folder / "settings", text.encode())
         return reason
 
     def _difference(self, settings: dict[str, Any]) -> str | None:
@@ -78,7 +80,7 @@ class WorkFolder:
         fields = {field.name: getattr(training, field.name) for field in dataclasses.fields(training)}
         file = io.BytesIO()
         torch.save({"training": fields, "generators": generators()}, file)
-        write_whole(self._file(number), file.getvalue())
+        write_bytes(self._file(number), file.getvalue())
 
     def _file(self, number: int) -> pathlib.Path:
         return self._folder / f"training-{number:02d}"
@@ -114,5 +116,9 @@ def open_work_folder(task: pathlib.Path, *, wait: bool = False) -> Iterator[Work
         BusyError: another process works on the task.
     """
     folder = working_folder(task)
-    with locked_folder(folder, wait=wait):
+    with locked_folder(folder, _tell, wait=wait):
         yield WorkFolder(folder)
+
+
+def _tell(remark: str) -> None:
+    print(f"predict: {remark}", file=sys.stderr, flush=True)

@@ -7,12 +7,13 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_cacophony.model.stages import Stage
-from hear_tasks.embed import is_done
+from hear_tasks.embed import compare_with_task, is_done
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SCORES_FILE
 
@@ -113,6 +114,17 @@ def make_jobs(options: Options) -> list[Job]:
         for task in options.tasks
     ]
     return sorted(jobs, key=lambda job: (-job.size, job.task.name, job.stage.number))
+
+
+def check_unchanged(jobs: Sequence[Job]) -> None:
+    """Raise ValueError where tasks are no longer what their finished embeddings were made from."""
+    changed = {job.target: compare_with_task(job.target, job.task) for job in jobs if job.is_done(Phase.EMBED)}
+    told = [f"{target}: {'; '.join(differences)}" for target, differences in changed.items() if differences]
+    if told:
+        raise ValueError(
+            "tasks have changed since they were embedded. Bring them back, or move these folders away, with their "
+            "scores, and run the same command again:\n  " + "\n  ".join(told)
+        )
 
 
 def embeddings_folder(options: Options, stage: Stage) -> pathlib.Path:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, Severity, examine, format_text
 from hear_tasks.reproduce.hardware import make_slots
-from hear_tasks.reproduce.jobs import Job, check_out, claim_out, make_jobs
+from hear_tasks.reproduce.jobs import Job, check_out, check_unchanged, claim_out, make_jobs
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
@@ -67,6 +67,7 @@ def _run(options: Options, stop: Stop) -> int:
     started = now()
     check_out(options)
     jobs = make_jobs(options)
+    check_unchanged(jobs)
     options.out.mkdir(parents=True, exist_ok=True)
     count = len(options.tasks)
     stages = " and ".join(stage.title for stage in options.checkpoints)
