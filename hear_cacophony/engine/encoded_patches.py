@@ -22,6 +22,9 @@ from hear_cacophony.model.encoder import AudioEncoder
 from hear_cacophony.model.pooling import AttentionPooler
 from hear_cacophony.model.stages import EncoderConfig
 
+KeptPatches = Sequence[np.ndarray | None]
+"""For each of some clips the indices of the patches that count, or None for all of them."""
+
 
 class PatchEncoder:
     """Encodes clips patch by patch, with the weights, options and devices of a model of stage 2."""
@@ -77,9 +80,37 @@ class PatchEncoder:
         settings = {"config": model.config, "precision": model.options.precision}
         return np.asarray(_encode_kept(model.variables, *arrays, mesh=model.devices.mesh, **settings))[0]
 
+    def encode_some(self, clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:
+        """`encode` of the clips all of whose patches count, `encode_kept` of the others, in order."""
+        whole = [clip for clip, patches in zip(clips, kept, strict=True) if patches is None]
+        encoded = iter(self.encode(whole) if whole else ())
+        return [
+            next(encoded) if patches is None else self.encode_kept(clip, patches)
+            for clip, patches in zip(clips, kept, strict=True)
+        ]
+
+    def embed_some(self, clips: Sequence[np.ndarray] | np.ndarray, kept: KeptPatches) -> np.ndarray:
+        """Embeddings of clips by the patches that count, shape (clips, hidden_size), float32."""
+        checked = self._model.check_clips(clips)
+        results = np.empty((len(checked), self._embedder.size), np.float32)
+        whole = [i for i, patches in enumerate(check_kept(kept, checked)) if patches is None]
+        if whole:
+            results[whole] = self._model.embed_scenes([checked[i] for i in whole])
+        for i, patches in enumerate(kept):
+            if patches is not None:
+                results[i] = self.pool(self.encode_kept(checked[i], patches))
+        return results
+
     def pool(self, encoded: np.ndarray) -> np.ndarray:
         """The embedding of encoded patches, shape (hidden_size,), from shape (patches, hidden_size)."""
         return np.asarray(_pool(self._model.variables["pooler"], encoded[None], config=self._model.config))[0]
+
+
+def check_kept(kept: KeptPatches, clips: Sequence[np.ndarray]) -> KeptPatches:
+    """What was given; ValueError where it is not for these clips."""
+    if len(kept) != len(clips):
+        raise ValueError(f"kept_patches: expected one entry for each of {len(clips)} clips, got {len(kept)}")
+    return kept
 
 
 def count_patches(num_samples: int) -> int:

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.checkpoint import CheckpointError
-from hear_cacophony.engine.audio_text import AudioTextModel, load_audio_text_model
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.engine.generation import START_TOKEN, Generation
+from hear_cacophony.engine.load_audio_text import load_audio_text_model
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_cacophony.model.stages import TextConfig
 from hear_tasks.benchmark.config import Config, no_word_of_untrained, tell
