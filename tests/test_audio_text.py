@@ -31,6 +31,15 @@ def test_audio_embeddings_are_those_of_the_audio_model(model, sounds, tiny_text_
     assert np.array_equal(model.embed_audio(sounds), audio.embed_scenes(sounds))
 
 
+def test_audio_of_another_rate_is_resampled(model, sounds):
+    doubled = [np.repeat(sound, 2) for sound in sounds]
+    resampled = model.audio.check_clips(doubled, 32_000)
+    assert np.array_equal(model.embed_audio(doubled, sample_rate=32_000), model.embed_audio(resampled))
+    settings = {"max_tokens": 4}
+    captions = model.caption(doubled, sample_rate=32_000, **settings)
+    assert captions == model.caption(resampled, **settings)
+
+
 def test_texts_go_through_the_tokenizer(model):
     texts = ["This is a sound of rain", "dog barks"]
     assert np.array_equal(model.embed_texts(texts), model.embed_tokens(model.tokenizer.encode(texts, 100)))

@@ -45,8 +45,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.engine.caption_keys import caption_keys
-    from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.engine.generation import Generation
+    from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.sounds.chunks import open_chunks, tell_faults
     from hear_cacophony.sounds.find import find_sounds
 

@@ -13,13 +13,14 @@ from hear_cacophony.checkpoint.checkpoint import TextSide
 from hear_cacophony.checkpoint.parameters import to_text_variables
 from hear_cacophony.engine.caption_keys import CAPTION_SEED, caption_keys, check_keys
 from hear_cacophony.engine.captioning import Captioner
-from hear_cacophony.engine.embedding import EmbeddingModel
+from hear_cacophony.engine.embedding import Clips, EmbeddingModel
 from hear_cacophony.engine.encoded_patches import KeptPatches, PatchEncoder, check_kept, count_patches
 from hear_cacophony.engine.generation import Generation
 from hear_cacophony.engine.options import Options
 from hear_cacophony.engine.text_checks import check_embeddings, check_texts
 from hear_cacophony.engine.text_embedding import MAX_TOKENS, TextEmbedder, check_tokens
 from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, check_labels, check_templates, probabilities
+from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_cacophony.text.tokenizer import Tokenizer
 
 
@@ -90,13 +91,13 @@ class AudioTextModel:
         return self._find_tokenizer()
 
     def embed_audio(
-        self, clips: Sequence[np.ndarray] | np.ndarray, *, kept_patches: KeptPatches | None = None
+        self, clips: Clips, *, sample_rate: float = SAMPLE_RATE, kept_patches: KeptPatches | None = None
     ) -> np.ndarray:
         """One embedding for each clip.
 
         Args:
-            clips: 16 kHz mono clips with samples in [-1, 1]: a sequence of float arrays of
-                shape (samples,), of any lengths, or one array of shape (clips, samples).
+            clips: arrays or audio files, as in `EmbeddingModel.embed_scenes`.
+            sample_rate: samples per second of the arrays.
             kept_patches: for each clip the indices of the patches that count, or None for all
                 of them; see `PatchEncoder.encode_kept`.
 
@@ -107,8 +108,8 @@ class AudioTextModel:
             ValueError, TypeError: as `EmbeddingModel.embed_scenes`.
         """
         if kept_patches is None:
-            return self.audio.embed_scenes(clips)
-        return self._patch_encoder.embed_some(clips, kept_patches)
+            return self.audio.embed_scenes(clips, sample_rate)
+        return self._patch_encoder.embed_some(self.audio.check_clips(clips, sample_rate), kept_patches)
 
     def embed_texts(self, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> np.ndarray:
         """One embedding for each text.
@@ -177,15 +178,16 @@ class AudioTextModel:
 
     def classify(
         self,
-        clips: Sequence[np.ndarray] | np.ndarray,
+        clips: Clips,
         labels: Sequence[str],
         *,
         template: str | Sequence[str] = TEMPLATE,
+        sample_rate: float = SAMPLE_RATE,
     ) -> Classification:
         """Which of some labels fits a clip, without training (zero-shot).
 
         Args:
-            clips: as in `embed_audio`.
+            clips, sample_rate: as in `embed_audio`.
             labels: two or more, all different, such as ["dog", "rain"].
             template: the prompt, with {} for the label; or several, whose embeddings are averaged.
 
@@ -197,14 +199,15 @@ class AudioTextModel:
             FileNotFoundError: there is no tokenizer.
         """
         texts = self.embed_labels(labels, template=template)
-        similar = self.similarities(self.embed_audio(clips), texts)
+        similar = self.similarities(self.embed_audio(clips, sample_rate=sample_rate), texts)
         return Classification(tuple(labels), probabilities(similar, self.logit_scale))
 
     def caption(
         self,
-        clips: Sequence[np.ndarray] | np.ndarray,
+        clips: Clips,
         method: str = "greedy",
         *,
+        sample_rate: float = SAMPLE_RATE,
         seed: int = CAPTION_SEED,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
@@ -215,11 +218,10 @@ class AudioTextModel:
         A clip that is longer than a window is encoded in windows, and its caption attends to all of them.
 
         Args:
-            clips: as in `embed_audio`.
+            clips, sample_rate, kept_patches: as in `embed_audio`.
             method: "greedy", "sample" or "beam".
             seed: "sample" only: clip number n has the key split(fold_in(PRNGKey(seed), n), 1)[0], as published.
             keys: "sample" only: the random key of each clip instead, shape (clips, 2), uint32.
-            kept_patches: as in `embed_audio`.
             settings: `max_tokens`, `temperature`, `beams`, `length_power`: see `Generation`.
 
         Raises:
@@ -227,14 +229,16 @@ class AudioTextModel:
             FileNotFoundError: there is no tokenizer.
         """
         tokenizer = self.tokenizer
+        clips = self.audio.check_clips(clips, sample_rate)
         ids = self.caption_tokens(clips, method, seed=seed, keys=keys, kept_patches=kept_patches, **settings)
         return [tokenizer.decode(row[1:].tolist()).strip() for row in ids]
 
     def caption_tokens(
         self,
-        clips: Sequence[np.ndarray] | np.ndarray,
+        clips: Clips,
         method: str = "greedy",
         *,
+        sample_rate: float = SAMPLE_RATE,
         seed: int = CAPTION_SEED,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
@@ -248,7 +252,7 @@ class AudioTextModel:
             Shape (clips, max_tokens), int32; the first is 0 (the start mark), those after the end token are 0.
         """
         how = Generation(method, **settings)
-        checked = self.audio.check_clips(clips)
+        checked = self.audio.check_clips(clips, sample_rate)
         kept = [None] * len(checked) if kept_patches is None else check_kept(kept_patches, checked)
         keys = caption_keys(range(len(checked)), seed) if keys is None else check_keys(keys, len(checked))
         patches = [count_patches(len(clip)) if k is None else len(k) for clip, k in zip(checked, kept, strict=True)]
@@ -260,18 +264,19 @@ class AudioTextModel:
         return results
 
     def caption_logits(
-        self, clips: Sequence[np.ndarray] | np.ndarray, tokens: Sequence[Sequence[int]] | np.ndarray
+        self, clips: Clips, tokens: Sequence[Sequence[int]] | np.ndarray, *, sample_rate: float = SAMPLE_RATE
     ) -> np.ndarray:
         """Logits of the token after each of the tokens given, as a caption of the clip (teacher forcing).
 
         Args:
-            clips: as in `embed_audio`.
+            clips, sample_rate: as in `embed_audio`.
             tokens: token ids of one text for each clip, all of one length, shape (clips, tokens).
 
         Returns:
             Shape (clips, tokens, vocabulary_size), float32.
         """
-        return self._captioner.logits(self._patch_encoder.encode(clips), tokens)
+        checked = self.audio.check_clips(clips, sample_rate)
+        return self._captioner.logits(self._patch_encoder.encode(checked), tokens)
 
     def _encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         check_texts(texts)

@@ -33,19 +33,19 @@ class PatchEncoder:
         self._model = model
         self._embedder = PatchEmbedder(model.variables, model.stage, model.config, model.options, model.devices)
 
-    def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+    def encode(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for every whole patch of each clip, after the last norm.
 
-        Args and errors as in `EmbeddingModel.embed_scenes`.
+        Args:
+            clips: as `EmbeddingModel.check_clips` gives them.
 
         Returns:
             For each clip shape (patches, hidden_size), float32, time-major: 8 patches to each 160 ms. Those of
             a clip that is cut into windows come from the window in which they have the most context.
         """
-        checked = self._model.check_clips(clips)
-        windows = [window for i, clip in enumerate(checked) for window in self._embedder.windows(i, len(clip))]
-        results = [np.empty((count_patches(len(clip)), self._embedder.size), np.float32) for clip in checked]
-        for batch, encoded in self._model.run_windows(self._embedder, "patch", checked, windows):
+        windows = [window for i, clip in enumerate(clips) for window in self._embedder.windows(i, len(clip))]
+        results = [np.empty((count_patches(len(clip)), self._embedder.size), np.float32) for clip in clips]
+        for batch, encoded in self._model.run_windows(self._embedder, "patch", list(clips), windows):
             for i, patches in zip(batch.windows, encoded, strict=True):
                 start, stop, offset = (
                     steps * PATCHES_PER_STEP
@@ -59,21 +59,20 @@ class PatchEncoder:
         """The outputs for some patches of a clip, of which alone the encoder is given, each at its own place in time.
 
         Args:
-            clip: as in `EmbeddingModel.embed_scenes`. It is taken whole.
+            clip: as `EmbeddingModel.check_clips` gives it. It is taken whole.
             kept: indices of whole patches (8 * time step + frequency band), shape (kept,).
 
         Returns:
             Shape (kept, hidden_size), float32.
 
         Raises:
-            ValueError: as in `EmbeddingModel.embed_scenes`, or the clip has no such patch.
+            ValueError: the clip has no such patch.
         """
         model = self._model
-        (checked,) = model.check_clips([clip])
-        indices = _checked_indices(kept, count_patches(len(checked)))
-        frames = bucket_steps(whole_steps(len(checked))) * PATCH_FRAMES
+        indices = _checked_indices(kept, count_patches(len(clip)))
+        frames = bucket_steps(whole_steps(len(clip))) * PATCH_FRAMES
         audio = np.zeros(spectrogram.count_samples(frames), np.float32)
-        audio[: len(checked)] = checked[: len(audio)]
+        audio[: len(clip)] = clip[: len(audio)]
         arrays = (
             model.devices.split(np.broadcast_to(x, (len(model.devices), *x.shape)).copy()) for x in (audio, indices)
         )
@@ -89,16 +88,15 @@ class PatchEncoder:
             for clip, patches in zip(clips, kept, strict=True)
         ]
 
-    def embed_some(self, clips: Sequence[np.ndarray] | np.ndarray, kept: KeptPatches) -> np.ndarray:
+    def embed_some(self, clips: Sequence[np.ndarray], kept: KeptPatches) -> np.ndarray:
         """Embeddings of clips by the patches that count, shape (clips, hidden_size), float32."""
-        checked = self._model.check_clips(clips)
-        results = np.empty((len(checked), self._embedder.size), np.float32)
-        whole = [i for i, patches in enumerate(check_kept(kept, checked)) if patches is None]
+        results = np.empty((len(clips), self._embedder.size), np.float32)
+        whole = [i for i, patches in enumerate(check_kept(kept, clips)) if patches is None]
         if whole:
-            results[whole] = self._model.embed_scenes([checked[i] for i in whole])
+            results[whole] = self._model.embed_scenes([clips[i] for i in whole])
         for i, patches in enumerate(kept):
             if patches is not None:
-                results[i] = self.pool(self.encode_kept(checked[i], patches))
+                results[i] = self.pool(self.encode_kept(clips[i], patches))
         return results
 
     def pool(self, encoded: np.ndarray) -> np.ndarray:

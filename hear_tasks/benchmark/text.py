@@ -104,7 +104,7 @@ def _measure_captions(config: Config, model: AudioTextModel) -> dict[str, Any]:
     """Captions of clips one at a time and in a batch: the whole way, and the writing alone."""
     tokens, seconds = config.scale.caption_tokens, config.scale.caption_seconds
     tell(f"captions of {tokens} tokens, clips of {seconds} s")
-    audio = noise(BATCHED_CLIPS * seconds * SAMPLE_RATE).reshape(BATCHED_CLIPS, -1).astype(np.float32) / 32_768
+    audio = list(noise(BATCHED_CLIPS * seconds * SAMPLE_RATE).reshape(BATCHED_CLIPS, -1).astype(np.float32) / 32_768)
     one, batch = model.with_options(model.audio.options), model.with_options(model.audio.options)
     settings: dict[str, Any] = {"max_tokens": tokens, "end_token": -1}  # that never comes: all are of one length
     encoded = model._patch_encoder.encode(audio)
