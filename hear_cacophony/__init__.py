@@ -31,8 +31,9 @@ from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import CheckpointError
-    from hear_cacophony.engine.audio_text import AudioTextModel, load_audio_text_model
+    from hear_cacophony.engine.audio_text import AudioTextModel
     from hear_cacophony.engine.embedding import EmbeddingModel, TimestampEmbeddings, load_embedding_model
+    from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.engine.zero_shot import Classification
     from hear_cacophony.frontend.read_audio import read_audio
     from hear_cacophony.hear.api import get_scene_embeddings, get_timestamp_embeddings
@@ -62,7 +63,7 @@ __getattr__ = lazy_exports(
         "load_embedding_model": "hear_cacophony.engine.embedding",
         "AudioTextModel": "hear_cacophony.engine.audio_text",
         "Classification": "hear_cacophony.engine.zero_shot",
-        "load_audio_text_model": "hear_cacophony.engine.audio_text",
+        "load_audio_text_model": "hear_cacophony.engine.load_audio_text",
         "read_audio": "hear_cacophony.frontend.read_audio",
         "get_scene_embeddings": "hear_cacophony.hear.api",
         "get_timestamp_embeddings": "hear_cacophony.hear.api",

@@ -20,7 +20,7 @@ def model(tiny_text_model):
 @pytest.fixture(scope="module")
 def sounds():
     random = np.random.default_rng(0)
-    return [(0.1 * random.standard_normal(n)).astype(np.float32) for n in (16_000, 24_000)]
+    return [(0.1 * random.standard_normal(n)).astype(np.float32) for n in (16_000, 15_000)]
 
 
 # Embeddings and classification
@@ -29,6 +29,15 @@ def sounds():
 def test_audio_embeddings_are_those_of_the_audio_model(model, sounds, tiny_text_checkpoint):
     audio = load_embedding_model(tiny_text_checkpoint)
     assert np.array_equal(model.embed_audio(sounds), audio.embed_scenes(sounds))
+
+
+def test_audio_of_another_rate_is_resampled(model, sounds):
+    doubled = [np.repeat(sound, 2) for sound in sounds]
+    resampled = model.audio.check_clips(doubled, 32_000)
+    assert np.array_equal(model.embed_audio(doubled, sample_rate=32_000), model.embed_audio(resampled))
+    settings = {"max_tokens": 4}
+    captions = model.caption(doubled, sample_rate=32_000, **settings)
+    assert captions == model.caption(resampled, **settings)
 
 
 def test_texts_go_through_the_tokenizer(model):
@@ -145,12 +154,11 @@ def test_captions_are_texts(model, sounds):
 # Options and untrained weights
 
 
-def test_options_go_to_both_sides(model, sounds):
+def test_options_go_to_both_sides(model):
     rough = model.with_options(Options(precision="bfloat16"))
     exact, near = model.embed_tokens([[0, 7, 2]]), rough.embed_tokens([[0, 7, 2]])
     assert rough.audio.options.precision == "bfloat16"
     assert 1e-5 < np.abs(exact - near).max() < 0.02
-    assert (rough.caption_tokens(sounds[:1], max_tokens=4)[:, 0] == 0).all()
 
 
 def test_unknown_option(tiny_text_checkpoint):
@@ -185,12 +193,6 @@ def test_tokenizer_of_another_model(tmp_path, tiny_text_checkpoint):
     model = load_audio_text_model(tiny_text_checkpoint, tokenizer=write_tokenizer(tmp_path, 600))
     with pytest.raises(ValueError, match="expected a vocabulary of 512 entries, as the model has, found 600"):
         model.classify([np.zeros(16_000, np.float32)], ["dog", "rain"])
-
-    class Other:
-        size = 600
-
-    with pytest.raises(ValueError, match="expected a tokenizer of 512 entries, as the model has, got one of 600"):
-        _ = load_audio_text_model(tiny_text_checkpoint, tokenizer=Other()).tokenizer
 
 
 # Checkpoints

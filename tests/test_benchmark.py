@@ -12,13 +12,13 @@ import jax
 import numpy as np
 import pytest
 
-from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig
+from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig, TextConfig
 from hear_tasks.benchmark import __main__ as benchmark
-from hear_tasks.benchmark import embed, processes, projection, synthetic, timing
+from hear_tasks.benchmark import embed, processes, projection, synthetic, text, timing
 from hear_tasks.benchmark.config import QUICK, Config
 from hear_tasks.benchmark.flops import product_flops, window_flops
 
-SECTIONS = {"start", "loading", "encoder", "precision", "compilations", "embed", "projection"}
+SECTIONS = {"start", "loading", "encoder", "precision", "compilations", "embed", "text", "projection"}
 
 BLOCK = """
 import sys
@@ -160,6 +160,28 @@ def test_compilations(quick):
     assert section["planned"]["shapes"] <= 16
     assert 0 < section["planned"]["padding_fraction_of_patches"] < 0.15
     assert 0 < section["embedded"]["compilations"] <= section["embedded"]["shapes"]
+
+
+def test_texts_and_captions(quick):
+    section = quick[0]["sections"]["text"]
+    texts, captions = section["embeddings"], section["captions"]
+    assert texts["fraction_of_matrix_rate"] == pytest.approx(texts["encoder_gflops"] / texts["matrix_gflops"])
+    ratio = texts["texts_per_second"] / texts["texts_per_second_one_by_one"]
+    assert texts["speed_beside_one_by_one"] == pytest.approx(ratio)
+    assert section["prompts"] == {"prompts": 1000, "tokens": [7, 15], "compilations": 3}  # one for each bucket
+    assert positive(captions, "speed_beside_one_by_one", "writing_speed_beside_one_by_one", "captions_per_second")
+    assert positive(section["caches"], "speed_beside_recomputing")
+
+
+def test_operations_of_the_text_encoder():
+    config = TextConfig(hidden_size=2, num_layers=3, mlp_size=5)
+    layer = 2 * 7 * 2 * 8 + 2 * (2 * 7 * 7 * 2) + 2 * (2 * 7 * 2 * 5)
+    assert text.text_flops(config, 7) == 3 * layer + 2 * 7 * 2 * 2 + 2 * (2 * 1 * 2 * 2)
+
+
+def test_without_a_text_side_captions_are_left_out_with_the_reason(tmp_path, tiny_checkpoints):
+    config = Config([str(tiny_checkpoints["audiomae"])], "float32", QUICK, tmp_path)
+    assert "stage 1 (AudioMAE) has no text side" in text.measure_text(config)["skipped"]
 
 
 def test_start_memory_and_loading(quick, tiny_checkpoints):

@@ -11,9 +11,9 @@ import pytest
 from evaluate_datasets import WORDS, ToneModel, write_clotho
 from test_evaluate import evaluate
 
+from hear_cacophony.engine.caption_keys import caption_keys
 from hear_tasks.evaluate import caption_scores
 from hear_tasks.evaluate.caption_scores import MEASURES, score_captions
-from hear_tasks.evaluate.model import caption_keys
 
 
 def test_captions_are_scored_and_no_row_is_lost(tmp_path):

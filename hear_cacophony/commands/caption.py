@@ -44,8 +44,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.engine.audio_text import caption_keys, load_audio_text_model
+    from hear_cacophony.engine.caption_keys import caption_keys
     from hear_cacophony.engine.generation import Generation
+    from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.sounds.chunks import open_chunks, tell_faults
     from hear_cacophony.sounds.find import find_sounds
 
@@ -56,7 +57,7 @@ def _run(args: argparse.Namespace) -> int:
     model = load_audio_text_model(args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **options)
     tokenizer = model.tokenizer
     about = {**identify_model(model.audio, options), "method": args.method, "seed": args.seed, **settings}
-    compute = _captions(model, args.method, caption_keys(len(sounds), args.seed), settings)
+    compute = _captions(model, args.method, caption_keys(range(len(sounds)), args.seed), settings)
     found: dict[str, str] = {}
     with open_chunks(sounds, {"command": "caption", **about}) as chunks:
         chunks.compute(compute, model.audio.check_length, "caption")

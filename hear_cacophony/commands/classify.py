@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.engine.audio_text import load_audio_text_model
+    from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, check_labels, check_templates, probabilities
     from hear_cacophony.sounds.chunk_embeddings import scene_embeddings
     from hear_cacophony.sounds.chunks import open_chunks, tell_faults

@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-import jax
 import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import TextSide
-from hear_cacophony.checkpoint.load import load_checkpoint
 from hear_cacophony.checkpoint.parameters import to_text_variables
-from hear_cacophony.engine import compilation_cache
+from hear_cacophony.engine.caption_keys import CAPTION_SEED, caption_keys, check_keys
 from hear_cacophony.engine.captioning import Captioner
-from hear_cacophony.engine.devices import Devices, as_devices
-from hear_cacophony.engine.embedding import EmbeddingModel
-from hear_cacophony.engine.encoded_patches import PatchEncoder, count_patches
+from hear_cacophony.engine.embedding import Clips, EmbeddingModel
+from hear_cacophony.engine.encoded_patches import KeptPatches, PatchEncoder, check_kept, count_patches
 from hear_cacophony.engine.generation import Generation
-from hear_cacophony.engine.options import Options, parse_options
+from hear_cacophony.engine.options import Options
 from hear_cacophony.engine.text_checks import check_embeddings, check_texts
 from hear_cacophony.engine.text_embedding import MAX_TOKENS, TextEmbedder, check_tokens
 from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, check_labels, check_templates, probabilities
-from hear_cacophony.model.stages import CACOPHONY
-
-CAPTION_SEED = 42
-"""That of the published captions."""
-
-KeptPatches = Sequence[np.ndarray | None]
-
-
-class TextTokenizer(Protocol):
-    """What the model asks of a tokenizer.
-
-    Attributes:
-        size: entries of the vocabulary.
-    """
-
-    @property
-    def size(self) -> int: ...
-
-    def encode(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        """Token ids of each text, both marks among them; what is longer than `limit` is cut, with a warning."""
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids up to the first end mark."""
+from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_cacophony.text.tokenizer import Tokenizer
 
 
 class AudioTextModel:
@@ -59,7 +34,7 @@ class AudioTextModel:
         source, md5, untrained: see `EmbeddingModel`.
     """
 
-    def __init__(self, audio: EmbeddingModel, text: TextSide, find_tokenizer: Callable[[], TextTokenizer]) -> None:
+    def __init__(self, audio: EmbeddingModel, text: TextSide, find_tokenizer: Callable[[], Tokenizer]) -> None:
         """Put the two sides together.
 
         Args:
@@ -107,7 +82,7 @@ class AudioTextModel:
         return self.audio.scene_embedding_size
 
     @property
-    def tokenizer(self) -> TextTokenizer:
+    def tokenizer(self) -> Tokenizer:
         """The tokenizer, read when it is first needed.
 
         Raises:
@@ -116,13 +91,13 @@ class AudioTextModel:
         return self._find_tokenizer()
 
     def embed_audio(
-        self, clips: Sequence[np.ndarray] | np.ndarray, *, kept_patches: KeptPatches | None = None
+        self, clips: Clips, *, sample_rate: float = SAMPLE_RATE, kept_patches: KeptPatches | None = None
     ) -> np.ndarray:
         """One embedding for each clip.
 
         Args:
-            clips: 16 kHz mono clips with samples in [-1, 1]: a sequence of float arrays of
-                shape (samples,), of any lengths, or one array of shape (clips, samples).
+            clips: arrays or audio files, as in `EmbeddingModel.embed_scenes`.
+            sample_rate: samples per second of the arrays.
             kept_patches: for each clip the indices of the patches that count, or None for all
                 of them; see `PatchEncoder.encode_kept`.
 
@@ -132,17 +107,9 @@ class AudioTextModel:
         Raises:
             ValueError, TypeError: as `EmbeddingModel.embed_scenes`.
         """
-        kept = _checked_kept(kept_patches, len(clips))
-        whole = [i for i, each in enumerate(kept) if each is None]
-        if len(whole) == len(clips):
-            return self.audio.embed_scenes(clips)
-        results = np.empty((len(clips), self.embedding_size), np.float32)
-        if whole:
-            results[whole] = self.audio.embed_scenes([clips[i] for i in whole])
-        for i, patches in enumerate(kept):
-            if patches is not None:
-                results[i] = self._patch_encoder.pool(self._patch_encoder.encode_kept(clips[i], patches))
-        return results
+        if kept_patches is None:
+            return self.audio.embed_scenes(clips, sample_rate)
+        return self._patch_encoder.embed_some(self.audio.check_clips(clips, sample_rate), kept_patches)
 
     def embed_texts(self, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> np.ndarray:
         """One embedding for each text.
@@ -211,15 +178,16 @@ class AudioTextModel:
 
     def classify(
         self,
-        clips: Sequence[np.ndarray] | np.ndarray,
+        clips: Clips,
         labels: Sequence[str],
         *,
         template: str | Sequence[str] = TEMPLATE,
+        sample_rate: float = SAMPLE_RATE,
     ) -> Classification:
         """Which of some labels fits a clip, without training (zero-shot).
 
         Args:
-            clips: as in `embed_audio`.
+            clips, sample_rate: as in `embed_audio`.
             labels: two or more, all different, such as ["dog", "rain"].
             template: the prompt, with {} for the label; or several, whose embeddings are averaged.
 
@@ -231,14 +199,15 @@ class AudioTextModel:
             FileNotFoundError: there is no tokenizer.
         """
         texts = self.embed_labels(labels, template=template)
-        similar = self.similarities(self.embed_audio(clips), texts)
+        similar = self.similarities(self.embed_audio(clips, sample_rate=sample_rate), texts)
         return Classification(tuple(labels), probabilities(similar, self.logit_scale))
 
     def caption(
         self,
-        clips: Sequence[np.ndarray] | np.ndarray,
+        clips: Clips,
         method: str = "greedy",
         *,
+        sample_rate: float = SAMPLE_RATE,
         seed: int = CAPTION_SEED,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
@@ -249,11 +218,10 @@ class AudioTextModel:
         A clip that is longer than a window is encoded in windows, and its caption attends to all of them.
 
         Args:
-            clips: as in `embed_audio`.
+            clips, sample_rate, kept_patches: as in `embed_audio`.
             method: "greedy", "sample" or "beam".
             seed: "sample" only: clip number n has the key split(fold_in(PRNGKey(seed), n), 1)[0], as published.
             keys: "sample" only: the random key of each clip instead, shape (clips, 2), uint32.
-            kept_patches: as in `embed_audio`.
             settings: `max_tokens`, `temperature`, `beams`, `length_power`: see `Generation`.
 
         Raises:
@@ -261,14 +229,16 @@ class AudioTextModel:
             FileNotFoundError: there is no tokenizer.
         """
         tokenizer = self.tokenizer
+        clips = self.audio.check_clips(clips, sample_rate)
         ids = self.caption_tokens(clips, method, seed=seed, keys=keys, kept_patches=kept_patches, **settings)
         return [tokenizer.decode(row[1:].tolist()).strip() for row in ids]
 
     def caption_tokens(
         self,
-        clips: Sequence[np.ndarray] | np.ndarray,
+        clips: Clips,
         method: str = "greedy",
         *,
+        sample_rate: float = SAMPLE_RATE,
         seed: int = CAPTION_SEED,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
@@ -282,117 +252,34 @@ class AudioTextModel:
             Shape (clips, max_tokens), int32; the first is 0 (the start mark), those after the end token are 0.
         """
         how = Generation(method, **settings)
-        kept = _checked_kept(kept_patches, len(clips))
-        checked = self.audio.check_clips(clips)
-        keys = caption_keys(len(checked), seed) if keys is None else _checked_keys(keys, len(checked))
+        checked = self.audio.check_clips(clips, sample_rate)
+        kept = [None] * len(checked) if kept_patches is None else check_kept(kept_patches, checked)
+        keys = caption_keys(range(len(checked)), seed) if keys is None else check_keys(keys, len(checked))
         patches = [count_patches(len(clip)) if k is None else len(k) for clip, k in zip(checked, kept, strict=True)]
         results = np.empty((len(checked), how.max_tokens), np.int32)
         for batch in self._captioner.batches(patches, how):
             rows = list(batch.windows)
-            encoded = self._encode_clips([checked[i] for i in rows], [kept[i] for i in rows])
+            encoded = self._patch_encoder.encode_some([checked[i] for i in rows], [kept[i] for i in rows])
             results[rows] = self._captioner.write(encoded, keys[rows], batch, how)
         return results
 
     def caption_logits(
-        self, clips: Sequence[np.ndarray] | np.ndarray, tokens: Sequence[Sequence[int]] | np.ndarray
+        self, clips: Clips, tokens: Sequence[Sequence[int]] | np.ndarray, *, sample_rate: float = SAMPLE_RATE
     ) -> np.ndarray:
         """Logits of the token after each of the tokens given, as a caption of the clip (teacher forcing).
 
         Args:
-            clips: as in `embed_audio`.
+            clips, sample_rate: as in `embed_audio`.
             tokens: token ids of one text for each clip, all of one length, shape (clips, tokens).
 
         Returns:
             Shape (clips, tokens, vocabulary_size), float32.
         """
-        return self._captioner.logits(self._patch_encoder.encode(clips), tokens)
+        checked = self.audio.check_clips(clips, sample_rate)
+        return self._captioner.logits(self._patch_encoder.encode(checked), tokens)
 
     def _encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         check_texts(texts)
         if isinstance(max_tokens, bool) or max_tokens not in range(3, MAX_TOKENS + 1):
             raise ValueError(f"max_tokens={max_tokens!r} is not possible; expected 3 to {MAX_TOKENS}")
         return self.tokenizer.encode(texts, max_tokens)
-
-    def _encode_clips(self, clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:
-        """The audio encoder's outputs for each clip."""
-        whole = iter(self._patch_encoder.encode(chosen) if (chosen := _where_none(clips, kept)) else ())
-        return [
-            next(whole) if patches is None else self._patch_encoder.encode_kept(clip, patches)
-            for clip, patches in zip(clips, kept, strict=True)
-        ]
-
-
-def caption_keys(clips: int, seed: int) -> np.ndarray:
-    """Random keys of captions as the published code draws them, shape (clips, 2), uint32."""
-    with jax.threefry_partitionable(False):
-        base = jax.random.PRNGKey(seed)
-        return np.array([jax.random.split(jax.random.fold_in(base, i), 1)[0] for i in range(clips)], np.uint32)
-
-
-def load_audio_text_model(
-    path: str | os.PathLike[str] = "",
-    *,
-    tokenizer: TextTokenizer | str | os.PathLike[str] | None = None,
-    devices: Devices | Sequence[int] | None = None,
-    **options: Any,
-) -> AudioTextModel:
-    """Load Cacophony with its text side.
-
-    Args:
-        path: the published Cacophony.ckpt, a file that `hear-cacophony convert --towers all` made of it, "random"
-            or "random-tiny" (untrained weights), or "" for the weights of this machine (see
-            `hear_cacophony.checkpoint.find`).
-        tokenizer: a file or folder; looked for beside the checkpoint, then in the weights folders, unless given.
-            It is read when a text is first needed.
-        devices: what to run on: indices of local devices, such as [0]; all of them unless given.
-        options: as for `load_embedding_model`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        CheckpointError: the file is no checkpoint of stage 2, or has no text side.
-        TypeError, ValueError: an unknown option, or an impossible value.
-    """
-    parsed = parse_options(options)
-    compilation_cache.enable()
-    chosen = as_devices(devices)
-    checkpoint = load_checkpoint(path, CACOPHONY, with_text=True)
-    assert checkpoint.text is not None
-    audio, text = EmbeddingModel(checkpoint, parsed, chosen), checkpoint.text
-    del checkpoint  # its audio side, which is on the devices now, makes room for the text side
-    size = text.config.vocabulary_size
-    return AudioTextModel(audio, text, functools.partial(_find_tokenizer, tokenizer, path, size))
-
-
-def _find_tokenizer(
-    tokenizer: TextTokenizer | str | os.PathLike[str] | None, checkpoint: str | os.PathLike[str], size: int
-) -> TextTokenizer:
-    """The tokenizer given, or that in the file given, or that beside the checkpoint; of `size` entries."""
-    if tokenizer is None or isinstance(tokenizer, (str, os.PathLike)):
-        from hear_cacophony.text.tokenizer import load_tokenizer  # here: the library it needs is an extra
-
-        return load_tokenizer(tokenizer, beside=checkpoint or None, size=size)
-    if tokenizer.size != size:
-        raise ValueError(
-            f"expected a tokenizer of {size:,} entries, as the model has, got one of {tokenizer.size:,}; is it that "
-            "of another model?"
-        )
-    return tokenizer
-
-
-def _where_none(clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:
-    return [clip for clip, patches in zip(clips, kept, strict=True) if patches is None]
-
-
-def _checked_kept(kept: KeptPatches | None, clips: int) -> KeptPatches:
-    if kept is None:
-        return [None] * clips
-    if len(kept) != clips:
-        raise ValueError(f"kept_patches: expected one entry for each of {clips} clips, got {len(kept)}")
-    return kept
-
-
-def _checked_keys(keys: np.ndarray, clips: int) -> np.ndarray:
-    array = np.asarray(keys)
-    if array.shape != (clips, 2) or array.dtype != np.uint32:
-        raise ValueError(f"keys: expected uint32 of shape {(clips, 2)}, got {array.dtype} of shape {array.shape}")
-    return array

@@ -22,6 +22,9 @@ from hear_cacophony.model.encoder import AudioEncoder
 from hear_cacophony.model.pooling import AttentionPooler
 from hear_cacophony.model.stages import EncoderConfig
 
+KeptPatches = Sequence[np.ndarray | None]
+"""For each of some clips the indices of the patches that count, or None for all of them."""
+
 
 class PatchEncoder:
     """Encodes clips patch by patch, with the weights, options and devices of a model of stage 2."""
@@ -30,19 +33,19 @@ class PatchEncoder:
         self._model = model
         self._embedder = PatchEmbedder(model.variables, model.stage, model.config, model.options, model.devices)
 
-    def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+    def encode(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for every whole patch of each clip, after the last norm.
 
-        Args and errors as in `EmbeddingModel.embed_scenes`.
+        Args:
+            clips: as `EmbeddingModel.check_clips` gives them.
 
         Returns:
             For each clip shape (patches, hidden_size), float32, time-major: 8 patches to each 160 ms. Those of
             a clip that is cut into windows come from the window in which they have the most context.
         """
-        checked = self._model.check_clips(clips)
-        windows = [window for i, clip in enumerate(checked) for window in self._embedder.windows(i, len(clip))]
-        results = [np.empty((count_patches(len(clip)), self._embedder.size), np.float32) for clip in checked]
-        for batch, encoded in self._model.run_windows(self._embedder, "patch", checked, windows):
+        windows = [window for i, clip in enumerate(clips) for window in self._embedder.windows(i, len(clip))]
+        results = [np.empty((count_patches(len(clip)), self._embedder.size), np.float32) for clip in clips]
+        for batch, encoded in self._model.run_windows(self._embedder, "patch", list(clips), windows):
             for i, patches in zip(batch.windows, encoded, strict=True):
                 start, stop, offset = (
                     steps * PATCHES_PER_STEP
@@ -56,30 +59,56 @@ class PatchEncoder:
         """The outputs for some patches of a clip, of which alone the encoder is given, each at its own place in time.
 
         Args:
-            clip: as in `EmbeddingModel.embed_scenes`. It is taken whole.
+            clip: as `EmbeddingModel.check_clips` gives it. It is taken whole.
             kept: indices of whole patches (8 * time step + frequency band), shape (kept,).
 
         Returns:
             Shape (kept, hidden_size), float32.
 
         Raises:
-            ValueError: as in `EmbeddingModel.embed_scenes`, or the clip has no such patch.
+            ValueError: the clip has no such patch.
         """
         model = self._model
-        (checked,) = model.check_clips([clip])
-        indices = _checked_indices(kept, count_patches(len(checked)))
-        frames = bucket_steps(whole_steps(len(checked))) * PATCH_FRAMES
+        indices = _checked_indices(kept, count_patches(len(clip)))
+        frames = bucket_steps(whole_steps(len(clip))) * PATCH_FRAMES
         audio = np.zeros(spectrogram.count_samples(frames), np.float32)
-        audio[: len(checked)] = checked[: len(audio)]
+        audio[: len(clip)] = clip[: len(audio)]
         arrays = (
             model.devices.split(np.broadcast_to(x, (len(model.devices), *x.shape)).copy()) for x in (audio, indices)
         )
         settings = {"config": model.config, "precision": model.options.precision}
         return np.asarray(_encode_kept(model.variables, *arrays, mesh=model.devices.mesh, **settings))[0]
 
+    def encode_some(self, clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:
+        """`encode` of the clips all of whose patches count, `encode_kept` of the others, in order."""
+        whole = [clip for clip, patches in zip(clips, kept, strict=True) if patches is None]
+        encoded = iter(self.encode(whole) if whole else ())
+        return [
+            next(encoded) if patches is None else self.encode_kept(clip, patches)
+            for clip, patches in zip(clips, kept, strict=True)
+        ]
+
+    def embed_some(self, clips: Sequence[np.ndarray], kept: KeptPatches) -> np.ndarray:
+        """Embeddings of clips by the patches that count, shape (clips, hidden_size), float32."""
+        results = np.empty((len(clips), self._embedder.size), np.float32)
+        whole = [i for i, patches in enumerate(check_kept(kept, clips)) if patches is None]
+        if whole:
+            results[whole] = self._model.embed_scenes([clips[i] for i in whole])
+        for i, patches in enumerate(kept):
+            if patches is not None:
+                results[i] = self.pool(self.encode_kept(clips[i], patches))
+        return results
+
     def pool(self, encoded: np.ndarray) -> np.ndarray:
         """The embedding of encoded patches, shape (hidden_size,), from shape (patches, hidden_size)."""
         return np.asarray(_pool(self._model.variables["pooler"], encoded[None], config=self._model.config))[0]
+
+
+def check_kept(kept: KeptPatches, clips: Sequence[np.ndarray]) -> KeptPatches:
+    """What was given; ValueError where it is not for these clips."""
+    if len(kept) != len(clips):
+        raise ValueError(f"kept_patches: expected one entry for each of {len(clips)} clips, got {len(kept)}")
+    return kept
 
 
 def count_patches(num_samples: int) -> int:

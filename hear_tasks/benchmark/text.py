@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.checkpoint import CheckpointError
-from hear_cacophony.engine.audio_text import AudioTextModel, load_audio_text_model
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.engine.generation import START_TOKEN, Generation
+from hear_cacophony.engine.load_audio_text import load_audio_text_model
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_cacophony.model.stages import TextConfig
 from hear_tasks.benchmark.config import Config, no_word_of_untrained, tell
@@ -103,7 +104,7 @@ def _measure_captions(config: Config, model: AudioTextModel) -> dict[str, Any]:
     """Captions of clips one at a time and in a batch: the whole way, and the writing alone."""
     tokens, seconds = config.scale.caption_tokens, config.scale.caption_seconds
     tell(f"captions of {tokens} tokens, clips of {seconds} s")
-    audio = noise(BATCHED_CLIPS * seconds * SAMPLE_RATE).reshape(BATCHED_CLIPS, -1).astype(np.float32) / 32_768
+    audio = list(noise(BATCHED_CLIPS * seconds * SAMPLE_RATE).reshape(BATCHED_CLIPS, -1).astype(np.float32) / 32_768)
     one, batch = model.with_options(model.audio.options), model.with_options(model.audio.options)
     settings: dict[str, Any] = {"max_tokens": tokens, "end_token": -1}  # that never comes: all are of one length
     encoded = model._patch_encoder.encode(audio)

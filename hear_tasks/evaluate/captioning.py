@@ -11,7 +11,7 @@ import numpy as np
 from hear_tasks.evaluate import caption_scores
 from hear_tasks.evaluate.files import write_csv, write_json
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.evaluate.model import AudioTextModel, caption_keys
+from hear_tasks.evaluate.model import AudioTextModel
 from hear_tasks.evaluate.over_clips import Sound
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
 from hear_tasks.evaluate.scored import Evaluator, Scored
@@ -36,6 +36,8 @@ class Captioning(Evaluator):
     def _settings(self, sounds: Sequence[Sound]) -> dict[str, Any]:
         """How the model is to write the captions."""
         if self.request.published:
+            from hear_cacophony.engine.caption_keys import caption_keys  # here: jax is slow to import
+
             keys = caption_keys([sound.number for sound in sounds], CAPTION_SEED)
             sampling = {"method": "sample", "temperature": CAPTION_TEMPERATURE, "keys": keys}
             return {**sampling, **self.subsets(sounds)}

@@ -110,19 +110,3 @@ def find_weights(model: AudioTextModel, path: str) -> Weights:
         with pathlib.Path(path).open("rb") as file:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
     return Weights(model.source, md5, model.untrained)
-
-
-def caption_keys(numbers: Sequence[int], seed: int) -> np.ndarray:
-    """Random keys of captions as the published evaluation draws them, shape (clips, 2), uint32.
-
-    They are those of JAX before 0.5.
-
-    Args:
-        numbers: place of each clip in its data set.
-        seed: of all of them.
-    """
-    import jax
-
-    with jax.threefry_partitionable(False):
-        base = jax.random.PRNGKey(seed)
-        return np.array([jax.random.split(jax.random.fold_in(base, number), 1)[0] for number in numbers])
