@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from hear_cacophony.engine.batches import REUSES, CompiledSizes, bucket_steps, even_batches
+from hear_cacophony.engine.batches import (
+    BUCKETS,
+    FEW_WINDOWS,
+    REUSES,
+    SPARSE_BUCKETS,
+    CompiledSizes,
+    bucket_steps,
+    even_batches,
+)
 from hear_cacophony.engine.windows import WINDOW_STEPS
 
 
@@ -65,3 +73,25 @@ def test_a_small_batch_that_keeps_coming_gets_its_own_program():
 def test_rows_of_few_lengths_are_not_padded():
     batches = list(even_batches([31] * 100 + [25] * 7, tokens_per_step=8, tokens_per_batch=2048))
     assert {batch.steps for batch in batches} == {31, 25}
+
+
+def test_single_windows_of_every_length_have_five_compiled_lengths():
+    sizes = CompiledSizes()
+    shapes = set()
+    for steps in range(1, WINDOW_STEPS + 1):
+        (batch,) = sizes.batches([steps], 8, 2048)
+        assert batch.steps >= steps
+        shapes.add((batch.size, batch.steps))
+    assert shapes == {(1, steps) for steps in SPARSE_BUCKETS}
+    assert set(SPARSE_BUCKETS) < set(BUCKETS)
+
+
+def test_many_windows_have_finer_lengths():
+    few, many = [9] * FEW_WINDOWS, [9] * (FEW_WINDOWS + 1)
+    assert {batch.steps for batch in CompiledSizes().batches(few, 8, 2048)} == {18}
+    assert {batch.steps for batch in CompiledSizes().batches(many, 8, 2048)} == {11}
+
+
+def test_sizes_are_powers_of_two_for_each_device():
+    seen = [[batch.size for batch in CompiledSizes().batches([6] * n, 8, 2048, multiple=3)] for n in (1, 4, 20, 60)]
+    assert seen == [[3], [6], [24], [24, 24, 12]]

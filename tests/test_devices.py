@@ -40,6 +40,23 @@ def test_devices_that_are_not_there_are_refused(indices):
         Devices(indices)
 
 
+@pytest.mark.parametrize("devices", ["gpu", "0", 0, True, [True], ["0"], [0.0], {0: 1}])
+def test_what_names_no_device_is_told_what_does(devices):
+    with pytest.raises(TypeError, match=r"devices=.* is not possible; expected a list of indices .*, such as \[0\]"):
+        load_embedding_model("missing.ckpt", devices=devices)
+
+
+@pytest.mark.parametrize("devices", [[], [3]])
+def test_devices_are_checked_before_the_file_is_read(devices):
+    with pytest.raises(ValueError, match="expected some of the devices 0 to 1"):
+        load_embedding_model("missing.ckpt", devices=devices)
+
+
+def test_devices_by_their_indices(tiny_checkpoints):
+    model = load_embedding_model(tiny_checkpoints["audiomae"], devices=[1])
+    assert list(model.devices.mesh.devices) == [jax.local_devices()[1]]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_bfloat16_is_near_float32(stage, tiny_checkpoints, noise):
     exact = load_embedding_model(tiny_checkpoints[stage])

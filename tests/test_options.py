@@ -4,6 +4,7 @@ import pytest
 
 from hear_cacophony import load_embedding_model
 from hear_cacophony.engine.options import Options, parse_options
+from hear_cacophony.engine.windows import CONTEXT_STEPS
 
 
 def test_defaults():
@@ -65,3 +66,28 @@ def test_windows_go_with_the_hear_protocol():
 def test_unknown_precision_lists_the_possible_ones():
     with pytest.raises(ValueError, match=r"unknown precision 'float16'; expected one of 'float32', 'bfloat16'"):
         parse_options({"precision": "float16"})
+
+
+def test_windows_overlap_by_3_84_seconds_unless_told_otherwise():
+    assert Options().context_steps == CONTEXT_STEPS
+    assert Options(window_overlap_seconds=3.84) != Options()
+    assert Options(window_overlap_seconds=3.84).context_steps == CONTEXT_STEPS
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(0, 0), (0.1, 1), (0.32, 1), (0.33, 2), (15, 47), (24, 75)])
+def test_half_of_the_overlap_is_context_on_each_side(seconds, steps):
+    assert Options(window_overlap_seconds=seconds).context_steps == steps
+
+
+@pytest.mark.parametrize("seconds", [-1, 24.1, float("nan"), "4", True])
+def test_impossible_overlaps(seconds):
+    with pytest.raises(ValueError, match="window_overlap_seconds"):
+        Options(window_overlap_seconds=seconds)
+
+
+def test_the_largest_overlap_goes_with_the_window():
+    assert Options(window_seconds=60, window_overlap_seconds=48).context_steps == 150
+    with pytest.raises(ValueError, match=r"expected 0 to 6\.4, 0\.8 of a window of 8 s"):
+        Options(window_seconds=8, window_overlap_seconds=6.5)
+    with pytest.raises(ValueError, match="does not go with protocol='published'"):
+        Options(protocol="published", window_overlap_seconds=4)

@@ -6,7 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from hear_cacophony.checkpoint import convert_checkpoint, find_weights, load_checkpoint
+from hear_cacophony import load_embedding_model
+from hear_cacophony.checkpoint import convert_checkpoint, find_weights, load_checkpoint, load_summary
 from hear_cacophony.checkpoint.untrained import untrained_checkpoint
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, EncoderConfig
 
@@ -116,3 +117,15 @@ def test_untrained_weights_have_the_usual_spread():
         parameters[f"{layer}/MLP_0/Dense_0/kernel"][0, 0]
         != parameters["audio_module/AudioEncoderLayer_4/MLP_0/Dense_0/kernel"][0, 0]
     )
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model.ckpt", ["model.ckpt"]])
+def test_what_is_no_path_is_told_what_is_one(path):
+    for load in (load_checkpoint, load_summary, load_embedding_model):
+        with pytest.raises(TypeError, match="expected the path of a checkpoint, 'random' or 'random-tiny'"):
+            load(path)
+
+
+def test_a_stage_by_its_name_is_told_how_to_find_it():
+    with pytest.raises(TypeError, match=r"stage='cacophony' is not possible; expected .*find_stage"):
+        load_checkpoint("random-tiny", "cacophony")
