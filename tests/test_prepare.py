@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import errno
 import gzip
 import hashlib
@@ -38,6 +39,17 @@ if __name__ == "__main__":
     args = parser.parse_args()
     sys.exit(args.func(args))
 """
+
+
+@pytest.fixture(autouse=True)
+def _one_job_needs_no_process(monkeypatch):
+    """Starting a process takes longer than most of these tests; more jobs, and the command, get theirs."""
+    start = concurrent.futures.ProcessPoolExecutor
+
+    def choose(jobs: int, *rest: object) -> concurrent.futures.Executor:
+        return start(jobs, *rest) if jobs > 1 else concurrent.futures.ThreadPoolExecutor(1)
+
+    monkeypatch.setattr(prepare.concurrent.futures, "ProcessPoolExecutor", choose)
 
 
 def make_task(tasks: pathlib.Path, *, rate=48_000, clips=2, seconds=0.25, duration="as made", name="tones-v1-full"):
@@ -507,7 +519,7 @@ def test_a_process_that_is_killed_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress.Progress, "update", kill_a_worker)
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
-    args = parser.parse_args(["prepare", str(task), "--jobs", "1"])
+    args = parser.parse_args(["prepare", str(task), "--jobs", "2"])
     assert args.func(args) == 1
     assert "a process was killed from outside" in capsys.readouterr().err
 
