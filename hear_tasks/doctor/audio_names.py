@@ -46,9 +46,10 @@ def _report(shown: str, name: str, file: str, split_file: str, findings: Finding
         report(
             "audio-unicode",
             shown,
-            f"expected the name {name!r} as {split_file} writes it (Unicode {unicode_form(name)}), found one that looks "
-            f"the same and is written otherwise ({unicode_form(file)}){where}",
-            f"rename the files, such as with convmv -r -f utf8 -t utf8 --nfc (or --nfd) --notest, or correct {split_file}",
+            f"expected the name {name!r} as {split_file} writes it (Unicode {unicode_form(name)}), found one that "
+            f"looks the same and is written otherwise ({unicode_form(file)}){where}",
+            "rename the files, such as with convmv -r -f utf8 -t utf8 --nfc (or --nfd) --notest FOLDER, or correct "
+            f"{split_file}",
         )
     else:
         report(
