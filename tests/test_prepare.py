@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import errno
 import gzip
 import hashlib
@@ -38,6 +39,17 @@ if __name__ == "__main__":
     args = parser.parse_args()
     sys.exit(args.func(args))
 """
+
+
+@pytest.fixture(autouse=True)
+def _one_job_needs_no_process(monkeypatch):
+    """Starting a process takes longer than most of these tests; more jobs, and the command, get theirs."""
+    start = concurrent.futures.ProcessPoolExecutor
+
+    def choose(jobs: int, *rest: object) -> concurrent.futures.Executor:
+        return start(jobs, *rest) if jobs > 1 else concurrent.futures.ThreadPoolExecutor(1)
+
+    monkeypatch.setattr(prepare.concurrent.futures, "ProcessPoolExecutor", choose)
 
 
 def make_task(tasks: pathlib.Path, *, rate=48_000, clips=2, seconds=0.25, duration="as made", name="tones-v1-full"):
@@ -391,6 +403,21 @@ def test_clips_without_the_usual_end_of_a_name_are_taken(tmp_path):
     assert prepare_tasks([task], jobs=1).tasks[0].tally.kept == 6
 
 
+@pytest.mark.parametrize(
+    ("named", "there", "reason"),
+    [
+        ("caf\u00e9.wav", "cafe\u0301.wav", "looks the same (in Unicode NFD, there NFC)"),
+        ("Dog.wav", "dog.wav", "differs in upper and lower case"),
+    ],
+)
+def test_a_clip_of_a_similar_name_is_named(tmp_path, named, there, reason):
+    task = make_task(tmp_path, clips=1)
+    (task / "48000" / "train" / "train-0.wav").rename(task / "48000" / "train" / there)
+    (task / "train.json").write_text(json.dumps({named: ["a"]}))
+    (error,) = prepare_tasks([task], jobs=1).errors
+    assert f"{named}: named in train.json, but not there; {there!r} is, whose name {reason}: rename the file" in error
+
+
 def test_without_locks_the_work_goes_on_with_one_remark(tmp_path, monkeypatch, capsys):
     task = make_task(tmp_path, clips=1)
     other = make_task(tmp_path, clips=1, name="other-v1-full")
@@ -507,7 +534,7 @@ def test_a_process_that_is_killed_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress.Progress, "update", kill_a_worker)
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
-    args = parser.parse_args(["prepare", str(task), "--jobs", "1"])
+    args = parser.parse_args(["prepare", str(task), "--jobs", "2"])
     assert args.func(args) == 1
     assert "a process was killed from outside" in capsys.readouterr().err
 
@@ -534,6 +561,16 @@ def test_a_tarball_is_unpacked_beside_itself_and_only_once(tmp_path):
     assert [(task.tally.kept, task.tally.written) for task in again.tasks] == [(6, 0)]
     assert contents(tmp_path) == before
     assert (tmp_path / "tones-v1-full" / "48000").stat().st_mtime_ns == stamp
+
+
+def test_a_tarball_that_is_unpacked_is_not_read_again(tmp_path, monkeypatch):
+    pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "elsewhere"))
+    prepare_tasks([tmp_path / "tones.tar.gz"], jobs=1)
+    prepare_tasks([tmp_path / "tones.tar.gz"], tmp_path / "out", jobs=1)
+    monkeypatch.setattr(archives, "read_contents", lambda *_: pytest.fail("it takes long"))
+    for given, out in (([tmp_path], None), ([tmp_path / "tones.tar.gz"], tmp_path / "out")):
+        report = prepare_tasks(given, out, jobs=1)
+        assert [(task.tally.kept, task.tally.written) for task in report.tasks] == [(6, 0)]
 
 
 def test_a_second_rate_of_a_task_joins_the_first(tmp_path):

@@ -7,8 +7,8 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from hear_tasks.doctor.audio_names import is_there, match_similar
 from hear_tasks.doctor.finding import Findings
-from hear_tasks.doctor.similar_names import is_there, match_similar
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN, listed
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP

@@ -8,6 +8,7 @@ import pathlib
 import re
 from typing import Any
 
+from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
 from hear_tasks.doctor.text_files import UNPACK_AGAIN, FileFault, listed, read_object
@@ -79,7 +80,7 @@ def _read_clips(folder: pathlib.Path, split: str, findings: Findings) -> dict[st
 
 def _is_plain(name: str, file: str, findings: Findings) -> bool:
     """Whether a name is that of a file in the split's folder; heareval writes its embedding by that name."""
-    if name not in ("", ".", "..") and not set(name) & set("/\\\0"):
+    if is_plain_name(name):
         return True
     findings.error(
         "split-path",

@@ -15,6 +15,7 @@ import soundfile
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.prepare.resample import Clip, Conversion
 from hear_tasks.prepare.sources import Task
+from hear_tasks.similar_names import look_the_same, match_names, unicode_form
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
 
 _BATCH_CLIPS = 64
@@ -71,11 +72,12 @@ class Plan:
             if not source.is_dir():
                 missing.append((str(source), f"expected the audio of split {split}, found no folder"))
                 continue
-            found = set()
+            found: set[str] = set()
             for entry in _scan(source, listed):
                 found.add(entry.name)
                 yield Clip(entry.path, str(target / entry.name), entry.stat().st_size)
-            missing += [(str(source / name), f"named in {split}.json, but not there") for name in listed - found]
+            similar = match_names(listed, found)
+            missing += [(str(source / name), _missing(name, split, similar.get(name))) for name in listed - found]
 
     def bytes_needed(self) -> int:
         """What the clips will take that are not there yet, by the sizes of the files and the first clip's form."""
@@ -169,6 +171,16 @@ def _choose_source_rate(task: Task, rate: int) -> int | None:
     if task.target != task.source:
         raise TaskError(f"{task.source}: has no audio but that at {rate} Hz; use it there, or copy it to {task.target}")
     return None
+
+
+def _missing(name: str, split: str, similar: str | None) -> str:
+    """What is wrong with a clip that is not there; `similar` is a file that is much like it."""
+    hint = ""
+    if similar:
+        forms = f"in Unicode {unicode_form(similar)}, there {unicode_form(name)}"
+        kind = f"looks the same ({forms})" if look_the_same(name, similar) else "differs in upper and lower case"
+        hint = f"; {similar!r} is, whose name {kind}: rename the file, or correct {split}.json"
+    return f"named in {split}.json, but not there{hint}"
 
 
 def _scan(folder: pathlib.Path, listed: frozenset[str]) -> Iterator[os.DirEntry[str]]:

@@ -149,8 +149,10 @@ def _unpack_one(tarball: Tarball, tasks: list[Task], advance: Callable[[int], No
     """The tasks of a tarball, or what is wrong."""
     try:
         first, rate = archives.read_first_audio(tarball.file)
-        if any(task.source.name == first and (task.source / rate).is_dir() for task in tasks):
-            held = _held(archives.read_contents(tarball.file, advance), tasks)
+        there = [task for task in tasks if task.source.name == first and (task.source / rate).is_dir()]
+        if there:
+            alone = [task for task in there if archives.is_all_of(tarball.file, task.source / rate)]
+            held = alone[:1] or _held(archives.read_contents(tarball.file, advance), tasks)
             if held:
                 return held, ""
             advance = archives.uncounted(advance)

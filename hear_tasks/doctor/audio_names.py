@@ -1,22 +1,19 @@
-"""File names that look the same, or differ in case alone, and are other names to Linux."""
+"""Clips whose names in the split file and on the disk look the same, or differ in case alone."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-import unicodedata
 from collections.abc import Collection
 
 from hear_tasks.doctor.finding import Findings
+from hear_tasks.similar_names import look_the_same, match_names, unicode_form
 
 
 def match_similar(
     task: pathlib.Path, folder: str, named: Collection[str], there: Collection[str], split_file: str, findings: Findings
 ) -> dict[str, str]:
     """Report names of a split file that are not in its folder, but much like one that is.
-
-    macOS writes an accented letter as two characters (NFD), most other systems as one (NFC); file systems of
-    Windows and macOS take names that differ in case alone for the same.
 
     Args:
         task: the task directory.
@@ -29,11 +26,7 @@ def match_similar(
     Returns:
         The file's name by each name that was reported.
     """
-    by_key: dict[str, str] = {}
-    for name in there:
-        by_key.setdefault(_key(name), name)
-    missing = sorted(set(named) - set(there))
-    matched = {name: by_key[_key(name)] for name in missing if _key(name) in by_key}
+    matched = match_names(named, there)
     for name, file in matched.items():
         # A file that is another clip's is not this one's, whatever the file system says.
         opens = file not in named and is_there(task / folder / name)
@@ -46,25 +39,17 @@ def is_there(file: pathlib.Path) -> bool:
     return os.path.exists(file)
 
 
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def _form(name: str) -> str:
-    forms = [form for form in ("NFC", "NFD") if unicodedata.is_normalized(form, name)]
-    return forms[0] if len(forms) == 1 else "a mixed form"
-
-
 def _report(shown: str, name: str, file: str, split_file: str, findings: Findings, *, opens: bool) -> None:
     report = findings.warn if opens else findings.error
     where = "; this file system takes them for the same, others do not" if opens else ""
-    if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", file):
+    if look_the_same(name, file):
         report(
             "audio-unicode",
             shown,
-            f"expected the name {name!r} as {split_file} writes it (Unicode {_form(name)}), found one that looks the "
-            f"same and is written otherwise ({_form(file)}){where}",
-            f"rename the files: convmv -r -f utf8 -t utf8 --{_form(name).lower()} --notest FOLDER",
+            f"expected the name {name!r} as {split_file} writes it (Unicode {unicode_form(name)}), found one that "
+            f"looks the same and is written otherwise ({unicode_form(file)}){where}",
+            "rename the files, such as with convmv -r -f utf8 -t utf8 --nfc (or --nfd) --notest FOLDER, or correct "
+            f"{split_file}",
         )
     else:
         report(

@@ -1,0 +1,33 @@
+"""File names that look the same, or differ in case alone, and are other names to Linux.
+
+macOS writes an accented letter as two characters (NFD), most other systems as one (NFC); file systems of
+Windows and macOS take names that differ in case alone for the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+
+
+def match_names(named: Collection[str], there: Collection[str]) -> dict[str, str]:
+    """By each name that is not among the files, the name of a file that is much like it."""
+    by_key: dict[str, str] = {}
+    for name in there:
+        by_key.setdefault(_key(name), name)
+    return {name: by_key[_key(name)] for name in sorted(set(named) - set(there)) if _key(name) in by_key}
+
+
+def unicode_form(name: str) -> str:
+    """NFC, NFD, or what it is otherwise."""
+    forms = [form for form in ("NFC", "NFD") if unicodedata.is_normalized(form, name)]
+    return forms[0] if len(forms) == 1 else "a mixed form"
+
+
+def look_the_same(first: str, second: str) -> bool:
+    """Whether two names are one in another Unicode form."""
+    return unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second)
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
