@@ -92,6 +92,14 @@ def test_many_windows_have_finer_lengths():
     assert {batch.steps for batch in CompiledSizes().batches(many, 8, 2048)} == {11}
 
 
+def test_the_last_few_windows_fill_up_a_program_of_their_length():
+    sizes = CompiledSizes()
+    list(sizes.batches([6] * 32, 8, 2048))
+    assert [(batch.size, batch.steps) for batch in sizes.batches([5, 6, 40], 8, 2048)] == [(1, 85), (32, 6)]
+    seen = [(batch.size, batch.steps) for _ in range(REUSES) for batch in sizes.batches([6], 8, 2048)]
+    assert seen[-3:] == [(32, 6), (1, 8), (1, 8)]
+
+
 def test_sizes_are_powers_of_two_for_each_device():
-    seen = [[batch.size for batch in CompiledSizes().batches([6] * n, 8, 2048, multiple=3)] for n in (1, 4, 20, 60)]
-    assert seen == [[3], [6], [24], [24, 24, 12]]
+    seen = [[batch.size for batch in CompiledSizes().batches([6] * n, 8, 2048, multiple=3)] for n in (1, 4, 20, 40)]
+    assert seen == [[3], [6], [24], [24, 24]]

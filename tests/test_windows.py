@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ def test_windows_overlap_by_what_is_asked_for_and_are_as_few_as_that_allows(cont
     spans = cut_spans(1_000, 187, context)
     assert [spans[0].start, spans[-1].stop] == [0, 1_000]
     assert len(spans) == 1 + -(-(1_000 - 187) // (187 - 2 * context))
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in itertools.pairwise(spans):
         assert before.keep_stop == after.keep_start
         assert before.stop - before.keep_stop >= context
         assert after.keep_start - after.start >= context

@@ -78,12 +78,14 @@ class CompiledSizes:
     """Batches for clips that come a few at a time, in programs that are there already where possible.
 
     A smaller batch, such as the last one of a task, is filled up to the size of a larger one seen before;
-    one that keeps coming gets a program of its own.
+    one that keeps coming gets a program of its own. A few windows at a time share five lengths, so that a
+    single clip of a new length hardly ever waits for a program.
     """
 
     def __init__(self) -> None:
         self._sizes: dict[int, set[int]] = collections.defaultdict(set)
         self._reuses: collections.Counter[tuple[int, int]] = collections.Counter()
+        self._few_reuses: collections.Counter[int] = collections.Counter()
 
     def batches(
         self,
@@ -99,13 +101,21 @@ class CompiledSizes:
         given, a few windows have fewer lengths than many.
         """
         if compiled is None:
-            compiled = sparse_bucket_steps if len(window_steps) <= FEW_WINDOWS else bucket_steps
+            compiled = self._length_of_few if len(window_steps) <= FEW_WINDOWS else bucket_steps
         for steps, windows in _by_bucket(window_steps, compiled):
             full = _full_size(steps * tokens_per_step, tokens_per_batch, multiple)
             for first in range(0, len(windows), full):
                 chunk = tuple(windows[first : first + full])
                 wanted = _power_of_two_from(_ceil(len(chunk), multiple)) * multiple
                 yield Batch(chunk, self._choose(steps, min(full, wanted)), steps)
+
+    def _length_of_few(self, steps: int) -> int:
+        """One of five lengths, but for the last windows after many: they fill up a program that is there."""
+        finer = bucket_steps(steps)
+        if finer not in self._sizes or self._few_reuses[finer] >= REUSES:
+            return sparse_bucket_steps(steps)
+        self._few_reuses[finer] += 1
+        return finer
 
     def _choose(self, steps: int, wanted: int) -> int:
         larger = [size for size in self._sizes[steps] if size >= wanted]
