@@ -34,13 +34,14 @@ TASKS = [
 ]
 TEXT = ["tokenizers"]
 DOWNLOAD = ["gdown>=6.5", "huggingface_hub", *TEXT]
+PARQUET = ["pyarrow"]
 CAPTIONS = ["aac-metrics"]  # brings torch and transformers, which nothing else of the tasks needs
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
     name="hear_cacophony",
     version="0.2.0",
-    description="The audio encoders of the Cacophony paper behind the HEAR API",
+    description="The models of the Cacophony paper: on HEAR, and on sounds of your own",
     long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -54,6 +55,7 @@ setup(
         "text": TEXT,
         "download": DOWNLOAD,
         "captions": CAPTIONS,
+        "parquet": PARQUET,
         "test": TEST,
     },
     entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},
