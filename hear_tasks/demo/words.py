@@ -16,8 +16,11 @@ from hear_tasks.demo.tasks import TASKS
 
 LABELS = "speech,a drum,rain,a piano"
 SENTENCE = "somebody hits a drum"
-CAPTIONED = 8
-"""Recordings that are captioned, and lines that are shown of each answer."""
+OF_EACH_TASK = 4
+"""Recordings of each task that are labelled and captioned."""
+
+MATCHES = 8
+"""Lines that are shown of the search."""
 
 
 def run_words(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | None = None) -> None:
@@ -34,13 +37,11 @@ def run_words(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | N
             TASKS[name].build(out / "tasks", sources)
     with steps.step("the tokenizer"):
         _have_tokenizer()
-    folder = str(out / "tasks" / TASKS[tasks[0]].TASK / "16000")
-    few = [str(file) for file in sorted(pathlib.Path(folder).rglob("*.wav"))[:CAPTIONED]]
-    if not few:
-        raise SourceError(f"{folder}: expected recordings, found none")
+    folder = str(out / "tasks")
+    few = [str(file) for name in tasks for file in _recordings(out / "tasks" / TASKS[name].TASK)[:OF_EACH_TASK]]
     answers = {
         f"labels, of {LABELS}": ["classify", *few, "--labels", LABELS],
-        f"what sounds like {SENTENCE!r}": ["search", SENTENCE, folder, "--top", str(CAPTIONED)],
+        f"what sounds like {SENTENCE!r}": ["search", SENTENCE, folder, "--top", str(MATCHES)],
         "captions": ["caption", *few, "--max-tokens", "20"],
     }
     for title, command in answers.items():
@@ -49,6 +50,13 @@ def run_words(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | N
         print(answer, flush=True)
     if model.run.startswith("random"):
         print("demo: untrained weights: the answers mean nothing. Weights: see the README.")
+
+
+def _recordings(task: pathlib.Path) -> list[pathlib.Path]:
+    found = sorted((task / "16000").rglob("*.wav"))
+    if not found:
+        raise SourceError(f"{task}: expected recordings, found none")
+    return found
 
 
 def _have_tokenizer() -> None:

@@ -62,7 +62,7 @@ REQUIREMENTS = (
     Requirement(("torch",), (2,), purpose="heareval"),
     Requirement(("tensorflow", "tensorflow-cpu"), (2,), purpose="the HEAR API"),
     Requirement(("setuptools",), (), (81,), purpose="pytorch-lightning 1.9, which imports pkg_resources"),
-    Requirement(("soxr",), needed=False, fix="pip install '.[tasks]'", purpose="hear-cacophony prepare"),
+    Requirement(("soxr",), needed=False, fix="pip install .", purpose="audio at other rates than 16 kHz"),
 )
 
 _PROBES = {

@@ -107,9 +107,12 @@ def _ask_doctor(options: Options) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     texts, errors, hopeless = [], [], False
     tasks: Sequence[pathlib.Path] = options.tasks
+    environment = None
     for weights in dict.fromkeys(options.checkpoints.values()):
         file = pathlib.Path(weights) if pathlib.Path(weights).is_absolute() else None
-        report = examine(tasks, checkpoint=file, embeddings_dir=options.out / "embeddings")
+        folder = options.out / "embeddings"
+        report = examine(tasks, checkpoint=file, embeddings_dir=folder, environment=environment)
+        environment = report.environment
         texts.append(format_text(report))
         found = [finding for finding in report.findings if finding.severity is Severity.ERROR]
         errors += [f"{finding.task} {finding.file}: {finding.message}; fix: {finding.fix}" for finding in found]
