@@ -3,7 +3,7 @@
 The checkpoints hold each transformer layer under a name of its own
 (`AudioEncoderLayer_0`, `AudioEncoderLayer_1`, ...). Our encoder scans one layer over
 stacked parameters and computes query, key and value in one product. The layers of the text side are
-stacked in the checkpoints already. This module is the only place that knows both forms.
+stacked in the checkpoints, and apart in our modules. This module is the only place that knows both forms.
 """
 
 from __future__ import annotations
@@ -203,6 +203,7 @@ def to_text_variables(
     text, projection, decoder, scale = stage.text_paths
     tree = _TextTree(parameters, place)
     decoder_layers = f"{decoder}/{TEXT_LAYERS}"
+    decoder_tree = tree.layers(decoder_layers) | tree.cross_layers(f"{decoder_layers}/crossattention")
     return {
         "encoder": {
             "embedding": {
@@ -211,7 +212,7 @@ def to_text_variables(
                 "types": tree.take(f"{text}/embeddings/token_type_embeddings/embedding"),
                 "norm": tree.norm(f"{text}/embeddings"),
             },
-            "layers": tree.layers(f"{text}/{TEXT_LAYERS}"),
+            **_apart(tree.layers(f"{text}/{TEXT_LAYERS}")),
         },
         "pooler": {
             "query": tree.take(f"{text}/pooler/attention_pool_query"),
@@ -220,7 +221,7 @@ def to_text_variables(
             "projection": tree.dense(projection),
         },
         "decoder": {
-            "layers": tree.layers(decoder_layers) | tree.cross_layers(f"{decoder_layers}/crossattention"),
+            **_apart(decoder_tree),
             "audio": {"layers": tree.audio_memory(f"{decoder_layers}/crossattention/self")},
             "vocabulary": tree.dense(f"{decoder}/decoder_proj"),
         },
@@ -228,8 +229,22 @@ def to_text_variables(
     }
 
 
+def _apart(layers: Mapping[str, Any]) -> dict[str, Any]:
+    """From a tree of lists, one item for each layer, to a tree for each layer.
+
+    The layers of the text side are not scanned: a step of a scan copies its weights, which for few tokens takes longer
+    than their products.
+    """
+
+    def pick(tree: Mapping[str, Any], i: int) -> dict[str, Any]:
+        return {name: pick(below, i) if isinstance(below, Mapping) else below[i] for name, below in tree.items()}
+
+    count = len(layers["attention_norm"]["scale"])
+    return {f"layer_{i}": pick(layers, i) for i in range(count)}
+
+
 class _TextTree:
-    """Parts of the text side's variables. Layers are along the first axis, in the checkpoint as here."""
+    """Parts of the text side's variables. What is along a first axis for all layers becomes a list of theirs."""
 
     def __init__(self, parameters: Mapping[str, np.ndarray], place: Callable[[np.ndarray], Any]) -> None:
         self._parameters, self._place = parameters, place
@@ -246,18 +261,18 @@ class _TextTree:
     def layers(self, path: str) -> dict[str, Any]:
         attention = f"{path}/attention"
         names = ("query", "key", "value")
-        joined = {leaf: self._place(self._join(f"{attention}/self", names, leaf)) for leaf in ("kernel", "bias")}
+        joined = {leaf: self._place_each(self._join(f"{attention}/self", names, leaf)) for leaf in ("kernel", "bias")}
         return {
-            "attention": {"qkv": joined, "out": self.dense(f"{attention}/output/dense")},
-            "attention_norm": self.norm(f"{attention}/output"),
-            "mlp_in": self.dense(f"{path}/intermediate/dense"),
-            "mlp_out": self.dense(f"{path}/output/dense"),
-            "mlp_norm": self.norm(f"{path}/output"),
+            "attention": {"qkv": joined, "out": self._denses(f"{attention}/output/dense")},
+            "attention_norm": self._norms(f"{attention}/output"),
+            "mlp_in": self._denses(f"{path}/intermediate/dense"),
+            "mlp_out": self._denses(f"{path}/output/dense"),
+            "mlp_norm": self._norms(f"{path}/output"),
         }
 
     def cross_layers(self, path: str) -> dict[str, Any]:
-        cross = {"query": self.dense(f"{path}/self/query"), "out": self.dense(f"{path}/output/dense")}
-        return {"cross": cross, "cross_norm": self.norm(f"{path}/output")}
+        cross = {"query": self._denses(f"{path}/self/query"), "out": self._denses(f"{path}/output/dense")}
+        return {"cross": cross, "cross_norm": self._norms(f"{path}/output")}
 
     def audio_memory(self, path: str) -> dict[str, Any]:
         """Keys and values of all layers side by side, layer by layer: they are made of the same audio."""
@@ -267,6 +282,16 @@ class _TextTree:
             return np.ascontiguousarray(joined.reshape(*joined.shape[:-2], -1))
 
         return {leaf: self._place(side_by_side(leaf)) for leaf in ("kernel", "bias")}
+
+    def _denses(self, path: str) -> dict[str, list[Any]]:
+        return {leaf: self._place_each(self._parameters[f"{path}/{leaf}"]) for leaf in ("kernel", "bias")}
+
+    def _norms(self, path: str) -> dict[str, list[Any]]:
+        leaves = ("scale", "bias")
+        return {leaf: self._place_each(self._parameters[f"{path}/LayerNorm/{leaf}"]) for leaf in leaves}
+
+    def _place_each(self, stacked: np.ndarray) -> list[Any]:
+        return [self._place(layer) for layer in stacked]
 
     def _join(self, path: str, names: tuple[str, ...], leaf: str) -> np.ndarray:
         """Several products of the same input as one, along the last axis."""

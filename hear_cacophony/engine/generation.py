@@ -81,8 +81,7 @@ Caches = tuple[KeysValues, ...]
 class TokenStep:
     """One token of each row through the text encoder and the caption decoder.
 
-    Made inside a compiled program, before its loop: there, keys and values of the audio are computed once, and the
-    layers are taken apart, so that no step copies weights.
+    Made inside a compiled program, before its loop: there, keys and values of the audio are computed once.
     """
 
     def __init__(
@@ -105,12 +104,12 @@ class TokenStep:
             dtype: of the matrix products.
         """
         encoder, decoder = variables["encoder"], variables["decoder"]
-        memory = _apply(AudioMemory(config, dtype), decoder["audio"], encoded)
         self._config, self._dtype, self._tokens = config, dtype, tokens
         self._embedding, self._vocabulary = encoder["embedding"], decoder["vocabulary"]
-        self._text_layers = _apart(encoder["layers"], config.num_layers)
-        self._decoder_layers = _apart(decoder["layers"], config.decoder_layers)
-        self._memory, self._audio_mask = _apart(memory, config.decoder_layers), audio_mask
+        self._text_layers = [encoder[f"layer_{i}"] for i in range(config.num_layers)]
+        self._decoder_layers = [decoder[f"layer_{i}"] for i in range(config.decoder_layers)]
+        self._memory = _apply(AudioMemory(config, dtype), decoder["audio"], encoded)
+        self._audio_mask = audio_mask
 
     def empty_caches(self, rows: int) -> Caches:
         """Caches for `rows` texts, which are those of the clips in order, as many to each."""
@@ -183,8 +182,3 @@ def _choose(logits: jax.Array, keys: jax.Array, position: jax.Array, settings: G
 
 def _apply(module: nn.Module, weights: Any, *inputs: Any) -> Any:
     return module.apply({"params": weights}, *inputs)
-
-
-def _apart(stacked: Any, layers: int) -> list[Any]:
-    """What is stacked along a first axis, layer by layer."""
-    return [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(layers)]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from hear_cacophony.model.stages import TextConfig
-from hear_cacophony.model.text_layers import KeysValues, causal_mask, scan_layers, split_heads
+from hear_cacophony.model.text_layers import KeysValues, TextLayer, causal_mask, split_heads
 
 
 class AudioMemory(nn.Module):
@@ -17,17 +17,16 @@ class AudioMemory(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, encoded: jax.Array) -> KeysValues:
+    def __call__(self, encoded: jax.Array) -> list[KeysValues]:
         """From encoded patches, shape (clips, patches, hidden_size).
 
         Returns:
-            Along a first axis those of each layer.
+            Those of each layer.
         """
         config = self.config
         joined = nn.Dense(config.decoder_layers * 2 * config.hidden_size, dtype=self.dtype, name="layers")(encoded)
-        parts = jnp.split(joined, 2 * config.decoder_layers, axis=-1)
-        keys, values = (jnp.stack([split_heads(x, config.num_heads) for x in parts[i::2]]) for i in (0, 1))
-        return KeysValues(keys, values)
+        parts = [split_heads(x, config.num_heads) for x in jnp.split(joined, 2 * config.decoder_layers, axis=-1)]
+        return [KeysValues(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
 
 
 class CaptionDecoder(nn.Module):
@@ -51,9 +50,9 @@ class CaptionDecoder(nn.Module):
         Returns:
             Logits of the token after each, shape (batch, tokens, vocabulary_size), float32.
         """
-        memory = AudioMemory(self.config, self.dtype, name="audio")(audio)
-        layers = scan_layers(self.config, self.dtype, self.config.decoder_layers)
-        x, _ = layers(text, causal_mask(text.shape[1]), memory, audio_mask)
+        x, mask = text, causal_mask(text.shape[1])
+        for i, memory in enumerate(AudioMemory(self.config, self.dtype, name="audio")(audio)):
+            x, _ = TextLayer(self.config, self.dtype, name=f"layer_{i}")(x, mask, memory, audio_mask)
         return vocabulary(self.config, self.dtype, "vocabulary")(x).astype(jnp.float32)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.model.stages import TextConfig
-from hear_cacophony.model.text_layers import causal_mask, norm, scan_layers
+from hear_cacophony.model.text_layers import TextLayer, causal_mask, norm
 
 
 class TokenEmbedding(nn.Module):
@@ -57,7 +57,8 @@ class TextEncoder(nn.Module):
         """
         x = TokenEmbedding(self.config, name="embedding")(ids)
         counts = causal_mask(ids.shape[1]) & mask[:, None, None, :]
-        x, _ = scan_layers(self.config, self.dtype, self.config.num_layers)(x, counts, None, None)
+        for i in range(self.config.num_layers):
+            x, _ = TextLayer(self.config, self.dtype, name=f"layer_{i}")(x, counts)
         return x
 
 

@@ -134,18 +134,6 @@ class TextLayer(nn.Module):
         return norm("mlp_norm")(x + narrowed.astype(x.dtype)), cache
 
 
-def scan_layers(config: TextConfig, dtype: jnp.dtype, length: int) -> nn.Module:
-    """`length` layers one after another, over stacked parameters and the keys and values of audio of each layer."""
-    layers = nn.scan(
-        TextLayer,
-        variable_axes={"params": 0},
-        split_rngs={"params": True},
-        in_axes=(nn.broadcast, 0, nn.broadcast),
-        length=length,
-    )
-    return layers(config, dtype, name="layers")
-
-
 def causal_mask(tokens: int) -> jax.Array:
     """True where a token (second axis) comes not after a query (first axis), shape (tokens, tokens)."""
     return jnp.tril(jnp.ones((tokens, tokens), bool))
