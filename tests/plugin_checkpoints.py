@@ -5,19 +5,24 @@ Networks are the libraries' own, with narrower layers where the library has no s
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from unittest import mock
 
 import numpy as np
 import torch
 
-from hear_tasks.plugins.libraries import import_msclap, quiet_construction
+from hear_tasks.plugins.libraries import MsclapModules, import_msclap, quiet_construction
 
 Reference = Callable[[torch.Tensor], torch.Tensor]
 """What the library makes of audio of the length that its network takes, shape (rows, samples)."""
 
 WIDTH = 8
 PROJECTED = 24
+LAION_SECONDS = 2
+"""Length of the input, where the published models have 10 s; its images are half as wide and high."""
 
 
 def randomise(network: torch.nn.Module, seed: int) -> torch.nn.Module:
@@ -47,6 +52,8 @@ def save_laion_clap(folder: pathlib.Path, *, fusion: bool, audio_only: bool = Fa
         "hidden_size": 8 * WIDTH,
         "num_attention_heads": [1, 2, 2, 2],
         "depths": [1, 2, 1, 1],
+        "spec_size": 128,
+        "window_size": 4,
         "enable_fusion": fusion,
         "fusion_type": "aff_2d" if fusion else None,
     }
@@ -61,43 +68,50 @@ def save_laion_clap(folder: pathlib.Path, *, fusion: bool, audio_only: bool = Fa
     config = ClapConfig(text_config=text, audio_config=audio, projection_dim=PROJECTED)
     model = ClapAudioModelWithProjection(config.audio_config) if audio_only else ClapModel(config)
     randomise(model, 1 + fusion).save_pretrained(folder)
-    ClapFeatureExtractor(truncation="fusion" if fusion else "rand_trunc", frequency_min=50).save_pretrained(folder)
+    truncation = "fusion" if fusion else "rand_trunc"
+    ClapFeatureExtractor(truncation=truncation, frequency_min=50, max_length_s=LAION_SECONDS).save_pretrained(folder)
     return model
+
+
+@contextlib.contextmanager
+def narrowed(msclap: MsclapModules) -> Iterator[None]:
+    """In this context, msclap's networks come out narrower: blocks of CNN14 from WIDTH channels on, layers of HTSAT."""
+    block, network = msclap.audio.ConvBlock, msclap.htsat.HTSAT_Swin_Transformer
+    original, by = block.__init__, 64 // WIDTH
+
+    def narrow_block(self, in_channels: int, out_channels: int) -> None:
+        original(self, -(-in_channels // by), out_channels // by)
+
+    narrow_network = functools.partialmethod(network.__init__, embed_dim=WIDTH)
+    with mock.patch.object(block, "__init__", narrow_block), mock.patch.object(network, "__init__", narrow_network):
+        yield
 
 
 def narrow_cnn14(seed: int, sample_rate: int) -> torch.nn.Module:
     """msclap's CNN14, narrowed."""
-    library = import_msclap().audio
-    network = library.Cnn14(sample_rate, 1024, 320, 64, 50, 14_000, 527, 2048)
-    channels = [1, *(WIDTH * 2**i for i in range(6))]
-    for i in range(6):
-        setattr(network, f"conv_block{i + 1}", library.ConvBlock(channels[i], channels[i + 1]))
-    network.fc1 = torch.nn.Linear(channels[6], 40)
-    network.fc_audioset = torch.nn.Linear(40, 5)
+    msclap = import_msclap()
+    with narrowed(msclap):
+        network = msclap.audio.Cnn14(sample_rate, 1024, 320, 64, 50, 14_000, 527, 40)
+    network.fc1 = torch.nn.Linear(32 * WIDTH, 40)
     return randomise(network, seed)
 
 
 def narrow_htsat(seed: int) -> torch.nn.Module:
     """msclap's HTSAT, narrowed."""
     msclap = import_msclap()
-    with quiet_construction():
-        return randomise(msclap.htsat.HTSAT_Swin_Transformer(embed_dim=WIDTH, config=msclap.config), seed)
+    with narrowed(msclap), quiet_construction():
+        return randomise(msclap.htsat.HTSAT_Swin_Transformer(config=msclap.config), seed)
 
 
 def ms_clap_audio_encoder(version: int) -> torch.nn.Module:
     """msclap's audio encoder of one version, narrowed."""
     msclap = import_msclap()
-    settings = (44_100, 1024, 320, 64, 50, 14_000, 527)
-    with quiet_construction():
-        encoder = msclap.clap.AudioEncoder({2022: "Cnn14", 2023: "HTSAT"}[version], 2048, 1024, *settings)
+    name, size = {2022: ("Cnn14", 40), 2023: ("HTSAT", 8 * WIDTH)}[version]
+    with narrowed(msclap), quiet_construction():
+        encoder = msclap.clap.AudioEncoder(name, size, PROJECTED, 44_100, 1024, 320, 64, 50, 14_000, 527)
     if version == 2022:
-        encoder.base = narrow_cnn14(3, 44_100)
-        encoder.projection = msclap.clap.Projection(40, PROJECTED)
-    else:
-        encoder.base.htsat = narrow_htsat(4)
-        encoder.projection = msclap.clap.Projection(8 * WIDTH, PROJECTED)
-    randomise(encoder.projection, 5)
-    return encoder.eval()
+        encoder.base.fc1 = torch.nn.Linear(32 * WIDTH, 40)
+    return randomise(encoder, version)
 
 
 def save_ms_clap(path: pathlib.Path, version: int) -> Reference:
@@ -114,7 +128,7 @@ def save_wavcaps(path: pathlib.Path, encoder: str) -> Reference:
     """Save a WavCaps checkpoint, and return `ASE.encode_audio` of its repository over msclap's network."""
     if encoder == "cnn14":
         network, size = narrow_cnn14(6, 32_000), WIDTH * 32
-        network.fc1 = torch.nn.Identity()
+        network.fc1 = network.fc_audioset = torch.nn.Identity()
         halves_time = network.conv_block6.forward
         network.conv_block6.forward = lambda x, pool_size, pool_type: halves_time(x, (2, 2), pool_type)
         output = "embedding"

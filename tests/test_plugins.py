@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import os
 import pathlib
 import subprocess
 import sys
@@ -14,9 +13,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from plugin_checkpoints import Reference, save_laion_clap, save_ms_clap, save_wavcaps
+from plugin_checkpoints import LAION_SECONDS, Reference, save_laion_clap, save_ms_clap, save_wavcaps
 
-from hear_tasks.plugins import libraries, torch_model
+from hear_tasks.plugins import libraries, msclap_models, torch_model
 from hear_tasks.plugins.laion_features import LogMel, excerpt_starts
 from hear_tasks.plugins.torch_checkpoint import CheckpointError
 from hear_tasks.plugins.windows import count_timestamps, cut_windows, segment_starts, window_starts
@@ -31,7 +30,7 @@ CLOSE = {"rtol": 0, "atol": 2e-6}
 
 
 def laion_reference(model: torch.nn.Module, folder: pathlib.Path) -> Reference:
-    """transformers' own way, from audio to embedding, for clips of up to 10 s."""
+    """transformers' own way, from audio to embedding, for clips of up to the length of its input."""
     from transformers import ClapFeatureExtractor
 
     extractor = ClapFeatureExtractor.from_pretrained(folder)
@@ -89,7 +88,9 @@ def _laion(folder: pathlib.Path, fusion: bool) -> Plugin:
     name = "laion_clap_fusion" if fusion else "laion_clap"
     model = save_laion_clap(folder / name, fusion=fusion)
     reference = laion_reference(model, folder / name)
-    return Plugin(_module(name), str(folder / name), reference, as_it_is, 48_000, 10, None if fusion else 10)
+    return Plugin(
+        _module(name), str(folder / name), reference, as_it_is, 48_000, LAION_SECONDS, None if fusion else LAION_SECONDS
+    )
 
 
 def _ms_clap(folder: pathlib.Path, version: int) -> Plugin:
@@ -132,13 +133,13 @@ def plugin(request, plugins) -> Plugin:
 # Against the libraries
 
 
-@pytest.mark.parametrize("seconds", [0.31, 4.2])
+@pytest.mark.parametrize("seconds", [0.31, 1.3])
 def test_a_short_clip_is_embedded_as_by_the_library(plugin, seconds):
     audio = plugin.noise(seconds)
     scenes = plugin.module.get_scene_embeddings(audio, plugin.load())
     assert scenes.dtype == torch.float32
     torch.testing.assert_close(scenes, plugin.expected(audio), **CLOSE)
-    assert (scenes[0] - scenes[1]).abs().max() > 1e-2, "the two clips have to differ, or the test would show nothing"
+    assert (scenes[0] - scenes[1]).abs().max() > 1e-3, "the two clips have to differ, or the test would show nothing"
 
 
 def test_a_clip_as_long_as_the_input_is_embedded_as_by_the_library(plugin):
@@ -158,7 +159,7 @@ def test_a_long_clip_is_the_mean_over_segments_that_cover_it(plugin):
 
 def test_fusion_takes_fixed_excerpts_of_a_long_clip(plugins, monkeypatch):
     plugin = plugins["laion_clap_fusion"]
-    audio = plugin.noise(23.4)
+    audio = plugin.noise(4.7)
     scenes = plugin.load().scene_embeddings(audio)
     monkeypatch.setattr(np.random, "choice", lambda starts: starts[len(starts) // 2])
     torch.testing.assert_close(scenes, plugin.expected(audio), **CLOSE)
@@ -168,7 +169,7 @@ def test_fusion_takes_fixed_excerpts_of_a_long_clip(plugins, monkeypatch):
 
 def test_fusion_of_a_clip_hardly_longer_than_the_input(plugins):
     plugin = plugins["laion_clap_fusion"]
-    audio = plugin.noise(10.005)
+    audio = plugin.noise(LAION_SECONDS + 0.005)
     scenes = plugin.load().scene_embeddings(audio)
     extractor = plugin.library.__closure__[0].cell_contents
     assert extractor.nb_max_samples < audio.shape[1] < extractor.nb_max_samples + extractor.hop_length
@@ -179,8 +180,8 @@ def test_fusion_of_a_clip_hardly_longer_than_the_input(plugins):
 
 def test_log_mel_is_exact_in_silence_beside_a_loud_tone(plugins):
     extractor = plugins["laion_clap"].library.__closure__[0].cell_contents
-    tone = torch.sin(2 * torch.pi * 1000 / 48_000 * torch.arange(480_000, dtype=torch.float32))
-    tone[240_000:] = 0
+    tone = torch.sin(2 * torch.pi * 1000 / 48_000 * torch.arange(96_000, dtype=torch.float32))
+    tone[48_000:] = 0
     expected = torch.tensor(extractor._np_extract_fbank_features(tone.numpy(), extractor.mel_filters_slaney))
     assert expected.min() < -80 < 20 < expected.max()
     torch.testing.assert_close(LogMel(extractor)(tone[None])[0], expected, rtol=0, atol=1e-3)
@@ -348,7 +349,7 @@ def test_other_checkpoints_are_known(names, message, tmp_path):
 CHANGED = {
     "ms_clap_2022": ("audio_encoder.base.conv_block2.bn1.running_mean", "audio_encoder.projection.linear2.weight"),
     "ms_clap_2023": ("audio_encoder.base.htsat.layers.2.blocks.5.mlp.fc1.bias", "audio_encoder.base.htsat.norm.bias"),
-    "wavcaps_cnn14": ("audio_encoder.audio_enc.conv_block1.conv1.weight", "audio_proj.2.bias"),
+    "wavcaps_cnn14": ("audio_encoder.audio_enc.conv_block4.bn1.running_var", "audio_proj.2.bias"),
     "wavcaps_htsat": ("audio_encoder.audio_enc.layers.1.downsample.norm.weight", "audio_proj.2.weight"),
 }
 
@@ -476,31 +477,29 @@ def test_a_folder_that_is_not_there():
         _module("laion_clap").load_model("no/such/folder")
 
 
-@pytest.mark.parametrize(
-    ("module", "library", "line"),
-    [
-        ("laion_clap", "transformers", "pip install '.[plugins]'"),
-        ("laion_clap_fusion", "torch", "pip install '.[plugins]'"),
-        ("ms_clap", "msclap", "pip install '.[plugins]' && pip install --no-deps msclap==1.3.4"),
-        ("wavcaps_cnn14", "torchlibrosa", "pip install '.[plugins]'"),
-    ],
-)
-def test_a_missing_library_is_named_with_the_line_that_installs_it(module, library, line):
-    code = f"""
-import sys
+def test_a_missing_library_is_named_with_the_line_that_installs_it():
+    code = """
+import importlib, sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == {library!r}:
+        if name.split(".")[0] == self.library:
             raise ModuleNotFoundError("No module named " + repr(name), name=name)
-sys.meta_path.insert(0, Blocker())
-from hear_tasks.plugins import {module}
-try:
-    {module}.load_model("x")
-except ModuleNotFoundError as error:
-    print(error)
+blocker = Blocker()
+sys.meta_path.insert(0, blocker)
+pairs = "laion_clap torch laion_clap_fusion transformers ms_clap msclap wavcaps_cnn14 torchlibrosa".split()
+for module, blocker.library in zip(pairs[::2], pairs[1::2]):
+    try:
+        importlib.import_module("hear_tasks.plugins." + module).load_model("x")
+    except ModuleNotFoundError as error:
+        print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.endswith(f"needs {library}, which is not installed: {line}\n"), done.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "LAION-CLAP needs torch, which is not installed: pip install '.[plugins]'",
+        "LAION-CLAP with fusion needs transformers, which is not installed: pip install '.[plugins]'",
+        "MS-CLAP needs msclap, which is not installed: pip install '.[plugins]' && pip install --no-deps msclap==1.3.4",
+        "WavCaps-CNN14 needs torchlibrosa, which is not installed: pip install '.[plugins]'",
+    ]
 
 
 def test_msclap_leaves_no_trace():
@@ -512,11 +511,13 @@ def test_msclap_leaves_no_trace():
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_hear_validator_finds_nothing_to_say(name, plugins, tmp_path):
+def test_hear_validator_finds_nothing_to_say(name, plugins, monkeypatch):
+    from hearvalidator.validate import ValidateModel
+
+    # Inputs of a second, as it asks for 284 of them.
+    monkeypatch.setattr(msclap_models, "WAVCAPS_SHORTEST", 32_000)
+    monkeypatch.setattr(msclap_models, "MS_CLAP_LENGTHS", dict.fromkeys(msclap_models.MS_CLAP_LENGTHS, 44_100))
     plugin = plugins[name]
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "hearvalidator.validate", plugin.module.__name__, "-m", plugin.path, "-d", "cpu"]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Looks good!" in done.stdout
-    assert done.stderr.count("Warning:") == done.stderr.count("IMPORTANT: A common bug") == 1
+    with pytest.warns(UserWarning, match="IMPORTANT: A common bug") as warned:
+        ValidateModel(plugin.module.__name__, plugin.path, "cpu")()
+    assert len(warned) == 1

@@ -15,6 +15,9 @@ from hear_tasks.plugins.torch_checkpoint import CheckpointKind, check_kind, load
 from hear_tasks.plugins.torch_model import Encoder
 
 MS_CLAP_RATE = 44_100
+MS_CLAP_LENGTHS = {MS_CLAP_2022: 5 * MS_CLAP_RATE, MS_CLAP_2023: 7 * MS_CLAP_RATE}
+"""Samples of the input (duration in msclap's settings)."""
+
 WAVCAPS_RATE = 32_000
 WAVCAPS_SHORTEST = 10 * WAVCAPS_RATE
 """To which WavCaps' zero_shot_classification.py fills up clips, with zeros."""
@@ -94,13 +97,11 @@ def load_ms_clap(path: str | os.PathLike[str], source: str) -> MsclapEncoder:
     """
     msclap = import_msclap()
     state, kind = _read(path, source, (MS_CLAP_2022, MS_CLAP_2023))
-    sizes = _Sizes(state, kind)
+    sizes, length = _Sizes(state, kind), MS_CLAP_LENGTHS[kind]
     backbone: Cnn14 | Htsat
     if kind is MS_CLAP_2022:
-        seconds = 5
         backbone = Cnn14(msclap, MS_CLAP_RATE, sizes.cnn14_width, 1, sizes.output("backbone.fc1.weight", 2048))
     else:
-        seconds = 7
         backbone = Htsat(msclap, sizes.htsat_width)
     size = sizes.output("projection.linear1.weight", 1024)
     encoder = MsclapEncoder(
@@ -108,8 +109,8 @@ def load_ms_clap(path: str | os.PathLike[str], source: str) -> MsclapEncoder:
         msclap.clap.Projection(backbone.embedding_size, size),
         sample_rate=MS_CLAP_RATE,
         embedding_size=size,
-        shortest=seconds * MS_CLAP_RATE,
-        longest=seconds * MS_CLAP_RATE,
+        shortest=length,
+        longest=length,
         fill=fill_with_repetitions,
         normalise=False,
     )

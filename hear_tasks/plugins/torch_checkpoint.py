@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import pickle
+import re
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -66,10 +66,8 @@ def read_state(path: str | os.PathLike[str], source: str) -> dict[str, torch.Ten
     file = _existing_file(path, source)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # bytes that are no checkpoint make the reader raise whatever they happen to lead to
         raise CheckpointError(f"{file}: {_why_unreadable(file, error)}") from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f"{file}: damaged or cut off ({_first_line(error)}); fetch it again") from error
     return _parameters(content, file)
 
 
@@ -160,11 +158,14 @@ def _why_unreadable(file: pathlib.Path, error: Exception) -> str:
         return "a Git LFS pointer, not the file itself; fetch it with git lfs pull"
     if start.lstrip()[:1] == b"<":
         return "a web page, not a checkpoint; was a sign-in or a warning page saved in its place?"
-    if "Unsupported global" in str(error):
+    foreign = re.search(r"GLOBAL (\S+)", str(error))
+    if foreign:
         return (
-            f"more than weights is in it ({_first_line(error)}), and reading that would run code from the file; if you "
-            "trust it, save its weights alone: torch.save(torch.load(path, weights_only=False)['model'], new_path)"
+            f"more than weights is in it ({foreign[1]}), and reading that would run code from the file; if you trust "
+            "it, save its weights alone: torch.save(torch.load(path, weights_only=False)['model'], new_path)"
         )
+    if start.startswith(b"PK"):
+        return f"damaged or cut off ({str(error).strip().splitlines()[0]}); fetch it again"
     return "not a checkpoint of torch; a file that torch.save wrote is expected"
 
 
@@ -192,7 +193,3 @@ def _listed(names: list[str]) -> str:
 
 def _few(names: Iterable[object]) -> str:
     return ", ".join(map(repr, list(names)[:3])) or "nothing"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
