@@ -43,6 +43,19 @@ def randomise(network: torch.nn.Module, seed: int) -> torch.nn.Module:
     return network.eval()
 
 
+def centre(cnn14: torch.nn.Module) -> torch.nn.Module:
+    """Make the statistics of batch normalisation those of some noise and silence, so that clips come out different."""
+    norms = [module for module in cnn14.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn(4, 64_000, generator=generator) * (torch.arange(64_000) < 32_000)
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        cnn14(noise)
+    return cnn14.eval()
+
+
 def save_laion_clap(folder: pathlib.Path, *, fusion: bool, audio_only: bool = False) -> torch.nn.Module:
     """Save a small LAION-CLAP with its feature extractor, and return the library's model."""
     from transformers import ClapAudioModelWithProjection, ClapConfig, ClapFeatureExtractor, ClapModel
@@ -75,14 +88,14 @@ def save_laion_clap(folder: pathlib.Path, *, fusion: bool, audio_only: bool = Fa
 
 @contextlib.contextmanager
 def narrowed(msclap: MsclapModules) -> Iterator[None]:
-    """In this context, msclap's networks come out narrower: blocks of CNN14 from WIDTH channels on, layers of HTSAT."""
+    """In this context, msclap's networks come out narrower, and HTSAT with fewer heads."""
     block, network = msclap.audio.ConvBlock, msclap.htsat.HTSAT_Swin_Transformer
     original, by = block.__init__, 64 // WIDTH
 
     def narrow_block(self, in_channels: int, out_channels: int) -> None:
         original(self, -(-in_channels // by), out_channels // by)
 
-    narrow_network = functools.partialmethod(network.__init__, embed_dim=WIDTH)
+    narrow_network = functools.partialmethod(network.__init__, embed_dim=WIDTH, num_heads=[1, 1, 2, 2])
     with mock.patch.object(block, "__init__", narrow_block), mock.patch.object(network, "__init__", narrow_network):
         yield
 
@@ -93,7 +106,7 @@ def narrow_cnn14(seed: int, sample_rate: int) -> torch.nn.Module:
     with narrowed(msclap):
         network = msclap.audio.Cnn14(sample_rate, 1024, 320, 64, 50, 14_000, 527, 40)
     network.fc1 = torch.nn.Linear(32 * WIDTH, 40)
-    return randomise(network, seed)
+    return centre(randomise(network, seed))
 
 
 def narrow_htsat(seed: int) -> torch.nn.Module:
@@ -111,7 +124,10 @@ def ms_clap_audio_encoder(version: int) -> torch.nn.Module:
         encoder = msclap.clap.AudioEncoder(name, size, PROJECTED, 44_100, 1024, 320, 64, 50, 14_000, 527)
     if version == 2022:
         encoder.base.fc1 = torch.nn.Linear(32 * WIDTH, 40)
-    return randomise(encoder, version)
+    randomise(encoder, version)
+    if version == 2022:
+        centre(encoder.base)
+    return encoder
 
 
 def save_ms_clap(path: pathlib.Path, version: int) -> Reference:

@@ -5,6 +5,8 @@ Both begin with the log-mel spectrogram that torchlibrosa computes, 64 bands, wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from hear_tasks.plugins.libraries import MsclapModules, quiet_construction
@@ -75,12 +77,15 @@ class Htsat(torch.nn.Module):
         msclap: what `import_msclap` returned. The network is msclap's own, `network`; it takes up to 1024 frames and
             stretches fewer to that number.
         width: channels of the first layer; each of the three that follow doubles them.
+        heads: of attention, in each of the four layers.
     """
 
-    def __init__(self, msclap: MsclapModules, width: int) -> None:
+    def __init__(self, msclap: MsclapModules, width: int, heads: Sequence[int]) -> None:
         super().__init__()
         with quiet_construction():
-            self.network = msclap.htsat.HTSAT_Swin_Transformer(embed_dim=width, config=msclap.config)
+            self.network = msclap.htsat.HTSAT_Swin_Transformer(
+                embed_dim=width, num_heads=list(heads), config=msclap.config
+            )
         self.embedding_size = self.network.num_features
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:

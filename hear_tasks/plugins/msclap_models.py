@@ -102,7 +102,7 @@ def load_ms_clap(path: str | os.PathLike[str], source: str) -> MsclapEncoder:
     if kind is MS_CLAP_2022:
         backbone = Cnn14(msclap, MS_CLAP_RATE, sizes.cnn14_width, 1, sizes.output("backbone.fc1.weight", 2048))
     else:
-        backbone = Htsat(msclap, sizes.htsat_width)
+        backbone = Htsat(msclap, sizes.htsat_width, sizes.htsat_heads)
     size = sizes.output("projection.linear1.weight", 1024)
     encoder = MsclapEncoder(
         backbone,
@@ -130,7 +130,8 @@ def load_wavcaps_htsat(path: str | os.PathLike[str], source: str) -> MsclapEncod
     """The audio encoder of WavCaps-HTSAT. Args and errors as in `load_ms_clap`."""
     msclap = import_msclap()
     state, kind = _read(path, source, (WAVCAPS_HTSAT,))
-    backbone = Htsat(msclap, _Sizes(state, kind).htsat_width)
+    sizes = _Sizes(state, kind)
+    backbone = Htsat(msclap, sizes.htsat_width, sizes.htsat_heads)
     return _wavcaps_encoder(backbone, WAVCAPS_HTSAT_LONGEST, state, kind, os.fspath(path))
 
 
@@ -164,15 +165,14 @@ def _read(
 
 @dataclasses.dataclass(frozen=True)
 class _Sizes:
-    """Widths of a network, read from a checkpoint; the published ones where the parameter that tells is missing."""
+    """Sizes of a network, read from a checkpoint; the published ones where the parameter that tells is missing."""
 
     state: Mapping[str, torch.Tensor]
     kind: CheckpointKind
 
     def output(self, name: str, published: int) -> int:
         """Outputs of the layer whose weight has this name in our encoder."""
-        weight = self.state.get(self.kind.their_name(name))
-        return published if weight is None else len(weight)
+        return self._size(name, 0, published)
 
     @property
     def cnn14_width(self) -> int:
@@ -181,3 +181,12 @@ class _Sizes:
     @property
     def htsat_width(self) -> int:
         return self.output("backbone.network.patch_embed.proj.weight", 96)
+
+    @property
+    def htsat_heads(self) -> list[int]:
+        table = "backbone.network.layers.{}.blocks.0.attn.relative_position_bias_table"
+        return [self._size(table.format(i), 1, heads) for i, heads in enumerate((4, 8, 16, 32))]
+
+    def _size(self, name: str, axis: int, published: int) -> int:
+        parameter = self.state.get(self.kind.their_name(name))
+        return published if parameter is None or parameter.ndim <= axis else parameter.shape[axis]
