@@ -31,6 +31,14 @@ TASKS = [
     "soxr",
     "tqdm",
 ]
+PLUGINS = [
+    # msclap, too, which cannot stand here: its metadata asks for numpy 1 and transformers 4, which its networks do not
+    # need. scripts/setup.sh installs it without what it asks for.
+    "librosa",
+    "torch",
+    "torchlibrosa",
+    "transformers",
+]
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
@@ -44,6 +52,6 @@ setup(
     package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "*.csv"]},
     python_requires=">=3.11,<3.14",
     install_requires=["flax>=0.12", "intervaltree", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile"],
-    extras_require={"hear": HEAR, "tasks": TASKS, "test": TEST},
+    extras_require={"hear": HEAR, "tasks": TASKS, "plugins": PLUGINS, "test": TEST},
     entry_points={"console_scripts": ["hear-cacophony = hear_cacophony.cli:main"]},
 )
