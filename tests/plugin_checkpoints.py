@@ -21,8 +21,8 @@ Reference = Callable[[torch.Tensor], torch.Tensor]
 
 WIDTH = 8
 PROJECTED = 24
-LAION_SECONDS = 2
-"""Length of the input, where the published models have 10 s; its images are half as wide and high."""
+LAION_SECONDS = 1
+"""Length of the input, where the published models have 10 s; its images are half as wide and as high."""
 
 
 def randomise(network: torch.nn.Module, seed: int) -> torch.nn.Module:

@@ -48,7 +48,7 @@ class LogMel(torch.nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        power = spectrum.abs().square().transpose(1, 2) @ self.filters
+        power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2) @ self.filters
         return (10 * power.clamp(min=SMALLEST_POWER).log10()).float()
 
     def fill(self, audio: torch.Tensor) -> torch.Tensor:

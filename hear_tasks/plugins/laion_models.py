@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from transformers import ClapAudioConfig, ClapAudioModelWithProjection, ClapConfig, ClapFeatureExtractor
+from transformers.utils import logging
 
 from hear_tasks.plugins.laion_features import LogMel
 from hear_tasks.plugins.torch_checkpoint import CheckpointError, report_mismatch
@@ -59,9 +62,10 @@ def load_laion_clap(place: str, revision: str, *, fusion: bool) -> LaionEncoder:
         CheckpointError: a model of another kind, or its parameters are not those of the model; all are listed.
     """
     _check_place(place)
-    config = _read_config(place, revision, fusion)
-    extractor = _read_extractor(place, revision, config)
-    network = _read_network(place, revision, config)
+    with _quiet_transformers():
+        config = _read_config(place, revision, fusion)
+        extractor = _read_extractor(place, revision, config)
+        network = _read_network(place, revision, config)
     return LaionEncoder(network, LogMel(extractor), extractor.sampling_rate)
 
 
@@ -75,10 +79,34 @@ def _check_place(place: str) -> None:
         )
     if not folder.is_dir() and not re.fullmatch(r"[\w.-]+/[\w.-]+", place):
         raise FileNotFoundError(f"{place}: no such folder, and not the name of a repository on the hub")
+    if folder.is_dir() and not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"{place}: no config.json in this folder; is it one that transformers' save_pretrained wrote?"
+        )
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep back progress bars and the report on the text side, which is left out on purpose."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _read_config(place: str, revision: str, fusion: bool) -> ClapAudioConfig:
-    found, _ = ClapConfig.get_config_dict(place, revision=revision)
+    try:
+        found, _ = ClapConfig.get_config_dict(place, revision=revision)
+    except OSError as error:
+        raise OSError(
+            f"{place}: neither a folder here nor to be had from the Hugging Face hub or this machine's cache of it; "
+            "name a folder: load_model(path)"
+        ) from error
     kind = found.get("model_type")
     if kind not in ("clap", "clap_audio_model"):
         raise CheckpointError(
