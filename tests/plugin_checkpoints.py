@@ -19,7 +19,7 @@ from hear_tasks.plugins.libraries import MsclapModules, import_msclap, quiet_con
 Reference = Callable[[torch.Tensor], torch.Tensor]
 """What the library makes of audio of the length that its network takes, shape (rows, samples)."""
 
-WIDTH = 8
+WIDTH = 4
 PROJECTED = 24
 LAION_SECONDS = 1
 """Length of the input, where the published models have 10 s; its images are half as wide and as high."""
