@@ -36,6 +36,14 @@ TEXT = ["tokenizers"]
 DOWNLOAD = ["gdown>=6.5", "huggingface_hub", *TEXT]
 PARQUET = ["pyarrow"]
 CAPTIONS = ["aac-metrics"]  # brings torch and transformers, which nothing else of the tasks needs
+PLUGINS = [
+    # msclap, too, which cannot stand here: its metadata asks for numpy 1 and transformers 4, which its networks do not
+    # need. scripts/setup.sh installs it without what it asks for.
+    "librosa",
+    "torch",
+    "torchlibrosa",
+    "transformers",
+]
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
@@ -56,6 +64,7 @@ setup(
         "download": DOWNLOAD,
         "captions": CAPTIONS,
         "parquet": PARQUET,
+        "plugins": PLUGINS,
         "test": TEST,
     },
     entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},

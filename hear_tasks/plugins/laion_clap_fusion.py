@@ -1,0 +1,56 @@
+"""HEAR module of LAION-CLAP with feature fusion (Wu et al. 2023, arXiv 2211.06687), 48 kHz.
+
+A scene embedding is what `transformers.ClapModel.get_audio_features` gives: the latent output of HTSAT through the
+audio projection, 512 values, scaled to length 1. It is the layer that training aligned with text, and the one that
+users of the model call its audio embedding.
+
+The model takes a clip of any length at once. One of up to 10 s is repeated as often as it fits whole into 10 s, then
+filled up with zeros ("repeatpad"), and is not fused. Of a longer one the model fuses the whole spectrogram, shrunk to
+10 s, with three excerpts of 10 s. transformers draws the three at random from the beginning, the middle and the end;
+here they are the middle of each third of the possible ones. transformers also fuses one clip at random in a batch that
+has no long one, with three copies of itself; here none is, so that an embedding does not depend on the batch.
+
+A timestamp embedding is the scene embedding of the second around it, each 50 ms; HTSAT itself tells times 312 ms apart.
+
+Weights: the repository laion/clap-htsat-fused on the Hugging Face hub, licence Apache-2.0; pytorch_model.bin (615 MB)
+has SHA-256 1ed5d0215d887551ddd0a49ce7311b21429ebdf1e6a129d4e68f743357225253.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings
+from hear_tasks.plugins.libraries import explained_imports
+
+if TYPE_CHECKING:
+    from hear_tasks.plugins.torch_model import TorchModel
+
+__all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
+
+HUB_NAME = "laion/clap-htsat-fused"
+HUB_REVISION = "cca9e288ab447cee67d9ada1f85ddb46500f1401"
+
+
+def load_model(model_file_path: str = "", *, timestamp_hop_ms: int = 50, timestamp_window_ms: int = 1000) -> TorchModel:
+    """LAION-CLAP with fusion.
+
+    Args:
+        model_file_path: a folder in the format of transformers (config.json, preprocessor_config.json and
+            model.safetensors or pytorch_model.bin), or the name of a repository on the Hugging Face hub; unless given,
+            `HUB_NAME` at `HUB_REVISION`, from this machine's cache or the hub.
+        timestamp_hop_ms: milliseconds between timestamps.
+        timestamp_window_ms: milliseconds of audio around a timestamp that its embedding tells of.
+
+    Raises:
+        ModuleNotFoundError: transformers is not installed; the message says how to install it.
+        FileNotFoundError: no such folder.
+        OSError: a file is missing in the folder, or the hub cannot be reached.
+        CheckpointError: a model of another kind, or its parameters are not those of the model; all are listed.
+        ValueError: impossible options.
+    """
+    with explained_imports("LAION-CLAP with fusion"):
+        from hear_tasks.plugins.laion_models import load_laion_clap
+        from hear_tasks.plugins.torch_model import TorchModel
+    place, revision = (model_file_path, "main") if model_file_path else (HUB_NAME, HUB_REVISION)
+    return TorchModel(load_laion_clap(place, revision, fusion=True), timestamp_hop_ms, timestamp_window_ms)

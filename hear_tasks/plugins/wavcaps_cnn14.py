@@ -1,0 +1,56 @@
+"""HEAR module of WavCaps-CNN14 (Mei et al. 2023, arXiv 2303.17395), 32 kHz.
+
+WavCaps' own code is in no package. This is CNN14 from the blocks of msclap under the names of WavCaps' checkpoint, as
+in its repository (XinhaoMei/WavCaps, retrieval/models): the last block pools by 2, and no fully connected layer
+follows.
+
+A scene embedding is what WavCaps' `ASE.encode_audio` gives: maximum plus mean over time of CNN14's last block through
+the projection, 1024 values, scaled to length 1. It is the layer that training aligned with text, and the one that the
+published evaluations of the model use. A clip shorter than 10 s is filled up with zeros, as in WavCaps'
+zero_shot_classification.py. CNN14 takes longer ones whole, but training cut them to 30 s: beyond that, a clip is
+covered by segments of 30 s, whose embeddings are averaged.
+
+A timestamp embedding is the scene embedding of the second around it, each 50 ms; CNN14 itself tells times 640 ms apart.
+
+Weights: CNN14-BERT-PT.pt in the Google Drive folder 1pFr8IRY3E1FAtc2zjYmeuSVY3M5a-Kdj, which the repository names. No
+checksum is published, and no licence for the weights; the data that they were trained on is for academic use only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings
+from hear_tasks.plugins.libraries import explained_imports
+
+if TYPE_CHECKING:
+    from hear_tasks.plugins.torch_model import TorchModel
+
+__all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
+
+SOURCE = (
+    "Published: CNN14-BERT-PT.pt in the Google Drive folder 1pFr8IRY3E1FAtc2zjYmeuSVY3M5a-Kdj, which the repository "
+    "XinhaoMei/WavCaps names"
+)
+
+
+def load_model(model_file_path: str = "", *, timestamp_hop_ms: int = 50, timestamp_window_ms: int = 1000) -> TorchModel:
+    """WavCaps-CNN14.
+
+    Args:
+        model_file_path: `CNN14-BERT-PT.pt`, or another file of the same model, such as one fine-tuned.
+        timestamp_hop_ms: milliseconds between timestamps.
+        timestamp_window_ms: milliseconds of audio around a timestamp that its embedding tells of.
+
+    Raises:
+        ModuleNotFoundError: msclap or torchlibrosa is not installed; the message says how to install it.
+        FileNotFoundError: no file is named, or there is none.
+        CheckpointError: a file of another kind, or its parameters are not those of the model; all are listed.
+        ValueError: impossible options.
+    """
+    with explained_imports("WavCaps-CNN14"):
+        from hear_tasks.plugins.msclap_models import load_wavcaps_cnn14
+        from hear_tasks.plugins.torch_model import TorchModel
+
+        encoder = load_wavcaps_cnn14(model_file_path, SOURCE)
+    return TorchModel(encoder, timestamp_hop_ms, timestamp_window_ms)
