@@ -12,6 +12,8 @@ from hear_tasks.demo import vowel as demo_vowel
 from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.write_task import Clip, write_task
 
+pytestmark = pytest.mark.slow
+
 SYLLABLES = {"es": ["ba", "lle", "ll", "gui"], "it": ["gno"], "pt_BR": ["xu"], "tn": ["ki", "a"]}
 
 

@@ -28,6 +28,8 @@ from hear_tasks.embed.progress import TaskProgress
 from hear_tasks.embed.record import RECORD_FILE
 from hear_tasks.embed.work_folder import is_busy, open_work_folder
 
+pytestmark = pytest.mark.slow
+
 TIMES = "profile.embeddings.json"
 
 

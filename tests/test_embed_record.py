@@ -57,6 +57,9 @@ CHANGES = {
         "is newer, or another",
     ),
     "gone": (lambda task, split: next(iter(sorted((task / "16000" / split).iterdir()))).unlink(), "is gone"),
+    "split gone": (lambda task, split: (task / f"{split}.json").unlink(), "is gone, or cannot be read"),
+    "split damaged": (lambda task, split: (task / f"{split}.json").write_text("{"), "is gone, or cannot be read"),
+    "vocabulary gone": (lambda task, _: (task / "labelvocabulary.csv").unlink(), "labelvocabulary.csv is gone"),
     "vocabulary": (
         lambda task, _: (task / "labelvocabulary.csv").write_text("idx,label\n0,x\n"),
         "labelvocabulary.csv differs",

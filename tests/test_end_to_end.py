@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
+pytestmark = pytest.mark.slow
+
 STAGES = ["audiomae", "cacophony"]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from hear_tasks import heareval
 
+pytestmark = pytest.mark.slow
+
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     """Patches change other packages, so each is tried in a process of its own."""

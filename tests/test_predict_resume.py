@@ -18,6 +18,8 @@ from embeddings_on_disk import make_embeddings
 from hear_cacophony.files.lock import BusyError, is_held, locked_folder
 from hear_tasks.predict import predict_task
 
+pytestmark = pytest.mark.slow
+
 FOLDS = {"split_mode": "new_split_kfold"}
 RESULTS = ["fold00.predictions.pkl", "fold01.predictions.pkl", "fold02.predictions.pkl"]
 

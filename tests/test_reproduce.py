@@ -26,6 +26,8 @@ from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, r
 from hear_tasks.reproduce.run_job import Stop, run_job
 from hear_tasks.task_folder import PREDICTED_FILE
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
 

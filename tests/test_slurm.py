@@ -14,6 +14,8 @@ import time
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts" / "slurm"
 CLUSTER = ROOT / "tests" / "slurm_cluster.sh"

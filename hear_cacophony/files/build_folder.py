@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable
+
+from hear_cacophony.files.atomic_write import sync_folder, sync_tree
+from hear_cacophony.files.lock import BusyError, lock_file
 
 
 def build_folder(target: pathlib.Path, build: Callable[[pathlib.Path], None]) -> None:
@@ -24,23 +26,25 @@ def build_folder(target: pathlib.Path, build: Callable[[pathlib.Path], None]) ->
     prefix = f".building-{target.name}-"
     _remove_abandoned(target.parent, prefix)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as work, _lock_file(work).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_file(lock.fileno(), target)
         part = pathlib.Path(work) / target.name
         part.mkdir()
         build(part)
+        sync_tree(part)
         try:
             part.rename(target)
         except OSError:
             if not target.is_dir():
                 raise
+    sync_folder(target.parent)
 
 
 def _remove_abandoned(parent: pathlib.Path, prefix: str) -> None:
     """Remove the working folders that no living process holds."""
     for folder in parent.glob(f"{prefix}*"):
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), _lock_file(folder).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
+        with contextlib.suppress(FileNotFoundError, BusyError), _lock_file(folder).open("w") as lock:
+            if lock_file(lock.fileno(), folder):  # without locks there is no telling whose it is
+                shutil.rmtree(folder)
 
 
 def _lock_file(work: str | pathlib.Path) -> pathlib.Path:

@@ -29,6 +29,7 @@ class Clip:
         offset: bytes before its first sample where they lie plainly in the file; None where they have to be decoded.
         size: bytes of the file.
         mtime_ns: time of its last change, in nanoseconds.
+        remark: what is wrong with its header although it is whole, "" where nothing is.
     """
 
     file: pathlib.Path
@@ -37,6 +38,7 @@ class Clip:
     offset: int | None
     size: int
     mtime_ns: int
+    remark: str = ""
 
 
 def open_clip(file: pathlib.Path, rate: int) -> Clip:
@@ -68,9 +70,13 @@ def _read_header(file: pathlib.Path) -> tuple[int, int, Clip]:
     changed = (status.st_size, status.st_mtime_ns)
     if plain is not None and plain.offset + 2 * plain.frames * plain.channels <= status.st_size:
         return plain.rate, plain.channels, Clip(file, plain.frames, True, plain.offset, *changed)
-    check_whole(file)
+    remark = check_whole(file)
     header = soundfile.info(str(file))
-    return header.samplerate, header.channels, Clip(file, header.frames, header.subtype == "PCM_16", None, *changed)
+    return (
+        header.samplerate,
+        header.channels,
+        Clip(file, header.frames, header.subtype == "PCM_16", None, *changed, remark),
+    )
 
 
 def _reason(file: pathlib.Path, error: Exception) -> str:

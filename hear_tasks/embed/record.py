@@ -14,6 +14,7 @@ RECORD_FILE = "embedded-from.json"
 """For each split, size and time of change (ns) of each clip's file, by its name."""
 
 _MAX_NAMED = 3
+_COPY = " (or a copy that lost its times, which cp -p keeps)"
 
 
 def write_record(folder: pathlib.Path, task: Task) -> None:
@@ -37,9 +38,8 @@ def compare_with_task(target: pathlib.Path, task: pathlib.Path, rate: int = 16_0
     """
     metadata = _read(target / METADATA_FILE)
     splits = metadata.get("splits", []) if isinstance(metadata, dict) else []
-    differences = [
-        f"{name} differs" for name in (METADATA_FILE, VOCABULARY_FILE) if _differ(target / name, task / name)
-    ]
+    copied = (METADATA_FILE, VOCABULARY_FILE)
+    differences = [told for name in copied if (told := _compare_file(target / name, task / name))]
     for split in splits:
         differences += _compare_split(target / f"{split}.json", task / f"{split}.json")
     record = _read(target / RECORD_FILE)
@@ -51,8 +51,10 @@ def compare_with_task(target: pathlib.Path, task: pathlib.Path, rate: int = 16_0
 
 def _compare_split(embedded: pathlib.Path, now: pathlib.Path) -> list[str]:
     before, after = _read(embedded), _read(now)
-    if not isinstance(before, dict) or not isinstance(after, dict):
+    if not isinstance(before, dict):
         return []
+    if not isinstance(after, dict):
+        return [f"{now.name} is gone, or cannot be read"]
     if list(before) == list(after):
         changed = [name for name in before if before[name] != after[name]]
         return [f"{now.name}: labels of {_named(changed)} differ"] if changed else []
@@ -72,15 +74,18 @@ def _compare_audio(folder: pathlib.Path, clips: dict[str, list[int]]) -> list[st
             continue
         if [status.st_size, status.st_mtime_ns] != state:
             changed.append(name)
-    told = [f"{folder.name}: audio of {_named(changed)} is newer, or another"] if changed else []
+    told = [f"{folder.name}: audio of {_named(changed)} is newer, or another{_COPY}"] if changed else []
     return told + ([f"{folder.name}: audio of {_named(missing)} is gone"] if missing else [])
 
 
-def _differ(embedded: pathlib.Path, now: pathlib.Path) -> bool:
+def _compare_file(embedded: pathlib.Path, now: pathlib.Path) -> str:
+    """What is to be said of a file that was copied; "" where it is the same, or was not copied."""
+    if not embedded.exists():
+        return ""
     try:
-        return embedded.read_bytes() != now.read_bytes()
+        return "" if embedded.read_bytes() == now.read_bytes() else f"{now.name} differs"
     except OSError:
-        return False
+        return f"{now.name} is gone, or cannot be read"
 
 
 def _read(file: pathlib.Path) -> Any:

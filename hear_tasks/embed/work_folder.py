@@ -5,7 +5,7 @@ Beside the task's future folder lies `.embedding-TASK`:
     lock       held by the process that works on it
     settings   what the windows in it were made with, JSON
     done       one byte for each window, 1 where its results are on the disk
-    windows       results of the windows that are not yet in their final form
+    windows    results of the windows that are not yet in their final form
     task/      the future folder
 
 A process that is killed loses the windows since the last mark. A lock dies with its process.
