@@ -1,9 +1,11 @@
-"""Progress through a number of files, with the time left: one line that changes on a terminal, lines elsewhere."""
+"""Progress through long work, with the time left: one line that changes on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
+import abc
 import sys
 import time
+from typing import Self
 
 INTERVAL_SECONDS = 30.0
 """Least time between two lines where there is no terminal."""
@@ -11,17 +13,18 @@ INTERVAL_SECONDS = 30.0
 _REFRESH_SECONDS = 0.2
 
 
-class FileProgress:
-    """Reports on standard error how many of `total` files are done."""
+class ProgressLine(abc.ABC):
+    """Reports on standard error what `line` tells."""
 
-    def __init__(self, title: str, total: int) -> None:
-        self._title, self._total = title, total
-        self._done = 0
-        self._earlier: int | None = None
+    def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._start = self._last = time.monotonic()
 
-    def __enter__(self) -> FileProgress:
+    @abc.abstractmethod
+    def line(self, seconds: float) -> str:
+        """What is told after `seconds` of work."""
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -29,11 +32,8 @@ class FileProgress:
             self._print()
             print(file=sys.stderr)
 
-    def advance(self, files: int) -> None:
-        """So many more files are done; the first call tells what earlier runs have done."""
-        self._done += files
-        if self._earlier is None:
-            self._earlier = self._done
+    def tick(self) -> None:
+        """Report, unless that was done a moment ago."""
         now = time.monotonic()
         if now - self._last >= (_REFRESH_SECONDS if self._terminal else INTERVAL_SECONDS):
             self._last = now
@@ -42,6 +42,23 @@ class FileProgress:
     def _print(self) -> None:
         start, end = ("\r", "\x1b[K") if self._terminal else ("", "\n")
         print(f"{start}{self.line(time.monotonic() - self._start)}{end}", end="", file=sys.stderr, flush=True)
+
+
+class FileProgress(ProgressLine):
+    """How many of `total` files are done."""
+
+    def __init__(self, title: str, total: int) -> None:
+        super().__init__()
+        self._title, self._total = title, total
+        self._done = 0
+        self._earlier: int | None = None
+
+    def advance(self, files: int) -> None:
+        """So many more files are done; the first call tells what earlier runs have done."""
+        self._done += files
+        if self._earlier is None:
+            self._earlier = self._done
+        self.tick()
 
     def line(self, seconds: float) -> str:
         """What is told after `seconds` of work."""

@@ -12,7 +12,8 @@ from hear_cacophony import load_embedding_model
 from hear_cacophony.checkpoint import read_checkpoint
 from hear_cacophony.checkpoint.parameters import expected_shapes, to_variables
 from hear_cacophony.frontend import spectrogram
-from hear_cacophony.model.encoder import AttentionPooler, AudioEncoder
+from hear_cacophony.model.encoder import AudioEncoder
+from hear_cacophony.model.pooling import AttentionPooler
 from hear_cacophony.model.stages import STAGES, EncoderConfig
 
 
