@@ -1,4 +1,4 @@
-"""Progress through long work, with the time left: one line that changes on a terminal, now and then a line elsewhere."""
+"""Progress through long work, with the time left: a line that changes on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
