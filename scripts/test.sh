@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up what is missing and runs the tests, a file at a time on each of up to four cores. Arguments go to pytest,
+# Sets up what is missing and runs the tests, a file at a time in each of up to four processes. Arguments go to pytest,
 # whose own help is that of .venv/bin/python -m pytest --help:
 #
 #   scripts/test.sh             scripts/test.sh tests/test_golden.py -k tiny
@@ -11,4 +11,6 @@ show_help "$@"
 "$root/scripts/setup.sh"
 cd "$root"
 unset PYTHONPATH PYTHONHOME HEAR_CACOPHONY_WEIGHTS
-exec "$root/.venv/bin/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
+cores=$(nproc)
+processes=$((cores < 4 ? cores + 1 : 4)) # one more than cores, as tests of whole commands wait much
+exec "$root/.venv/bin/python" -m pytest --numprocesses "$processes" --dist loadfile "$@"

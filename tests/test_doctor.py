@@ -1009,7 +1009,7 @@ def test_a_sound_environment_has_no_finding(doctor):
     [
         ("jax", None, ERROR, "expected it for the encoders, found none"),
         ("heareval", None, ERROR, "found none"),
-        ("soxr", None, WARNING, "hear-cacophony prepare, found none"),
+        ("soxr", None, WARNING, "audio at other rates than 16 kHz, found none"),
         ("heareval", "2021.2.0", ERROR, "expected version 2021.1.3 for"),
         ("pytorch-lightning", "2.6.0", ERROR, "expected version 1.9.x for"),
         ("setuptools", "81.0.0", ERROR, "expected version below 81 for pytorch-lightning 1.9"),

@@ -254,7 +254,8 @@ def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cl
     jobs.wait("a prediction", lambda: is_predicting(out, "audiomae"))
     jobs.run("scontrol", "requeue", requeued)
     jobs.wait("the requeued job in the queue", lambda: jobs.states().get(requeued) == "PENDING")
-    jobs.run("scontrol", "update", f"JobId={requeued}", "StartTime=now")  # Slurm would wait for two minutes
+    # Slurm would wait for two minutes; in the second of the requeue, it would take the job for the one that was killed.
+    jobs.run("scontrol", "update", f"JobId={requeued}", "StartTime=now+3")
     jobs.wait("the other prediction", lambda: is_predicting(out, "cacophony"))
     assert f"cacophony  {PITCH}   done    running" in script("status.sh", config, **cluster).stdout
     assert "are running now" in script("submit.sh", config, **cluster).stderr
