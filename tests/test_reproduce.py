@@ -15,7 +15,7 @@ import time
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
-from hear_cacophony.files.lock import is_held
+from hear_cacophony.files.lock import is_held, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
 from hear_tasks.doctor import environment as environment_check
 from hear_tasks.reproduce import command, hardware, run, schedule, status
@@ -89,8 +89,9 @@ def parse(given: list[str]):
     return parse_options(parser.parse_args(given))
 
 
-def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_path):
-    """One process at a time and killed, against two at a time and left alone; all paths with spaces.
+def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(tmp_path):
+    """One process at a time and killed, with either predictor and our own at last, against two at a time with
+    heareval's and left alone; all paths with spaces.
 
     Stage 2 is taken over from the undisturbed run, to save time.
     """
@@ -100,7 +101,9 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     (home / ".cache").mkdir(parents=True)
     cwd.mkdir()
     before = sorted(tasks.rglob("*"))
-    whole = start(*arguments(tasks, place / "left alone", "--devices", "2"), cwd=cwd, home=home)
+    whole = start(
+        *arguments(tasks, place / "left alone", "--devices", "2", "--predictor", "heareval"), cwd=cwd, home=home
+    )
     printed, told = whole.communicate()
     assert whole.returncode == 0, told[-3000:]
     assert "test_tags-v1-full  mAP" in printed
@@ -118,7 +121,7 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     lock = out / "state" / "audiomae-test_tags-v1-full.embed.lock"
     wait_until(lambda: not is_held(lock), seconds=5.0)  # the killed command's process ends with it
 
-    second = start(*given, cwd=cwd, home=home)
+    second = start(*given, "--predictor", "heareval", cwd=cwd, home=home)
     left = out / "work" / "audiomae-test_tags-v1-full" / "logs"
     wait_until(left.exists, second)
     second.terminate()
@@ -130,9 +133,17 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     assert not mark.exists()
     mark.write_text("{")  # as of a kill while heareval writes it, which heareval would take for a whole one
 
-    third = start(*given, cwd=cwd, home=home)
-    told = third.communicate()[1]
-    assert third.returncode == 0, told[-3000:]
+    log = out / "logs" / "audiomae-test_tags-v1-full-predict.log"
+    with locked_folder(mark.parent.parent / ".predicting-test_tags-v1-full", print):
+        third = start(*given, cwd=cwd, home=home)
+        wait_until(lambda: "another process is predicting it" in log.read_text(), third)
+        third.terminate()
+        assert third.wait() == 130
+    third.communicate()
+
+    fourth = start(*given, cwd=cwd, home=home)
+    told = fourth.communicate()[1]
+    assert fourth.returncode == 0, told[-3000:]
     assert "embed 1 of 2: AudioMAE test_tags-v1-full: was done already" in told
     reports = [folder / "report" for folder in (place / "left alone", out)]
     for name in ("leaderboard.txt", "leaderboard.md", "leaderboard.csv", "leaderboard.png"):
@@ -149,7 +160,13 @@ def test_killed_twice_on_the_way_the_table_is_that_of_an_undisturbed_run(tmp_pat
     used = {each["embed"]["attempts"][-1]["device"] for each in manifests[0]["jobs"]}
     assert used == {"cpu 0", "cpu 1"}
     attempts = manifests[1]["jobs"][0]["predict"]["attempts"]
-    assert [attempt["outcome"] for attempt in attempts] == ["interrupted", "done"]
+    assert [attempt["outcome"] for attempt in attempts] == ["interrupted", "interrupted", "done"]
+    assert [attempt["command"][2] for attempt in attempts] == [
+        "hear_tasks.heareval",
+        "hear_tasks.cli",
+        "hear_tasks.cli",
+    ]
+    assert [manifest["options"]["predictor"] for manifest in manifests] == ["heareval", "own"]
     assert not any(cwd.iterdir())
     assert sorted(tasks.rglob("*")) == before
     assert [path.name for path in home.iterdir()] == [".cache"]

@@ -10,7 +10,7 @@ from hear_tasks.reproduce.options import MEMORY_FRACTION, Options, Phase
 
 CORES_PER_PROCESS = {Phase.EMBED: 16, Phase.PREDICT: 1}
 """Cores that one process makes good use of where there is no card: the encoder's matrix products are large, those of
-heareval's predictors small, with much Python between them."""
+those of predictors small, with much Python between them."""
 
 _LISTING_SECONDS = 60.0
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")

@@ -45,6 +45,7 @@ def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinishe
             **options.scoring,
             "tasks_dir": str(options.tasks_dir),
             "out": str(options.out),
+            "predictor": options.predictor,
             "devices": options.devices,
             "memory_fraction": options.memory_fraction,
         },

@@ -20,6 +20,13 @@ MEMORY_FRACTION = 0.9
 """Of a card's memory for JAX, which has the card to itself while it embeds: the rest is for the driver and compiler."""
 
 
+class Predictor(enum.StrEnum):
+    """What trains and scores predictors: our engine, or heareval's runner. The scores are the same."""
+
+    OWN = "own"
+    HEAREVAL = "heareval"
+
+
 class Phase(enum.StrEnum):
     """The phases of a run, in their order."""
 
@@ -42,6 +49,7 @@ class Options:
         grid: heareval's grid of hyperparameters.
         grid_points: how many of them are tried.
         phases: the phases to take.
+        predictor: what trains and scores predictors.
         devices: processes at a time, None for one on each card, or as many as share the cores well.
         require_gpu: whether a process that sees no GPU is an error.
         memory_fraction: of a card's memory for JAX, None for what the environment says, or else `MEMORY_FRACTION`.
@@ -55,6 +63,7 @@ class Options:
     grid: str
     grid_points: int
     phases: tuple[Phase, ...]
+    predictor: Predictor
     devices: int | None
     require_gpu: bool
     memory_fraction: float | None
@@ -117,6 +126,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from-stage", dest="from_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
     parser.add_argument("--to-stage", dest="to_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
     parser.add_argument(
+        "--predictor",
+        choices=[predictor.value for predictor in Predictor],
+        default=Predictor.OWN.value,
+        help="what trains and scores predictors: own, which is `hear-cacophony predict`, or heareval's runner, which "
+        "gives the same scores in more time (default: own)",
+    )
+    parser.add_argument(
         "--devices",
         type=int,
         metavar="N",
@@ -164,6 +180,7 @@ def _run_options(args: argparse.Namespace) -> dict:
     if "from_phase" not in args:
         return {
             "phases": (),
+            "predictor": Predictor.OWN,
             "devices": None,
             "require_gpu": False,
             "memory_fraction": None,
@@ -178,6 +195,7 @@ def _run_options(args: argparse.Namespace) -> dict:
         raise ValueError(f"--memory-fraction: expected a fraction above 0, up to 1, got {args.memory_fraction}")
     return {
         "phases": tuple(phases[first : last + 1]),
+        "predictor": Predictor(args.predictor),
         "devices": args.devices,
         "require_gpu": args.require_gpu,
         "memory_fraction": args.memory_fraction,

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from hear_tasks.reproduce.hardware import Slot, child_environment
 from hear_tasks.reproduce.jobs import Job
-from hear_tasks.reproduce.options import Options, Phase
+from hear_tasks.reproduce.options import Options, Phase, Predictor
 from hear_tasks.reproduce.record import Attempt, Outcome, begin, end, is_locked, locked, read_state
 from hear_tasks.task_folder import PREDICTED_FILE
 
@@ -102,9 +102,10 @@ def _attempt(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, l
         _write_head(output, attempt)
         attempt.cause = _missing_gpu(phase, environment) if options.require_gpu else []
         if not attempt.cause:
-            _prepare(job, phase)
-            directory = job.work if phase is Phase.PREDICT else job.out
-            status = _run(command, directory, environment, output, lock, stop, phase)
+            directory = _prepare(job, phase, options)
+            # heareval's runner has nothing to finish, as it begins anew.
+            gently = phase is Phase.EMBED or options.predictor is Predictor.OWN
+            status = _run(command, directory, environment, output, lock, stop, gently=gently)
             _judge(attempt, job, phase, status, stop, log, offset)
         else:
             attempt.outcome = Outcome.FAILED
@@ -139,8 +140,9 @@ def _command(job: Job, phase: Phase, options: Options) -> list[str]:
             *protocol,
         ]
     grid = ["--grid", options.grid, "--grid-points", str(options.grid_points)]
-    runner = [sys.executable, "-m", "hear_tasks.heareval", "predictions"]
-    return [*runner, os.path.join(job.embeddings.name, job.task.name), *grid]
+    own = options.predictor is Predictor.OWN
+    runner = ["hear_tasks.cli", "predict"] if own else ["hear_tasks.heareval", "predictions"]
+    return [sys.executable, "-m", *runner, os.path.join(job.embeddings.name, job.task.name), *grid]
 
 
 def _write_head(output: BinaryIO, attempt: Attempt) -> None:
@@ -172,16 +174,19 @@ def _missing_gpu(phase: Phase, environment: dict[str, str]) -> list[str]:
     ]
 
 
-def _prepare(job: Job, phase: Phase) -> None:
-    """Make room for predictions, without what a killed run may have left."""
+def _prepare(job: Job, phase: Phase, options: Options) -> pathlib.Path:
+    """Make room for predictions, without what a killed run of heareval may have left; the folder to start in."""
     if phase is not Phase.PREDICT:
-        return
-    # Half a mark counts as a whole one for heareval, which would skip the task.
+        return job.out
+    # Half a mark counts as a whole one, with which the task would be skipped.
     (job.target / PREDICTED_FILE).unlink(missing_ok=True)
     shutil.rmtree(job.work, ignore_errors=True)
+    if options.predictor is Predictor.OWN:
+        return job.embeddings.parent
     job.work.mkdir(parents=True)
     # heareval keeps its checkpoints in "logs" and the path it was given, and thus in this folder, if that is relative.
     (job.work / job.embeddings.name).symlink_to(os.path.relpath(job.embeddings, job.work))
+    return job.work
 
 
 def tidy(jobs: Iterable[Job]) -> None:
@@ -198,7 +203,8 @@ def _run(
     output: BinaryIO,
     lock: int,
     stop: Stop,
-    phase: Phase,
+    *,
+    gently: bool,
 ) -> int:
     """The exit status of a command; negative where a signal ended it."""
     process = subprocess.Popen(
@@ -216,11 +222,11 @@ def _run(
         while not stop.is_requested():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(POLL_SECONDS)
-        return _end(process, gently=phase is Phase.EMBED)
+        return _end(process, gently=gently)
 
 
 def _end(process: subprocess.Popen, *, gently: bool) -> int:
-    """End a process and all that it has started; predictions have nothing to finish, as they begin anew."""
+    """End a process and all that it has started, `gently` where it may finish what it has in hand."""
     if gently:
         with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

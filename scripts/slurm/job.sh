@@ -11,6 +11,7 @@ run_job() {
     options=(--from-phase "$phase" --to-phase "$phase" --devices 1)
     if [ -n "$gpu" ] && [ "$REQUIRE_GPU" = yes ]; then options+=(--require-gpu); fi
     if [ -n "$MEMORY_FRACTION" ]; then options+=(--memory-fraction "$MEMORY_FRACTION"); fi
+    if [ -n "$PREDICTOR" ]; then options+=(--predictor "$PREDICTOR"); fi
     if [ -z "$gpu" ]; then
         # A node that does not hide the cards of other jobs has this one see none all the same.
         export CUDA_VISIBLE_DEVICES='' JAX_PLATFORMS=cpu

@@ -4,7 +4,7 @@
 # (the keys are for the scripts that source this, and are set by name)
 
 config_keys=(
-    CHECKPOINTS TASKS_DIR OUT STAGE TASKS PROTOCOL GRID GRID_POINTS
+    CHECKPOINTS TASKS_DIR OUT STAGE TASKS PROTOCOL GRID GRID_POINTS PREDICTOR
     ACTIVATE ACCOUNT PARTITION PREDICT_PARTITION REPORT_PARTITION SBATCH_OPTIONS MAX_RUNNING
     EMBED_GPU EMBED_CPUS EMBED_MEMORY EMBED_TIME
     PREDICT_GPU PREDICT_CPUS PREDICT_MEMORY PREDICT_TIME
@@ -47,6 +47,7 @@ read_config() {
     for key in CHECKPOINTS TASKS_DIR OUT; do
         [ -n "${!key}" ] || fail "$file: $key is missing"
     done
+    case $PREDICTOR in '' | own | heareval) ;; *) fail "$file: PREDICTOR: expected own or heareval, got $PREDICTOR" ;; esac
     case $REQUIRE_GPU in yes | no) ;; *) fail "$file: REQUIRE_GPU: expected yes or no, got $REQUIRE_GPU" ;; esac
     for key in EMBED_CPUS PREDICT_CPUS REPORT_CPUS; do
         [[ ${!key} =~ ^[1-9][0-9]*$ ]] || fail "$file: $key: expected a number of CPUs, got ${!key}"
