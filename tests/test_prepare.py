@@ -311,9 +311,68 @@ def test_the_highest_rate_is_taken_and_other_rates_can_be_made(tmp_path):
     assert {soundfile.info(path).frames for path in (task / "16000").rglob("*.wav")} == {4000}
     make_task(tmp_path / "more", rate=44_100, clips=1)
     shutil.move(tmp_path / "more" / task.name / "44100", task)
-    report = prepare_tasks([task], rate=32_000, jobs=1)
+    report = prepare_tasks([task], rates=[32_000], jobs=1)
     assert (report.tasks[0].source_rate, report.errors) == (44_100, ())
     assert {soundfile.info(path).samplerate for path in (task / "32000").rglob("*.wav")} == {32_000}
+
+
+def test_several_rates_are_made_from_the_highest_like_each_alone(tmp_path):
+    rates = (16_000, 22_050, 32_000, 44_100, 48_000)
+    task = make_task(tmp_path / "one", clips=1)
+    shutil.copytree(task, tmp_path / "two" / task.name)
+    for rate in rates[:-1]:  # the order in which they are made changes nothing
+        assert prepare_tasks([task], rates=[rate], jobs=1).errors == ()
+    tarball = pack(tmp_path / "tones.tar.gz", tmp_path / "two" / task.name)
+    report = prepare_tasks([tarball], tmp_path / "out", rates, jobs=1)
+    assert report.errors == ()
+    assert [(each.rate, each.source_rate, each.tally.written) for each in report.tasks] == [
+        *((rate, 48_000, 3) for rate in rates[:-1]),
+        (48_000, None, 0),
+    ]
+    assert contents(tmp_path / "out" / task.name) == contents(task)
+    for rate in rates:
+        assert {soundfile.info(file).frames for file in (task / str(rate)).rglob("*.wav")} == {round(rate / 4)}
+
+
+def test_rates_are_resumed_each_by_itself_and_bad_clips_named_once(tmp_path):
+    task = make_task(tmp_path)
+    prepare_tasks([task], rates=[32_000], jobs=1)
+    whole = contents(task / "32000")
+    (task / "32000" / "test" / "test-0.wav").unlink()
+    (task / "48000" / "train" / "train-0.wav").write_bytes(b"")
+    result = run_command(task, "--rates", "16000,32000", "--jobs", 1)
+    assert result.returncode == 1
+    first, second = result.stdout.splitlines()
+    assert first == "tones-v1-full at 16000 Hz: 5 clips made from 48000 Hz, 0 there already, not whole, see below"
+    assert second == "tones-v1-full at 32000 Hz: 1 clips made from 48000 Hz, 4 there already, not whole, see below"
+    assert result.stderr.count("train-0.wav: expected a WAV file, got an empty one") == 1
+    assert contents(task / "32000") == whole
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        (
+            44_100,
+            r"expected audio above 44100 Hz \(48000/\) to make that from, found 16000 Hz at most, which would gain",
+        ),
+        (48_000, r"expected 48000/, which is made of nothing higher, found 16000 Hz at most; .* tarballs of 48000 Hz"),
+    ],
+)
+def test_a_rate_above_all_that_a_task_has_is_refused_and_the_others_are_not(tmp_path, rate, message):
+    task = make_task(tmp_path, rate=16_000, clips=1)
+    before = contents(task)
+    report = prepare_tasks([task], rates=[rate, 16_000], jobs=1)
+    (error,) = report.errors
+    assert re.search(message, error)
+    assert [(each.rate, bool(each.error)) for each in report.tasks] == [(rate, True), (16_000, False)]
+    assert contents(task) == before
+
+
+def test_rates_are_numbers_with_commas(tmp_path):
+    result = run_command(make_task(tmp_path), "--rates", "16000;32000")
+    assert result.returncode == 2
+    assert "argument --rates: expected rates in Hz with commas between, got '16000;32000'" in result.stderr
 
 
 def test_with_out_the_source_folder_is_only_read(tmp_path):
@@ -337,7 +396,7 @@ def test_a_task_that_has_only_the_rate_asked_for_is_left_alone(tmp_path):
     assert (report.tasks[0].source_rate, report.errors) == (None, ())
     assert contents(task) == before
     (error,) = prepare_tasks([task], tmp_path / "out", jobs=1).errors
-    assert "has no audio but that at 16000 Hz" in error
+    assert "has no audio above 16000 Hz" in error
 
 
 @pytest.mark.parametrize(
@@ -503,8 +562,10 @@ def test_wrong_arguments(tmp_path):
         prepare_tasks([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     with pytest.raises(ValueError, match="at least one"):
         prepare_tasks([])
-    with pytest.raises(ValueError, match="got 48000"):
-        prepare_tasks([task], rate=48_000)
+    with pytest.raises(ValueError, match="44100, 48000 Hz, got 8000"):
+        prepare_tasks([task], rates=[16_000, 8_000])
+    with pytest.raises(ValueError, match="got none"):
+        prepare_tasks([task], rates=[])
     with pytest.raises(ValueError, match="at least 1 job, got 0"):
         prepare_tasks([task], jobs=0)
     assert not (task / "16000").exists()
@@ -766,6 +827,10 @@ def test_too_little_room_is_found_before_anything_is_written(tmp_path, monkeypat
     assert f"{tarball}: no room in {tmp_path}/out (No space left on device)" in error
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100_000))
     assert prepare_tasks([task], jobs=1).errors == ()
+    # Room for one rate is not enough for two.
+    (error,) = prepare_tasks([task], rates=[22_050, 32_000], jobs=1).errors
+    assert "still needs about 0.3 MB, 0.1 MB are free; nothing was written" in error
+    assert not (task / "22050").exists()
     # What is there already needs no room.
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
     assert prepare_tasks([task], jobs=1).errors == ()
@@ -794,7 +859,7 @@ def test_a_run_that_is_killed_and_started_again_ends_like_an_undisturbed_one(tmp
     assert reached >= 3  # of the four states; a fast machine may run through the last
     assert _count(tmp_path / "out" / task.name / "16000") < 360
     last = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert re.search(r"tones-v1-full: \d+ clips made from 48000 Hz, [1-9]\d* there already\n", last.stdout)
+    assert re.search(r"tones-v1-full at 16000 Hz: \d+ clips made from 48000 Hz, [1-9]\d* there already\n", last.stdout)
     assert contents(tmp_path / "out") == contents(tmp_path / "made")
 
 
@@ -864,10 +929,10 @@ def test_the_command_reports_each_task_and_fails_if_one_is_not_whole(tmp_path):
     result = run_command(tmp_path, "--jobs", 1)
     assert result.returncode == 1
     broken, fine = result.stdout.splitlines()
-    assert fine == "good-v1-full: 3 clips made from 48000 Hz, 0 there already"
+    assert fine == "good-v1-full at 16000 Hz: 3 clips made from 48000 Hz, 0 there already"
     assert re.match(
-        r"bad-v1-full: 2 clips made from 48000 Hz, 0 there already, \d+ samples of 1 clips beyond full scale after "
-        r"resampling, set to full scale \(most in .*valid-0.wav: \d+\), not whole, see below$",
+        r"bad-v1-full at 16000 Hz: 2 clips made from 48000 Hz, 0 there already, \d+ samples of 1 clips beyond full "
+        r"scale after resampling, set to full scale \(most in .*valid-0.wav: \d+\), not whole, see below$",
         broken,
     )
     assert f"prepare: {bad}: 1 bad file, which was left out" in result.stderr

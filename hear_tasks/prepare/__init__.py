@@ -1,8 +1,8 @@
-"""`hear-cacophony prepare`: HEAR tasks at 16 kHz, from the folders or tarballs that they are published as.
+"""`hear-cacophony prepare`: HEAR tasks at the rates of models, from the folders or tarballs that they are published as.
 
-    hear-cacophony prepare SOURCE... [--out DIR]
+    hear-cacophony prepare SOURCE... [--rates 16000,32000,...] [--out DIR]
 
-The audio at 16 kHz goes beside that at 48 kHz, TASK/16000/SPLIT/*.wav, which is only read. A run that was
+The audio at each rate goes beside that at 48 kHz, TASK/RATE/SPLIT/*.wav, which is only read. A run that was
 killed goes on where it stopped when it is started again.
 """
 

@@ -6,16 +6,14 @@ import argparse
 import pathlib
 import sys
 
-from hear_tasks.task_folder import SAMPLE_RATES
-
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `prepare` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
     parser = subparsers.add_parser(
         "prepare",
-        help="make the 16 kHz audio of HEAR tasks from their 48 kHz tarballs or folders",
-        description="Make the 16 kHz audio of HEAR tasks, beside the 48 kHz audio that they are published with, which "
-        "is left as it is. Runs that were stopped go on where they were when started again.",
+        help="make the audio of HEAR tasks at 16 kHz or other rates from their 48 kHz tarballs or folders",
+        description="Make the audio of HEAR tasks at the sample rates of models, beside the 48 kHz audio that they "
+        "are published with, which is left as it is. Runs that were stopped go on where they were when started again.",
     )
     parser.add_argument(
         "sources",
@@ -31,14 +29,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="folder for the task directories (default: tasks stay where they are, tarballs unpack beside themselves)",
     )
     parser.add_argument(
-        "--rate",
-        type=int,
-        default=16_000,
-        choices=SAMPLE_RATES[:-1],
-        help="sample rate to make, in Hz (default: %(default)s)",
+        "--rates",
+        type=_rates,
+        default=(16_000,),
+        metavar="HZ,HZ",
+        help="sample rates in Hz, of 16000, 22050, 32000, 44100 and 48000; each is made from the highest that a task "
+        "has, which 48000 has to be (default: 16000)",
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
     parser.set_defaults(func=_run)
+
+
+def _rates(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(rate) for rate in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected rates in Hz with commas between, got {text!r}") from None
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -48,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     from hear_tasks.prepare.run import prepare_tasks
 
     try:
-        report = prepare_tasks(args.sources, args.out, args.rate, args.jobs)
+        report = prepare_tasks(args.sources, args.out, args.rates, args.jobs)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"prepare: {error}", file=sys.stderr)
         return 1
@@ -60,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
         )
         return 1
     for task in report.tasks:
-        print(describe_task(task, report.rate))
+        print(describe_task(task))
     for message in report.errors:
         print(f"prepare: {message}", file=sys.stderr)
     return 1 if report.errors else 0

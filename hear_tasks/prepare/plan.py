@@ -29,10 +29,11 @@ class TaskError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How to prepare one task.
+    """How to prepare one task at one rate.
 
     Attributes:
         task: where it is, and where it goes.
+        rate: sample rate in Hz to have.
         conversion: from which rate to which; None if there is nothing to do.
         splits: its splits, each with the names of the clips that its file lists.
         bad: files that cannot be read, each with its fault.
@@ -40,10 +41,16 @@ class Plan:
     """
 
     task: Task
+    rate: int
     conversion: Conversion | None
     splits: dict[str, frozenset[str]]
     bad: tuple[tuple[str, str], ...]
     size: int
+
+    @property
+    def source_rate(self) -> int | None:
+        """Sample rate in Hz that it is made from, None if there is nothing to make."""
+        return self.conversion.source_rate if self.conversion else None
 
     def source(self, split: str) -> pathlib.Path:
         """The folder of a split's audio."""
@@ -108,7 +115,7 @@ def make_plan(task: Task, rate: int) -> Plan:
     metadata = _read_metadata(task.source)
     source_rate = _choose_source_rate(task, rate)
     if source_rate is None:
-        return Plan(task, None, {}, (), 0)
+        return Plan(task, rate, None, {}, (), 0)
     folder = task.source / str(source_rate)
     found = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
     bad: list[tuple[str, str]] = []
@@ -118,7 +125,7 @@ def make_plan(task: Task, rate: int) -> Plan:
     sizes = [entry.stat().st_size for split in found for entry in _scan(folder / split, splits[split])]
     if not sizes:
         raise TaskError(f"{folder}: expected SPLIT/*.wav, found none; was the tarball unpacked to the end?")
-    return Plan(task, Conversion(source_rate, rate, metadata["sample_duration"]), splits, tuple(bad), sum(sizes))
+    return Plan(task, rate, Conversion(source_rate, rate, metadata["sample_duration"]), splits, tuple(bad), sum(sizes))
 
 
 def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
@@ -161,16 +168,34 @@ def _check_plain(file: pathlib.Path, names: Iterable[str]) -> None:
 
 
 def _choose_source_rate(task: Task, rate: int) -> int | None:
-    """The highest rate that the task has; None if it has no other than the one that is asked for."""
+    """The highest rate that the task has; None if that is the one that is asked for."""
     higher = [each for each in SAMPLE_RATES if each > rate and (task.source / str(each)).is_dir()]
     if higher:
         return max(higher)
     if not (task.source / str(rate)).is_dir():
-        expected = ", ".join(f"{each}/" for each in reversed(SAMPLE_RATES) if each > rate)
-        raise TaskError(f"{task.source}: expected a folder of audio ({expected}), found none")
+        raise TaskError(_describe_lack(task.source, rate))
     if task.target != task.source:
-        raise TaskError(f"{task.source}: has no audio but that at {rate} Hz; use it there, or copy it to {task.target}")
+        raise TaskError(
+            f"{task.source}: has no audio above {rate} Hz to make that from; use it there, or copy it to {task.target}"
+        )
     return None
+
+
+def _describe_lack(folder: pathlib.Path, rate: int) -> str:
+    """Why there is nothing to make a rate from."""
+    there = [each for each in SAMPLE_RATES if (folder / str(each)).is_dir()]
+    above = ", ".join(f"{each}/" for each in reversed(SAMPLE_RATES) if each > rate)
+    if not there:
+        return f"{folder}: expected a folder of audio ({above or f'{rate}/'}), found none"
+    published = "the benchmark's tarballs of 48000 Hz, which hearbenchmark.com links to, hold it"
+    if not above:
+        return (
+            f"{folder}: expected {rate}/, which is made of nothing higher, found {max(there)} Hz at most; {published}"
+        )
+    return (
+        f"{folder}: expected audio above {rate} Hz ({above}) to make that from, found {max(there)} Hz at most, which "
+        f"would gain nothing but samples; {published}"
+    )
 
 
 def _missing(name: str, split: str, similar: str | None) -> str:

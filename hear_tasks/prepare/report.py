@@ -10,16 +10,18 @@ from hear_tasks.prepare.resample import Tally
 
 @dataclasses.dataclass(frozen=True)
 class TaskReport:
-    """What became of one task.
+    """What became of one task at one rate.
 
     Attributes:
         task: its directory, where the audio now is.
+        rate: sample rate in Hz that was asked for.
         source_rate: sample rate in Hz that it was made from, None if nothing had to be made.
         tally: counts of its clips.
-        error: what is wrong with it, "" if it is whole.
+        error: what is wrong with it, "" if it is whole; the same for all rates that a fault concerns.
     """
 
     task: pathlib.Path
+    rate: int
     source_rate: int | None
     tally: Tally
     error: str
@@ -27,23 +29,23 @@ class TaskReport:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What became of all tasks, and of the tarballs that could not be unpacked."""
+    """What became of all tasks at each rate, and of the tarballs that could not be unpacked."""
 
-    rate: int
     tasks: tuple[TaskReport, ...]
     archive_errors: tuple[str, ...]
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """One message for each task or tarball that is not whole."""
-        return (*self.archive_errors, *(task.error for task in self.tasks if task.error))
+        """One message for each fault of a task or tarball that is not whole."""
+        return (*self.archive_errors, *dict.fromkeys(task.error for task in self.tasks if task.error))
 
 
-def describe_task(report: TaskReport, rate: int) -> str:
-    """What became of a task, in a line."""
+def describe_task(report: TaskReport) -> str:
+    """What became of a task at one rate, in a line."""
     tally = report.tally
+    subject = f"{report.task.name} at {report.rate} Hz: "
     if report.source_rate is None:
-        return f"{report.task.name}: " + ("not prepared" if report.error else f"has its {rate} Hz audio already")
+        return subject + ("not prepared" if report.error else "there already, the highest rate that it has")
     parts = [f"{tally.written} clips made from {report.source_rate} Hz", f"{tally.kept} there already"]
     if tally.replaced:
         parts.append(f"{tally.replaced} made again (other length or form, or older than their source)")
@@ -57,4 +59,4 @@ def describe_task(report: TaskReport, rate: int) -> str:
         )
     if report.error:
         parts.append("not whole, see below")
-    return f"{report.task.name}: " + ", ".join(parts)
+    return subject + ", ".join(parts)

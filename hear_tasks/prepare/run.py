@@ -1,15 +1,16 @@
-"""Bringing HEAR tasks to another sample rate, on all cores."""
+"""Bringing HEAR tasks to other sample rates, on all cores."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import errno
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from hear_tasks.prepare import archives
 from hear_tasks.prepare.lock_folder import FolderBusyError, lock_folder
@@ -24,10 +25,10 @@ from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
 def prepare_tasks(
     sources: Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str] | None = None,
-    rate: int = 16_000,
+    rates: Sequence[int] = (16_000,),
     jobs: int | None = None,
 ) -> Report:
-    """Bring HEAR tasks to `rate`: mono, 16-bit PCM, from the highest other rate that each task has.
+    """Bring HEAR tasks to `rates`: mono, 16-bit PCM, each from the highest rate that a task has.
 
     A clip is as long as its task's `sample_duration` says, or, where that is null, as its source to the
     nearest sample. Samples beyond full scale are set to full scale and counted. A clip that is there
@@ -40,7 +41,7 @@ def prepare_tasks(
             tarballs (.tar.gz, .tgz, .tar), folders of tarballs.
         out: folder for the task directories. Without it a task is prepared where it is, and a tarball
             unpacked beside itself. With it, metadata, vocabulary and splits are copied there, too.
-        rate: sample rate in Hz to make, one of `SAMPLE_RATES` but the highest.
+        rates: sample rates in Hz to have, of `SAMPLE_RATES`; the highest cannot be made, it has to be there.
         jobs: number of processes, one for each core available by default.
 
     Returns:
@@ -52,8 +53,10 @@ def prepare_tasks(
         ModuleNotFoundError: the package's extra "tasks" is not installed.
     """
     _check_installed()
-    if rate not in SAMPLE_RATES[:-1]:
-        raise ValueError(f"expected a sample rate of {', '.join(map(str, SAMPLE_RATES[:-1]))} Hz, got {rate}")
+    unknown = [rate for rate in rates if rate not in SAMPLE_RATES]
+    if unknown or not rates:
+        told = unknown[0] if unknown else "none"
+        raise ValueError(f"expected sample rates of {', '.join(map(str, SAMPLE_RATES))} Hz, got {told}")
     jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
     if jobs < 1:
         raise ValueError(f"expected at least 1 job, got {jobs}")
@@ -61,7 +64,7 @@ def prepare_tasks(
     tasks, tarballs = find_sources(map(pathlib.Path, sources), folder)
     unpacked, archive_errors = unpack_all(tarballs, tasks, jobs)
     tasks = list({task.target: task for task in [*tasks, *unpacked]}.values())
-    return Report(rate, tuple(_prepare_all(tasks, rate, jobs)), tuple(archive_errors))
+    return Report(tuple(_prepare_all(tasks, list(dict.fromkeys(rates)), jobs)), tuple(archive_errors))
 
 
 def _check_installed() -> None:
@@ -72,23 +75,23 @@ def _check_installed() -> None:
         )
 
 
-def _prepare_all(tasks: list[Task], rate: int, jobs: int) -> list[TaskReport]:
-    plans: list[Plan | TaskReport] = [_plan_or_report(task, rate) for task in tasks]
-    total = sum(plan.size for plan in plans if isinstance(plan, Plan))
+def _prepare_all(tasks: list[Task], rates: list[int], jobs: int) -> list[TaskReport]:
+    plans = [[_plan_or_report(task, rate) for rate in rates] for task in tasks]
+    total = sum(plan.size for of_task in plans for plan in of_task if isinstance(plan, Plan))
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
     with (
         Progress("resample", total) as progress,
         concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker) as pool,
     ):
         workers = _Workers(pool, jobs, progress)
-        return [_prepare(plan, workers) if isinstance(plan, Plan) else plan for plan in plans]
+        return [report for of_task in plans for report in _prepare(of_task, workers)]
 
 
 def _plan_or_report(task: Task, rate: int) -> Plan | TaskReport:
     try:
         return make_plan(task, rate)
     except (TaskError, OSError) as error:
-        return TaskReport(task.target, None, Tally(), str(error))
+        return TaskReport(task.target, rate, None, Tally(), str(error))
 
 
 class _Workers:
@@ -98,54 +101,73 @@ class _Workers:
         self._pool, self._progress = pool, progress
         self._most_pending = 4 * jobs
 
-    def resample(self, batches: Iterable[list[Clip]], conversion: Conversion) -> Tally:
-        """Make the clips of all batches, a few batches ahead at a time, until one cannot be written."""
-        tally = Tally()
-        pending: set[concurrent.futures.Future[Tally]] = set()
-        for batch in batches:
-            pending.add(self._pool.submit(resample_clips, batch, conversion))
+    def resample(self, batches: Iterable[tuple[Conversion, list[Clip]]], tallies: dict[int, Tally]) -> None:
+        """Make the clips of all batches, a few batches ahead at a time, until one cannot be written.
+
+        Args:
+            batches: clips, and what to make of them.
+            tallies: by rate, where to count what became of them.
+        """
+        pending: dict[concurrent.futures.Future[Tally], Tally] = {}
+        for conversion, batch in batches:
+            pending[self._pool.submit(resample_clips, batch, conversion)] = tallies[conversion.rate]
             if len(pending) == self._most_pending:
-                pending = self._collect(pending, tally)
-            if tally.failure:
+                self._collect(pending)
+            if any(tally.failure for tally in tallies.values()):
                 break
         while pending:
-            pending = self._collect(pending, tally)
-        return tally
+            self._collect(pending)
 
-    def _collect(
-        self, pending: set[concurrent.futures.Future[Tally]], tally: Tally
-    ) -> set[concurrent.futures.Future[Tally]]:
-        done, rest = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+    def _collect(self, pending: dict[concurrent.futures.Future[Tally], Tally]) -> None:
+        done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
         for future in done:
             result = future.result()
-            tally.add(result)
+            pending.pop(future).add(result)
             self._progress.update(result.size)
-        return rest
 
 
-def _prepare(plan: Plan, workers: _Workers) -> TaskReport:
-    """Prepare one task; whatever is wrong with it leaves the others alone."""
-    tally = Tally()
+def _prepare(plans: list[Plan | TaskReport], workers: _Workers) -> list[TaskReport]:
+    """Prepare one task at all its rates; whatever is wrong with it leaves the other tasks alone."""
+    fit = [plan for plan in plans if isinstance(plan, Plan)]
+    tallies = {plan.rate: Tally() for plan in fit}
+    error = _prepare_rates(fit, workers, tallies) if fit else ""
+    return [
+        plan
+        if isinstance(plan, TaskReport)
+        else TaskReport(plan.task.target, plan.rate, plan.source_rate, tallies[plan.rate], error)
+        for plan in plans
+    ]
+
+
+def _prepare_rates(plans: list[Plan], workers: _Workers, tallies: dict[int, Tally]) -> str:
+    """Make the audio of a task at the rates of its plans; what is wrong, "" if nothing is."""
+    task = plans[0].task
+    to_make = [plan for plan in plans if plan.conversion]
     try:
-        plan.task.target.mkdir(parents=True, exist_ok=True)
-        with lock_folder(plan.task.target, plan.task.target.parent):
-            _remove_temporaries(plan)
-            _copy_description(plan.task)
-            if plan.conversion is None:
-                return TaskReport(plan.task.target, None, tally, "")
-            _check_room(plan)
-            missing = list(plan.bad)
-            tally = workers.resample(plan.batches(missing), plan.conversion)
-            tally.bad += missing
-        error = _describe_faults(plan, tally)
+        task.target.mkdir(parents=True, exist_ok=True)
+        with lock_folder(task.target, task.target.parent):
+            _remove_temporaries(task, to_make)
+            _copy_description(task)
+            _check_room(task, to_make)
+            for plan in to_make:
+                tallies[plan.rate].bad += plan.bad
+            workers.resample(_batches(to_make, tallies), tallies)
+        return _describe_faults(task, to_make, tallies.values())
     except (TaskError, FolderBusyError, OSError) as fault:
-        error = str(fault)
-    return TaskReport(plan.task.target, plan.conversion.source_rate if plan.conversion else None, tally, error)
+        return str(fault)
 
 
-def _remove_temporaries(plan: Plan) -> None:
+def _batches(plans: list[Plan], tallies: dict[int, Tally]) -> Iterator[tuple[Conversion, list[Clip]]]:
+    """The clips of all plans, the rates in turn, so that a source is read again while the system still holds it."""
+    for batches in itertools.zip_longest(*(plan.batches(tallies[plan.rate].bad) for plan in plans)):
+        for plan, batch in zip(plans, batches, strict=True):
+            if plan.conversion and batch:
+                yield plan.conversion, batch
+
+
+def _remove_temporaries(task: Task, plans: list[Plan]) -> None:
     """Remove what a killed run has left."""
-    folders = [plan.task.target, *(plan.target(split) for split in plan.splits)]
+    folders = [task.target, *(plan.target(split) for plan in plans for split in plan.splits)]
     for folder in folders:
         for file in folder.glob(f"{UNFINISHED_CLIP}*"):
             file.unlink()
@@ -170,32 +192,36 @@ def _copy_whole(file: pathlib.Path, target: pathlib.Path) -> None:
     temporary.rename(target)
 
 
-def _check_room(plan: Plan) -> None:
-    needed, free = plan.bytes_needed(), shutil.disk_usage(plan.task.target).free
+def _check_room(task: Task, plans: list[Plan]) -> None:
+    needed, free = sum(plan.bytes_needed() for plan in plans), shutil.disk_usage(task.target).free
     if needed > free:
         raise TaskError(
-            f"{plan.task.target}: no room: its audio still needs about {needed / 1e6:.1f} MB, "
-            f"{free / 1e6:.1f} MB are free; nothing was written; free some space and run the same command again"
+            f"{task.target}: no room: its audio still needs about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; "
+            "nothing was written; free some space and run the same command again"
         )
 
 
-def _describe_faults(plan: Plan, tally: Tally) -> str:
-    """One message with every fault, "" if there is none."""
+def _describe_faults(task: Task, plans: list[Plan], tallies: Iterable[Tally]) -> str:
+    """One message with every fault, "" if there is none; a bad file is named once, whatever the number of rates."""
+    whole = Tally()
+    for tally in tallies:
+        whole.add(tally)
     lines = []
-    if tally.failure:
-        lines.append(_describe_failure(plan, tally, tally.failure))
-    if tally.bad:
-        count = "1 bad file, which was" if len(tally.bad) == 1 else f"{len(tally.bad)} bad files, which were"
-        lines.append(f"{plan.task.source}: {count} left out; mend and run the same command again")
-        lines += [f"  {file}: {fault}" for file, fault in sorted(tally.bad)]
+    if whole.failure:
+        lines.append(_describe_failure(task, plans, whole.clips, whole.failure))
+    bad = sorted(set(whole.bad))
+    if bad:
+        count = "1 bad file, which was" if len(bad) == 1 else f"{len(bad)} bad files, which were"
+        lines.append(f"{task.source}: {count} left out; mend and run the same command again")
+        lines += [f"  {file}: {fault}" for file, fault in bad]
     return "\n".join(lines)
 
 
-def _describe_failure(plan: Plan, tally: Tally, failure: OSError) -> str:
-    message = f"{plan.task.target}: could not be written: {failure}; the {tally.clips} clips made so far are whole"
+def _describe_failure(task: Task, plans: list[Plan], clips: int, failure: OSError) -> str:
+    message = f"{task.target}: could not be written: {failure}; the {clips} clips made so far are whole"
     if failure.errno in archives.FULL_DISK:
-        free = shutil.disk_usage(plan.task.target).free
-        message += f"; the others need about {plan.bytes_needed() / 1e6:.1f} MB, {free / 1e6:.1f} MB are free"
+        free, needed = shutil.disk_usage(task.target).free, sum(plan.bytes_needed() for plan in plans)
+        message += f"; the others need about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free"
     if failure.errno in (errno.EACCES, errno.EROFS):
         return f"{message}; name another folder with --out, or give yourself leave to write"
     return f"{message}; run the same command again when there is room or leave to write"
