@@ -24,6 +24,7 @@ from hear_tasks.doctor import command, environment, examination, metadata, metad
 from hear_tasks.doctor.environment import Device, Environment, check_environment
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.report import SHOWN
+from hear_tasks.doctor.resources import ModelFacts
 from hear_tasks.doctor.tasks import check_task
 from hear_tasks.heareval import VERSIONS
 from hear_tasks.registry import TASKS
@@ -619,8 +620,33 @@ def test_numbers_as_pandas_writes_them_are_no_fault(tasks):
 def test_prepare_is_the_fix_for_48_khz(tasks):
     move_to_48(tasks / SCENE)
     assert [finding.fix for finding in found(tasks / SCENE)] == [
-        f"make it from that: hear-cacophony prepare {tasks / SCENE}"
+        f"make it from that: hear-cacophony prepare --rates 16000 {tasks / SCENE}"
     ]
+
+
+def test_audio_is_checked_at_the_rate_of_a_model(tasks):
+    model = ModelFacts(44_100, 2048, 1024)
+
+    def found(task: pathlib.Path) -> list[Finding]:
+        return list(check_task(task, model=model).findings)
+
+    command = f"hear-cacophony prepare --rates 44100 {tasks / SCENE}"
+    (finding,) = found(tasks / SCENE)
+    assert (finding.file, finding.fix) == ("44100", f"unpack the tarball of 48000 Hz, then run: {command}")
+    move_to_48(tasks / SCENE)
+    (finding,) = found(tasks / SCENE)
+    assert finding.message == "expected a folder with the audio at 44100 Hz, found only 48000"
+    assert finding.fix == f"make it from that: {command}"
+    for seed, file in enumerate(sorted((tasks / SCENE / "48000").rglob("*.wav"))):
+        target = tasks / SCENE / "44100" / file.relative_to(tasks / SCENE / "48000")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        samples = np.random.default_rng(seed).uniform(-0.5, 0.5, 22_050)
+        soundfile.write(target, samples, 44_100, subtype="PCM_16")
+    assert found(tasks / SCENE) == []
+    target.write_bytes((tasks / EVENTS / "16000" / "train" / "train-0.wav").read_bytes())
+    (finding,) = [each for each in found(tasks / SCENE) if each.kind == "audio-rate"]
+    assert finding.message == "expected 44100 Hz, got 16000 Hz"
+    assert finding.fix.endswith("hear-cacophony prepare --rates 44100")
 
 
 def test_labels_that_are_numbers_go_by_their_text(tasks):

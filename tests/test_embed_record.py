@@ -92,6 +92,22 @@ def test_the_doctor_compares_finished_embeddings_with_their_task(task, tmp_path)
     assert check_embedded([task], tmp_path / "nosuch") == []
 
 
+def test_the_record_tells_the_rate(task, tmp_path):
+    assert embed(tmp_path) == 0
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    record = json.loads((target / RECORD_FILE).read_text())
+    split = first_split(task)
+    assert f"16000/{split}" in record
+    # Of another model's audio, and of the records that say no rate.
+    shutil.copytree(task / "16000", task / "44100")
+    (target / RECORD_FILE).write_text(json.dumps({f"44100/{split}": record[f"16000/{split}"]}))
+    assert compare_with_task(target, task) == []
+    next(iter(sorted((task / "44100" / split).iterdir()))).unlink()
+    assert compare_with_task(target, task) == [f"{split}: audio of {sorted(record[f'16000/{split}'])[0]} is gone"]
+    (target / RECORD_FILE).write_text(json.dumps({split: record[f"16000/{split}"]}))
+    assert compare_with_task(target, task) == []
+
+
 def test_copies_that_keep_their_times_are_the_same_task(task, tmp_path):
     assert embed(tmp_path) == 0
     shutil.copytree(task, tmp_path / "copy" / task.name, copy_function=shutil.copy2)

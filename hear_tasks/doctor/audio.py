@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from hear_tasks.doctor.audio_file import AudioFault, Clip, read_clip
-from hear_tasks.doctor.audio_folder import SAMPLE_RATE, AudioFile, find_files
+from hear_tasks.doctor.audio_folder import AudioFile, find_files
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
 from hear_tasks.doctor.splits import Split
@@ -60,22 +60,23 @@ class Audio:
         if self.duration is not None:
             return self.duration
         file = self.files.get((split, name))
-        return max(0, file.size - _HEADER_BYTES) / (2 * SAMPLE_RATE) if file else None
+        return max(0, file.size - _HEADER_BYTES) / (2 * file.rate) if file else None
 
 
 def check_audio(
-    folder: pathlib.Path, splits: Sequence[Split], metadata: Metadata, findings: Findings, *, deep: bool
+    folder: pathlib.Path, rate: int, splits: Sequence[Split], metadata: Metadata, findings: Findings, *, deep: bool
 ) -> Audio:
-    """Check a task's audio at 16 kHz.
+    """Check a task's audio at one rate.
 
     Args:
         folder: the task directory.
+        rate: sample rate in Hz, which is the name of the audio's folder.
         splits: its splits.
         metadata: its metadata.
         findings: where to add what is wrong.
         deep: read all samples of all files, whatever the size of the task.
     """
-    files = find_files(folder, splits, findings)
+    files = find_files(folder, rate, splits, findings)
     whole = deep or sum(file.size for file in files.values()) <= WHOLE_BYTES
     chosen = list(files.values()) if whole else _choose(list(files.values()), metadata)
     clips = dict(_read_all(chosen, findings, whole=whole))
@@ -86,7 +87,7 @@ def check_audio(
     if not whole:
         read = {(file.split, file.name) for file in chosen}
         _check_sizes([file for key, file in files.items() if key not in read], findings)
-    _check_lengths([(files[key], clip) for key, clip in clips.items()], metadata, findings)
+    _check_lengths(rate, [(files[key], clip) for key, clip in clips.items()], metadata, findings)
     return Audio(files, clips, whole, metadata.seconds)
 
 
@@ -149,9 +150,9 @@ def _is_long(total: int) -> bool:
 
 def _check_form(file: AudioFile, clip: Clip, findings: Findings) -> None:
     header = clip.header
-    if header.rate != SAMPLE_RATE:
-        fix = "make it again from the original audio: hear-cacophony prepare"
-        findings.error("audio-rate", file.shown, f"expected {SAMPLE_RATE} Hz, got {header.rate} Hz", fix)
+    if header.rate != file.rate:
+        fix = f"make it again from the original audio: hear-cacophony prepare --rates {file.rate}"
+        findings.error("audio-rate", file.shown, f"expected {file.rate} Hz, got {header.rate} Hz", fix)
     if header.channels != 1:
         message = f"expected one channel, got {header.channels}"
         findings.error("audio-channels", file.shown, message, "mix it down to mono")
@@ -193,17 +194,17 @@ def _check_sizes(files: list[AudioFile], findings: Findings) -> None:
             findings.error("audio-empty", file.shown, message, UNPACK_AGAIN)
 
 
-def _check_lengths(clips: list[tuple[AudioFile, Clip]], metadata: Metadata, findings: Findings) -> None:
+def _check_lengths(rate: int, clips: list[tuple[AudioFile, Clip]], metadata: Metadata, findings: Findings) -> None:
     """Whether every clip has the task's length, where it has one; those of another rate have their finding."""
     seconds = metadata.seconds
     if seconds is None:
         return
-    timed = [(file, clip.header.frames) for file, clip in clips if clip.header.rate == SAMPLE_RATE]
+    timed = [(file, clip.header.frames) for file, clip in clips if clip.header.rate == rate]
     timed = [(file, frames) for file, frames in timed if frames]
     lengths = {frames for _, frames in timed}
-    wanted, tolerance = round(seconds * SAMPLE_RATE), SAMPLE_RATE * DURATION_TOLERANCE_MS // 1000
+    wanted, tolerance = round(seconds * rate), rate * DURATION_TOLERANCE_MS // 1000
     if len(timed) > 1 and len(lengths) == 1 and abs(min(lengths) - wanted) > tolerance:
-        _report_duration(min(lengths) / SAMPLE_RATE, seconds, findings)
+        _report_duration(min(lengths) / rate, seconds, findings)
         return
     for file, frames in timed:
         if abs(frames - wanted) > tolerance:
@@ -211,7 +212,7 @@ def _check_lengths(clips: list[tuple[AudioFile, Clip]], metadata: Metadata, find
                 "audio-length",
                 file.shown,
                 f"expected {seconds:g} s ({wanted} samples), the sample_duration of {METADATA_FILE}, got "
-                f"{frames / SAMPLE_RATE:g} s ({frames} samples)",
+                f"{frames / rate:g} s ({frames} samples)",
                 "make it again (prepare), or unpack it again; is it cut short, or of another task?",
             )
     _check_batches([(file, frames) for file, frames in timed if abs(frames - wanted) <= tolerance], findings)
@@ -241,5 +242,5 @@ def _check_batches(clips: list[tuple[AudioFile, int]], findings: Findings) -> No
                     "audio-length",
                     file.shown,
                     f"expected {common} samples as in the other clips, which heareval stacks, got {frames}",
-                    "make it again: hear-cacophony prepare",
+                    f"make it again: hear-cacophony prepare --rates {file.rate}",
                 )

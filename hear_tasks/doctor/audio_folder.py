@@ -13,14 +13,12 @@ from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN, listed
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
 
-SAMPLE_RATE = 16_000
-"""Sample rate in Hz of the audio that the encoders take."""
-
 
 @dataclasses.dataclass(frozen=True)
 class AudioFile:
-    """One file of a split's folder, and its size in bytes."""
+    """One file of a split's folder, the sample rate in Hz of its folder, and its size in bytes."""
 
+    rate: int
     split: str
     name: str
     path: str
@@ -29,31 +27,33 @@ class AudioFile:
     @property
     def shown(self) -> str:
         """Its path relative to the task."""
-        return f"{SAMPLE_RATE}/{self.split}/{self.name}"
+        return f"{self.rate}/{self.split}/{self.name}"
 
 
-def find_files(folder: pathlib.Path, splits: Sequence[Split], findings: Findings) -> dict[tuple[str, str], AudioFile]:
-    """The files of all splits that are clips, after a comparison with the split files."""
-    audio = folder / str(SAMPLE_RATE)
+def find_files(
+    folder: pathlib.Path, rate: int, splits: Sequence[Split], findings: Findings
+) -> dict[tuple[str, str], AudioFile]:
+    """The files at `rate` Hz of all splits that are clips, after a comparison with the split files."""
+    audio = folder / str(rate)
     if not os.path.isdir(audio):
-        _report_no_audio(folder, audio, findings)
+        _report_no_audio(folder, rate, findings)
         return {}
-    _report_foreign_folders(audio, [split.name for split in splits], findings)
+    _report_foreign_folders(audio, rate, [split.name for split in splits], findings)
     files: dict[tuple[str, str], AudioFile] = {}
     for split in splits:
-        found = _scan(audio / split.name, split.name)
+        found = _scan(audio / split.name, rate, split.name)
         if found is None:
             findings.error(
                 "audio-split-missing",
-                f"{SAMPLE_RATE}/{split.name}",
+                f"{rate}/{split.name}",
                 f"expected a folder with the audio of split {split.name}, found none that can be read",
-                _fix_missing(folder, split.name),
+                _fix_missing(folder, rate, split.name),
             )
             continue
         listed_names = set(found) if split.clips is None else set(split.clips)
-        similar = _match_similar(folder, split, found, findings)
-        _report_missing(folder, split.name, sorted(listed_names - set(found) - set(similar)), findings)
-        _report_extra(split.name, sorted(set(found) - listed_names - set(similar.values())), findings)
+        similar = _match_similar(folder, rate, split, found, findings)
+        _report_missing(folder, rate, split.name, sorted(listed_names - set(found) - set(similar)), findings)
+        _report_extra(rate, split.name, sorted(set(found) - listed_names - set(similar.values())), findings)
         present = {name: found[name] for name in found if name in listed_names}
         opened = {
             name: dataclasses.replace(found[file], name=name)
@@ -65,24 +65,24 @@ def find_files(folder: pathlib.Path, splits: Sequence[Split], findings: Findings
 
 
 def _match_similar(
-    folder: pathlib.Path, split: Split, found: dict[str, AudioFile], findings: Findings
+    folder: pathlib.Path, rate: int, split: Split, found: dict[str, AudioFile], findings: Findings
 ) -> dict[str, str]:
     """By each name that is not there, that of a file that is much like it; they are reported."""
-    return match_similar(folder, f"{SAMPLE_RATE}/{split.name}", split.clips or (), sorted(found), split.file, findings)
+    return match_similar(folder, f"{rate}/{split.name}", split.clips or (), sorted(found), split.file, findings)
 
 
-def _report_foreign_folders(audio: pathlib.Path, splits: list[str], findings: Findings) -> None:
-    for name in sorted(_scan(audio, "") or ()):
+def _report_foreign_folders(audio: pathlib.Path, rate: int, splits: list[str], findings: Findings) -> None:
+    for name in sorted(_scan(audio, rate, "") or ()):
         if name not in splits and not name.startswith("."):
             message = f"expected the splits {listed(splits)} alone, found this besides, which no run would use"
-            findings.warn("audio-foreign", f"{SAMPLE_RATE}/{name}", message, "delete it, or add it to the splits")
+            findings.warn("audio-foreign", f"{rate}/{name}", message, "delete it, or add it to the splits")
 
 
-def _scan(folder: pathlib.Path, split: str) -> dict[str, AudioFile] | None:
+def _scan(folder: pathlib.Path, rate: int, split: str) -> dict[str, AudioFile] | None:
     """The entries of a split's folder by name, None if there is no such folder."""
     try:
         with os.scandir(folder) as entries:
-            return {entry.name: AudioFile(split, entry.name, entry.path, _size(entry)) for entry in entries}
+            return {entry.name: AudioFile(rate, split, entry.name, entry.path, _size(entry)) for entry in entries}
     except OSError:
         return None
 
@@ -94,43 +94,48 @@ def _size(entry: os.DirEntry[str]) -> int:
         return 0  # a link to nowhere; reading it will tell
 
 
-def _other_rates(folder: pathlib.Path) -> list[int]:
-    return [rate for rate in SAMPLE_RATES if rate != SAMPLE_RATE and os.path.isdir(folder / str(rate))]
+def _higher_rates(folder: pathlib.Path, rate: int) -> list[int]:
+    """Rates that `rate` can be made from."""
+    return [each for each in SAMPLE_RATES if each > rate and os.path.isdir(folder / str(each))]
 
 
-def _report_no_audio(folder: pathlib.Path, audio: pathlib.Path, findings: Findings) -> None:
-    rates = _other_rates(folder)
-    if os.path.lexists(audio):
-        came, fix = "a file of this name", "delete it, and run: hear-cacophony prepare"
-    elif rates:
-        came = f"only {listed([str(rate) for rate in rates])}"
-        fix = f"make it from that: hear-cacophony prepare {folder}"
+def _report_no_audio(folder: pathlib.Path, rate: int, findings: Findings) -> None:
+    there = [str(each) for each in SAMPLE_RATES if os.path.isdir(folder / str(each))]
+    if os.path.lexists(folder / str(rate)):
+        came, fix = "a file of this name", f"delete it, and run: {_prepare(folder, rate)}"
+    elif _higher_rates(folder, rate):
+        came, fix = f"only {listed(there)}", f"make it from that: {_prepare(folder, rate)}"
+    elif there:
+        came = f"only {listed(there)}"
+        fix = f"unpack the tarball of 48000 Hz, then run: {_prepare(folder, rate)}"
     else:
         came, fix = "no audio at all", UNPACK_AGAIN
-    findings.error(
-        "audio-missing", str(SAMPLE_RATE), f"expected a folder with the audio at {SAMPLE_RATE} Hz, found {came}", fix
-    )
+    findings.error("audio-missing", str(rate), f"expected a folder with the audio at {rate} Hz, found {came}", fix)
 
 
-def _fix_missing(folder: pathlib.Path, *parts: str) -> str:
-    if any(os.path.exists(folder.joinpath(str(rate), *parts)) for rate in _other_rates(folder)):
-        return f"make it from the audio at another rate: hear-cacophony prepare {folder}"
+def _prepare(folder: pathlib.Path, rate: int) -> str:
+    return f"hear-cacophony prepare --rates {rate} {folder}"
+
+
+def _fix_missing(folder: pathlib.Path, rate: int, *parts: str) -> str:
+    if any(os.path.exists(folder.joinpath(str(each), *parts)) for each in _higher_rates(folder, rate)):
+        return f"make it from the audio at another rate: {_prepare(folder, rate)}"
     return UNPACK_AGAIN
 
 
-def _report_missing(folder: pathlib.Path, split: str, names: list[str], findings: Findings) -> None:
+def _report_missing(folder: pathlib.Path, rate: int, split: str, names: list[str], findings: Findings) -> None:
     for name in names:
         findings.error(
             "audio-missing",
-            f"{SAMPLE_RATE}/{split}/{name}",
+            f"{rate}/{split}/{name}",
             f"expected this clip, which {split}.json names, found no such file",
-            _fix_missing(folder, split, name),
+            _fix_missing(folder, rate, split, name),
         )
 
 
-def _report_extra(split: str, names: list[str], findings: Findings) -> None:
+def _report_extra(rate: int, split: str, names: list[str], findings: Findings) -> None:
     for name in names:
-        shown = f"{SAMPLE_RATE}/{split}/{name}"
+        shown = f"{rate}/{split}/{name}"
         if name.startswith(UNFINISHED_CLIP):
             message = "expected clips alone, found what a stopped run of prepare left"
             findings.note("audio-unfinished", shown, message, "delete it, unless prepare is running")

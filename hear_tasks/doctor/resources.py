@@ -16,14 +16,25 @@ from hear_tasks.doctor.metadata import Metadata
 from hear_tasks.doctor.splits import Split
 from hear_tasks.registry import EmbeddingType
 
-EMBEDDING_SIZE = 768
 HOP_SECONDS = 0.04
 """Seconds between timestamp embeddings unless they are asked for otherwise."""
 
-_ROW_BYTES = 4 * EMBEDDING_SIZE
 _BLOCK_BYTES = 4096  # least room of a file
 _ROW_TEXT_BYTES = 250  # file name, timestamp and labels of one timestamp in heareval's JSON files
 _ROW_OBJECT_BYTES = 600  # the same as Python objects
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFacts:
+    """The sample rate in Hz that a model takes, and the sizes of its embeddings."""
+
+    sample_rate: int
+    scene_embedding_size: int
+    timestamp_embedding_size: int
+
+
+ENCODERS = ModelFacts(16_000, 768, 768)
+"""The encoders of this package."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +55,10 @@ class Resources:
     available_memory: int | None
 
 
-def estimate_needs(splits: Sequence[Split], audio: Audio, metadata: Metadata, labels: int) -> Needs:
-    """Estimate what embeddings of one model take on disk, and heareval's predictions in memory.
+def estimate_needs(
+    splits: Sequence[Split], audio: Audio, metadata: Metadata, labels: int, model: ModelFacts = ENCODERS
+) -> Needs:
+    """Estimate what embeddings of a model take on disk, and heareval's predictions in memory.
 
     heareval writes each clip's embedding to a file of its own and again into one file for each split, both
     float32. For predictions it loads the splits as tensors, each of them for a moment twice, with a vector of
@@ -55,12 +68,13 @@ def estimate_needs(splits: Sequence[Split], audio: Audio, metadata: Metadata, la
     events = metadata.embedding_type == EmbeddingType.EVENT
     for split, name in audio.files:
         rows[split] += max(1, round((audio.seconds(split, name) or 0) / HOP_SECONDS)) if events else 1
+    row = 4 * (model.timestamp_embedding_size if events else model.scene_embedding_size)
     total, largest = sum(rows.values()), max(rows.values(), default=0)
     files = (3 if events else 2) * len(audio.files)
     text = _ROW_TEXT_BYTES * total if events else 0
-    disk = 2 * total * _ROW_BYTES + files * _BLOCK_BYTES + text
+    disk = 2 * total * row + files * _BLOCK_BYTES + text
     objects = _ROW_OBJECT_BYTES if events else _ROW_OBJECT_BYTES // 2
-    return Needs(disk, total * (_ROW_BYTES + 4 * labels + objects) + largest * _ROW_BYTES)
+    return Needs(disk, total * (row + 4 * labels + objects) + largest * row)
 
 
 def check_resources(needs: Iterable[Needs], embeddings_dir: pathlib.Path, findings: Findings) -> Resources:

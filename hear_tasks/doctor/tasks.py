@@ -16,7 +16,7 @@ from hear_tasks.doctor.finding import Finding, Findings
 from hear_tasks.doctor.label_use import check_scores, check_use
 from hear_tasks.doctor.labels import check_scene_labels
 from hear_tasks.doctor.metadata import Metadata, check_metadata
-from hear_tasks.doctor.resources import Needs, estimate_needs
+from hear_tasks.doctor.resources import ENCODERS, ModelFacts, Needs, estimate_needs
 from hear_tasks.doctor.splits import Split, read_splits
 from hear_tasks.doctor.text_files import listed
 from hear_tasks.doctor.vocabulary import Vocabulary, check_vocabulary
@@ -136,27 +136,28 @@ def _is_task(folder: pathlib.Path) -> bool:
     return locked or any(os.path.lexists(folder / mark) for mark in _MARKS)
 
 
-def check_task(folder: pathlib.Path, *, deep: bool = False) -> TaskReport:
+def check_task(folder: pathlib.Path, *, deep: bool = False, model: ModelFacts = ENCODERS) -> TaskReport:
     """Check one task directory.
 
     Args:
         folder: the task directory.
+        model: what it is to be embedded with.
         deep: read every sample of every clip, also of a large task.
     """
     findings = Findings(folder.name)
     try:
-        return _check(folder, findings, deep=deep)
+        return _check(folder, model, findings, deep=deep)
     except Exception as error:  # whatever one task holds, the others are to be checked
         message = f"expected a task that can be checked, got {type(error).__name__}: {error}"
         findings.error("task-unchecked", "", message, "mend what is named above it; if nothing is, report this")
         return TaskReport(folder, 0, 0.0, 0, False, Needs(0, 0), tuple(findings.found))
 
 
-def _check(folder: pathlib.Path, findings: Findings, *, deep: bool) -> TaskReport:
+def _check(folder: pathlib.Path, model: ModelFacts, findings: Findings, *, deep: bool) -> TaskReport:
     metadata = check_metadata(folder, findings)
     vocabulary = check_vocabulary(folder, metadata, findings)
     splits = read_splits(folder, metadata, findings)
-    audio = check_audio(folder, splits, metadata, findings, deep=deep)
+    audio = check_audio(folder, model.sample_rate, splits, metadata, findings, deep=deep)
     _check_labels(splits, vocabulary, metadata, audio, findings)
     check_duplicates(audio, metadata, findings)
     return TaskReport(
@@ -165,7 +166,7 @@ def _check(folder: pathlib.Path, findings: Findings, *, deep: bool) -> TaskRepor
         seconds=sum(audio.seconds(*key) or 0 for key in audio.files),
         read=len(audio.clips),
         whole=audio.whole,
-        needs=estimate_needs(splits, audio, metadata, len(vocabulary.read) if vocabulary else 0),
+        needs=estimate_needs(splits, audio, metadata, len(vocabulary.read) if vocabulary else 0, model),
         findings=tuple(findings.found),
     )
 

@@ -53,7 +53,7 @@ def open_clip(file: pathlib.Path, rate: int) -> Clip:
         raise BadClipError(f"{file}: {_reason(file, error)}") from error
     if found != rate:
         raise BadClipError(
-            f"{file}: expected {rate} samples per second, got {found}; hear-cacophony prepare makes them"
+            f"{file}: expected {rate} samples per second, got {found}; hear-cacophony prepare --rates {rate} makes them"
         )
     if channels != 1:
         raise BadClipError(f"{file}: expected mono, got {channels} channels")

@@ -11,7 +11,9 @@ from hear_tasks.embed.task import Task
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 RECORD_FILE = "embedded-from.json"
-"""For each split, size and time of change (ns) of each clip's file, by its name."""
+"""For each folder of audio, RATE/SPLIT, size and time of change (ns) of each clip's file, by its name."""
+
+_EARLIER_RATE = "16000"  # of records whose folders are SPLIT alone
 
 _MAX_NAMED = 3
 _COPY = " (or a copy that lost its times, which cp -p keeps)"
@@ -20,7 +22,11 @@ _COPY = " (or a copy that lost its times, which cp -p keeps)"
 def write_record(folder: pathlib.Path, task: Task) -> None:
     """Note in the folder of a task's embeddings what its clips were."""
     clips = iter(task.clips)
-    record = {split.name: {name: _state(next(clips)) for name in split.order} for split in task.splits}
+    record: dict[str, dict[str, list[int]]] = {}
+    for split in task.splits:
+        members = [next(clips) for _ in split.order]
+        audio = members[0].file.parent.relative_to(task.folder)
+        record[audio.as_posix()] = dict(zip(split.order, map(_state, members), strict=True))
     (folder / RECORD_FILE).write_text(json.dumps(record), encoding="utf-8")
 
 
@@ -28,13 +34,12 @@ def _state(clip: Any) -> list[int]:
     return [clip.size, clip.mtime_ns]
 
 
-def compare_with_task(target: pathlib.Path, task: pathlib.Path, rate: int = 16_000) -> list[str]:
+def compare_with_task(target: pathlib.Path, task: pathlib.Path) -> list[str]:
     """What has changed in a task since it was embedded; [] if nothing has, or nothing can be told.
 
     Args:
         target: folder of its finished embeddings; heareval's own tell of metadata, vocabulary and labels alone.
         task: the task directory.
-        rate: sample rate of the audio that was embedded.
     """
     metadata = _read(target / METADATA_FILE)
     splits = metadata.get("splits", []) if isinstance(metadata, dict) else []
@@ -44,8 +49,8 @@ def compare_with_task(target: pathlib.Path, task: pathlib.Path, rate: int = 16_0
         differences += _compare_split(target / f"{split}.json", task / f"{split}.json")
     record = _read(target / RECORD_FILE)
     if isinstance(record, dict):
-        for split, clips in record.items():
-            differences += _compare_audio(task / str(rate) / split, clips)
+        for folder, clips in record.items():
+            differences += _compare_audio(task / (folder if "/" in folder else f"{_EARLIER_RATE}/{folder}"), clips)
     return differences
 
 

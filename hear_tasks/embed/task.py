@@ -181,7 +181,8 @@ def _is_event(event: Any) -> bool:
 
 def _read_headers(folder: pathlib.Path, splits: tuple[Split, ...], rate: int) -> tuple[Clip, ...]:
     if not (folder / str(rate)).is_dir():
-        hint = "; make it from the 48 kHz audio: hear-cacophony prepare" if (folder / "48000").is_dir() else ""
+        command = f"hear-cacophony prepare --rates {rate} {folder}"
+        hint = f"; make it from the 48 kHz audio: {command}" if (folder / "48000").is_dir() else ""
         raise TaskError(f"{folder / str(rate)}: no such folder{hint}")
     files = [folder / str(rate) / split.name / name for split in splits for name in split.order]
     bad: list[str] = []
