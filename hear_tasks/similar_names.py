@@ -18,6 +18,13 @@ def match_names(named: Collection[str], there: Collection[str]) -> dict[str, str
     return {name: by_key[_key(name)] for name in sorted(set(named) - set(there)) if _key(name) in by_key}
 
 
+def describe_similar(name: str, similar: str, split_file: str) -> str:
+    """What is to be said of a clip that is not there where a file is much like it."""
+    forms = f"in Unicode {unicode_form(similar)}, there {unicode_form(name)}"
+    kind = f"looks the same ({forms})" if look_the_same(name, similar) else "differs in upper and lower case"
+    return f"{similar!r} is, whose name {kind}: rename the file, or correct {split_file}"
+
+
 def unicode_form(name: str) -> str:
     """NFC, NFD, or what it is otherwise."""
     forms = [form for form in ("NFC", "NFD") if unicodedata.is_normalized(form, name)]

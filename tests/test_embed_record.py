@@ -108,6 +108,25 @@ def test_the_record_tells_the_rate(task, tmp_path):
     assert compare_with_task(target, task) == []
 
 
+@pytest.mark.parametrize(
+    ("named", "there", "told"),
+    [
+        ("caf\u00e9.wav", "cafe\u0301.wav", "looks the same (in Unicode NFD, there NFC)"),
+        ("Dog.wav", "dog.wav", "differs in upper and lower case"),
+    ],
+)
+def test_a_clip_that_is_there_by_a_similar_name_is_told(task, named, there, told):
+    split = first_split(task)
+    edit(
+        task / f"{split}.json", lambda content: {**dict(list(content.items())[1:]), named: next(iter(content.values()))}
+    )
+    audio = task / "16000" / split
+    next(iter(sorted(audio.iterdir()))).rename(audio / there)
+    with pytest.raises(TaskError) as caught:
+        read_task(task, 16_000)
+    assert f"{named}: no such file; {there!r} is, whose name {told}: rename the file, or" in str(caught.value)
+
+
 def test_copies_that_keep_their_times_are_the_same_task(task, tmp_path):
     assert embed(tmp_path) == 0
     shutil.copytree(task, tmp_path / "copy" / task.name, copy_function=shutil.copy2)

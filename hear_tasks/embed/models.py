@@ -114,7 +114,10 @@ def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
         ValueError: those that are there were made with something else; the message says what differs.
     """
     file = folder / WEIGHTS_FILE
-    write_text_once(file, json.dumps(identity, indent=1) + "\n")
+    try:
+        write_text_once(file, json.dumps(identity, indent=1) + "\n")
+    except OSError as error:  # that of a full disk names no file
+        raise OSError(error.errno, f"could not be written ({error.strerror})", str(file)) from error
     try:
         earlier = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import random
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
+from hear_tasks.similar_names import describe_similar, match_names
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 _MAX_LISTED = 20
@@ -185,20 +187,31 @@ def _read_headers(folder: pathlib.Path, splits: tuple[Split, ...], rate: int) ->
         hint = f"; make it from the 48 kHz audio: {command}" if (folder / "48000").is_dir() else ""
         raise TaskError(f"{folder / str(rate)}: no such folder{hint}")
     files = [folder / str(rate) / split.name / name for split in splits for name in split.order]
-    bad: list[str] = []
+    bad: dict[pathlib.Path, str] = {}
 
     def read(file: pathlib.Path) -> Clip | None:
         try:
             return open_clip(file, rate)
         except BadClipError as error:
-            bad.append(str(error))
+            bad[file] = str(error)
             return None
 
     with ThreadPoolExecutor(_HEADER_READERS) as pool:
         clips = [clip for clip in pool.map(read, files) if clip is not None]
     if bad:
-        raise TaskError(listed(sorted(bad)))
+        hints = _similar_files(folder / str(rate), splits)
+        raise TaskError(listed(sorted(message + hints.get(file, "") for file, message in bad.items())))
     return tuple(clips)
+
+
+def _similar_files(audio: pathlib.Path, splits: tuple[Split, ...]) -> dict[pathlib.Path, str]:
+    """By each clip that is not there, but whose name is much like a file's, what is to be said of it."""
+    return {
+        audio / split.name / name: f"; {describe_similar(name, similar, f'{split.name}.json')}"
+        for split in splits
+        if (audio / split.name).is_dir()
+        for name, similar in match_names(split.order, os.listdir(audio / split.name)).items()
+    }
 
 
 def listed(messages: list[str]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import errno
 import multiprocessing.connection
 import multiprocessing.process
 import os
 import pathlib
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -18,6 +20,8 @@ from hear_cacophony.files.lock import BusyError
 from hear_tasks.predict.engine import predict_folder
 from hear_tasks.predict.settings import Settings
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
 
@@ -75,10 +79,21 @@ def _try_task(folder: pathlib.Path, settings: Settings) -> str:
             tell("another process is predicting it; waiting for that")
             did = predict_folder(folder, settings, tell, wait=True)
     except (ValueError, OSError) as error:
-        tell(f"FAILED: {error}")
-        return str(error)
+        told = _describe(error, folder)
+        tell(f"FAILED: {told}")
+        return told
     tell("done" if did else "was done already")
     return ""
+
+
+def _describe(error: Exception, folder: pathlib.Path) -> str:
+    """What is wrong, and what to do where the results could not be written."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        free = shutil.disk_usage(folder).free / 1e6
+        return f"{folder}: no room ({error.strerror}), {free:.1f} MB are free; make room and run the same command again"
+    if isinstance(error, OSError) and error.errno in _READ_ONLY:
+        return f"{error}; results go beside the embeddings: give yourself leave to write there, or copy them elsewhere"
+    return str(error)
 
 
 def _teller(folder: pathlib.Path) -> Callable[[str], None]:

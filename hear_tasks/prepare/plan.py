@@ -15,7 +15,7 @@ import soundfile
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.prepare.resample import Clip, Conversion
 from hear_tasks.prepare.sources import Task
-from hear_tasks.similar_names import look_the_same, match_names, unicode_form
+from hear_tasks.similar_names import describe_similar, match_names
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
 
 _BATCH_CLIPS = 64
@@ -200,11 +200,7 @@ def _describe_lack(folder: pathlib.Path, rate: int) -> str:
 
 def _missing(name: str, split: str, similar: str | None) -> str:
     """What is wrong with a clip that is not there; `similar` is a file that is much like it."""
-    hint = ""
-    if similar:
-        forms = f"in Unicode {unicode_form(similar)}, there {unicode_form(name)}"
-        kind = f"looks the same ({forms})" if look_the_same(name, similar) else "differs in upper and lower case"
-        hint = f"; {similar!r} is, whose name {kind}: rename the file, or correct {split}.json"
+    hint = f"; {describe_similar(name, similar, f'{split}.json')}" if similar else ""
     return f"named in {split}.json, but not there{hint}"
 
 
