@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ import time
 
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task
+
+from hear_cacophony.files.lock import locked_folder
 
 pytestmark = pytest.mark.slow
 
@@ -243,24 +246,33 @@ def is_predicting(out: pathlib.Path, stage: str) -> bool:
     return bool(last) and last[0]["outcome"] is None
 
 
+def held(out: pathlib.Path, stage: str) -> contextlib.AbstractContextManager:
+    """Meanwhile a prediction of the pitch task waits, as it would for another process; it would be done in no time."""
+    folder = out / "embeddings" / f"hear_cacophony.{stage}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return locked_folder(folder / f".predicting-{PITCH}", print)
+
+
 def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cluster, place):
     jobs, out = Jobs(cluster), place / "the out"
     config = write_config(place, "run.conf")
-    numbers = jobs.submit(config, cluster)
-    assert set(numbers) == {"embed", "predict", "report"}
+    with held(out, "cacophony"):
+        with held(out, "audiomae"):
+            numbers = jobs.submit(config, cluster)
+            assert set(numbers) == {"embed", "predict", "report"}
 
-    # Jobs 2 and 3 are the pitch task with stages 1 and 2. One prediction is requeued, the other cancelled.
-    requeued, cancelled = (f"{numbers['predict']}_{i}" for i in (2, 3))
-    jobs.wait("a prediction", lambda: is_predicting(out, "audiomae"))
-    jobs.run("scontrol", "requeue", requeued)
-    jobs.wait("the requeued job in the queue", lambda: jobs.states().get(requeued) == "PENDING")
-    # Slurm would wait for two minutes; in the second of the requeue, it would take the job for the one that was killed.
-    jobs.run("scontrol", "update", f"JobId={requeued}", "StartTime=now+3")
-    jobs.wait("the other prediction", lambda: is_predicting(out, "cacophony"))
-    assert f"cacophony  {PITCH}   done    running" in script("status.sh", config, **cluster).stdout
-    assert "are running now" in script("submit.sh", config, **cluster).stderr
-    jobs.run("scancel", cancelled)
-    jobs.wait("the end", lambda: not jobs.states())
+            # Jobs 2 and 3 are the pitch task with stages 1 and 2. One prediction is requeued, the other cancelled.
+            requeued, cancelled = (f"{numbers['predict']}_{i}" for i in (2, 3))
+            jobs.wait("a prediction", lambda: is_predicting(out, "audiomae"))
+            jobs.run("scontrol", "requeue", requeued)
+            jobs.wait("the requeued job in the queue", lambda: jobs.states().get(requeued) == "PENDING")
+        # Slurm would wait for two minutes; in the second of the requeue, it would take the job for the killed one.
+        jobs.run("scontrol", "update", f"JobId={requeued}", "StartTime=now+3")
+        jobs.wait("the other prediction", lambda: is_predicting(out, "cacophony"))
+        assert f"cacophony  {PITCH}   done    running" in script("status.sh", config, **cluster).stdout
+        assert "are running now" in script("submit.sh", config, **cluster).stderr
+        jobs.run("scancel", cancelled)
+        jobs.wait("the end", lambda: not jobs.states())
 
     assert [each["outcome"] for each in attempts(out, f"audiomae-{PITCH}.predict")] == ["interrupted", "done"]
     assert {each["job"] for each in attempts(out, f"audiomae-{PITCH}.predict")} == {requeued}
@@ -278,11 +290,12 @@ def test_a_run_with_a_requeue_a_cancelled_job_a_time_limit_and_a_failing_task(cl
     )
 
     # What is left is submitted alone. The signal that comes before the time limit is sent by hand.
-    more = jobs.submit(write_config(place, "more.conf", TASKS="test_pitch"), cluster)
-    assert set(more) == {"predict", "report"}
-    jobs.wait("the prediction again", lambda: is_predicting(out, "cacophony"))
-    jobs.run("scancel", "--batch", "--signal=USR1", more["predict"])
-    jobs.wait("the end", lambda: not jobs.states())
+    with held(out, "cacophony"):
+        more = jobs.submit(write_config(place, "more.conf", TASKS="test_pitch"), cluster)
+        assert set(more) == {"predict", "report"}
+        jobs.wait("the prediction again", lambda: is_predicting(out, "cacophony"))
+        jobs.run("scancel", "--batch", "--signal=USR1", more["predict"])
+        jobs.wait("the end", lambda: not jobs.states())
     report = (out / "report" / "leaderboard.txt").read_text()
     assert f"Cacophony {PITCH}: predict failed: stopped by the time limit of its job" in report
     assert EVENTS not in report.partition("not finished:")[2]
