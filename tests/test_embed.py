@@ -275,7 +275,7 @@ def write(rate=16_000, channels=1, samples=1000):
     ("change", "expected"),
     [
         (lambda file: file.write_bytes(file.read_bytes()[:-100]), "expected 16044 bytes by its header, got 15944"),
-        (write(rate=48_000), "expected 16000 samples per second, got 48000; hear-cacophony prepare --rates 16000 makes"),
+        (write(rate=48_000), "expected 16000 samples per second, got 48000; hear-cacophony prepare --rates 16000"),
         (write(channels=2), "expected mono, got 2 channels"),
         (write(samples=0), "empty, it has no samples"),
         (pathlib.Path.unlink, "no such file"),
