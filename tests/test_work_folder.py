@@ -10,7 +10,7 @@ import pytest
 
 from hear_cacophony.engine.batches import Batch
 from hear_cacophony.files.lock import BusyError
-from hear_tasks.embed.results import labels_at
+from hear_tasks.embed.event_results import labels_at
 from hear_tasks.embed.work_folder import WorkFolder, is_busy, is_done, open_work_folder
 
 SETTINGS = {"task": "fingerprint", "model": "weights"}

@@ -1,4 +1,4 @@
-"""`hear-cacophony doctor`: whether HEAR tasks, the machine and a checkpoint are fit for a long run.
+"""`hear-cacophony doctor`: whether HEAR tasks, the machine, and a checkpoint or HEAR module are fit for a long run.
 
 Nothing is written, and no content of a file stops a check: what is wrong becomes a finding.
 """
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from hear_tasks.doctor.environment import ENVIRONMENT, REQUIREMENTS
     from hear_tasks.doctor.examination import examine
     from hear_tasks.doctor.finding import Finding, Severity
+    from hear_tasks.doctor.module import MODULE, ModuleRequest
     from hear_tasks.doctor.report import Report, format_json, format_text
 
 __all__ = [
     "CHECKPOINT",
     "ENVIRONMENT",
+    "MODULE",
     "REQUIREMENTS",
     "Finding",
+    "ModuleRequest",
     "Report",
     "Severity",
     "examine",
@@ -35,6 +38,8 @@ __getattr__ = lazy_exports(
         "ENVIRONMENT": "hear_tasks.doctor.environment",
         "REQUIREMENTS": "hear_tasks.doctor.environment",
         "Finding": "hear_tasks.doctor.finding",
+        "MODULE": "hear_tasks.doctor.module",
+        "ModuleRequest": "hear_tasks.doctor.module",
         "Report": "hear_tasks.doctor.report",
         "Severity": "hear_tasks.doctor.finding",
         "examine": "hear_tasks.doctor.examination",

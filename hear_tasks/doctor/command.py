@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 
+from hear_tasks.module_options import json_object
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `doctor` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
@@ -31,7 +33,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--deep", action="store_true", help="read every sample of every clip, also of large tasks")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every finding")
-    parser.add_argument("--model", type=pathlib.Path, metavar="CHECKPOINT", help="check this checkpoint, too")
+    parser.add_argument(
+        "--model", metavar="PATH", help="check this checkpoint, too; with --module what its load_model takes"
+    )
+    parser.add_argument(
+        "--module", metavar="NAME", help="check this HEAR module, and the audio at its sample rate (default: 16 kHz)"
+    )
+    parser.add_argument(
+        "--model-options", type=json_object, default={}, metavar="JSON", help="keyword arguments for its load_model"
+    )
+    parser.add_argument(
+        "--python", metavar="EXE", help="interpreter of the environment that the module is installed in"
+    )
     parser.add_argument(
         "--embeddings-dir",
         type=pathlib.Path,
@@ -44,8 +57,20 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from hear_tasks.doctor.examination import examine
+    from hear_tasks.doctor.module import ModuleRequest
     from hear_tasks.doctor.report import format_json, format_text
 
-    report = examine(args.folders, args.task, deep=args.deep, checkpoint=args.model, embeddings_dir=args.embeddings_dir)
+    if args.module is None and (args.model_options or args.python):
+        raise ValueError("doctor: --model-options and --python are for a module; name it with --module")
+    module = ModuleRequest(args.module, args.model or "", args.model_options, args.python) if args.module else None
+    checkpoint = pathlib.Path(args.model) if args.model and (module is None or module.of_this_package) else None
+    report = examine(
+        args.folders,
+        args.task,
+        deep=args.deep,
+        checkpoint=checkpoint,
+        module=module,
+        embeddings_dir=args.embeddings_dir,
+    )
     print(format_json(report) if args.json else format_text(report))
     return 0 if report.ok else 1

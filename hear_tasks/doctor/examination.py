@@ -1,4 +1,4 @@
-"""Checking tasks, the environment, and a checkpoint, all in one report."""
+"""Checking tasks, the environment, a checkpoint and a HEAR module, all in one report."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hear_tasks.doctor.checkpoint import CHECKPOINT, check_checkpoint
 from hear_tasks.doctor.embedded import check_embedded
 from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_environment, probe_environment
 from hear_tasks.doctor.finding import Finding, Findings, Severity
+from hear_tasks.doctor.module import MODULE, ModuleRequest, check_module, check_own_module
 from hear_tasks.doctor.report import Report
-from hear_tasks.doctor.resources import check_resources
+from hear_tasks.doctor.resources import ENCODERS, ModelFacts, check_resources
 from hear_tasks.doctor.tasks import check_task, find_tasks
 
 
@@ -21,18 +22,21 @@ def examine(
     *,
     deep: bool = False,
     checkpoint: pathlib.Path | None = None,
+    module: ModuleRequest | None = None,
     embeddings_dir: pathlib.Path = pathlib.Path("embeddings"),
     environment: Environment | None = None,
 ) -> Report:
-    """Check tasks, the environment, and a checkpoint. Nothing is written, and no content of a file raises.
+    """Check tasks, the environment, a checkpoint and a module. Nothing is written, and no content of a file raises.
 
-    Where a folder, a task or the checkpoint is not there, nothing else is looked at: the report says that alone.
+    Where a folder, a task, the checkpoint or the module is not there, nothing else is looked at: the report says that
+    alone.
 
     Args:
         folders: task directories, or folders of them; none to check the environment alone.
         names: names of the tasks to choose from these; all if there are none.
         deep: read every sample of every clip, also of large tasks.
-        checkpoint: a checkpoint file to check.
+        checkpoint: a checkpoint file of the encoders to check.
+        module: a HEAR module to check; tasks are checked with their audio at its sample rate.
         embeddings_dir: where the embeddings will go, which need not be there yet.
         environment: what an earlier report says of it, as libraries take seconds to start; looked at unless given.
     """
@@ -41,9 +45,13 @@ def examine(
     lost = [*of_folders, *_missing(checkpoint)]
     if any(finding.severity is Severity.ERROR for finding in lost):
         return Report(None, (), None, None, tuple(lost))
+    of_module = Findings(MODULE)
+    model = _check_module(module, of_module)
+    if model is None:
+        return Report(None, (), None, None, tuple(of_module.found))
     with concurrent.futures.ThreadPoolExecutor(1) as threads:
         probed = threads.submit(lambda: environment or probe_environment())  # takes seconds: meanwhile, the tasks
-        reports = [check_task(task, deep=deep) for task in tasks]
+        reports = [check_task(task, deep=deep, model=model) for task in tasks]
         checkpoint_report = None if checkpoint is None else check_checkpoint(checkpoint, of_checkpoint)
         of_disk = Findings("resources")
         resources = check_resources((task.needs for task in reports), embeddings_dir, of_disk) if reports else None
@@ -52,12 +60,23 @@ def examine(
     findings = (
         *of_environment.found,
         *of_checkpoint.found,
+        *of_module.found,
         *of_disk.found,
         *of_folders,
         *(finding for task in reports for finding in task.findings),
         *check_embedded(tasks, embeddings_dir),
     )
     return Report(probed.result(), tuple(reports), resources, checkpoint_report, findings)
+
+
+def _check_module(module: ModuleRequest | None, findings: Findings) -> ModelFacts | None:
+    """What tasks have to be fit for; None if a module is of no use."""
+    if module is None:
+        return ENCODERS
+    if not module.of_this_package:
+        return check_module(module, findings)
+    check_own_module(module, findings)
+    return None if findings.found else ENCODERS
 
 
 def _missing(checkpoint: pathlib.Path | None) -> list[Finding]:

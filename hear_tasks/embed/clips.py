@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 import soundfile
@@ -16,6 +17,20 @@ _BLOCK = 1 << 20
 
 class BadClipError(ValueError):
     """A clip that cannot be embedded; the message names it and says why."""
+
+
+class FailedClipsError(Exception):
+    """Clips that a plugin fails for.
+
+    Attributes:
+        messages: what it said for each, by the index of the clip in its task.
+        every: whether it fails for each of several clips, so that others hardly fare better.
+    """
+
+    def __init__(self, messages: Mapping[int, str], every: bool) -> None:
+        super().__init__("; ".join(messages.values()))
+        self.messages = messages
+        self.every = every
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hear_tasks.embed.clips import BadClipError, check_samples
+from hear_tasks.embed.clips import BadClipError, FailedClipsError, check_samples
+from hear_tasks.embed.event_results import PlannedEventResults
 from hear_tasks.embed.pipeline import READERS, Reader, Writer
 from hear_tasks.embed.plan import Plan, make_plan
+from hear_tasks.embed.plugin.model import PluginModel
+from hear_tasks.embed.plugin.results import GrowingEventResults
 from hear_tasks.embed.progress import TaskProgress
-from hear_tasks.embed.results import Results, check_clip_file_names, make_results
+from hear_tasks.embed.results import Results, SceneResults, check_clip_file_names
 from hear_tasks.embed.task import Task, TaskError, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
+from hear_tasks.registry import EmbeddingType
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch
@@ -32,11 +36,14 @@ IN_WORK = 2
 _OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
 """What XLA calls it."""
 
+_MOST_FAILED = 20
+"""Clips that a plugin may fail for before the task is given up."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def embed_task(
-    model: Embedder,
+    model: Embedder | PluginModel,
     task_folder: pathlib.Path,
     target: pathlib.Path,
     *,
@@ -94,11 +101,21 @@ def _tell_of_headers(task: Task, tell: Callable[[str], None]) -> None:
 
 
 def _no_room(task: Task, results: Results, work: WorkFolder, error: OSError) -> str:
-    needed, free = sum(results.files.values()), shutil.disk_usage(work.task.parent).free
+    free = shutil.disk_usage(work.task.parent).free
+    needed = f"about {results.needed_bytes / 1e6:.1f} MB in all" if results.needed_bytes else "more"
     return (
-        f"{task.name}: no room ({error.strerror}): its embeddings need about {2 * needed / 1e6:.1f} MB in all, "
+        f"{task.name}: no room ({error.strerror}): its embeddings need {needed}, "
         f"{free / 1e6:.1f} MB are free. What is finished stays; make room and run the same command again"
     )
+
+
+def _make_results(model: Embedder | PluginModel, plan: Plan, target: pathlib.Path) -> Results:
+    """Where the results of a task go; `target` is its final folder."""
+    if plan.task.embedding_type == EmbeddingType.SCENE:
+        return SceneResults(model, plan, target)
+    if isinstance(model, PluginModel):
+        return GrowingEventResults(model, plan, target)
+    return PlannedEventResults(model, plan, target)
 
 
 class _Run:
@@ -106,7 +123,7 @@ class _Run:
 
     def __init__(
         self,
-        model: Embedder,
+        model: Embedder | PluginModel,
         plan: Plan,
         work: WorkFolder,
         target: pathlib.Path,
@@ -116,11 +133,12 @@ class _Run:
     ) -> None:
         self._model, self._plan, self._work = model, plan, work
         self._identity, self._tell = identity, tell
-        self._tokens = _tokens_per_batch(model, plan, batch_seconds)
-        self.results = make_results(model, plan, target)
+        self._tokens = model.devices.tokens_per_batch if batch_seconds is None else plan.tokens(batch_seconds)
+        self.results = _make_results(model, plan, target)
         self._start = time.monotonic()
         self._earlier_samples = 0
         self._shapes: set[tuple[int, int]] = set()
+        self._failed: dict[int, str] = {}
 
     def compute(self) -> None:
         """Compute all windows that are not yet done."""
@@ -136,6 +154,8 @@ class _Run:
             progress.advance(clips, self._earlier_samples)
             while batches:
                 batches = self._try(batches, progress)
+        if self._failed:
+            raise TaskError(self._all_failed_clips("all others are done, and will not be computed again"))
 
     def _remaining(self, batches: list[Batch]) -> list[Batch]:
         """Those of the batches that hold a window which is not done."""
@@ -144,13 +164,11 @@ class _Run:
 
     def _try(self, batches: list[Batch], progress: TaskProgress) -> list[Batch]:
         """Compute batches; those that are left where the memory of the devices did not do, in smaller pieces."""
-        from jax.errors import JaxRuntimeError
-
         self._shapes |= {(batch.size, batch.steps) for batch in batches}
         try:
             self._pump(batches, progress)
-        except JaxRuntimeError as error:
-            if _OUT_OF_MEMORY not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and _OUT_OF_MEMORY not in str(error):
                 raise
             return self._halve(batches, error)
         return []
@@ -160,11 +178,12 @@ class _Run:
         if all(batch.size <= devices for batch in batches):
             raise TaskError(
                 f"{name}: out of memory on the device, even one clip at a time ({error}); does another program use "
-                "it? Shorter windows need less: --window"
+                f"it?{'' if self._plan.of_plugin else ' Shorter windows need less: --window'}"
             ) from error
         largest = max(batch.size * batch.steps for batch in batches) * self._plan.embedder.tokens_per_step
         self._tokens = min(self._tokens, largest) // 2
-        self._tell(f"{name}: out of memory on the device; going on with batches of at most {self._tokens} patches")
+        unit = "samples" if self._plan.of_plugin else "patches"
+        self._tell(f"{name}: out of memory on the device; going on with batches of at most {self._tokens} {unit}")
         return self._remaining(self._plan.batches(self._tokens, devices))
 
     def _pump(self, batches: list[Batch], progress: TaskProgress) -> None:
@@ -178,8 +197,9 @@ class _Run:
                 progress.advance(*self._shares(batch.windows))
 
             for batch in batches:
-                audio = self._next(reader)
-                in_work.append((batch, self._plan.embedder.run(audio, self._plan.members(batch))))
+                embedded = self._run(self._next(reader), batch)
+                if embedded is not None:
+                    in_work.append((batch, embedded))
                 if len(in_work) >= IN_WORK:
                     collect()
             while in_work:
@@ -190,6 +210,24 @@ class _Run:
             return reader.next()
         except BadClipError as error:
             raise TaskError(self._all_bad_clips(error)) from error
+
+    def _run(self, audio: np.ndarray, batch: Batch) -> Any:
+        """The results of a batch, perhaps not yet computed; None if a plugin fails for some of its clips."""
+        try:
+            return self._plan.embedder.run(audio, self._plan.members(batch))
+        except FailedClipsError as error:
+            self._failed |= error.messages
+            if error.every or len(self._failed) >= _MOST_FAILED:
+                raise TaskError(self._all_failed_clips("nothing after them was tried")) from error
+            return None
+
+    def _all_failed_clips(self, others: str) -> str:
+        """What a plugin fails with, and for which clips."""
+        by_message: dict[str, list[str]] = {}
+        for clip, message in sorted(self._failed.items()):
+            by_message.setdefault(message, []).append(str(self._plan.task.clips[clip].file))
+        told = [f"{message}\n  for {', '.join(files[:_MOST_FAILED])}" for message, files in by_message.items()]
+        return f"the plugin fails for {len(self._failed)} clips ({others}):\n" + listed(told)
 
     def _shares_done(self) -> tuple[float, int]:
         """Clips and samples that earlier runs have done."""
@@ -239,11 +277,3 @@ class _Run:
             "batch_shapes": len(self._shapes),
             "tokens_per_batch": self._tokens,
         }
-
-
-def _tokens_per_batch(model: Embedder, plan: Plan, batch_seconds: float | None) -> int:
-    from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
-
-    if batch_seconds is None:
-        return model.devices.tokens_per_batch
-    return max(1, round(batch_seconds * SAMPLE_RATE / STEP_LENGTH) * plan.embedder.tokens_per_step)

@@ -1,4 +1,4 @@
-"""The models that tasks are embedded with: by the name of their HEAR module, with options as heareval takes them."""
+"""The models that tasks are embedded with: ours or any plugin, by the name of their HEAR module, with its options."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import dataclasses
 import json
 import pathlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hear_cacophony.files.atomic_write import write_text_once
+from hear_tasks.embed.plugin.call import PluginError
+from hear_tasks.embed.plugin.model import PluginModel, check_plugin
+from hear_tasks.module_options import OURS, is_ours
 from hear_tasks.registry import TASKS
 from hear_tasks.task_folder import UNTRAINED, WEIGHTS_FILE
 
@@ -17,7 +21,6 @@ if TYPE_CHECKING:
     from hear_cacophony.engine.embedding import Embedder
 
 BASELINE = "hear_cacophony.logmel"
-EITHER_STAGE = "hear_cacophony"
 _PUBLISHED_SECONDS = {task.directory: task.published_seconds for task in TASKS}
 
 
@@ -26,14 +29,19 @@ class HearModule:
     """A model under the name of its HEAR module.
 
     Attributes:
-        name: such as "hear_cacophony.cacophony".
+        name: such as "hear_cacophony.cacophony" or "hearbaseline".
         model: what it loads.
         options: those that were given, as `load_model` takes them.
     """
 
     name: str
-    model: Embedder
+    model: Embedder | PluginModel
     options: Mapping[str, Any]
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of the audio that it takes: the task's folder that it is read from."""
+        return self.model.sample_rate
 
     @property
     def folder_name(self) -> str:
@@ -46,10 +54,16 @@ class HearModule:
         """What tells its embeddings from others."""
         return {**identify(self.name, self.model), "options": dict(self.options)}
 
-    def for_task(self, name: str) -> Embedder:
+    def find_problems(self) -> list[str]:
+        """What is wrong with what a plugin gives for noise; [] if nothing is. Our own modules are not asked."""
+        return check_plugin(self.model) if isinstance(self.model, PluginModel) else []
+
+    def for_task(self, name: str) -> Embedder | PluginModel:
         """The model for one task: the published protocol pads to a length of each task."""
         from hear_cacophony.engine.options import Options
 
+        if isinstance(self.model, PluginModel):
+            return self.model
         options = self.model.options
         seconds = _PUBLISHED_SECONDS.get(name)
         if options.protocol != "published" or options.max_seconds is not None or seconds is None:
@@ -58,20 +72,40 @@ class HearModule:
 
 
 def load_module(
-    name: str | None, path: str, options: Mapping[str, Any], devices: Sequence[int] | None = None
+    name: str | None = None,
+    path: str = "",
+    options: Mapping[str, Any] | None = None,
+    devices: Sequence[int] | None = None,
+    python: str | None = None,
 ) -> HearModule:
     """Load a model.
 
     Args:
-        name: a HEAR module of this package; that of the checkpoint's stage unless given.
-        path: as for its `load_model`.
+        name: a HEAR module: of this package, or any plugin; that of the checkpoint's stage unless given.
+        path: as for its `load_model`; "" for none.
         options: keyword arguments for its `load_model`.
-        devices: indices of local devices to run on; all unless given.
+        devices: indices of local devices to run on, for modules of this package; all unless given.
+        python: interpreter of another environment to run a plugin in; this one unless given.
 
     Raises:
-        ValueError: no such module, or impossible options or devices.
+        ValueError: no such module, one that does not keep to the HEAR API, or impossible options or devices.
         OSError: the checkpoint cannot be read.
     """
+    if name is None or is_ours(name):
+        if python:
+            raise ValueError(f"--python is for plugins of other packages, {name or OURS} runs where it is")
+        return _load_own(name, path, options or {}, devices)
+    if devices is not None:
+        raise ValueError(
+            f"--devices: devices are chosen by {name} itself; CUDA_VISIBLE_DEVICES hides some of them from it"
+        )
+    try:
+        return HearModule(name, PluginModel(name, path, options or {}, python), options or {})
+    except PluginError as error:
+        raise ValueError(str(error)) from error
+
+
+def _load_own(name: str | None, path: str, options: Mapping[str, Any], devices: Sequence[int] | None) -> HearModule:
     from hear_cacophony.engine import compilation_cache
     from hear_cacophony.engine.devices import Devices
     from hear_cacophony.engine.embedding import load_embedding_model
@@ -80,7 +114,7 @@ def load_module(
     from hear_cacophony.model.stages import STAGES
 
     stages = {stage.module: stage for stage in STAGES}
-    if name not in (None, EITHER_STAGE, BASELINE, *stages):
+    if name not in (None, OURS, BASELINE, *stages):
         raise ValueError(f"unknown module {name!r}; expected one of {', '.join([*stages, BASELINE])}")
     try:
         if name != BASELINE:
@@ -97,10 +131,11 @@ def load_module(
         raise ValueError(str(error)) from error
 
 
-def identify(module: str, model: Embedder) -> dict[str, Any]:
+def identify(module: str, model: Embedder | PluginModel) -> dict[str, Any]:
     """What tells a model's weights from others, under the name of its HEAR module."""
     weights = UNTRAINED if model.untrained else model.source
-    return {"module": module, "weights": weights, "md5": model.md5, "source": model.source}
+    version = {"version": model.version} if isinstance(model, PluginModel) else {}
+    return {"module": module, "weights": weights, "md5": model.md5, "source": model.source, **version}
 
 
 def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
@@ -129,4 +164,5 @@ def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", plain)).strip("-")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hear_tasks.embed.clips import read_piece
+from hear_tasks.embed.plugin.model import PluginEmbedder, PluginModel
 from hear_tasks.embed.task import Task, TaskError
 from hear_tasks.registry import EmbeddingType
 
@@ -31,16 +32,31 @@ class Plan:
     """
 
     task: Task
-    embedder: WindowEmbedder
+    embedder: WindowEmbedder | PluginEmbedder
     windows: tuple[Window, ...]
     first_windows: np.ndarray
     dtype: np.dtype
 
+    @property
+    def of_plugin(self) -> bool:
+        """Whether a plugin embeds it: whole clips, as they are."""
+        return isinstance(self.embedder, PluginEmbedder)
+
+    def tokens(self, seconds: float) -> int:
+        """What the size of a batch is counted in, for so many seconds of audio: patches, or samples of a plugin."""
+        from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
+
+        if isinstance(self.embedder, PluginEmbedder):
+            return max(1, round(seconds * self.task.sample_rate))
+        return max(1, round(seconds * SAMPLE_RATE / STEP_LENGTH) * self.embedder.tokens_per_step)
+
     def batches(self, tokens_per_batch: int, multiple: int) -> list[Batch]:
-        """All windows in batches of at most `tokens_per_batch` patches, in sizes that are multiples of `multiple`."""
+        """All windows in batches of at most so many `tokens`, in sizes that are multiples of `multiple`."""
         from hear_cacophony.engine.batches import even_batches
 
         steps = [window.steps for window in self.windows]
+        if isinstance(self.embedder, PluginEmbedder):
+            return list(self.embedder.batches(steps, tokens_per_batch))
         return list(even_batches(steps, self.embedder.tokens_per_step, tokens_per_batch, multiple))
 
     def read(self, batch: Batch) -> np.ndarray:
@@ -63,7 +79,7 @@ class Plan:
         return [self.windows[i] for i in batch.windows]
 
 
-def make_plan(model: Embedder, task: Task) -> Plan:
+def make_plan(model: Embedder | PluginModel, task: Task) -> Plan:
     """The plan for a task.
 
     Raises:

@@ -6,7 +6,6 @@ Their names, forms and order are those of heareval 2021.1.3.
 from __future__ import annotations
 
 import abc
-import importlib.util
 import itertools
 import json
 import os
@@ -22,12 +21,12 @@ from hear_tasks.embed.plan import Plan
 from hear_tasks.embed.record import write_record
 from hear_tasks.embed.task import Split, Task, TaskError
 from hear_tasks.embed.work_folder import WorkFolder
-from hear_tasks.registry import EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch
     from hear_cacophony.engine.embedding import Embedder
+    from hear_tasks.embed.plugin.model import PluginModel
 
 _CHUNK = 4096
 """Clips whose windows are held at once when windows are merged."""
@@ -49,16 +48,10 @@ def check_clip_file_names(task: Task, target: pathlib.Path) -> None:
         )
 
 
-def make_results(model: Embedder, plan: Plan, target: pathlib.Path) -> Results:
-    """Where the results of a task go; `target` is its final folder."""
-    kind = SceneResults if plan.task.embedding_type == EmbeddingType.SCENE else EventResults
-    return kind(model, plan, target)
-
-
 class Results(abc.ABC):
     """Where the results of a task go."""
 
-    def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
+    def __init__(self, model: Embedder | PluginModel, plan: Plan, target: pathlib.Path) -> None:
         self._model, self._plan, self._target = model, plan, target
         self._task = plan.task
         self._size = plan.embedder.size
@@ -67,6 +60,11 @@ class Results(abc.ABC):
     @abc.abstractmethod
     def files(self) -> dict[str, int]:
         """Bytes of each file that windows are written to, by its path in the working folder."""
+
+    @property
+    def needed_bytes(self) -> int:
+        """Bytes that the task takes on the disk while it is finished; 0 where that is not yet known."""
+        return 2 * sum(self.files.values())
 
     @abc.abstractmethod
     def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
@@ -150,83 +148,13 @@ class SceneResults(Results):
         return self._model.merge_windows(np.asarray(windows[chosen]), weights, first_windows[:-1] - first_windows[0])
 
     def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
-        _pickle(work, split, [split.labels[name] for name in split.order])
+        pickle_labels(work, split, [split.labels[name] for name in split.order])
 
     def write_clip_labels(self, work: WorkFolder, split: Split, name: str, clip: int) -> None:
-        _write_json(work.task / split.name / f"{name}.target-labels.json", split.labels[name])
+        write_json(work.task / split.name / f"{name}.target-labels.json", split.labels[name])
 
     def _clip_array(self, embeddings: np.ndarray) -> np.ndarray:
         return np.array(embeddings[0])
-
-
-class EventResults(Results):
-    """Embeddings along each clip; the windows go straight to their places."""
-
-    def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
-        if importlib.util.find_spec("intervaltree") is None:
-            raise TaskError(f"{plan.task.name}: event tasks need intervaltree: pip install 'hear_cacophony[tasks]'")
-        super().__init__(model, plan, target)
-        counts = [len(model.timestamps(clip.samples)) for clip in plan.task.clips]
-        bounds = plan.task.first_clips()
-        self._splits = np.repeat(np.arange(len(plan.task.splits)), np.diff(bounds))
-        self._counts = np.array(counts)
-        in_split = [np.cumsum([0, *counts[start:stop]]) for start, stop in itertools.pairwise(bounds)]
-        self._totals = [int(starts[-1]) for starts in in_split]
-        self._starts = np.concatenate([starts[:-1] for starts in in_split])
-
-    @property
-    def files(self) -> dict[str, int]:
-        window = self._size * _FLOAT.itemsize
-        return {
-            self._embeddings_file(split): total * window
-            for split, total in zip(self._task.splits, self._totals, strict=True)
-        }
-
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
-        for index, embeddings in itertools.compress(zip(batch.windows, embedded, strict=True), wanted):
-            window = self._plan.windows[index]
-            kept, first = self._model.kept_times(window, self.count(window.clip))
-            place = (self._starts[window.clip] + first) * self._size * _FLOAT.itemsize
-            file = self._embeddings_file(self._task.splits[self._splits[window.clip]])
-            work.write(file, int(place), embeddings[kept].tobytes())
-
-    def count(self, clip: int) -> int:
-        return int(self._counts[clip])
-
-    def write_embeddings(self, work: WorkFolder) -> list[int]:
-        return self._totals
-
-    def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
-        labels: list[list[str]] = []
-        timestamps: list[tuple[str, float]] = []
-        for clip, name in enumerate(split.order, first):
-            times = self._times(clip)
-            labels += labels_at(split.labels[name], times)
-            place = str(self._target / split.name / name)
-            timestamps += [(place, time) for time in times.tolist()]
-        _pickle(work, split, labels)
-        _write_json(work.task / f"{split.name}.filename-timestamps.json", timestamps, indent=4)
-
-    def write_clip_labels(self, work: WorkFolder, split: Split, name: str, clip: int) -> None:
-        times = self._times(clip)
-        place = work.task / split.name
-        _write_json(place / f"{name}.timestamps.json", times.tolist())
-        _write_json(place / f"{name}.target-labels.json", labels_at(split.labels[name], times), indent=4)
-
-    def _times(self, clip: int) -> np.ndarray:
-        """Timestamps of a clip in milliseconds, float32 as through the HEAR API."""
-        return self._model.timestamps(self._task.clips[clip].samples).astype(np.float32)
-
-
-def labels_at(events: list[dict[str, Any]], times: np.ndarray) -> list[list[str]]:
-    """Labels of the events at each time, both in milliseconds; an event lasts up to and including its end."""
-    from intervaltree import IntervalTree  # whose order of overlapping events is that of heareval's labels
-
-    end_included = 0.0001
-    tree = IntervalTree()
-    for event in events:
-        tree.addi(event["start"], event["end"] + end_included, event["label"])
-    return [[interval.data for interval in tree[time]] for time in times]
 
 
 def _copy(file: pathlib.Path, folder: pathlib.Path) -> None:
@@ -236,10 +164,10 @@ def _copy(file: pathlib.Path, folder: pathlib.Path) -> None:
     shutil.copyfile(file, target)
 
 
-def _pickle(work: WorkFolder, split: Split, labels: list) -> None:
+def pickle_labels(work: WorkFolder, split: Split, labels: list) -> None:
     with (work.task / f"{split.name}.target-labels.pkl").open("wb") as file:
         pickle.dump(labels, file)
 
 
-def _write_json(file: pathlib.Path, content: Any, indent: int | None = None) -> None:
+def write_json(file: pathlib.Path, content: Any, indent: int | None = None) -> None:
     file.write_text(json.dumps(content, indent=indent))

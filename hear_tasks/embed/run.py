@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +18,8 @@ from hear_tasks.task_folder import WEIGHTS_FILE
 
 def embed_tasks(
     module: HearModule,
-    tasks: Sequence[pathlib.Path],
-    embeddings_dir: pathlib.Path,
+    tasks: Sequence[str | os.PathLike[str]],
+    embeddings_dir: str | os.PathLike[str],
     *,
     batch_seconds: float | None = None,
     clip_files: bool = False,
@@ -40,8 +41,9 @@ def embed_tasks(
     Raises:
         ValueError: the folder holds embeddings of another model or of other options.
     """
-    folder = embeddings_dir / module.folder_name
-    _tell_of_strangers(folder, tasks, tell)
+    folder = pathlib.Path(embeddings_dir) / module.folder_name
+    paths = [pathlib.Path(task) for task in tasks]
+    _tell_of_strangers(folder, paths, tell)
     claim_folder(folder, module.identity)
     failed: dict[str, str] = {}
     busy: list[pathlib.Path] = []
@@ -69,13 +71,13 @@ def embed_tasks(
         else:
             tell(f"{task.name}: {'done' if did else 'was done already'}")
 
-    for task in tasks:
+    for task in paths:
         try_task(task, wait=False)
     for task in list(busy):
         tell(f"{task.name}: another process is embedding it; waiting for that")
         try_task(task, wait=True)
     if failed:
-        tell(f"{len(failed)} of {len(tasks)} tasks failed: {', '.join(failed)}")
+        tell(f"{len(failed)} of {len(paths)} tasks failed: {', '.join(failed)}")
     return failed
 
 

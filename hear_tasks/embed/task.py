@@ -51,6 +51,7 @@ class Task:
         embedding_type: scene or event.
         splits: in the order of the metadata.
         clips: the clips of all splits, split after split, each in the order of its embeddings.
+        sample_rate: of the clips, per second.
         fingerprint: changes with the splits, their order, and with the length, kind, size or time of change of any
             clip. Copies that keep these times (cp -p, rsync -a, tar) are the same task.
     """
@@ -59,6 +60,7 @@ class Task:
     embedding_type: EmbeddingType
     splits: tuple[Split, ...]
     clips: tuple[Clip, ...]
+    sample_rate: int
     fingerprint: str
 
     @property
@@ -101,7 +103,7 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
     facts = [[split.name, list(split.labels.items()), split.order] for split in splits]
     audio = [(clip.samples, clip.pcm_16, clip.size, clip.mtime_ns) for clip in clips]
     fingerprint = hashlib.sha256(json.dumps([metadata, facts, audio], sort_keys=True).encode()).hexdigest()
-    return Task(folder, embedding_type, splits, clips, fingerprint)
+    return Task(folder, embedding_type, splits, clips, rate, fingerprint)
 
 
 def _read_json(file: pathlib.Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Whatever keeps a task from counting is named: it is a problem of its model, and 
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -53,7 +54,9 @@ class Model:
         return f"{self.name} ({UNTRAINED})" if self.weights.untrained else self.name
 
 
-def read_models(folders: Sequence[pathlib.Path], names: Mapping[pathlib.Path, str] | None = None) -> tuple[Model, ...]:
+def read_models(
+    folders: Sequence[str | os.PathLike[str]], names: Mapping[pathlib.Path, str] | None = None
+) -> tuple[Model, ...]:
     """All models below `folders`.
 
     Args:
@@ -66,7 +69,7 @@ def read_models(folders: Sequence[pathlib.Path], names: Mapping[pathlib.Path, st
             is no model's.
     """
     given = {folder.resolve(): name for folder, name in (names or {}).items()}
-    models = [model for folder in folders for model in _find_models(folder)]
+    models = [model for folder in folders for model in _find_models(pathlib.Path(folder))]
     unknown = given.keys() - {model.resolve() for model in models}
     if unknown:
         raise ValueError(f"{min(unknown)}: named as a model, but not one of {', '.join(map(str, models))}")

@@ -1,0 +1,58 @@
+"""The arguments that name a HEAR module, ours or any plugin, alike in all commands that load one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+OURS = "hear_cacophony"
+
+
+def add_module_options(parser: argparse.ArgumentParser) -> None:
+    """Add --model, --module, --model-options and --python."""
+    parser.add_argument(
+        "--model", default="", metavar="PATH", help="what load_model takes; ours: a checkpoint, or random"
+    )
+    parser.add_argument(
+        "--module",
+        metavar="NAME",
+        help="HEAR module, ours or any plugin (default: ours, by the stage of the checkpoint)",
+    )
+    parser.add_argument(
+        "--model-options", type=json_object, default={}, metavar="JSON", help="keyword arguments for load_model"
+    )
+    parser.add_argument("--python", metavar="EXE", help="interpreter of the environment that the plugin lives in")
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object given as an argument."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"""expected JSON such as '{{"key": 1}}', got {text!r} ({error})""") from None
+    if not isinstance(content, dict):
+        raise argparse.ArgumentTypeError(f"""expected a JSON object such as '{{"key": 1}}', got {text!r}""")
+    return content
+
+
+def is_ours(module: str | None) -> bool:
+    """Whether a HEAR module is of this package, as it is where none is named."""
+    return module is None or module.partition(".")[0] == OURS
+
+
+def merge_options(module: str | None, json_options: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The options for `load_model`, from --model-options and from flags of our own engine.
+
+    Raises:
+        ValueError: an option is given twice, or a flag to a plugin, which does not know it.
+    """
+    if flags and not is_ours(module):
+        raise ValueError(
+            f"{', '.join(flags)}: options of this package's own modules; what {module} takes goes into --model-options"
+        )
+    twice = json_options.keys() & flags.keys()
+    if twice:
+        raise ValueError(f"{', '.join(sorted(twice))}: given by --model-options and by a flag; expected one of the two")
+    return {**json_options, **flags}
