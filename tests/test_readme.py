@@ -21,7 +21,7 @@ def test_a_model_of_your_own_in_python(tmp_path):
     (example,) = re.findall(r"```python\n(from hear_tasks\.embed.*?)```", README.read_text(), re.DOTALL)
     task = make_scene_task(tmp_path / "tasks", clips=3).rename(tmp_path / "tasks" / "esc50-v2.0.0-full")
     metadata = json.loads((task / "task_metadata.json").read_text()) | {"task_name": "esc50", "version": "v2.0.0"}
-    quick = {"task_specific_param_grid": {"max_epochs": [2], "hidden_dim": [8]}}
+    quick = {"task_specific_param_grid": {"max_epochs": [4], "hidden_dim": [8]}}
     (task / "task_metadata.json").write_text(json.dumps({**metadata, "evaluation_params": quick}))
     plugin = TORCH.replace("scale=1.0)", "size=4, scale=1.0)")
     (tmp_path / "my_plugin.py").write_text(plugin)
