@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 OURS = "hear_cacophony"
 
 
-def add_module_options(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --module, --model-options and --python."""
+def add_module_options(
+    parser: argparse.ArgumentParser,
+    *,
+    model: str = "what load_model takes; ours: a checkpoint, or random",
+    module: str = "HEAR module, ours or any plugin (default: ours, by the stage of the checkpoint)",
+) -> None:
+    """Add --model, --module, --model-options and --python, with help for the first two."""
+    parser.add_argument("--model", default="", metavar="PATH", help=model)
+    parser.add_argument("--module", metavar="NAME", help=module)
     parser.add_argument(
-        "--model", default="", metavar="PATH", help="what load_model takes; ours: a checkpoint, or random"
-    )
-    parser.add_argument(
-        "--module",
-        metavar="NAME",
-        help="HEAR module, ours or any plugin (default: ours, by the stage of the checkpoint)",
-    )
-    parser.add_argument(
-        "--model-options", type=json_object, default={}, metavar="JSON", help="keyword arguments for load_model"
+        "--model-options", type=json_object, default={}, metavar="JSON", help="keyword arguments for its load_model"
     )
     parser.add_argument("--python", metavar="EXE", help="interpreter of the environment that the plugin lives in")
 
@@ -56,3 +57,13 @@ def merge_options(module: str | None, json_options: Mapping[str, Any], flags: Ma
     if twice:
         raise ValueError(f"{', '.join(sorted(twice))}: given by --model-options and by a flag; expected one of the two")
     return {**json_options, **flags}
+
+
+def folder_name(module: str, options: Mapping[str, Any]) -> str:
+    """The folder of a model's embeddings, named as heareval does."""
+    return "-".join([module, *(f"{_slug(name)}={_slug(str(value))}" for name, value in options.items())])
+
+
+def _slug(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", plain)).strip("-")

@@ -21,6 +21,7 @@ from hear_tasks.doctor import environment as environment_check
 from hear_tasks.reproduce import command, hardware, run, schedule, status
 from hear_tasks.reproduce import run_job as job_module
 from hear_tasks.reproduce.jobs import Job, audio_bytes
+from hear_tasks.reproduce.models import own_model
 from hear_tasks.reproduce.options import Phase
 from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
 from hear_tasks.reproduce.run_job import Stop, run_job
@@ -67,7 +68,8 @@ def break_clip(task: pathlib.Path) -> pathlib.Path:
 
 
 def job_of(task: pathlib.Path, out: pathlib.Path, stage=AUDIOMAE) -> Job:
-    return Job(stage, "random-tiny", task, out / "embeddings" / stage.module, out, audio_bytes(task))
+    model = own_model(stage, "random-tiny", {})
+    return Job(model, task, out / "embeddings" / stage.module, out, audio_bytes(task))
 
 
 @pytest.fixture
@@ -155,7 +157,12 @@ def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(t
 
     manifests = [json.loads((report / "manifest.json").read_text()) for report in reports]
     assert manifests[0]["versions"]["heareval"] == "2021.1.3"
-    assert manifests[0]["checkpoints"]["audiomae"] == {"file": "random-tiny", "name": "untrained", "md5": ""}
+    assert manifests[0]["models"]["audiomae"] == {
+        "module": "hear_cacophony.audiomae",
+        "file": "random-tiny",
+        "name": "untrained",
+        "md5": "",
+    }
     assert manifests[0]["options"]["grid_points"] == 1
     used = {each["embed"]["attempts"][-1]["device"] for each in manifests[0]["jobs"]}
     assert used == {"cpu 0", "cpu 1"}
@@ -494,7 +501,7 @@ def test_the_largest_are_begun_first_and_every_slot_is_used(options, tmp_path, m
     every = parse(arguments(tmp_path / "tasks", options.out))
     jobs = make_jobs(every)
     assert [job.size for job in jobs] == sorted([job.size for job in jobs], reverse=True)
-    assert {job.stage for job in jobs[:2]} == {AUDIOMAE, CACOPHONY}
+    assert {job.model.stage for job in jobs[:2]} == {AUDIOMAE, CACOPHONY}
     assert jobs[0].size == 6 * (4 * 16_000 * 2 + 44)
 
     taken: list[tuple[str, str, frozenset[int]]] = []

@@ -83,6 +83,10 @@ def place(tmp_path_factory):
         ({"OUT": '"$NOT_SET_HERE"/a'}, "NOT_SET_HERE: unbound variable"),
         ({"EMBED_CPUS": "many"}, "EMBED_CPUS: expected a number of CPUs, got many"),
         ({"MAX_RUNNING": "0"}, "MAX_RUNNING: expected a number of jobs, got 0"),
+        ({"TABLE": "maybe"}, "TABLE: expected yes or no, got maybe"),
+        ({"MODULE": "plugin"}, "expected one of CHECKPOINTS and MODULE, got both"),
+        ({"CHECKPOINTS": ""}, "CHECKPOINTS is missing"),
+        ({"PYTHON": "python3"}, "MODEL_FILE, MODEL_OPTIONS and PYTHON need MODULE"),
         ({"REQUIRE_GPU": "maybe"}, "REQUIRE_GPU: expected yes or no, got maybe"),
         ({"ACTIVATE": "false"}, "ACTIVATE failed: false"),
         ({"TASKS": "esc50"}, "esc50-v2.0.0-full is not there; there are test_events-v1-full, test_pitch-v1-full"),
@@ -96,6 +100,21 @@ def test_a_wrong_configuration_is_named_before_anything_is_submitted(keys, messa
     assert message in done.stderr
     assert "sbatch" not in done.stdout
     assert not (place / "the out").exists()
+
+
+def test_a_plugin_in_the_place_of_checkpoints(place, tmp_path):
+    keys = {"CHECKPOINTS": "", "MODULE": "plugin", "MODEL_FILE": '"the weights"', "MODEL_OPTIONS": """'{"size": 3}'"""}
+    config = write_config(place, "plugin.conf", OUT=f'"{tmp_path / "out"}"', PYTHON="python3", **keys)
+    done = script("submit.sh", config, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"job 1: plugin-size=3, {PITCH}: embed" in done.stdout
+    read = f"root={ROOT}; . {SCRIPTS}/read_config.sh; read_config {str(config)!r}; set_options"
+    show = read + "; printf '%s\\n' \"${run_options[@]}\""
+    shown = subprocess.run(["bash", "-c", show], capture_output=True, text=True, env=environment()).stdout
+    assert shown.splitlines()[4:] == [
+        "--module", "plugin", "--model", "the weights", "--model-options", '{"size": 3}', "--python", "python3",
+        "--grid", "faster", "--grid-points", "1",
+    ]  # fmt: skip
 
 
 def test_wrong_arguments_and_places(place, tmp_path):
@@ -139,7 +158,10 @@ def test_what_is_submitted_is_noted_beside_the_plan(place, tmp_path):
     done = script("submit.sh", config, PATH=f"{tools}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "the out" / "slurm").iterdir()
-    assert (folder / "plan").read_text().splitlines() == [f"1\t{EVENTS}\tembed\tto do", f"1\t{PITCH}\tembed\tto do"]
+    assert (folder / "plan").read_text().splitlines() == [
+        f"audiomae\t{EVENTS}\tembed\tto do",
+        f"audiomae\t{PITCH}\tembed\tto do",
+    ]
     assert (folder / "submitted").read_text() == "17\n17\n17\n"
     python = tools / "python"
     python.write_text('#!/bin/sh\necho "$@"\n')
@@ -150,7 +172,7 @@ def test_what_is_submitted_is_noted_beside_the_plan(place, tmp_path):
         env=environment(SLURM_ARRAY_TASK_ID="1"), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    assert f"--stage 1 --task {PITCH} --from-phase embed --to-phase embed --devices 1" in ran.stdout
+    assert f"--only audiomae --task {PITCH} --from-phase embed --to-phase embed --devices 1" in ran.stdout
 
 
 def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(place, tmp_path):
@@ -160,8 +182,8 @@ def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(pl
     done = script("submit.sh", config, "--dry-run")
     assert done.returncode == 0, done.stderr
     planned, jobs = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:7]
-    assert planned[0] == f"job 0: stage 1, {EVENTS}: embed"
-    assert planned[3] == f"job 3: stage 2, {PITCH}: embed"
+    assert planned[0] == f"job 0: audiomae, {EVENTS}: embed"
+    assert planned[3] == f"job 3: cacophony, {PITCH}: embed"
     assert "--account=us --qos=long --nice --gres=gpu:1 --cpus-per-task=1 --mem=1G --time=10 --partition=gpu" in jobs[0]
     assert "--array=0,1,2,3%3" in jobs[0]
     assert "--partition=cpu --array=0,1,2,3%3 --dependency=aftercorr:JOB-OF-embed" in jobs[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from hear_tasks.module_options import json_object
+from hear_tasks.module_options import add_module_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -33,17 +33,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--deep", action="store_true", help="read every sample of every clip, also of large tasks")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every finding")
-    parser.add_argument(
-        "--model", metavar="PATH", help="check this checkpoint, too; with --module what its load_model takes"
-    )
-    parser.add_argument(
-        "--module", metavar="NAME", help="check this HEAR module, and the audio at its sample rate (default: 16 kHz)"
-    )
-    parser.add_argument(
-        "--model-options", type=json_object, default={}, metavar="JSON", help="keyword arguments for its load_model"
-    )
-    parser.add_argument(
-        "--python", metavar="EXE", help="interpreter of the environment that the module is installed in"
+    add_module_options(
+        parser,
+        model="check this checkpoint, too; with --module what its load_model takes",
+        module="check this HEAR module, and the audio at its sample rate (default: 16 kHz)",
     )
     parser.add_argument(
         "--embeddings-dir",
@@ -62,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.module is None and (args.model_options or args.python):
         raise ValueError("doctor: --model-options and --python are for a module; name it with --module")
-    module = ModuleRequest(args.module, args.model or "", args.model_options, args.python) if args.module else None
+    module = ModuleRequest(args.module, args.model, args.model_options, args.python) if args.module else None
     checkpoint = pathlib.Path(args.model) if args.model and (module is None or module.of_this_package) else None
     report = examine(
         args.folders,

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hear_cacophony.files.atomic_write import write_text_once
 from hear_tasks.embed.plugin.call import PluginError
 from hear_tasks.embed.plugin.model import PluginModel, check_plugin
-from hear_tasks.module_options import OURS, is_ours
+from hear_tasks.module_options import OURS, folder_name, is_ours
 from hear_tasks.registry import TASKS
 from hear_tasks.task_folder import UNTRAINED, WEIGHTS_FILE
 
@@ -46,8 +44,7 @@ class HearModule:
     @property
     def folder_name(self) -> str:
         """The folder of its embeddings, named as heareval does."""
-        parts = [f"{_slug(name)}={_slug(str(value))}" for name, value in self.options.items()]
-        return "-".join([self.name, *parts])
+        return folder_name(self.name, self.options)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -161,8 +158,3 @@ def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
     if differing:
         told = "; ".join(f"{key} {earlier[key]!r} there, {identity[key]!r} now" for key in differing)
         raise ValueError(f"{folder}: holds embeddings of another model ({told}); choose another --embeddings-dir")
-
-
-def _slug(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", plain)).strip("-")

@@ -42,7 +42,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help=f"draw a dot plot ({', '.join(SUFFIXES)}) of up to {MAX_MODELS} models",
     )
-    parser.add_argument("--published", action="store_true", help="set the models beside the published rows")
+    parser.add_argument("--published", action="store_true", help="set each model beside all published rows")
+    parser.add_argument(
+        "--published-table", action="store_true", help="show the published table with the models' scores in it"
+    )
     parser.add_argument(
         "--unofficial",
         action="store_true",
@@ -69,6 +72,7 @@ def _run(args: argparse.Namespace) -> int:
             _tell,
             names={pathlib.Path(folder): name for folder, name in args.model_name},
             published=args.published,
+            published_table=args.published_table,
             unofficial=args.unofficial,
             width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
         )

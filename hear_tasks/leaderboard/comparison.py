@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hear_tasks.leaderboard.models import Model
-from hear_tasks.leaderboard.published import PublishedRow, find_published
+from hear_tasks.leaderboard.published import PublishedRow, find_published, published_rows
 from hear_tasks.leaderboard.table import Row, format_cell, leaderboard_rows
 
 COMPARISON = "Beside the published scores: the published score, and ours minus it."
@@ -56,6 +56,11 @@ def name_published_row(model: Model) -> str:
     if not weights.md5:
         return f"{model.name}: the MD5 of its checkpoint is not recorded, so its published row is not known"
     row = find_published(weights.md5)
+    by_module = [each for each in published_rows() if each.module == weights.module]
+    if len(by_module) == 1 and not by_module[0].md5:
+        return (
+            f"{model.name}: by its module, the published row {by_module[0].model!r}, of whose weights no MD5 is known"
+        )
     if row is None:
         return f"{model.name}: {weights.name}, MD5 {weights.md5}, is the checkpoint of no published row"
     return f"{model.name}: {weights.name}, MD5 {weights.md5}, is the checkpoint of the published row {row.model!r}"

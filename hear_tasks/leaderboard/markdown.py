@@ -15,6 +15,7 @@ from hear_tasks.leaderboard.comparison import (
 )
 from hear_tasks.leaderboard.models import Model
 from hear_tasks.leaderboard.published import PublishedRow
+from hear_tasks.leaderboard.published_table import CAPTION, published_table_cells
 from hear_tasks.leaderboard.table import leaderboard_cells, remarks
 
 
@@ -34,6 +35,11 @@ def format_markdown_comparisons(models: Sequence[Model], published: Sequence[Pub
     if shown:
         parts.append(_list(explain_rows(shown)))
     return "\n\n".join(parts)
+
+
+def format_markdown_published_table(models: Sequence[Model]) -> str:
+    """The published table with the scores of these models in it, as markdown."""
+    return f"{CAPTION}\n\n{_markdown_table(published_table_cells(models))}"
 
 
 def _list(lines: Sequence[str]) -> str:

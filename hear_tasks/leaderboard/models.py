@@ -19,10 +19,11 @@ _LIGHTNING_LOGS = ("logs", "lightning_logs")
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """What is known of a model's weights: "" for what is not recorded."""
+    """What is known of a model's weights, and of the HEAR module that they are for: "" for what is not recorded."""
 
     name: str = ""
     md5: str = ""
+    module: str = ""
 
     @property
     def untrained(self) -> bool:
@@ -144,7 +145,7 @@ def read_weights(folder: pathlib.Path) -> Weights:
     if not file.exists():
         return Weights()
     content = read_json(file, "delete it, and run the embeddings again")
-    name, md5 = content.get("weights"), content.get("md5") or ""
-    if not isinstance(name, str) or not isinstance(md5, str):
+    name, md5, module = content.get("weights"), content.get("md5") or "", content.get("module") or ""
+    if not (isinstance(name, str) and isinstance(md5, str) and isinstance(module, str)):
         raise TaskProblem(f'{file}: expected {{"weights": file name or "{UNTRAINED}", "md5": MD5}}, got {content}')
-    return Weights(name, md5)
+    return Weights(name, md5, module)

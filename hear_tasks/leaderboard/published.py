@@ -19,12 +19,14 @@ class PublishedRow:
 
     Attributes:
         model: its name; with the release where the weights were replaced.
+        module: the HEAR module that embeds with it.
         md5: MD5 of the checkpoint that the scores belong to, "" where none was published.
         source: where the figures were published.
         scores: fractions from 0 to 1 by leaderboard column, only the columns that were published.
     """
 
     model: str
+    module: str
     md5: str
     source: str
     scores: Mapping[str, float]
@@ -42,11 +44,11 @@ def published_rows() -> tuple[PublishedRow, ...]:
 
 
 def _read_row(record: dict[str, str]) -> PublishedRow:
-    model, md5, source = (record.pop(field) for field in ("model", "md5", "source"))
+    model, module, md5, source = (record.pop(field) for field in ("model", "module", "md5", "source"))
     unknown = record.keys() - set(COLUMNS)
     if unknown:
         raise ValueError(f"{_FILE}: expected columns of the leaderboard, got {', '.join(sorted(map(repr, unknown)))}")
-    return PublishedRow(model, md5, source, {column: float(value) for column, value in record.items() if value})
+    return PublishedRow(model, module, md5, source, {column: float(value) for column, value in record.items() if value})
 
 
 def find_published(md5: str) -> PublishedRow | None:

@@ -14,6 +14,7 @@ from hear_tasks.leaderboard.comparison import (
 )
 from hear_tasks.leaderboard.models import Model
 from hear_tasks.leaderboard.published import PublishedRow
+from hear_tasks.leaderboard.published_table import CAPTION, published_table_cells
 from hear_tasks.leaderboard.table import leaderboard_cells, remarks
 
 _HEAD_WIDTH = 24
@@ -41,6 +42,11 @@ def format_comparisons(models: Sequence[Model], published: Sequence[PublishedRow
     if shown:
         parts.append("\n".join(explain_rows(shown)))
     return "\n\n".join(parts)
+
+
+def format_published_table(models: Sequence[Model], width: int | None = None) -> str:
+    """The published table with the scores of these models in it, as text; see `format_text` for `width`."""
+    return f"{CAPTION}\n\n{_text_table(published_table_cells(models), 1, width)}"
 
 
 def _text_table(cells: list[list[str]], fixed: int, width: int | None) -> str:

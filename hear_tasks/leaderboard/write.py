@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_tasks.leaderboard.csv import format_csv, left_out_of_csv
-from hear_tasks.leaderboard.markdown import format_markdown, format_markdown_comparisons
+from hear_tasks.leaderboard.markdown import (
+    format_markdown,
+    format_markdown_comparisons,
+    format_markdown_published_table,
+)
 from hear_tasks.leaderboard.models import Model, read_models
 from hear_tasks.leaderboard.plot import check_plot, plot_leaderboard
-from hear_tasks.leaderboard.published import PublishedRow, published_rows
+from hear_tasks.leaderboard.published import published_rows
 from hear_tasks.leaderboard.table import incomplete_columns, tasks_not_run
-from hear_tasks.leaderboard.text import format_comparisons, format_text
+from hear_tasks.leaderboard.text import format_comparisons, format_published_table, format_text
 
 IN_PLACE_OF_TEXT = pathlib.Path("-")
 """Stands for the file of a form that is shown in place of the text."""
@@ -57,6 +61,7 @@ def write_leaderboard(
     *,
     names: Mapping[pathlib.Path, str] | None = None,
     published: bool = False,
+    published_table: bool = False,
     unofficial: bool = False,
     width: int | None = None,
 ) -> bool:
@@ -68,7 +73,8 @@ def write_leaderboard(
         show: takes the text, or what takes its place.
         tell: takes remarks, a line each.
         names: names for models, by their folder.
-        published: whether the models are set beside the published rows.
+        published: whether each model is set beside all published rows.
+        published_table: whether the published table is shown with the models in it.
         unofficial: whether scores with reservations are let into the CSV.
         width: characters in a line of the text; None: any.
 
@@ -89,31 +95,53 @@ def write_leaderboard(
         raise ValueError("no task has a whole score, so there is nothing to show")
     if outputs.plot:
         check_plot(outputs.plot, models)
-    rows = published_rows() if published else ()
+    beside = _Beside(published, published_table)
     if IN_PLACE_OF_TEXT not in (outputs.markdown, outputs.csv):
-        show(_text(models, rows, width))
+        show(_text(models, beside, width))
     if outputs.markdown:
-        _write_text(outputs.markdown, _markdown(models, rows), show, tell)
+        _write_text(outputs.markdown, _markdown(models, beside), show, tell)
     if outputs.csv:
         _write_text(outputs.csv, format_csv(models, unofficial=unofficial), show, tell)
         for message in left_out_of_csv(models, unofficial=unofficial):
             tell(message)
     if outputs.plot:
-        _write(outputs.plot, lambda path: write_file(path, lambda part: plot_leaderboard(part, models, rows)), tell)
+        _write(
+            outputs.plot,
+            lambda path: write_file(
+                path, lambda part: plot_leaderboard(part, models, published_rows() if beside.any else ())
+            ),
+            tell,
+        )
     return not problems
 
 
-def _text(models: Sequence[Model], published: Sequence[PublishedRow], width: int | None) -> str:
+@dataclasses.dataclass(frozen=True)
+class _Beside:
+    """Which published figures the models are set beside: all rows for each of them, the published table."""
+
+    rows: bool
+    table: bool
+
+    @property
+    def any(self) -> bool:
+        return self.rows or self.table
+
+
+def _text(models: Sequence[Model], beside: _Beside, width: int | None) -> str:
     parts = [format_text(models, width)]
-    if published:
-        parts.append(format_comparisons(models, published, width))
+    if beside.rows:
+        parts.append(format_comparisons(models, published_rows(), width))
+    if beside.table:
+        parts.append(format_published_table(models, width))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(models: Sequence[Model], published: Sequence[PublishedRow]) -> str:
+def _markdown(models: Sequence[Model], beside: _Beside) -> str:
     parts = [format_markdown(models)]
-    if published:
-        parts.append(format_markdown_comparisons(models, published))
+    if beside.rows:
+        parts.append(format_markdown_comparisons(models, published_rows()))
+    if beside.table:
+        parts.append(format_markdown_published_table(models))
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The jobs of a run, a stage and a task each, and where all that becomes of them lies below --out."""
+"""The jobs of a run, a model and a task each, and where all that becomes of them lies below --out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.plain_name import is_plain_name
-from hear_cacophony.model.stages import Stage
 from hear_tasks.embed import compare_with_task, is_done
+from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
-from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SCORES_FILE
+from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SAMPLE_RATES, SCORES_FILE
 
 WAV_HEADER_BYTES = 44
 
@@ -27,19 +27,17 @@ _SETTINGS_FILE = "settings.json"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A stage and a task.
+    """A model and a task.
 
     Attributes:
-        stage: the stage.
-        checkpoint: its weights.
+        model: the model.
         task: the HEAR task directory.
-        embeddings: folder of the stage's embeddings.
+        embeddings: folder of the model's embeddings.
         out: folder of the run.
-        size: bytes of the task's audio.
+        size: bytes of the task's audio at 16 kHz.
     """
 
-    stage: Stage
-    checkpoint: str
+    model: RunModel
     task: pathlib.Path
     embeddings: pathlib.Path
     out: pathlib.Path
@@ -48,12 +46,12 @@ class Job:
     @property
     def name(self) -> str:
         """For names of files."""
-        return f"{self.stage.name}-{self.task.name}"
+        return f"{self.model.name}-{self.task.name}"
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.stage.title} {self.task.name}"
+        return f"{self.model.title} {self.task.name}"
 
     @property
     def target(self) -> pathlib.Path:
@@ -109,11 +107,12 @@ def make_jobs(options: Options) -> list[Job]:
     """All jobs of a run, largest first, so that none of the long ones is begun last."""
     sizes = {task: audio_bytes(task) for task in options.tasks}
     jobs = [
-        Job(stage, checkpoint, task, embeddings_folder(options, stage), options.out, sizes[task])
-        for stage, checkpoint in options.checkpoints.items()
+        Job(model, task, embeddings_folder(options, model), options.out, sizes[task])
+        for model in options.models
         for task in options.tasks
     ]
-    return sorted(jobs, key=lambda job: (-job.size, job.task.name, job.stage.number))
+    order = {model.name: number for number, model in enumerate(options.models)}
+    return sorted(jobs, key=lambda job: (-job.size, job.task.name, order[job.model.name]))
 
 
 def check_unchanged(jobs: Sequence[Job]) -> None:
@@ -127,14 +126,13 @@ def check_unchanged(jobs: Sequence[Job]) -> None:
         )
 
 
-def embeddings_folder(options: Options, stage: Stage) -> pathlib.Path:
-    """The folder of a stage's embeddings, which is named as heareval does."""
-    name = stage.module if options.protocol == "hear" else f"{stage.module}-protocol={options.protocol}"
-    return options.out / "embeddings" / name
+def embeddings_folder(options: Options, model: RunModel) -> pathlib.Path:
+    """The folder of a model's embeddings."""
+    return options.out / "embeddings" / model.folder_name
 
 
 def audio_bytes(task: pathlib.Path) -> int:
-    """Bytes of the 16 kHz audio of a task; by its metadata where all clips have the same length."""
+    """Bytes of a task's audio at 16 kHz; by its metadata where all clips have the same length."""
     try:
         metadata = json.loads((task / METADATA_FILE).read_text(encoding="utf-8"))
         seconds = metadata["sample_duration"]
@@ -148,11 +146,12 @@ def audio_bytes(task: pathlib.Path) -> int:
 
 
 def _bytes_of_files(task: pathlib.Path) -> int:
+    rate = next((rate for rate in SAMPLE_RATES if (task / str(rate)).is_dir()), SAMPLE_RATES[0])
     total = 0
-    for folder, _, files in os.walk(task / "16000"):
+    for folder, _, files in os.walk(task / str(rate)):
         with contextlib.suppress(OSError):
             total += sum(os.stat(os.path.join(folder, file)).st_size for file in files)
-    return total
+    return total * SAMPLE_RATES[0] // rate
 
 
 def claim_out(options: Options) -> None:

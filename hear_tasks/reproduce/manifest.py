@@ -10,14 +10,14 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
-from hear_cacophony.model.stages import Stage
 from hear_tasks.doctor import REQUIREMENTS
 from hear_tasks.leaderboard import TaskProblem, read_score
 from hear_tasks.reproduce.jobs import EMBEDDING_PROFILE, Job, embeddings_folder
+from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now, read_attempts, read_state
 from hear_tasks.task_folder import WEIGHTS_FILE
@@ -49,7 +49,7 @@ def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinishe
             "devices": options.devices,
             "memory_fraction": options.memory_fraction,
         },
-        "checkpoints": {stage.name: _checkpoint(options, stage) for stage in options.checkpoints},
+        "models": {model.name: _model(options, model) for model in options.models},
         "jobs": [_job(job) for job in jobs],
         "unfinished": list(unfinished),
     }
@@ -78,12 +78,19 @@ def _commit() -> str | None:
     return commit + ("+" if changes else "")
 
 
-def _checkpoint(options: Options, stage: Stage) -> dict[str, Any]:
-    """The checkpoint of a stage, by the note beside its embeddings where there is one."""
-    file = options.checkpoints[stage]
-    noted = _read(embeddings_folder(options, stage) / WEIGHTS_FILE)
+def _model(options: Options, model: RunModel) -> dict[str, Any]:
+    """What a model is, by the note beside its embeddings where there is one."""
+    noted = _read(embeddings_folder(options, model) / WEIGHTS_FILE)
+    plugin = {"options": dict(model.options), "python": model.python, "version": noted.get("version")}
+    return {"module": model.module, **_weights(model, noted), **({} if model.stage else plugin)}
+
+
+def _weights(model: RunModel, noted: Mapping[str, Any]) -> dict[str, Any]:
+    file = model.file
     if "md5" in noted:
         return {"file": file, "name": noted.get("weights"), "md5": noted["md5"]}
+    if model.stage is None:
+        return {"file": file, "name": None, "md5": None}
     if file in UNTRAINED:
         return {"file": file, "name": "untrained", "md5": ""}
     try:
@@ -95,7 +102,7 @@ def _checkpoint(options: Options, stage: Stage) -> dict[str, Any]:
 
 def _job(job: Job) -> dict[str, Any]:
     return {
-        "stage": job.stage.name,
+        "model": job.model.name,
         "task": job.task.name,
         "audio_bytes": job.size,
         "score": _score(job),

@@ -6,11 +6,12 @@ import argparse
 import dataclasses
 import enum
 import pathlib
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hear_cacophony.model.stages import STAGES, Stage
+from hear_cacophony.model.stages import STAGES
 from hear_tasks.leaderboard import GRID_POINTS
+from hear_tasks.module_options import add_module_options
+from hear_tasks.reproduce.models import TABLE_PLUGINS, RunModel, choose_models
 from hear_tasks.task_folder import choose_tasks
 
 GRIDS = ("default", "fast", "faster")
@@ -41,7 +42,8 @@ class Options:
     """What a run is asked for.
 
     Attributes:
-        checkpoints: by stage, a checkpoint file, or the name of untrained weights.
+        models: what is run.
+        table: whether they are those of the published table, beside which they are shown.
         tasks: HEAR task directories.
         tasks_dir: the folder that they are in.
         out: folder for all that is written.
@@ -55,7 +57,8 @@ class Options:
         memory_fraction: of a card's memory for JAX, None for what the environment says, or else `MEMORY_FRACTION`.
     """
 
-    checkpoints: Mapping[Stage, str]
+    models: tuple[RunModel, ...]
+    table: bool
     tasks: tuple[pathlib.Path, ...]
     tasks_dir: pathlib.Path
     out: pathlib.Path
@@ -78,11 +81,22 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what is to be done, in whatever order and place."""
     parser.add_argument(
         "--checkpoints",
-        required=True,
         metavar="DIR",
         help=f"folder with {' and '.join(stage.release.file_name for stage in STAGES)} (or the same as .safetensors); "
         "or random, or random-tiny, for untrained weights",
     )
+    add_module_options(
+        parser,
+        model="what load_model of --module takes",
+        module="a HEAR plugin, in the place of --checkpoints",
+    )
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="all rows of the published table whose weights are in --checkpoints: ours, and "
+        + ", ".join(plugin.file for plugin in TABLE_PLUGINS),
+    )
+    parser.add_argument("--only", metavar="NAME", help="only this model of the run, such as audiomae, or a module")
     parser.add_argument("--tasks-dir", type=pathlib.Path, required=True, metavar="DIR", help="folder of HEAR tasks")
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder for all that is written")
     parser.add_argument("--stage", type=int, choices=[stage.number for stage in STAGES], help="only this stage")
@@ -159,13 +173,13 @@ def parse_options(args: argparse.Namespace) -> Options:
     """
     if args.grid_points < 1:
         raise ValueError(f"--grid-points: expected 1 or more, got {args.grid_points}")
-    stages = [stage for stage in STAGES if args.stage in (None, stage.number)]
-    checkpoints = find_checkpoints(args.checkpoints, stages)
+    models = choose_models(args)
     tasks = choose_tasks(args.tasks_dir.absolute(), args.task)
     out = args.out.absolute()
     _check_out(out)
     return Options(
-        checkpoints=checkpoints,
+        models=models,
+        table=args.table,
         tasks=tuple(tasks),
         tasks_dir=args.tasks_dir.absolute(),
         out=out,
@@ -200,43 +214,6 @@ def _run_options(args: argparse.Namespace) -> dict:
         "require_gpu": args.require_gpu,
         "memory_fraction": args.memory_fraction,
     }
-
-
-def find_checkpoints(where: str, stages: Sequence[Stage]) -> dict[Stage, str]:
-    """The checkpoint of each stage; the converted form is preferred, as it loads faster.
-
-    Args:
-        where: folder of checkpoints, or the name of untrained weights.
-        stages: those that are wanted.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or a stage has none in it.
-    """
-    from hear_cacophony.checkpoint import PUBLISHED_FOLDER, SUFFIX, UNTRAINED
-
-    if where in UNTRAINED:
-        return dict.fromkeys(stages, where)
-    folder = pathlib.Path(where).absolute()
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"--checkpoints {where}: no such folder; expected one with the checkpoints, or {' or '.join(UNTRAINED)}"
-        )
-    found: dict[Stage, str] = {}
-    missing = []
-    for stage in stages:
-        published = folder / stage.release.file_name
-        file = next((each for each in (published.with_suffix(SUFFIX), published) if each.is_file()), None)
-        if file is None:
-            missing.append(f"{published.name} (stage {stage.number})")
-        else:
-            found[stage] = str(file)
-    if missing:
-        alone = f"; --stage {next(iter(found)).number} runs the other stage alone" if found else ""
-        raise FileNotFoundError(
-            f"--checkpoints {folder}: expected {' and '.join(missing)}, found none. They are published in "
-            f"{PUBLISHED_FOLDER}{alone}"
-        )
-    return found
 
 
 def _check_out(out: pathlib.Path) -> None:

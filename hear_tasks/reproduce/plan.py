@@ -12,7 +12,7 @@ from hear_tasks.reproduce.record import read_state
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the number of the stage, the task, the phase that comes next and its state, of each unfinished job.
+    """Print the name of the model, the task, the phase that comes next and its state, of each unfinished job.
 
     The lines are largest first, their parts separated by tabs. 1 if the input was at fault.
     """
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         todo = [phase for phase in (Phase.EMBED, Phase.PREDICT) if not job.is_done(phase)]
         if todo:
             state, _ = read_state(job, todo[0])
-            print(job.stage.number, job.task.name, todo[0], state, sep="\t")
+            print(job.model.name, job.task.name, todo[0], state, sep="\t")
     return 0
 
 

@@ -48,7 +48,7 @@ def write_report(
     report = options.out / "report"
     report.mkdir(parents=True, exist_ok=True)
     open_ends = [line for job in jobs if (line := unfinished(job, (Phase.EMBED, Phase.PREDICT), unnoted))]
-    text, whole = _write_tables(options.out / "embeddings", report)
+    text, whole = _write_tables(options, report)
     if open_ends:
         text += "\n" + "\n".join(["not finished:", *(f"  {line}" for line in open_ends)]) + "\n"
         _append(report / MARKDOWN, ["", "Not finished:", "", *(f"- {line}" for line in open_ends)])
@@ -57,13 +57,20 @@ def write_report(
     return text, open_ends, whole and not open_ends
 
 
-def _write_tables(embeddings: pathlib.Path, report: pathlib.Path) -> tuple[str, bool]:
+def _write_tables(options: Options, report: pathlib.Path) -> tuple[str, bool]:
     """Write the leaderboard in every form but text; its text with its remarks, and whether it had nothing to object."""
     outputs = Outputs(report / MARKDOWN, report / CSV, report / PLOT)
     parts: list[str] = []
     remarks: list[str] = []
     try:
-        whole = write_leaderboard([embeddings], outputs, parts.append, remarks.append, published=True)
+        whole = write_leaderboard(
+            [options.out / "embeddings"],
+            outputs,
+            parts.append,
+            remarks.append,
+            published=not options.table,
+            published_table=options.table,
+        )
     except (OSError, ValueError, ModuleNotFoundError) as error:
         remarks.append(str(error))
         whole = False

@@ -7,10 +7,12 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, Severity, examine, format_text
+from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, MODULE, ModuleRequest, Severity, examine, format_text
 from hear_tasks.reproduce.hardware import make_slots
 from hear_tasks.reproduce.jobs import Job, check_out, check_unchanged, claim_out, make_jobs
+from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
@@ -70,8 +72,8 @@ def _run(options: Options, stop: Stop) -> int:
     check_unchanged(jobs)
     options.out.mkdir(parents=True, exist_ok=True)
     count = len(options.tasks)
-    stages = " and ".join(stage.title for stage in options.checkpoints)
-    _say(f"{count} task{'s' * (count > 1)}, {stages}; {free_room(options)}")
+    models = " and ".join(model.title for model in options.models)
+    _say(f"{count} task{'s' * (count > 1)}, {models}; {free_room(options)}")
     if Phase.DOCTOR in options.phases:
         _ask_doctor(options)
     claim_out(options)
@@ -100,30 +102,40 @@ def _ask_doctor(options: Options) -> None:
     """Have everything examined; what one task alone would fail of does not stop the others.
 
     Raises:
-        DoctorError: there is an error in the environment or in a checkpoint.
+        DoctorError: there is an error in the environment or in a checkpoint, or in the only plugin.
     """
-    _say("doctor: examining tasks, environment and checkpoints")
+    _say("doctor: examining tasks, environment and models")
     log = options.out / "logs" / "doctor.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     texts, errors, hopeless = [], [], False
     tasks: Sequence[pathlib.Path] = options.tasks
     environment = None
-    for weights in dict.fromkeys(options.checkpoints.values()):
-        file = pathlib.Path(weights) if pathlib.Path(weights).is_absolute() else None
+    every = [_examined(model) for model in options.models]
+    for model in [asked for number, asked in enumerate(every) if asked not in every[:number]]:
+        plugin = model["module"] is not None  # for which the audio has to be of its own rate
         folder = options.out / "embeddings"
-        report = examine(tasks, checkpoint=file, embeddings_dir=folder, environment=environment)
-        environment = report.environment
+        report = examine(options.tasks if plugin else tasks, **model, embeddings_dir=folder, environment=environment)
+        environment = environment or report.environment
         texts.append(format_text(report))
         found = [finding for finding in report.findings if finding.severity is Severity.ERROR]
         errors += [f"{finding.task} {finding.file}: {finding.message}; fix: {finding.fix}" for finding in found]
-        hopeless = hopeless or any(finding.task in (ENVIRONMENT, CHECKPOINT) for finding in found)
-        tasks = ()
+        fatal = (ENVIRONMENT, CHECKPOINT, MODULE) if len(options.models) == 1 else (ENVIRONMENT, CHECKPOINT)
+        hopeless = hopeless or any(finding.task in fatal for finding in found)
+        tasks = tasks if plugin else ()
     log.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
     for error in dict.fromkeys(errors):
         _say(f"doctor: ERROR {error}")
     _say(f"doctor: {texts[0].splitlines()[-1]} (see {log})")
     if hopeless:
         raise DoctorError("every task would fail of that; --from-phase embed goes on all the same")
+
+
+def _examined(model: RunModel) -> dict[str, Any]:
+    """What the doctor is to look at of a model."""
+    if model.stage is None:
+        return {"checkpoint": None, "module": ModuleRequest(model.module, model.file, model.options, model.python)}
+    file = pathlib.Path(model.file)
+    return {"checkpoint": file if file.is_absolute() else None, "module": None}
 
 
 def _work(options: Options, jobs: Sequence[Job], stop: Stop) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from hear_tasks.reproduce.hardware import Slot, child_environment
 from hear_tasks.reproduce.jobs import Job
+from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase, Predictor
 from hear_tasks.reproduce.record import Attempt, Outcome, begin, end, is_locked, locked, read_state
 from hear_tasks.task_folder import PREDICTED_FILE
@@ -34,6 +36,22 @@ _GPU_PROBES = {
     Phase.EMBED: ("JAX", "import jax; print(jax.default_backend())", "jax[cuda12]"),
     Phase.PREDICT: ("torch", "import torch; print('gpu' if torch.cuda.is_available() else 'cpu')", "torch for CUDA"),
 }
+_PLUGIN_PROBE = """
+found = []
+try:
+    import torch
+    found.append(torch.cuda.is_available())
+except ImportError:
+    pass
+if not any(found):
+    try:
+        import tensorflow
+        found.append(bool(tensorflow.config.list_physical_devices("GPU")))
+    except ImportError:
+        pass
+print("gpu" if any(found) else "cpu")
+"""
+"""A plugin is of one of the two; which, only loading it would tell."""
 
 
 class Stop:
@@ -100,7 +118,7 @@ def _attempt(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, l
     with log.open("ab") as output:
         offset = output.tell()
         _write_head(output, attempt)
-        attempt.cause = _missing_gpu(phase, environment) if options.require_gpu else []
+        attempt.cause = _missing_gpu(job.model, phase, environment) if options.require_gpu else []
         if not attempt.cause:
             directory = _prepare(job, phase, options)
             # heareval's runner has nothing to finish, as it begins anew.
@@ -125,24 +143,22 @@ def summary(cause: list[str]) -> str:
 
 def _command(job: Job, phase: Phase, options: Options) -> list[str]:
     if phase is Phase.EMBED:
-        protocol = [] if options.protocol == "hear" else ["--protocol", options.protocol]
-        model = ["--model", job.checkpoint, "--module", job.stage.module]
         places = ["--tasks-dir", str(job.task.parent), "--embeddings-dir", str(job.embeddings.parent)]
-        return [
-            sys.executable,
-            "-m",
-            "hear_tasks.cli",
-            "embed",
-            *model,
-            *places,
-            "--task",
-            job.task.name,
-            *protocol,
-        ]
+        command = [sys.executable, "-m", "hear_tasks.cli", "embed", *_model_arguments(job.model), *places]
+        return [*command, "--task", job.task.name]
     grid = ["--grid", options.grid, "--grid-points", str(options.grid_points)]
     own = options.predictor is Predictor.OWN
     runner = ["hear_tasks.cli", "predict"] if own else ["hear_tasks.heareval", "predictions"]
     return [sys.executable, "-m", *runner, os.path.join(job.embeddings.name, job.task.name), *grid]
+
+
+def _model_arguments(model: RunModel) -> list[str]:
+    arguments = ["--module", model.module]
+    if model.file:
+        arguments += ["--model", model.file]
+    if model.options:
+        arguments += ["--model-options", json.dumps(model.options)]
+    return arguments if model.python is None else [*arguments, "--python", model.python]
 
 
 def _write_head(output: BinaryIO, attempt: Attempt) -> None:
@@ -152,11 +168,15 @@ def _write_head(output: BinaryIO, attempt: Attempt) -> None:
     output.flush()
 
 
-def _missing_gpu(phase: Phase, environment: dict[str, str]) -> list[str]:
+def _missing_gpu(model: RunModel, phase: Phase, environment: dict[str, str]) -> list[str]:
     """What to say where the library that is to use a GPU sees none; [] where it does."""
     library, code, package = _GPU_PROBES[phase]
+    python = sys.executable
+    if phase is Phase.EMBED and model.stage is None:
+        library, code, package = "torch or TensorFlow", _PLUGIN_PROBE, "one of them for CUDA"
+        python = model.python or python
     probe = subprocess.run(
-        [sys.executable, "-c", code],
+        [python, "-c", code],
         env=environment | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
         capture_output=True,
         text=True,

@@ -24,12 +24,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"status: {error}", file=sys.stderr)
         return 1
-    lines = [("stage", "task", "embed", "predict")]
+    lines = [("model", "task", "embed", "predict")]
     causes = []
     counts = {phase: collections.Counter[State]() for phase in _PHASES}
-    for job in sorted(make_jobs(options), key=lambda each: (each.stage.number, each.task.name)):
+    order = [model.name for model in options.models]
+    for job in sorted(make_jobs(options), key=lambda each: (order.index(each.model.name), each.task.name)):
         states = {phase: read_state(job, phase) for phase in _PHASES}
-        lines.append((job.stage.name, job.task.name, states[Phase.EMBED][0], states[Phase.PREDICT][0]))
+        lines.append((job.model.name, job.task.name, states[Phase.EMBED][0], states[Phase.PREDICT][0]))
         for phase, (state, cause) in states.items():
             counts[phase][state] += 1
             if cause:

@@ -4,7 +4,7 @@
 # (the keys are for the scripts that source this, and are set by name)
 
 config_keys=(
-    CHECKPOINTS TASKS_DIR OUT STAGE TASKS PROTOCOL GRID GRID_POINTS PREDICTOR
+    CHECKPOINTS TASKS_DIR OUT STAGE TABLE MODULE MODEL_FILE MODEL_OPTIONS PYTHON TASKS PROTOCOL GRID GRID_POINTS PREDICTOR
     ACTIVATE ACCOUNT PARTITION PREDICT_PARTITION REPORT_PARTITION SBATCH_OPTIONS MAX_RUNNING
     EMBED_GPU EMBED_CPUS EMBED_MEMORY EMBED_TIME
     PREDICT_GPU PREDICT_CPUS PREDICT_MEMORY PREDICT_TIME
@@ -44,7 +44,14 @@ read_config() {
     : "${EMBED_CPUS:=8}" "${EMBED_MEMORY:=32G}" "${EMBED_TIME:=12:00:00}"
     : "${PREDICT_CPUS:=8}" "${PREDICT_MEMORY:=48G}" "${PREDICT_TIME:=1-00:00:00}"
     : "${REPORT_CPUS:=1}" "${REPORT_MEMORY:=4G}" "${REPORT_TIME:=00:30:00}" "${REQUIRE_GPU:=yes}"
-    for key in CHECKPOINTS TASKS_DIR OUT; do
+    if [ -n "$MODULE" ]; then
+        [ -z "$CHECKPOINTS" ] || fail "$file: expected one of CHECKPOINTS and MODULE, got both"
+    else
+        [ -n "$CHECKPOINTS" ] || fail "$file: CHECKPOINTS is missing"
+        [ -z "$MODEL_FILE$MODEL_OPTIONS$PYTHON" ] || fail "$file: MODEL_FILE, MODEL_OPTIONS and PYTHON need MODULE"
+    fi
+    case $TABLE in '' | yes | no) ;; *) fail "$file: TABLE: expected yes or no, got $TABLE" ;; esac
+    for key in TASKS_DIR OUT; do
         [ -n "${!key}" ] || fail "$file: $key is missing"
     done
     case $PREDICTOR in '' | own | heareval) ;; *) fail "$file: PREDICTOR: expected own or heareval, got $PREDICTOR" ;; esac
@@ -54,7 +61,7 @@ read_config() {
     done
     [[ $MAX_RUNNING =~ ^([1-9][0-9]*)?$ ]] || fail "$file: MAX_RUNNING: expected a number of jobs, got $MAX_RUNNING"
     case $CHECKPOINTS in
-        random | random-tiny) ;;
+        '' | random | random-tiny) ;;
         *) [ -d "$CHECKPOINTS" ] || fail "$file: CHECKPOINTS=$CHECKPOINTS: no such folder" ;;
     esac
     [ -d "$TASKS_DIR" ] || fail "$file: TASKS_DIR=$TASKS_DIR: no such folder"
@@ -74,10 +81,16 @@ activate() {
     command -v python >/dev/null || fail "ACTIVATE gives no command python: $ACTIVATE"
 }
 
-# Set `run_options` to the options that say what the run is, and `selection` to those that choose stages and tasks.
+# Set `run_options` to the options that say what the run is, and `selection` to those that choose a stage and tasks.
 set_options() {
     local task tasks
-    run_options=(--checkpoints "$CHECKPOINTS" --tasks-dir "$TASKS_DIR" --out "$OUT")
+    run_options=(--tasks-dir "$TASKS_DIR" --out "$OUT")
+    if [ -n "$CHECKPOINTS" ]; then run_options+=(--checkpoints "$CHECKPOINTS"); fi
+    if [ "$TABLE" = yes ]; then run_options+=(--table); fi
+    if [ -n "$MODULE" ]; then run_options+=(--module "$MODULE"); fi
+    if [ -n "$MODEL_FILE" ]; then run_options+=(--model "$MODEL_FILE"); fi
+    if [ -n "$MODEL_OPTIONS" ]; then run_options+=(--model-options "$MODEL_OPTIONS"); fi
+    if [ -n "$PYTHON" ]; then run_options+=(--python "$PYTHON"); fi
     if [ -n "$PROTOCOL" ]; then run_options+=(--protocol "$PROTOCOL"); fi
     if [ -n "$GRID" ]; then run_options+=(--grid "$GRID"); fi
     if [ -n "$GRID_POINTS" ]; then run_options+=(--grid-points "$GRID_POINTS"); fi

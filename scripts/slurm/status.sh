@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows where a run is, for each stage and task, from its files alone.
+# Shows where a run is, for each model and task, from its files alone.
 #
 #   scripts/slurm/status.sh CONFIG          CONFIG: see scripts/slurm/config.example
 set -euo pipefail

@@ -71,9 +71,9 @@ set_options
 plan=$(python -m hear_tasks.reproduce.plan "${run_options[@]}" "${selection[@]}") || exit 1
 
 embed=() predict_after=() predict_now=() number=0 running=0
-while IFS=$'\t' read -r stage task phase state; do
-    [ -n "$stage" ] || continue
-    printf 'job %s: stage %s, %s: %s\n' "$number" "$stage" "$task" "$phase"
+while IFS=$'\t' read -r model task phase state; do
+    [ -n "$model" ] || continue
+    printf 'job %s: %s, %s: %s\n' "$number" "$model" "$task" "$phase"
     if [ "$phase" = embed ]; then
         embed+=("$number")
         predict_after+=("$number")
