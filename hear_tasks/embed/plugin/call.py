@@ -179,9 +179,10 @@ def _version(name):
 
 
 def _as_array(tensor, function):
-    for method in ("detach", "cpu", "numpy"):
-        if hasattr(tensor, method):
-            tensor = getattr(tensor, method)()
+    if hasattr(tensor, "detach"):  # of torch
+        tensor = tensor.detach().cpu()
+    if hasattr(tensor, "numpy"):
+        tensor = tensor.numpy()
     if not isinstance(tensor, np.ndarray):
         raise PluginApiError(f"{function}: expected a tensor, got {_kind(tensor)}")
     return tensor
