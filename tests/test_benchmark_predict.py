@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hear_tasks.benchmark import __main__ as benchmark
 from hear_tasks.benchmark import predict
 from hear_tasks.predict.split import read_split, read_split_events
 from hear_tasks.predict.task import read_task
@@ -27,10 +28,34 @@ def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
     assert (figures["scores_equal"], figures["trainings"], figures["training_rows"]) == (True, 5, 10)
     assert figures["speed_beside_heareval"] == figures["heareval_seconds"] / figures["predict_seconds"]
     assert figures["predict_peak_bytes"] > 1e8
-    lines = predict.describe_predict({"cases": {case.name: [figures]}, "projection_hours": 12.3})
+    pair = {"case": "x", "at_once_seconds": 2.0, "one_after_the_other_seconds": 3.0, "speed_at_once": 1.5}
+    lines = predict.describe_predict({"cases": {case.name: [figures]}, "side_by_side": pair, "projection_hours": 12.3})
+    assert lines[-2] == ("two of x at once", "2.0 s, one after the other 3.0 s: 1.50 times as fast")
     assert lines[0][0] == "20 clips x 4 folds, 1 threads"
     assert "scores equal" in lines[1][1]
     assert lines[-1] == ("all of HEAR, both stages", "12 hours, 150 epochs each")
+
+
+def test_two_tasks_take_turns_and_go_side_by_side(tmp_path, monkeypatch):
+    seconds = iter([5.0, 2.0, 7.0, 3.0, 6.0, 1.0])
+    ran = []
+
+    def run(arguments, threads, folder):
+        ran.append(arguments[arguments.index("--jobs") + 1 :])
+        assert all((folder / name / "task_metadata.json").is_file() for name in arguments[-2:])
+        return predict.Process(next(seconds), 0.0, 0)
+
+    monkeypatch.setattr(predict, "run_process", run)
+    figures = predict.measure_side_by_side(predict.QUICK[0], 3, tmp_path)
+    assert ran == [["1", "one-v1-full", "two-v1-full"], ["2", "one-v1-full", "two-v1-full"]] * 3
+    assert (figures["one_after_the_other_seconds"], figures["at_once_seconds"], figures["speed_at_once"]) == (6, 2, 3)
+
+
+def test_predictions_are_measured_where_they_are_asked_for(monkeypatch):
+    sections = dict.fromkeys(benchmark.SECTIONS, (lambda config: {"skipped": "here"}, None))
+    monkeypatch.setattr(benchmark, "SECTIONS", sections)
+    assert "predict" not in benchmark.measure([], quick=True)["sections"]
+    assert set(benchmark.measure([], quick=True, only=["predict"])["sections"]) == {"predict"}
 
 
 def test_a_process_that_fails_is_told_of(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.engine.options import PRECISIONS
-from hear_tasks.benchmark import embed, encoder, loading, processes, projection, report, text
+from hear_tasks.benchmark import embed, encoder, loading, predict, processes, projection, report, text
 from hear_tasks.benchmark.config import FULL, QUICK, Config
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
@@ -24,7 +24,11 @@ SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str
     "compilations": (embed.measure_compilations, embed.describe_compilations),
     "embed": (embed.measure_embed, embed.describe_embed),
     "text": (text.measure_text, text.describe_text),
+    "predict": (predict.measure_predict, predict.describe_predict),
 }
+ON_REQUEST = ("predict",)
+"""Sections that are measured where they are named alone: an hour or more."""
+
 PROJECTION = "projection"
 
 
@@ -48,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hear_tasks.benchmark",
         description="Speed and memory on this machine, each ratio from one run: the encoder beside the device's own "
-        "matrix products, embed beside the encoder alone and beside heareval's own runner.",
+        "matrix products, embed beside the encoder alone and beside heareval's own runner, and with --only predict the "
+        "predictions beside heareval's.",
     )
     parser.add_argument(
         "--model",
@@ -67,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         choices=(*SECTIONS, PROJECTION),
         metavar="SECTION",
-        help=f"may be repeated: {', '.join((*SECTIONS, PROJECTION))} (default: all)",
+        help=f"may be repeated: {', '.join((*SECTIONS, PROJECTION))} (default: all but {', '.join(ON_REQUEST)})",
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures to a file")
     return parser
@@ -95,7 +100,7 @@ def measure(
         files: checkpoints or names of untrained weights; the first is measured. Untrained weights unless given.
         precision: of the matrix products.
         quick: whether to use a tiny model and little audio.
-        only: names in `SECTIONS`, or "projection"; all unless given.
+        only: names in `SECTIONS`, or "projection"; all but those `ON_REQUEST` unless given.
 
     Returns:
         Figures for JSON: "machine", "model", "scale", and "sections", each with its figures or with the reason
@@ -104,7 +109,8 @@ def measure(
     scale = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="hear-cacophony-benchmark-") as folder:
         config = Config(files or [scale.model], precision, scale, pathlib.Path(folder))
-        sections = {name: take(config) for name, (take, _) in SECTIONS.items() if not only or name in only}
+        wanted = only or [name for name in SECTIONS if name not in ON_REQUEST]
+        sections = {name: take(config) for name, (take, _) in SECTIONS.items() if name in wanted}
         if not only or PROJECTION in only:
             sections[PROJECTION] = projection.project(sections)
         machine = report.describe_machine()

@@ -183,7 +183,12 @@ def measure_predict(config: Config) -> dict[str, Any]:
     cases, rounds = (FULL, 3) if full else (QUICK, 1)
     threads = (1, 2) if full and len(os.sched_getaffinity(0)) > 1 else (1,)
     measured = {case.name: [measure_case(case, n, rounds, config.folder) for n in threads] for case in cases}
-    return {"cases": measured, "projection_hours": project_hours(measured)}
+    pair = FULL[1] if full else QUICK[0]
+    return {
+        "cases": measured,
+        "side_by_side": measure_side_by_side(pair, rounds, config.folder),
+        "projection_hours": project_hours(measured),
+    }
 
 
 def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) -> dict[str, Any]:
@@ -222,6 +227,29 @@ def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) ->
     }
 
 
+def measure_side_by_side(case: Case, rounds: int, folder: pathlib.Path) -> dict[str, Any]:
+    """Median seconds of two equal tasks, with one thread each, one after the other and at once."""
+    tell(f"predict: {case.name}, two tasks")
+    seconds: dict[str, list[float]] = {"1": [], "2": []}
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        master = make_embeddings(case, pathlib.Path(name) / "master")
+        for _ in range(rounds):
+            for jobs, taken in seconds.items():
+                tasks = [pathlib.Path(name) / "twice" / task for task in ("one-v1-full", "two-v1-full")]
+                for task in tasks:
+                    shutil.copytree(master, task)
+                options = ["--grid-points", str(GRID_POINTS), "--jobs", jobs, *(task.name for task in tasks)]
+                taken.append(run_process(["hear_tasks.cli", "predict", *options], 1, tasks[0].parent).seconds)
+                shutil.rmtree(tasks[0].parent)
+    after, at_once = (statistics.median(taken) for taken in seconds.values())
+    return {
+        "case": case.name,
+        "one_after_the_other_seconds": after,
+        "at_once_seconds": at_once,
+        "speed_at_once": after / at_once,
+    }
+
+
 def _comparable(scores: str) -> str:
     """A scores file without times and addresses in memory."""
     return re.sub(r'"time_in_min(_\w+)?": [^,\n]*| at 0x\w+', "", scores)
@@ -245,6 +273,14 @@ def describe_predict(result: dict[str, Any]) -> list[tuple[str, str]]:
                     f"scores {'equal' if each['scores_equal'] else 'DIFFER'}",
                 ),
             ]
+    pair = result["side_by_side"]
+    lines.append(
+        (
+            f"two of {pair['case']} at once",
+            f"{pair['at_once_seconds']:.1f} s, one after the other {pair['one_after_the_other_seconds']:.1f} s: "
+            f"{pair['speed_at_once']:.2f} times as fast",
+        )
+    )
     return [*lines, ("all of HEAR, both stages", f"{result['projection_hours']:.0f} hours, {EPOCHS} epochs each")]
 
 
