@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -37,43 +38,71 @@ def tasks(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_hear_validator_finds_nothing_to_say(stage, tiny_checkpoints, tmp_path):
-    printed = run("hearvalidator.validate", f"hear_cacophony.{stage}", "-m", str(tiny_checkpoints[stage]), cwd=tmp_path)
+def check_printed(printed: str) -> None:
     assert "Looks good!" in printed
     assert printed.count("Warning:") == printed.count("IMPORTANT: A common bug") == 1
 
 
-def test_hear_validator_takes_the_baseline(tmp_path):
-    printed = run("hearvalidator.validate", "hear_cacophony.logmel", cwd=tmp_path)
-    assert "Looks good!" in printed
-    assert printed.count("Warning:") == printed.count("IMPORTANT: A common bug") == 1
+def test_hear_validator_in_a_process_of_its_own_finds_nothing_to_say(tiny_checkpoints, tmp_path):
+    path = tiny_checkpoints["cacophony"]
+    check_printed(run("hearvalidator.validate", "hear_cacophony.cacophony", "-m", str(path), cwd=tmp_path))
 
 
-def test_hear_validator_with_untrained_weights_warns_of_them(tmp_path):
-    printed = run("hearvalidator.validate", "hear_cacophony", "-m", "random-tiny", cwd=tmp_path)
+@pytest.fixture
+def validate(monkeypatch, capfd):
+    """hear-validator's command in this process, which has imported TensorFlow and torch; what it prints."""
+    from hearvalidator.validate import main
+
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["hear-validator", *arguments])
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            monkeypatch.setattr(warnings, "showwarning", lambda text, *_: print("Warning:", text))
+            main()
+        return capfd.readouterr().out
+
+    return call
+
+
+def test_hear_validator_finds_nothing_to_say_of_stage_1(validate, tiny_checkpoints):
+    check_printed(validate("hear_cacophony.audiomae", "-m", str(tiny_checkpoints["audiomae"])))
+
+
+def test_hear_validator_takes_the_baseline(validate):
+    check_printed(validate("hear_cacophony.logmel"))
+
+
+def test_hear_validator_with_untrained_weights_warns_of_them(validate):
+    printed = validate("hear_cacophony", "-m", "random-tiny")
     assert "Looks good!" in printed
     assert "these weights of Cacophony are untrained" in printed
 
 
-@pytest.mark.parametrize("runner", ["heareval.embeddings.runner", "hear_tasks.heareval"])
-def test_heareval_from_audio_to_scores(runner, tasks, tiny_checkpoints, tmp_path):
-    stage = "cacophony" if runner.startswith("hear_c") else "audiomae"
-    command = [runner] if runner.startswith("heareval") else [runner, "embeddings"]
-    places = ["--tasks-dir", str(tasks), "--embeddings-dir", "embeddings"]
-    run(*command, f"hear_cacophony.{stage}", "--model", str(tiny_checkpoints[stage]), *places, cwd=tmp_path)
+RUNNERS = {"audiomae": ("heareval.embeddings.runner",), "cacophony": ("hear_tasks.heareval", "embeddings")}
+"""heareval's own, and it with our patches."""
 
-    model = tmp_path / "embeddings" / f"hear_cacophony.{stage}"
+
+@pytest.fixture(scope="module")
+def scored(tasks, tiny_checkpoints, tmp_path_factory):
+    """A folder of embeddings, of each stage by its runner, that heareval has scored."""
+    folder = tmp_path_factory.mktemp("scored")
+    places = ["--tasks-dir", str(tasks), "--embeddings-dir", "embeddings"]
+    for stage, runner in RUNNERS.items():
+        run(*runner, f"hear_cacophony.{stage}", "--model", str(tiny_checkpoints[stage]), *places, cwd=folder)
+    embedded = sorted(str(path.relative_to(folder)) for path in folder.glob("embeddings/*/*/"))
+    run("hear_tasks.heareval", "predictions", *embedded, "--grid", "faster", "--grid-points", "1", cwd=folder)
+    return folder / "embeddings"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_heareval_from_audio_to_scores(stage, scored, tasks):
+    model = scored / f"hear_cacophony.{stage}"
     folders = sorted(folder for folder in model.iterdir() if folder.is_dir())
     assert [folder.name for folder in folders] == sorted(folder.name for folder in tasks.iterdir())
-    if runner.startswith("hear_c"):
+    if RUNNERS[stage][0] == "hear_tasks.heareval":
         assert json.loads((model / "weights.json").read_text())["weights"] == f"{stage}.ckpt"
     rows, size = json.loads((model / "test_events-v1-full" / "test.embedding-dimensions.json").read_text())
     assert (rows, size) == (300, 64), "3 clips of 4 s, an embedding each 40 ms"
-
-    grid = ["--grid", "faster", "--grid-points", "1"]
-    paths = [str(folder.relative_to(tmp_path)) for folder in folders]
-    run("hear_tasks.heareval", "predictions", *paths, *grid, cwd=tmp_path)
     for folder in folders:
         scores = json.loads((folder / "test.predicted-scores.json").read_text())
         tests = [part for part in scores.values() if isinstance(part, dict) and "test_score" in part]
