@@ -21,6 +21,23 @@ import pytest
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Keep compiled functions while the tests run, for all their processes.
+
+    Not for the commands that tests start: one that is killed would leave half a file.
+    """
+    import jax
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all workers
+    jax.config.update("jax_enable_compilation_cache", True)
+    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
+    jax.config.update("jax_compilation_cache_max_size", 1 << 33)  # jax locks only a folder that has a limit
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
 def _stand_in_weights():
     spec = importlib.util.spec_from_file_location("stand_in_weights", GOLDEN / "weights.py")
     module = importlib.util.module_from_spec(spec)
