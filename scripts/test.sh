@@ -13,4 +13,4 @@ cd "$root"
 unset PYTHONPATH PYTHONHOME HEAR_CACOPHONY_WEIGHTS
 cores=$(nproc)
 processes=$((cores < 4 ? cores + 1 : 4)) # one more than cores, as tests of whole commands wait much
-exec "$root/.venv/bin/python" -m pytest --numprocesses "$processes" --dist loadfile "$@"
+exec "$root/.venv/bin/python" -m pytest --numprocesses "$processes" --dist loadfile --no-loadscope-reorder "$@"

@@ -21,6 +21,30 @@ import pytest
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
+LONG_FILES = (
+    "test_slurm.py",
+    "test_end_to_end.py",
+    "test_embed.py",
+    "test_golden.py",
+    "test_reproduce.py",
+    "test_plugins.py",
+    "test_benchmark.py",
+    "test_text_golden.py",
+    "test_heareval.py",
+    "test_embedding.py",
+    "test_sounds.py",
+    "test_captioning.py",
+    "test_devices.py",
+)
+"""Those of 20 s and more, the longest first."""
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Begin with long files, so that none is left alone at the end (with `--no-loadscope-reorder`)."""
+    order = {name: i for i, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory):
     """Keep compiled functions while the tests run, for all their processes.
