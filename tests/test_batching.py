@@ -26,7 +26,7 @@ def test_longest_window_is_not_padded():
     assert bucket_steps(WINDOW_STEPS) == WINDOW_STEPS
 
 
-def test_batches_hold_every_row_once_and_keep_to_the_budget():
+def test_batches_hold_every_window_once_and_keep_to_the_budget():
     steps = np.random.default_rng(1).integers(1, WINDOW_STEPS + 1, 300).tolist()
     batches = list(even_batches(steps, tokens_per_step=8, tokens_per_batch=4096))
     assert sorted(window for batch in batches for window in batch.windows) == list(range(300))
@@ -36,7 +36,7 @@ def test_batches_hold_every_row_once_and_keep_to_the_budget():
         assert batch.size == 1 or batch.size * batch.steps * 8 <= 4096
 
 
-def test_a_row_larger_than_the_budget_goes_alone():
+def test_a_window_larger_than_the_budget_goes_alone():
     (batch,) = even_batches([750], tokens_per_step=8, tokens_per_batch=4096)
     assert (batch.windows, batch.size, batch.steps >= 750) == ((0,), 1, True)
 
@@ -57,20 +57,20 @@ def test_batches_are_shared_out_evenly_among_devices():
     assert [(len(batch.windows), batch.size) for batch in batches] == [(21, 21)] * 4 + [(16, 21)]
 
 
-def test_a_smaller_batch_is_filled_up_to_a_program_that_is_there():
+def test_a_smaller_batch_is_filled_up_to_a_size_that_is_compiled():
     sizes = CompiledSizes()
     seen = [[batch.size for batch in sizes.batches([6] * windows, 8, 2048)] for windows in (84, 37, 5)]
     assert seen == [[32, 32, 32], [32, 32], [32]]
 
 
-def test_a_small_batch_that_keeps_coming_gets_its_own_program():
+def test_a_small_batch_that_keeps_coming_gets_its_own_size():
     sizes = CompiledSizes()
     list(sizes.batches([6] * 32, 8, 2048))
     seen = [batch.size for _ in range(REUSES + 2) for batch in sizes.batches([6], 8, 2048)]
     assert seen == [32] * REUSES + [1, 1]
 
 
-def test_rows_of_few_lengths_are_not_padded():
+def test_windows_of_few_lengths_are_not_padded():
     batches = list(even_batches([31] * 100 + [25] * 7, tokens_per_step=8, tokens_per_batch=2048))
     assert {batch.steps for batch in batches} == {31, 25}
 
@@ -92,7 +92,7 @@ def test_many_windows_have_finer_lengths():
     assert {batch.steps for batch in CompiledSizes().batches(many, 8, 2048)} == {11}
 
 
-def test_the_last_few_windows_fill_up_a_program_of_their_length():
+def test_the_last_few_windows_fill_up_a_shape_of_their_length():
     sizes = CompiledSizes()
     list(sizes.batches([6] * 32, 8, 2048))
     assert [(batch.size, batch.steps) for batch in sizes.batches([5, 6, 40], 8, 2048)] == [(1, 85), (32, 6)]

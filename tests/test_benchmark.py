@@ -66,14 +66,14 @@ def test_what_is_compared_takes_turns_and_medians_are_told(monkeypatch):
     assert turns == ["a", "b", "a", "b", "a"]
 
 
-def test_programs_are_counted_when_they_are_made():
-    program = jax.jit(lambda x: x * 2 + 1)
+def test_compilations_are_counted():
+    compiled = jax.jit(lambda x: x * 2 + 1)
     values = np.ones(3, np.float32), np.ones(4, np.float32)
     with timing.count_compilations() as compilations:
-        program(values[0])
-        program(values[0])
+        compiled(values[0])
+        compiled(values[0])
         assert compilations.count == 1
-        program(values[1])
+        compiled(values[1])
     assert compilations.count == 2
     jax.jit(lambda x: x * 3 + 1)(values[0])
     assert compilations.count == 2

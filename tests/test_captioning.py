@@ -33,8 +33,8 @@ def test_a_caption_does_not_depend_on_its_batch_mates(method, settings, model, s
     settings |= {"max_tokens": 12, "end_token": END}
     keys = np.random.default_rng(1).integers(0, 2**32, (3, 2), np.uint32) if method == "sample" else None
     together = model.caption_tokens(sounds, method, keys=keys, **settings)
-    own_programs = model.with_options(model.audio.options)
-    (alone,) = own_programs.caption_tokens(sounds[1:2], method, keys=None if keys is None else keys[1:2], **settings)
+    fresh = model.with_options(model.audio.options)
+    (alone,) = fresh.caption_tokens(sounds[1:2], method, keys=None if keys is None else keys[1:2], **settings)
     assert alone.tolist() == together[1].tolist()
 
 

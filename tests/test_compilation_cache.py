@@ -19,7 +19,7 @@ def run(**variables: str) -> str:
     return subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, check=True).stdout
 
 
-def test_programs_are_kept_in_the_users_cache(tmp_path):
+def test_compiled_functions_are_kept_in_the_users_cache(tmp_path):
     assert run(XDG_CACHE_HOME=str(tmp_path)).strip() == str(tmp_path / "hear_cacophony" / "compiled")
     assert any((tmp_path / "hear_cacophony" / "compiled").iterdir())
 

@@ -10,8 +10,8 @@ import pytest
 from hear_cacophony.model.stages import AUDIOMAE, STAGES
 from hear_tasks.demo import __main__ as demo_command
 from hear_tasks.demo import chain as demo
+from hear_tasks.demo.phases import Phases
 from hear_tasks.demo.sources import SourceError
-from hear_tasks.demo.steps import Steps
 
 
 def test_untrained_weights_stand_in_for_missing_ones(tmp_path, monkeypatch):
@@ -44,10 +44,10 @@ def test_a_named_folder_without_weights_is_an_error(tmp_path, monkeypatch):
         demo.choose_model(AUDIOMAE)
 
 
-def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
+def test_a_failed_phase_shows_the_end_of_its_log(tmp_path):
     (tmp_path / "failing.py").write_text("import sys; print('some output'); sys.exit('the cause')")
-    with pytest.raises(demo.DemoError, match=r"(?s)a step failed with status 1; the end of .*step\.log:.*the cause"):
-        demo._run_step(Steps(1), "step", "a step", ["failing"], tmp_path)
+    with pytest.raises(demo.DemoError, match=r"(?s)a phase failed with status 1; the end of .*phase\.log:.*the cause"):
+        demo._run_phase(Phases(1), "phase", "a phase", ["failing"], tmp_path)
 
 
 def test_the_time_and_the_disk_are_said_before_the_start(tmp_path, capsys, monkeypatch):
@@ -76,22 +76,22 @@ def test_full_size_weights_are_said_to_take_longer(tmp_path, monkeypatch):
     assert minutes(True) > 2 * minutes(False)
 
 
-def test_a_long_step_tells_its_time_now_and_then(capsys):
-    with Steps(3, interval=0.05).step("a step"):
+def test_a_long_phase_tells_its_time_now_and_then(capsys):
+    with Phases(3, interval=0.05).phase("a phase"):
         time.sleep(0.3)
     lines = capsys.readouterr().out.splitlines()
-    assert (lines[0], lines[-1]) == ("demo: 1 of 3: a step ...", "demo: 1 of 3: a step: done in 0 s")
-    assert set(lines[1:-1]) == {"demo: 1 of 3: a step: 0 s so far ..."}
+    assert (lines[0], lines[-1]) == ("demo: 1 of 3: a phase ...", "demo: 1 of 3: a phase: done in 0 s")
+    assert set(lines[1:-1]) == {"demo: 1 of 3: a phase: 0 s so far ..."}
     assert 1 <= len(lines[1:-1]) <= 6
 
 
-def test_on_a_terminal_a_step_is_one_line(capsys, monkeypatch):
+def test_on_a_terminal_a_phase_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr("hear_tasks.demo.steps.TERMINAL_SECONDS", 0.05)
-    with Steps(3).step("a step"):
+    monkeypatch.setattr("hear_tasks.demo.phases.TERMINAL_SECONDS", 0.05)
+    with Phases(3).phase("a phase"):
         time.sleep(0.2)
     shown = capsys.readouterr().out
-    assert (shown.count("\n"), shown.endswith("a step: done in 0 s\n")) == (1, True)
+    assert (shown.count("\n"), shown.endswith("a phase: done in 0 s\n")) == (1, True)
     assert shown.count("s so far") >= 1
 
 

@@ -27,9 +27,9 @@ def test_devices_share_a_batch_and_change_no_result(stage, tiny_checkpoints, noi
 @pytest.mark.parametrize("kind", ["scene_embedder", "timestamp_embedder"])
 def test_each_device_holds_its_share(kind, tiny_checkpoints):
     model = load_embedding_model(tiny_checkpoints["cacophony"])
-    program = getattr(model, kind)
-    windows = program.windows(0, 16_000) * 4
-    result = program.run(np.zeros((4, program.num_samples(8)), np.float32), windows)
+    embedder = getattr(model, kind)
+    windows = embedder.windows(0, 16_000) * 4
+    result = embedder.run(np.zeros((4, embedder.num_samples(8)), np.float32), windows)
     assert [shard.data.shape[0] for shard in result.addressable_shards] == [2, 2]
     assert {shard.device for shard in result.addressable_shards} == set(jax.local_devices())
 
@@ -70,8 +70,8 @@ def test_bfloat16_is_near_float32(stage, tiny_checkpoints, noise):
 
 
 def test_integers_are_scaled_on_the_device(tiny_checkpoints, noise):
-    program = load_embedding_model(tiny_checkpoints["audiomae"]).scene_embedder
-    windows = program.windows(0, 16_000) * 2
-    integers = np.round(noise(2 * program.num_samples(8)).reshape(2, -1) * 32768).astype(np.int16)
+    embedder = load_embedding_model(tiny_checkpoints["audiomae"]).scene_embedder
+    windows = embedder.windows(0, 16_000) * 2
+    integers = np.round(noise(2 * embedder.num_samples(8)).reshape(2, -1) * 32768).astype(np.int16)
     floats = integers.astype(np.float32) / 32768
-    assert np.array_equal(program.run(integers, windows), program.run(floats, windows))
+    assert np.array_equal(embedder.run(integers, windows), embedder.run(floats, windows))

@@ -178,7 +178,7 @@ def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoi
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
-def test_a_kill_between_the_last_two_steps_leaves_nothing(tasks, tiny_checkpoints, tmp_path, monkeypatch):
+def test_a_kill_between_the_last_two_changes_leaves_nothing(tasks, tiny_checkpoints, tmp_path, monkeypatch):
     arguments = command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")
     with monkeypatch.context() as patched:
         patched.setattr(work_folder.WorkFolder, "remove", lambda self: None)
@@ -189,7 +189,7 @@ def test_a_kill_between_the_last_two_steps_leaves_nothing(tasks, tiny_checkpoint
     assert sorted(path.name for path in folder.iterdir()) == ["test_pitch-v1-full", "weights.json"]
 
 
-def test_rows_that_are_done_are_not_computed_again(tasks, tiny_checkpoints, tmp_path, monkeypatch, capsys):
+def test_windows_that_are_done_are_not_computed_again(tasks, tiny_checkpoints, tmp_path, monkeypatch, capsys):
     arguments = command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_tags-v1-full")
     with monkeypatch.context() as patched:
         patched.setattr(engine._Run, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -105,7 +105,7 @@ def test_middle_of_a_long_clip_is_that_of_the_audio_cut_out_with_its_context(tin
     assert relative_error(piece.embeddings[at], whole.embeddings[kept]) < 1e-5
 
 
-def test_lengths_share_compiled_programs(tiny_checkpoints, noise):
+def test_lengths_share_compiled_functions(tiny_checkpoints, noise):
     model = load_embedding_model(tiny_checkpoints["audiomae"])
     model.embed_scenes([noise(16_000 + 10)])
     before = window_embedders._embed_scenes._cache_size()

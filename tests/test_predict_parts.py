@@ -22,9 +22,9 @@ from hear_tasks.predict.dropout import Dropout
 from hear_tasks.predict.evaluation import validate
 from hear_tasks.predict.grids import GRIDS, choose_points
 from hear_tasks.predict.network import make_network
+from hear_tasks.predict.options import Options
 from hear_tasks.predict.results import _moments
 from hear_tasks.predict.scene_scores import SCENE_SCORES
-from hear_tasks.predict.settings import Settings
 from hear_tasks.predict.split import read_split
 from hear_tasks.predict.stacked_training import seed_of, train_stacked
 from hear_tasks.predict.task import read_task
@@ -224,8 +224,8 @@ def test_slots(monkeypatch):
 
 
 def test_settings_name_their_device():
-    assert str(Settings(gpu=1).device) == "cuda:1"
-    assert str(Settings().device) == "cpu"
+    assert str(Options(gpu=1).device) == "cuda:1"
+    assert str(Options().device) == "cpu"
 
 
 def test_the_command_line_starts_without_torch():

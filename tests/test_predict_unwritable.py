@@ -8,7 +8,7 @@ import os
 import pytest
 
 from hear_tasks.predict import side_by_side
-from hear_tasks.predict.settings import Settings
+from hear_tasks.predict.options import Options
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch, capsys, 
         raise OSError(number, os.strerror(number), str(tmp_path / ".predicting-task"))
 
     monkeypatch.setattr(side_by_side, "predict_folder", fail)
-    assert told in side_by_side._try_task(tmp_path, Settings("fast", 1))
+    assert told in side_by_side._try_task(tmp_path, Options("fast", 1))
     assert told in capsys.readouterr().err

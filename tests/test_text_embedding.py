@@ -25,7 +25,7 @@ def test_an_embedding_does_not_depend_on_its_batch_mates(tiny_text_model):
         assert np.abs(alone - together[i]).max() < 1e-6
 
 
-def test_a_thousand_prompts_need_one_program_for_each_bucket(tiny_text_model):
+def test_a_thousand_prompts_need_one_compilation_for_each_bucket(tiny_text_model):
     model = tiny_text_model.with_options(tiny_text_model.audio.options)  # one that has seen no text
     texts = prompts(1000)
     buckets = {bucket_tokens(len(text)) for text in texts}

@@ -50,14 +50,14 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.sounds.chunks import open_chunks, tell_faults
     from hear_cacophony.sounds.find import find_sounds
 
-    settings = _settings(args)
-    Generation(args.method, **settings)
+    chosen = _chosen(args)
+    Generation(args.method, **chosen)
     sounds = find_sounds(args.paths)
     options = engine_options(args)
     model = load_audio_text_model(args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **options)
     tokenizer = model.tokenizer
-    about = {**identify_model(model.audio, options), "method": args.method, "seed": args.seed, **settings}
-    compute = _captions(model, args.method, caption_keys(range(len(sounds)), args.seed), settings)
+    about = {**identify_model(model.audio, options), "method": args.method, "seed": args.seed, **chosen}
+    compute = _captions(model, args.method, caption_keys(range(len(sounds)), args.seed), chosen)
     found: dict[str, str] = {}
     with open_chunks(sounds, {"command": "caption", **about}) as chunks:
         chunks.compute(compute, model.audio.check_length, "caption")
@@ -70,16 +70,16 @@ def _run(args: argparse.Namespace) -> int:
     return tell_faults(faults, "caption")
 
 
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
+def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     given = {"temperature": args.temperature, "beams": args.beams, "max_tokens": args.max_tokens}
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _captions(model: AudioTextModel, method: str, keys: np.ndarray, settings: dict[str, Any]) -> Compute:
+def _captions(model: AudioTextModel, method: str, keys: np.ndarray, chosen: dict[str, Any]) -> Compute:
     def compute(clips: list[np.ndarray], places: list[int]) -> dict[str, np.ndarray]:
         fresh = model.with_options(model.audio.options)
         mine = keys[places] if method == "sample" else None
-        return {"ids": fresh.caption_tokens(clips, method, keys=mine, **settings)}
+        return {"ids": fresh.caption_tokens(clips, method, keys=mine, **chosen)}
 
     return compute
 

@@ -47,16 +47,16 @@ class AudioTextModel:
         self._variables = to_text_variables(audio.stage, text.parameters, audio.devices.replicate)
         self.logit_scale = float(self._variables["logit_scale"])
         self._find_tokenizer = functools.cache(find_tokenizer)
-        self._make_programs()
+        self._make_embedders()
 
     def with_options(self, options: Options) -> AudioTextModel:
         """The same weights with other options; nothing is loaded or copied."""
         model = copy.copy(self)
         model.audio = self.audio.with_options(options)
-        model._make_programs()
+        model._make_embedders()
         return model
 
-    def _make_programs(self) -> None:
+    def _make_embedders(self) -> None:
         shared = (self._variables, self.text_config, self.audio.options.precision, self.audio.devices)
         self._patch_encoder = PatchEncoder(self.audio)
         self._text_embedder, self._captioner = TextEmbedder(*shared), Captioner(*shared)
@@ -211,7 +211,7 @@ class AudioTextModel:
         seed: int = CAPTION_SEED,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
-        **settings: Any,
+        **options: Any,
     ) -> list[str]:
         """A caption of each clip.
 
@@ -222,16 +222,16 @@ class AudioTextModel:
             method: "greedy", "sample" or "beam".
             seed: "sample" only: clip number n has the key split(fold_in(PRNGKey(seed), n), 1)[0], as published.
             keys: "sample" only: the random key of each clip instead, shape (clips, 2), uint32.
-            settings: `max_tokens`, `temperature`, `beams`, `length_power`: see `Generation`.
+            options: `max_tokens`, `temperature`, `beams`, `length_power`: see `Generation`.
 
         Raises:
-            ValueError, TypeError: an impossible setting, or as `embed_audio`.
+            ValueError, TypeError: an impossible option, or as `embed_audio`.
             FileNotFoundError: there is no tokenizer.
         """
         tokenizer = self.tokenizer
         clips = self.audio.check_clips(clips, sample_rate)
-        ids = self.caption_tokens(clips, method, seed=seed, keys=keys, kept_patches=kept_patches, **settings)
-        return [tokenizer.decode(row[1:].tolist()).strip() for row in ids]
+        ids = self.caption_tokens(clips, method, seed=seed, keys=keys, kept_patches=kept_patches, **options)
+        return [tokenizer.decode(tokens[1:].tolist()).strip() for tokens in ids]
 
     def caption_tokens(
         self,
@@ -242,7 +242,7 @@ class AudioTextModel:
         seed: int = CAPTION_SEED,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
-        **settings: Any,
+        **options: Any,
     ) -> np.ndarray:
         """The token ids of `caption`, for which no tokenizer is needed.
 
@@ -251,16 +251,16 @@ class AudioTextModel:
         Returns:
             Shape (clips, max_tokens), int32; the first is 0 (the start mark), those after the end token are 0.
         """
-        how = Generation(method, **settings)
+        how = Generation(method, **options)
         checked = self.audio.check_clips(clips, sample_rate)
         kept = [None] * len(checked) if kept_patches is None else check_kept(kept_patches, checked)
         keys = caption_keys(range(len(checked)), seed) if keys is None else check_keys(keys, len(checked))
         patches = [count_patches(len(clip)) if k is None else len(k) for clip, k in zip(checked, kept, strict=True)]
         results = np.empty((len(checked), how.max_tokens), np.int32)
         for batch in self._captioner.batches(patches, how):
-            rows = list(batch.windows)
-            encoded = self._patch_encoder.encode_some([checked[i] for i in rows], [kept[i] for i in rows])
-            results[rows] = self._captioner.write(encoded, keys[rows], batch, how)
+            members = list(batch.windows)
+            encoded = self._patch_encoder.encode_some([checked[i] for i in members], [kept[i] for i in members])
+            results[members] = self._captioner.write(encoded, keys[members], batch, how)
         return results
 
     def caption_logits(

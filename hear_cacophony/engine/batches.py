@@ -13,7 +13,7 @@ BUCKETS = (2, 4, 6, 8, 11, 14, 18, 23, 30, 39, 50, 65, 85, 111, 144, WINDOW_STEP
 """Compiled window lengths in time steps, each 1.3 times the one before: 12% of padding on average."""
 
 SPARSE_BUCKETS = (8, 18, 39, 85, WINDOW_STEPS)
-"""Those of them for a few windows at a time: compiling a program takes longer than they win by less padding."""
+"""Those of them for a few windows at a time: compiling takes longer than they win by less padding."""
 
 FEW_WINDOWS = 4
 """So many windows at once are few."""
@@ -22,7 +22,7 @@ LONG_BUCKET = 32
 """Longer windows are padded to a multiple of this: whole clips of the published protocol, or longer windows."""
 
 REUSES = 8
-"""How often a batch may be filled up to the size of a program that is there, before one of its own is compiled."""
+"""How often a batch may be filled up to a size that is compiled already, before its own is compiled."""
 
 
 def bucket_steps(steps: int, buckets: Sequence[int] = BUCKETS) -> int:
@@ -75,11 +75,11 @@ def even_batches(
 
 
 class CompiledSizes:
-    """Batches for clips that come a few at a time, in programs that are there already where possible.
+    """Batches for clips that come a few at a time, in shapes that are compiled already where possible.
 
     A smaller batch, such as the last one of a task, is filled up to the size of a larger one seen before;
-    one that keeps coming gets a program of its own. A few windows at a time share five lengths, so that a
-    single clip of a new length hardly ever waits for a program.
+    one that keeps coming gets a size of its own. A few windows at a time share five lengths, so that a
+    single clip of a new length hardly ever waits for a compilation.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class CompiledSizes:
                 yield Batch(chunk, self._choose(steps, min(full, wanted)), steps)
 
     def _length_of_few(self, steps: int) -> int:
-        """One of five lengths, but for the last windows after many: they fill up a program that is there."""
+        """One of five lengths, but for the last windows after many: they fill up a shape that is compiled."""
         finer = bucket_steps(steps)
         if finer not in self._sizes or self._few_reuses[finer] >= REUSES:
             return sparse_bucket_steps(steps)

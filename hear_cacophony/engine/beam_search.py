@@ -34,19 +34,19 @@ class _Beams(NamedTuple):
     ended_scores: jax.Array
 
 
-def search(step: TokenStep, clips: int, settings: Generation) -> jax.Array:
+def search(step: TokenStep, clips: int, generation: Generation) -> jax.Array:
     """The best caption that the beams find for each clip: the best that ended, or the best live one where none did.
 
     Args:
         step: made for `clips` clips.
         clips: how many.
-        settings: with method "beam".
+        generation: with method "beam".
 
     Returns:
         Token ids, 0 after the end token, shape (clips, max_tokens), int32.
     """
-    assert settings.length_power is not None
-    power, longest = settings.length_power, settings.max_tokens - 1
+    assert generation.length_power is not None
+    power, longest = generation.length_power, generation.max_tokens - 1
 
     def more(beams: _Beams) -> jax.Array:
         best_to_come = beams.scores[:, 0] / longest**power
@@ -54,22 +54,22 @@ def search(step: TokenStep, clips: int, settings: Generation) -> jax.Array:
         return (beams.position < longest) & ~jnp.all(settled)
 
     def extend(beams: _Beams) -> _Beams:
-        return _extend(beams, step, settings, power)
+        return _extend(beams, step, generation, power)
 
-    found = jax.lax.while_loop(more, extend, _start(step, clips, settings))
+    found = jax.lax.while_loop(more, extend, _start(step, clips, generation))
     any_ended = found.ended_scores[:, :1] > -jnp.inf
     return jnp.where(any_ended, found.ended_ids[:, 0], found.ids[:, 0])
 
 
-def _start(step: TokenStep, clips: int, settings: Generation) -> _Beams:
+def _start(step: TokenStep, clips: int, generation: Generation) -> _Beams:
     """All beams alike, of which the first one counts."""
-    ids = jnp.zeros((clips, settings.rows, settings.max_tokens), jnp.int32).at[:, :, 0].set(START_TOKEN)
-    none = jnp.full((clips, settings.rows), -jnp.inf, jnp.float32)
-    caches = step.empty_caches(clips * settings.rows)
+    ids = jnp.zeros((clips, generation.sequences, generation.max_tokens), jnp.int32).at[:, :, 0].set(START_TOKEN)
+    none = jnp.full((clips, generation.sequences), -jnp.inf, jnp.float32)
+    caches = step.empty_caches(clips * generation.sequences)
     return _Beams(jnp.int32(0), ids, none.at[:, 0].set(0.0), caches, jnp.zeros_like(ids), none)
 
 
-def _extend(beams: _Beams, step: TokenStep, settings: Generation, power: float) -> _Beams:
+def _extend(beams: _Beams, step: TokenStep, generation: Generation, power: float) -> _Beams:
     """Follow each live text with each token; twice as many as there are beams are looked at, as each beam may end."""
     clips, width, _ = beams.ids.shape
     last = jax.lax.dynamic_index_in_dim(beams.ids, beams.position, axis=2, keepdims=False)
@@ -81,7 +81,7 @@ def _extend(beams: _Beams, step: TokenStep, settings: Generation, power: float) 
     ids = jnp.take_along_axis(beams.ids, parent[..., None], axis=1)
     ids = jax.lax.dynamic_update_slice_in_dim(ids, token[..., None], position, axis=2)
 
-    ends = token == settings.end_token
+    ends = token == generation.end_token
     normalised = jnp.where(ends, best / position.astype(jnp.float32) ** power, -jnp.inf)
     all_scores = jnp.concatenate([beams.ended_scores, normalised], axis=1)
     ended_scores, kept = jax.lax.top_k(all_scores, width)
@@ -89,6 +89,6 @@ def _extend(beams: _Beams, step: TokenStep, settings: Generation, power: float) 
 
     live_scores, kept = jax.lax.top_k(jnp.where(ends, -jnp.inf, best), width)
     live_ids = jnp.take_along_axis(ids, kept[..., None], axis=1)
-    rows = (jnp.arange(clips)[:, None] * width + jnp.take_along_axis(parent, kept, axis=1)).reshape(-1)
-    caches = jax.tree.map(lambda cache: cache[rows], caches)
+    sequences = (jnp.arange(clips)[:, None] * width + jnp.take_along_axis(parent, kept, axis=1)).reshape(-1)
+    caches = jax.tree.map(lambda cache: cache[sequences], caches)
     return _Beams(position, live_ids, live_scores, caches, ended_ids, ended_scores)

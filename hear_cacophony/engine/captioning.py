@@ -1,4 +1,4 @@
-"""From encoded clips to the token ids of captions, in batches on all devices, each batch in one compiled program."""
+"""From encoded clips to the token ids of captions, in batches on all devices, each batch in one compiled function."""
 
 from __future__ import annotations
 
@@ -39,20 +39,22 @@ class Captioner:
         self._config, self._precision, self._devices = config, precision, devices
         self._sizes = CompiledSizes()
 
-    def batches(self, patches: Sequence[int], settings: Generation) -> Iterator[Batch]:
+    def batches(self, patches: Sequence[int], generation: Generation) -> Iterator[Batch]:
         """Group clips with similar numbers of patches into batches that go through `write` together."""
         steps = [-(-count // PATCHES_PER_STEP) for count in patches]
-        devices, tokens_per_step = self._devices, PATCHES_PER_STEP * settings.rows
+        devices, tokens_per_step = self._devices, PATCHES_PER_STEP * generation.sequences
         return self._sizes.batches(steps, tokens_per_step, self._patches_per_batch(), len(devices))
 
-    def write(self, encoded: Sequence[np.ndarray], keys: np.ndarray, batch: Batch, settings: Generation) -> np.ndarray:
+    def write(
+        self, encoded: Sequence[np.ndarray], keys: np.ndarray, batch: Batch, generation: Generation
+    ) -> np.ndarray:
         """Captions of a batch.
 
         Args:
             encoded: the audio encoder's outputs for the clips of `batch`, each of shape (patches, hidden_size).
             keys: random key of each clip, shape (clips, 2), uint32.
             batch: what `batches` gave.
-            settings: how to write them.
+            generation: how to write them.
 
         Returns:
             Token ids, 0 after the end token, shape (clips, max_tokens), int32.
@@ -61,7 +63,7 @@ class Captioner:
         all_keys = np.zeros((batch.size, 2), np.uint32)
         all_keys[: len(keys)] = keys
         arrays = map(self._devices.split, (patches, counts, all_keys))
-        static = {"config": self._config, "precision": self._precision, "settings": settings}
+        static = {"config": self._config, "precision": self._precision, "generation": generation}
         with jax.threefry_partitionable(False):  # the random numbers of JAX before 0.5
             ids = _write(self._variables, *arrays, mesh=self._devices.mesh, **static)
         return np.asarray(ids)[: len(encoded)]
@@ -101,24 +103,24 @@ def _pad(encoded: Sequence[np.ndarray], size: int, patches: int) -> tuple[np.nda
     """Encoded clips of one shape, (size, patches, hidden_size), and how many patches are real, shape (size,), int32."""
     padded = np.zeros((size, patches, encoded[0].shape[1]), np.float32)
     counts = np.ones(size, np.int32)
-    for row, clip in enumerate(encoded):
-        padded[row, : len(clip)] = clip
-        counts[row] = len(clip)
+    for i, clip in enumerate(encoded):
+        padded[i, : len(clip)] = clip
+        counts[i] = len(clip)
     return padded, counts
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision", "settings"))
+@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision", "generation"))
 def _write(variables, patches, counts, keys, *, mesh, **static):
     return on_each(mesh, functools.partial(_captions, **static), variables, patches, counts, keys)
 
 
-def _captions(variables, patches, counts, keys, *, config: TextConfig, precision: str, settings: Generation):
+def _captions(variables, patches, counts, keys, *, config: TextConfig, precision: str, generation: Generation):
     mask = jnp.arange(patches.shape[1]) < counts[:, None]
     with jax.default_matmul_precision(PRODUCTS[precision]):
-        step = TokenStep(variables, patches, mask, settings.max_tokens, config, jnp.dtype(precision))
-        if settings.method == "beam":
-            return beam_search.search(step, len(patches), settings)
-        return write_token_by_token(step, keys, settings)
+        step = TokenStep(variables, patches, mask, generation.max_tokens, config, jnp.dtype(precision))
+        if generation.method == "beam":
+            return beam_search.search(step, len(patches), generation)
+        return write_token_by_token(step, keys, generation)
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))

@@ -1,4 +1,4 @@
-"""Compiled programs are kept on disk, for each user, so that the next process need not compile them again."""
+"""Compiled functions are kept on disk, for each user, so that the next process need not compile them again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import jax
 from hear_cacophony.files.cache_folder import cache_folder
 
 MIN_COMPILE_SECONDS = 0.3
-"""Programs that compile faster are not worth a file."""
+"""Functions that compile faster are not worth a file."""
 
 
 def enable() -> None:
-    """Keep compiled programs in the user's cache folder, unless jax is configured otherwise.
+    """Keep compiled functions in the user's cache folder, unless jax is configured otherwise.
 
     `JAX_COMPILATION_CACHE_DIR` names another folder; `JAX_ENABLE_COMPILATION_CACHE=false` keeps none. A
     folder that cannot be made is done without.

@@ -50,7 +50,7 @@ class Embedder(abc.ABC):
     Takes 16 kHz mono clips, gives NumPy arrays, and imports neither TensorFlow nor torch.
 
     Attributes:
-        options: protocol and its settings.
+        options: protocol, hop, windows and precision.
         devices: what it runs on.
         scene_embedder: embeds windows whole.
         timestamp_embedder: embeds windows time by time.
@@ -219,7 +219,7 @@ class Embedder(abc.ABC):
 
 
 class EmbeddingModel(Embedder):
-    """An encoder with its weights, its options and its compiled programs.
+    """An encoder with its weights, its options and its compiled functions.
 
     Attributes:
         stage: which of the two encoders this is.
@@ -238,16 +238,16 @@ class EmbeddingModel(Embedder):
         self.untrained = checkpoint.untrained
         variables = to_variables(checkpoint.stage, checkpoint.config, checkpoint.parameters)
         self.variables = self.devices.replicate(variables)
-        self._make_programs()
+        self._make_embedders()
 
     def with_options(self, options: Options) -> EmbeddingModel:
         """The same weights with other options; nothing is loaded or copied."""
         model = copy.copy(self)
         Embedder.__init__(model, options, self.devices)
-        model._make_programs()
+        model._make_embedders()
         return model
 
-    def _make_programs(self) -> None:
+    def _make_embedders(self) -> None:
         self.scene_embedder = SceneEmbedder(self.variables, self.stage, self.config, self.options, self.devices)
         self.timestamp_embedder = TimestampEmbedder(self.variables, self.config, self.options, self.devices)
 

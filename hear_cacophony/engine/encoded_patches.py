@@ -76,8 +76,8 @@ class PatchEncoder:
         arrays = (
             model.devices.split(np.broadcast_to(x, (len(model.devices), *x.shape)).copy()) for x in (audio, indices)
         )
-        settings = {"config": model.config, "precision": model.options.precision}
-        return np.asarray(_encode_kept(model.variables, *arrays, mesh=model.devices.mesh, **settings))[0]
+        static = {"config": model.config, "precision": model.options.precision}
+        return np.asarray(_encode_kept(model.variables, *arrays, mesh=model.devices.mesh, **static))[0]
 
     def encode_some(self, clips: list[np.ndarray], kept: KeptPatches) -> list[np.ndarray]:
         """`encode` of the clips all of whose patches count, `encode_kept` of the others, in order."""
@@ -129,8 +129,8 @@ def _checked_indices(kept: np.ndarray, patches: int) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
-def _encode_kept(variables, audio, kept, *, mesh, **settings):
-    return on_each(mesh, functools.partial(_kept_patches, **settings), variables, audio, kept)
+def _encode_kept(variables, audio, kept, *, mesh, **static):
+    return on_each(mesh, functools.partial(_kept_patches, **static), variables, audio, kept)
 
 
 def _kept_patches(variables, audio, kept, *, config: EncoderConfig, precision: str):

@@ -1,4 +1,4 @@
-"""How captions are written: settings, and one token at a time through both towers."""
+"""How captions are written: options, and one token at a time through both towers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Generation:
             raise ValueError(f"length_power={self.length_power!r} is not possible; expected 0 or more")
 
     @property
-    def rows(self) -> int:
+    def sequences(self) -> int:
         """Texts that are followed at once for each clip."""
         return self.beams or 1
 
@@ -79,9 +79,9 @@ Caches = tuple[KeysValues, ...]
 
 
 class TokenStep:
-    """One token of each row through the text encoder and the caption decoder.
+    """One token of each sequence through the text encoder and the caption decoder.
 
-    Made inside a compiled program, before its loop: there, keys and values of the audio are computed once.
+    Made inside a compiled function, before its loop: there, keys and values of the audio are computed once.
     """
 
     def __init__(
@@ -111,19 +111,19 @@ class TokenStep:
         self._memory = _apply(AudioMemory(config, dtype), decoder["audio"], encoded)
         self._audio_mask = audio_mask
 
-    def empty_caches(self, rows: int) -> Caches:
-        """Caches for `rows` texts, which are those of the clips in order, as many to each."""
+    def empty_caches(self, sequences: int) -> Caches:
+        """Caches for `sequences` texts, which are those of the clips in order, as many to each."""
         config = self._config
-        shape = (rows, config.num_heads, self._tokens, config.hidden_size // config.num_heads)
+        shape = (sequences, config.num_heads, self._tokens, config.hidden_size // config.num_heads)
         layers = config.num_layers + config.decoder_layers
         return tuple(KeysValues(jnp.zeros(shape, self._dtype), jnp.zeros(shape, self._dtype)) for _ in range(layers))
 
     def __call__(self, caches: Caches, ids: jax.Array, position: jax.Array) -> tuple[jax.Array, Caches]:
-        """Logits of the next token of each row, shape (rows, vocabulary_size), float32, and the filled caches.
+        """Logits of the next tokens, shape (sequences, vocabulary_size), float32, and the filled caches.
 
         Args:
             caches: those of the tokens before.
-            ids: token ids at `position`, shape (rows,).
+            ids: token ids at `position`, shape (sequences,).
             position: from 0 on.
         """
         x = _apply(TokenEmbedding(self._config), self._embedding, ids[:, None], position)
@@ -141,13 +141,13 @@ class TokenStep:
         return logits.astype(jnp.float32), tuple(filled)
 
 
-def write_token_by_token(step: TokenStep, keys: jax.Array, settings: Generation) -> jax.Array:
+def write_token_by_token(step: TokenStep, keys: jax.Array, generation: Generation) -> jax.Array:
     """Greedy captions, or sampled ones.
 
     Args:
         step: made for as many clips as there are keys.
         keys: random key of each clip, shape (clips, 2), uint32; what they are matters to "sample" alone.
-        settings: with method "greedy" or "sample".
+        generation: with method "greedy" or "sample".
 
     Returns:
         Token ids, 0 after the end token, shape (clips, max_tokens), int32.
@@ -155,28 +155,28 @@ def write_token_by_token(step: TokenStep, keys: jax.Array, settings: Generation)
 
     def more(state):
         position, _, ended, _ = state
-        return (position < settings.max_tokens - 1) & ~jnp.all(ended)
+        return (position < generation.max_tokens - 1) & ~jnp.all(ended)
 
     def write_one(state):
         position, ids, ended, caches = state
         logits, caches = step(caches, ids[:, position], position)
-        chosen = jnp.where(ended, 0, _choose(logits, keys, position, settings))
+        chosen = jnp.where(ended, 0, _choose(logits, keys, position, generation))
         ids = jax.lax.dynamic_update_slice_in_dim(ids, chosen[:, None], position + 1, axis=1)
-        return position + 1, ids, ended | (chosen == settings.end_token), caches
+        return position + 1, ids, ended | (chosen == generation.end_token), caches
 
     clips = len(keys)
-    ids = jnp.zeros((clips, settings.max_tokens), jnp.int32).at[:, 0].set(START_TOKEN)
+    ids = jnp.zeros((clips, generation.max_tokens), jnp.int32).at[:, 0].set(START_TOKEN)
     start = jnp.int32(0), ids, jnp.zeros(clips, bool), step.empty_caches(clips)
     return jax.lax.while_loop(more, write_one, start)[1]
 
 
-def _choose(logits: jax.Array, keys: jax.Array, position: jax.Array, settings: Generation) -> jax.Array:
+def _choose(logits: jax.Array, keys: jax.Array, position: jax.Array, generation: Generation) -> jax.Array:
     """Token ids that follow, shape (clips,)."""
-    if settings.method == "greedy":
+    if generation.method == "greedy":
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
     typed = jax.random.wrap_key_data(keys, impl="threefry2x32")
     folded = jax.vmap(jax.random.fold_in, in_axes=(0, None))(typed, position)
-    drawn = jax.vmap(jax.random.categorical)(folded, logits / jnp.float32(settings.temperature))
+    drawn = jax.vmap(jax.random.categorical)(folded, logits / jnp.float32(generation.temperature))
     return drawn.astype(jnp.int32)
 
 

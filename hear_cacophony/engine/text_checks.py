@@ -41,6 +41,6 @@ def check_embeddings(kind: str, embeddings: np.ndarray, size: int) -> np.ndarray
     if array.ndim != 2 or array.shape[1] != size:
         raise ValueError(f"expected {kind} embeddings of shape (count, {size}), got {array.shape}")
     if not np.isfinite(array).all():
-        row = int(np.argmin(np.isfinite(array).all(axis=1)))
-        raise ValueError(f"expected finite {kind} embeddings, got NaN or infinity in embedding {row}")
+        first = int(np.argmin(np.isfinite(array).all(axis=1)))
+        raise ValueError(f"expected finite {kind} embeddings, got NaN or infinity in embedding {first}")
     return array

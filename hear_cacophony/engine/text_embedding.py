@@ -67,8 +67,8 @@ class TextEmbedder:
         """
         ids, lengths = pad_tokens(texts, size, length)
         arrays = map(self._devices.split, (ids, lengths))
-        settings = {"config": self._config, "precision": self._precision}
-        return _embed_texts(self._variables, *arrays, mesh=self._devices.mesh, **settings)
+        static = {"config": self._config, "precision": self._precision}
+        return _embed_texts(self._variables, *arrays, mesh=self._devices.mesh, **static)
 
 
 def bucket_tokens(tokens: int) -> int:
@@ -80,10 +80,10 @@ def pad_tokens(texts: Sequence[np.ndarray], size: int, length: int) -> tuple[np.
     """Token ids, shape (size, length), and lengths, shape (size,), int32; texts beyond those given repeat the last."""
     ids = np.full((size, length), PAD, np.int32)
     lengths = np.empty(size, np.int32)
-    for row in range(size):
-        text = texts[min(row, len(texts) - 1)]
-        ids[row, : len(text)] = text
-        lengths[row] = len(text)
+    for i in range(size):
+        text = texts[min(i, len(texts) - 1)]
+        ids[i, : len(text)] = text
+        lengths[i] = len(text)
     return ids, lengths
 
 
@@ -116,8 +116,8 @@ def _checked_text(ids: np.ndarray, number: int, vocabulary_size: int) -> np.ndar
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
-def _embed_texts(variables, ids, lengths, *, mesh, **settings):
-    return on_each(mesh, functools.partial(_text_embeddings, **settings), variables, ids, lengths)
+def _embed_texts(variables, ids, lengths, *, mesh, **static):
+    return on_each(mesh, functools.partial(_text_embeddings, **static), variables, ids, lengths)
 
 
 def _text_embeddings(variables, ids, lengths, *, config: TextConfig, precision: str):

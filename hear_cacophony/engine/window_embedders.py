@@ -88,8 +88,8 @@ class SceneEmbedder(WindowEmbedder):
         real = fill_batch([_real_steps(window, 0) for window in windows], len(audio))
         keep = fill_batch([_keep_steps(window) for window in windows], len(audio))
         arrays = map(self._devices.split, (audio, real, keep))
-        settings = {"stage": self._stage, "config": self._config, "precision": self._options.precision}
-        return _embed_scenes(self._variables, *arrays, mesh=self._devices.mesh, **settings)
+        static = {"stage": self._stage, "config": self._config, "precision": self._options.precision}
+        return _embed_scenes(self._variables, *arrays, mesh=self._devices.mesh, **static)
 
 
 class PatchEmbedder(SceneEmbedder):
@@ -98,8 +98,8 @@ class PatchEmbedder(SceneEmbedder):
     def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
         real = fill_batch([_real_steps(window, 0) for window in windows], len(audio))
         arrays = map(self._devices.split, (audio, real))
-        settings = {"config": self._config, "precision": self._options.precision}
-        return _embed_patches(self._variables, *arrays, mesh=self._devices.mesh, **settings)
+        static = {"config": self._config, "precision": self._options.precision}
+        return _embed_patches(self._variables, *arrays, mesh=self._devices.mesh, **static)
 
 
 class TimestampEmbedder(WindowEmbedder):
@@ -126,8 +126,8 @@ class TimestampEmbedder(WindowEmbedder):
     def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
         real = fill_batch([[_real_steps(window, shift) for shift in self._shifts] for window in windows], len(audio))
         arrays = map(self._devices.split, (audio, real))
-        settings = {"config": self._config, "shifts": self._shifts, "precision": self._options.precision}
-        return _embed_timestamps(self._variables, *arrays, mesh=self._devices.mesh, **settings)
+        static = {"config": self._config, "shifts": self._shifts, "precision": self._options.precision}
+        return _embed_timestamps(self._variables, *arrays, mesh=self._devices.mesh, **static)
 
 
 def whole_steps(num_samples: int) -> int:
@@ -170,18 +170,18 @@ def _whole_window(clip: int, num_samples: int, options: Options) -> Window:
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "stage", "config", "precision"))
-def _embed_scenes(variables, audio, real, keep, *, mesh, **settings):
-    return on_each(mesh, functools.partial(_scene_embeddings, **settings), variables, audio, real, keep)
+def _embed_scenes(variables, audio, real, keep, *, mesh, **static):
+    return on_each(mesh, functools.partial(_scene_embeddings, **static), variables, audio, real, keep)
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
-def _embed_patches(variables, audio, real, *, mesh, **settings):
-    return on_each(mesh, functools.partial(_encoded_patches, **settings), variables, audio, real)
+def _embed_patches(variables, audio, real, *, mesh, **static):
+    return on_each(mesh, functools.partial(_encoded_patches, **static), variables, audio, real)
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "shifts", "precision"))
-def _embed_timestamps(variables, audio, real, *, mesh, **settings):
-    return on_each(mesh, functools.partial(_timestamp_embeddings, **settings), variables, audio, real)
+def _embed_timestamps(variables, audio, real, *, mesh, **static):
+    return on_each(mesh, functools.partial(_timestamp_embeddings, **static), variables, audio, real)
 
 
 def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: EncoderConfig, precision: str):

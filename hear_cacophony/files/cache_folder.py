@@ -1,4 +1,4 @@
-"""The user's cache folder: weights, compiled programs, fetched packages and whatever else can be made again."""
+"""The user's cache folder: weights, compiled functions, fetched packages and whatever else can be made again."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     """Multi-head attention of tokens to audio whose keys and values are there.
 
-    There may be several rows of tokens to a clip, one after another: the beams of a search.
+    There may be several sequences of tokens to a clip, one after another: the beams of a search.
     """
 
     config: TextConfig

@@ -99,10 +99,10 @@ def update_index(
         BusyError: another process embeds the same files.
     """
     known = read_index(file, identity)
-    rows = {} if known is None else dict(zip(known.sounds, known.embeddings, strict=True))
-    missing = [sound for sound in sounds if sound not in rows]
-    kept = {sound: rows[sound] for sound in sounds if sound in rows}
-    if known is not None and not missing and len(kept) == len(rows):
+    embedded = {} if known is None else dict(zip(known.sounds, known.embeddings, strict=True))
+    missing = [sound for sound in sounds if sound not in embedded]
+    kept = {sound: embedded[sound] for sound in sounds if sound in embedded}
+    if known is not None and not missing and len(kept) == len(embedded):
         return known, {}
     faults: dict[str, str] = {}
     with open_chunks(missing, {"command": "search", **identity}) as chunks:
@@ -117,9 +117,9 @@ def update_index(
     return index, faults
 
 
-def _ordered(rows: Mapping[Sound, np.ndarray]) -> SearchIndex:
-    sounds = sorted(rows, key=lambda sound: sound.name)
-    return SearchIndex(tuple(sounds), np.stack([rows[each] for each in sounds]) if sounds else np.empty((0, 0)))
+def _ordered(embedded: Mapping[Sound, np.ndarray]) -> SearchIndex:
+    sounds = sorted(embedded, key=lambda sound: sound.name)
+    return SearchIndex(tuple(sounds), np.stack([embedded[each] for each in sounds]) if sounds else np.empty((0, 0)))
 
 
 def _write_index(file: pathlib.Path, index: SearchIndex, identity: Mapping[str, Any]) -> None:

@@ -118,7 +118,7 @@ class TaskRuns:
         self.seconds = self._plan.task.samples / SAMPLE_RATE
 
     def encoder(self) -> None:
-        """The programs on the same batches, whose audio is in memory; as many under way as `embed` has."""
+        """The compiled functions on the same batches, whose audio is in memory; as many under way as `embed` has."""
         from hear_tasks.embed import IN_WORK
 
         under_way: collections.deque = collections.deque()
@@ -237,7 +237,7 @@ def _beside_heareval(each: dict[str, Any], why: str) -> str:
 
 
 def measure_compilations(config: Config) -> dict[str, Any]:
-    """Programs for clips of many lengths: planned for many, and made in truth for some with the tiny model."""
+    """Shapes for clips of many lengths: planned for many, and compiled in truth for some with the tiny model."""
     result = {"planned": _plan(config)}
     if reason := missing_reader():
         return {**result, "embedded": {"skipped": reason}}
@@ -266,10 +266,10 @@ def _profile(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _plan(config: Config) -> dict[str, Any]:
-    program = config.tiny_model.scene_embedder
+    embedder = config.tiny_model.scene_embedder
     samples = mixed_lengths(PLANNED_CLIPS, 30.0)
-    steps = [window.steps for i, count in enumerate(samples) for window in program.windows(i, count)]
-    batches = list(even_batches(steps, program.tokens_per_step, TOKENS_PER_CPU_BATCH))
+    steps = [window.steps for i, count in enumerate(samples) for window in embedder.windows(i, count)]
+    batches = list(even_batches(steps, embedder.tokens_per_step, TOKENS_PER_CPU_BATCH))
     computed = sum(batch.size * batch.steps for batch in batches)
     return {
         "clips": PLANNED_CLIPS,
@@ -293,7 +293,7 @@ def describe_compilations(result: dict[str, Any]) -> list[tuple[str, str]]:
         *lines,
         (
             f"{embedded['clips']} clips to {embedded['longest_seconds']:g} s, embedded",
-            f"{embedded['shapes']} shapes, {embedded['compilations']} programs made, "
+            f"{embedded['shapes']} shapes, {embedded['compilations']} functions compiled, "
             f"{embedded['seconds_with_compilation']:.1f} s in all (tiny model)",
         ),
     ]

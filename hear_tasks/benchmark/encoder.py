@@ -25,7 +25,7 @@ from hear_tasks.benchmark.timing import interleave, seconds_of
 
 CPU_ROWS = 2_048
 ACCELERATOR_ROWS = 32_768
-"""Windows of the first matrix of a product on one device: as many patches as its batches have, about."""
+"""Rows of the first matrix of a product on one device: as many patches as its batches have, about."""
 
 NOISE = 3_000
 """Standard deviation of the noise that is embedded, in 16-bit steps."""
@@ -43,11 +43,11 @@ class Products:
     """
 
     def __init__(self, config: EncoderConfig, devices: Devices, precision: str, least_seconds: float) -> None:
-        windows = CPU_ROWS if devices.platform == "cpu" else ACCELERATOR_ROWS
-        self.shape = (windows, config.mlp_size, config.hidden_size)
+        rows = CPU_ROWS if devices.platform == "cpu" else ACCELERATOR_ROWS
+        self.shape = (rows, config.mlp_size, config.hidden_size)
         random = np.random.default_rng(0)
         dtype = jnp.dtype(precision)
-        left = random.standard_normal((windows * len(devices), config.hidden_size), np.float32)
+        left = random.standard_normal((rows * len(devices), config.hidden_size), np.float32)
         right = random.standard_normal((config.hidden_size, config.mlp_size), np.float32)
         self._left, self._right = devices.split(left.astype(dtype)), devices.replicate(right.astype(dtype))
         with jax.default_matmul_precision(_PRECISE[precision]):
@@ -80,15 +80,15 @@ class FullBatch:
         (window,) = self._embedder.windows(0, seconds * SAMPLE_RATE)
         many = [window.steps] * 4_096 * len(devices)
         self.batch = next(even_batches(many, self._embedder.tokens_per_step, devices.tokens_per_batch, len(devices)))
-        self._rows = [window] * len(self.batch.windows)
+        self._windows = [window] * len(self.batch.windows)
         self._audio = noise(self.batch.size * self._embedder.num_samples(self.batch.steps)).reshape(self.batch.size, -1)
-        self.seconds = seconds * len(self._rows)
+        self.seconds = seconds * len(self._windows)
         self.flops = batch_flops(model, self.batch)
-        self.useful = window.steps * len(self._rows) / (self.batch.steps * self.batch.size)
+        self.useful = window.steps * len(self._windows) / (self.batch.steps * self.batch.size)
 
     def embed(self) -> None:
-        """Run the whole program, from 16-bit samples to embeddings."""
-        np.asarray(self._embedder.run(self._audio, self._rows))
+        """Run all that is compiled, from 16-bit samples to embeddings."""
+        np.asarray(self._embedder.run(self._audio, self._windows))
 
     def frontend(self) -> Callable[[], Any]:
         """What runs the frontend and the patches alone."""
@@ -97,8 +97,8 @@ class FullBatch:
         def patches(_, audio):
             return spectrogram.to_patches(spectrogram.log_mel(scale(audio), frames))
 
-        program = jax.jit(lambda audio: on_each(mesh, patches, (), audio))
-        return lambda: program(self._model.devices.split(self._audio)).block_until_ready()
+        compiled = jax.jit(lambda audio: on_each(mesh, patches, (), audio))
+        return lambda: compiled(self._model.devices.split(self._audio)).block_until_ready()
 
 
 def noise(samples: int) -> np.ndarray:
@@ -114,7 +114,7 @@ def batch_flops(model: EmbeddingModel, batch: Batch) -> int:
 
 
 def measure_encoder(config: Config) -> dict[str, Any]:
-    """The whole program's rate at each length beside that of the matrix products, and the frontend's time."""
+    """The rate of all that is compiled at each length beside that of the matrix products, and the frontend's time."""
     model = config.model
     products = Products(model.config, model.devices, config.precision, config.scale.product_seconds)
     lengths = {}

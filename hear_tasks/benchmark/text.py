@@ -91,7 +91,7 @@ def _measure_embeddings(config: Config, model: AudioTextModel) -> dict[str, Any]
 
 
 def _measure_prompts(model: AudioTextModel) -> dict[str, Any]:
-    """Programs that are compiled for prompts of many lengths, by a model that has seen none."""
+    """Functions that are compiled for prompts of many lengths, by a model that has seen none."""
     fresh = model.with_options(model.audio.options)
     low, high = PROMPT_TOKENS
     lengths = np.random.default_rng(0).integers(low, high + 1, PROMPTS)
@@ -106,13 +106,13 @@ def _measure_captions(config: Config, model: AudioTextModel) -> dict[str, Any]:
     tell(f"captions of {tokens} tokens, clips of {seconds} s")
     audio = list(noise(BATCHED_CLIPS * seconds * SAMPLE_RATE).reshape(BATCHED_CLIPS, -1).astype(np.float32) / 32_768)
     one, batch = model.with_options(model.audio.options), model.with_options(model.audio.options)
-    settings: dict[str, Any] = {"max_tokens": tokens, "end_token": -1}  # that never comes: all are of one length
+    options: dict[str, Any] = {"max_tokens": tokens, "end_token": -1}  # that never comes: all are of one length
     encoded = model._patch_encoder.encode(audio)
     actions: dict[str, Callable[[], Any]] = {
-        "batch": lambda: batch.caption_tokens(audio, **settings),
-        "one": lambda: one.caption_tokens(audio[:1], **settings),
-        "batch written": lambda: _write(batch, encoded, Generation(**settings)),
-        "one written": lambda: _write(one, encoded[:1], Generation(**settings)),
+        "batch": lambda: batch.caption_tokens(audio, **options),
+        "one": lambda: one.caption_tokens(audio[:1], **options),
+        "batch written": lambda: _write(batch, encoded, Generation(**options)),
+        "one written": lambda: _write(one, encoded[:1], Generation(**options)),
     }
     for action in actions.values():
         action()
@@ -145,10 +145,10 @@ def _measure_caches(config: Config, model: AudioTextModel) -> dict[str, Any]:
     return {"tokens": tokens, "speed_beside_recomputing": times["recomputed"] / times["cached"]}
 
 
-def _write(model: AudioTextModel, encoded: list[np.ndarray], settings: Generation) -> np.ndarray:
+def _write(model: AudioTextModel, encoded: list[np.ndarray], generation: Generation) -> np.ndarray:
     """Captions of encoded clips of one length."""
-    (batch,) = model._captioner.batches([len(clip) for clip in encoded], settings)
-    return model._captioner.write(encoded, np.zeros((len(encoded), 2), np.uint32), batch, settings)
+    (batch,) = model._captioner.batches([len(clip) for clip in encoded], generation)
+    return model._captioner.write(encoded, np.zeros((len(encoded), 2), np.uint32), batch, generation)
 
 
 def _recompute(model: AudioTextModel, encoded: np.ndarray, tokens: int) -> list[int]:
@@ -175,7 +175,7 @@ def describe_text(result: dict[str, Any]) -> list[tuple[str, str]]:
             f"{texts['texts_per_second']:,.1f} texts a second; one by one {texts['texts_per_second_one_by_one']:,.1f}: "
             f"{texts['speed_beside_one_by_one']:.1f} times as fast",
         ),
-        (f"{prompts['prompts']:,} prompts", f"{prompts['compilations']} programs compiled"),
+        (f"{prompts['prompts']:,} prompts", f"{prompts['compilations']} functions compiled"),
         (
             f"captions, {captions['clip_seconds']} s clips",
             f"{captions['captions_per_second']:.2f} a second by {captions['clips']}, one by one "

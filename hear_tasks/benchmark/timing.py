@@ -1,4 +1,4 @@
-"""Times that can be compared, and compiled programs counted."""
+"""Times that can be compared, and compilations counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
-"""What jax calls the making of a program, from source or from the cache on disk."""
+"""What jax calls the making of a compiled function, from source or from the cache on disk."""
 
 
 def seconds_of(action: Callable[[], Any]) -> float:
@@ -37,10 +37,10 @@ def interleave(actions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[st
 
 
 class Compilations:
-    """Counts the programs that are made, compiled or fetched from the cache on disk.
+    """Counts the functions that are compiled, or fetched from the cache on disk.
 
     Attributes:
-        count: programs so far.
+        count: functions so far.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Compilations:
 
 @contextlib.contextmanager
 def count_compilations() -> Iterator[Compilations]:
-    """Count the programs that are made within."""
+    """Count the functions that are compiled within."""
     counter = Compilations()
     jax.monitoring.register_event_duration_secs_listener(counter)
     try:

@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demonstration; 0 if every step succeeded."""
+    """Run the demonstration; 0 if every phase succeeded."""
     args = make_parser().parse_args(argv)
     from hear_tasks.demo.chain import DemoError, run_demo
     from hear_tasks.demo.sources import SourceError

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from hear_cacophony.checkpoint import FOLDER_VARIABLE, UNTRAINED, find_weights
 from hear_cacophony.model.stages import STAGES, Stage
-from hear_tasks.demo.steps import Steps
+from hear_tasks.demo.phases import Phases
 from hear_tasks.demo.tasks import TASKS
 from hear_tasks.leaderboard import format_text, plot_leaderboard, read_models
 
@@ -39,7 +39,7 @@ of the three models' embeddings."""
 
 
 class DemoError(RuntimeError):
-    """A step of the chain failed."""
+    """A phase of the chain failed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,19 +79,19 @@ def run_demo(
 
     Raises:
         SourceError: the recordings are not to be had.
-        DemoError: a step failed; the message holds the end of its log.
+        DemoError: a phase failed; the message holds the end of its log.
     """
     start = time.monotonic()
     models = [*(choose_model(stage, full=full) for stage in STAGES), Model(BASELINE, "log-mel baseline")]
     print(f"demo: {estimate(models, tasks)}; everything goes to {out}", flush=True)
-    steps = Steps(len(tasks) + 1 + len(models) * (2 + len(tasks)))
+    phases = Phases(len(tasks) + 1 + len(models) * (2 + len(tasks)))
     for name in tasks:
-        with steps.step(f"building {name}"):
+        with phases.phase(f"building {name}"):
             TASKS[name].build(out / "tasks", sources)
     embeddings = out / "-".join(["embeddings", *(model.run for model in models if model.run)])
-    _run_step(steps, "doctor", "doctor", ["hear_tasks.cli", "doctor", str(out / "tasks")], out)
+    _run_phase(phases, "doctor", "doctor", ["hear_tasks.cli", "doctor", str(out / "tasks")], out)
     for model in models:
-        _run_model(steps, model, tasks, out, embeddings)
+        _run_model(phases, model, tasks, out, embeddings)
     _report(models, embeddings, out)
     print(f"demo: done in {time.monotonic() - start:.0f} s; everything is in {out}")
 
@@ -124,21 +124,21 @@ def choose_model(stage: Stage, *, full: bool = False) -> Model:
     return Model(stage.module, f"{stage.title} ({file.name})", ("--model", str(file)), ("-m", str(file)), run)
 
 
-def _run_model(steps: Steps, model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> None:
+def _run_model(phases: Phases, model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> None:
     name = model.module.rpartition(".")[2]
 
-    def step(kind: str, command: Sequence[str]) -> None:
-        _run_step(steps, f"{name}-{kind.replace(' ', '-')}", f"{model.title}: {kind}", command, out)
+    def phase(kind: str, command: Sequence[str]) -> None:
+        _run_phase(phases, f"{name}-{kind.replace(' ', '-')}", f"{model.title}: {kind}", command, out)
 
-    step("hear-validator", ["hearvalidator.validate", model.module, *model.validated])
+    phase("hear-validator", ["hearvalidator.validate", model.module, *model.validated])
     names = [argument for task in tasks for argument in ("--task", TASKS[task].TASK)]
     places = ["--tasks-dir", str(out / "tasks"), "--embeddings-dir", str(embeddings), "--hop", HOP_MS]
-    step("embed", ["hear_tasks.cli", "embed", "--module", model.module, *model.arguments, *places, *names])
+    phase("embed", ["hear_tasks.cli", "embed", "--module", model.module, *model.arguments, *places, *names])
     (folder,) = embeddings.glob(f"{model.module}-*")
     for task in tasks:
         grid, points = GRIDS.get(task, GRID)
         runner = ["hear_tasks.heareval", "predictions", str(folder / TASKS[task].TASK)]
-        step(f"predictions of {task}", [*runner, "--grid", grid, "--grid-points", points])
+        phase(f"predictions of {task}", [*runner, "--grid", grid, "--grid-points", points])
 
 
 def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path) -> None:
@@ -155,12 +155,12 @@ def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path
         print("demo: untrained models are a baseline, not the real ones. Weights: see the README.")
 
 
-def _run_step(steps: Steps, name: str, title: str, command: Sequence[str], out: pathlib.Path) -> None:
+def _run_phase(phases: Phases, name: str, title: str, command: Sequence[str], out: pathlib.Path) -> None:
     """Run a Python module in `out`, where heareval leaves its logs, with its output in a file."""
     log = out / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(ONE_THREAD if "predictions" in command else {})}
-    with steps.step(title), log.open("w") as file:
+    with phases.phase(title), log.open("w") as file:
         run = subprocess.run(
             [sys.executable, "-m", *command], cwd=out, env=env, stdout=file, stderr=subprocess.STDOUT, check=False
         )

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from hear_cacophony.model.stages import CACOPHONY
 from hear_cacophony.text.tokenizer import load_tokenizer
 from hear_tasks.demo.chain import DemoError, choose_model
+from hear_tasks.demo.phases import Phases
 from hear_tasks.demo.sources import SourceError
-from hear_tasks.demo.steps import Steps
 from hear_tasks.demo.tasks import TASKS
 
 LABELS = "speech,a drum,rain,a piano"
@@ -31,11 +31,11 @@ def run_words(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | N
         DemoError: there is no tokenizer and none can be fetched, or a command failed.
     """
     model = choose_model(CACOPHONY)
-    steps = Steps(len(tasks) + 4)
+    phases = Phases(len(tasks) + 4)
     for name in tasks:
-        with steps.step(f"building {name}"):
+        with phases.phase(f"building {name}"):
             TASKS[name].build(out / "tasks", sources)
-    with steps.step("the tokenizer"):
+    with phases.phase("the tokenizer"):
         _have_tokenizer()
     folder = str(out / "tasks")
     few = [str(file) for name in tasks for file in _recordings(out / "tasks" / TASKS[name].TASK)[:OF_EACH_TASK]]
@@ -45,7 +45,7 @@ def run_words(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | N
         "captions": ["caption", *few, "--max-tokens", "20"],
     }
     for title, command in answers.items():
-        with steps.step(f"{model.title}: {title}"):
+        with phases.phase(f"{model.title}: {title}"):
             answer = _run([*command, *model.arguments])
         print(answer, flush=True)
     if model.run.startswith("random"):

@@ -38,7 +38,7 @@ class LogMel(torch.nn.Module):
         self.register_buffer("filters", torch.as_tensor(filters, dtype=torch.float64), persistent=False)
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
-        """Shape (rows, samples) to (rows, frames, bands), float32."""
+        """Shape (windows, samples) to (windows, frames, bands), float32."""
         spectrum = torch.stft(
             audio.double(),
             self.window_length,
@@ -52,17 +52,17 @@ class LogMel(torch.nn.Module):
         return (10 * power.clamp(min=SMALLEST_POWER).log10()).float()
 
     def fill(self, audio: torch.Tensor) -> torch.Tensor:
-        """Repeat rows of up to `num_samples` samples as often as they fit whole, and append zeros ("repeatpad")."""
+        """Repeat windows of up to `num_samples` samples as often as they fit whole, and append zeros ("repeatpad")."""
         repeated = audio.repeat(1, self.num_samples // audio.shape[1])
         return torch.nn.functional.pad(repeated, (0, self.num_samples - repeated.shape[1]))
 
     def fused(self, audio: torch.Tensor) -> tuple[torch.Tensor, bool]:
-        """The four channels of the model with fusion, for rows of any length.
+        """The four channels of the model with fusion, for windows of any length.
 
         Returns:
-            Shape (rows, 4, frames of `num_samples`, bands): of a longer row, its whole spectrogram, shrunk, and
+            Shape (windows, 4, frames of `num_samples`, bands): of a longer window, its whole spectrogram, shrunk, and
             three excerpts; of a shorter one, its spectrogram four times.
-            Whether rows are longer than `num_samples`.
+            Whether windows are longer than `num_samples`.
         """
         frames = self.num_samples // self.hop_length + 1
         longer = audio.shape[1] > self.num_samples

@@ -23,7 +23,7 @@ MODULES = {False: "hear_tasks.plugins.laion_clap", True: "hear_tasks.plugins.lai
 class LaionEncoder(Encoder):
     """The audio embedding of LAION-CLAP, as `ClapModel.get_audio_features` gives it: of length 1.
 
-    With fusion, rows may have any length; without, up to that of the model's input.
+    With fusion, windows may have any length; without, up to that of the model's input.
     """
 
     def __init__(self, network: ClapAudioModelWithProjection, log_mel: LogMel, sample_rate: int) -> None:

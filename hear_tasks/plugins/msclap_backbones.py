@@ -59,7 +59,7 @@ class Cnn14(torch.nn.Module):
         self.embedding_size = channels[6] if fully_connected is None else fully_connected
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
-        """Shape (rows, samples) to (rows, embedding_size): maximum plus mean over time of the mean over frequency."""
+        """Shape (windows, samples) to (windows, embedding_size): mean over frequency, maximum plus mean over time."""
         x = self.logmel_extractor(self.spectrogram_extractor(audio))
         x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
         for block in (self.conv_block1, self.conv_block2, self.conv_block3, self.conv_block4, self.conv_block5):
@@ -89,5 +89,5 @@ class Htsat(torch.nn.Module):
         self.embedding_size = self.network.num_features
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
-        """Shape (rows, samples) to (rows, embedding_size)."""
+        """Shape (windows, samples) to (windows, embedding_size)."""
         return self.network(audio)["latent_output"]

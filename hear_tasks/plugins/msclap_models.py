@@ -45,13 +45,13 @@ Fill = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 def fill_with_repetitions(audio: torch.Tensor, length: int) -> torch.Tensor:
-    """Repeat rows of audio, shape (rows, samples), up to `length`, as `msclap.CLAP.load_audio_into_tensor` does."""
+    """Repeat windows, shape (windows, samples), up to `length`, as `msclap.CLAP.load_audio_into_tensor` does."""
     times = -(-length // audio.shape[1])
     return audio.repeat(1, times)[:, :length] if times > 1 else audio
 
 
 def fill_with_zeros(audio: torch.Tensor, length: int) -> torch.Tensor:
-    """Append zeros to rows of audio, shape (rows, samples), up to `length`, as WavCaps' zero-shot script does."""
+    """Append zeros to windows, shape (windows, samples), up to `length`, as WavCaps' zero-shot script does."""
     return torch.nn.functional.pad(audio, (0, max(0, length - audio.shape[1])))
 
 

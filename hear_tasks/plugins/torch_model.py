@@ -1,4 +1,4 @@
-"""The HEAR model object of the plugins: an encoder of short rows of audio, applied to clips of any length."""
+"""The HEAR model object of the plugins: an encoder of short windows of audio, applied to clips of any length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from hear_tasks.plugins.windows import count_timestamps, cut_windows, segment_starts, window_starts
 
 CHUNK_SECONDS = 160
-"""Audio that an encoder computes at once, which bounds the memory: 16 rows of 10 s, some 2 GB with CNN14."""
+"""Audio that an encoder computes at once, which bounds the memory: 16 windows of 10 s, some 2 GB with CNN14."""
 
 
 class Encoder(torch.nn.Module):
@@ -18,8 +18,8 @@ class Encoder(torch.nn.Module):
     Attributes:
         sample_rate: samples per second of the audio that it takes.
         embedding_size: values in an embedding.
-        shortest: samples that a row is filled up to.
-        longest: most samples in a row; None if there is no limit.
+        shortest: samples that a window is filled up to.
+        longest: most samples in a window; None if there is no limit.
     """
 
     sample_rate: int
@@ -28,7 +28,7 @@ class Encoder(torch.nn.Module):
     longest: int | None
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
-        """Shape (rows, samples) to (rows, embedding_size)."""
+        """Shape (windows, samples) to (windows, embedding_size)."""
         raise NotImplementedError
 
 
@@ -83,12 +83,12 @@ class TorchModel(torch.nn.Module):
 
     def _embed(self, clips: torch.Tensor, starts: Sequence[int], length: int) -> torch.Tensor:
         """Embeddings of windows of all clips, shape (clips, windows, embedding_size)."""
-        max_rows = max(1, CHUNK_SECONDS * self.sample_rate // max(length, self.encoder.shortest))
+        at_once = max(1, CHUNK_SECONDS * self.sample_rate // max(length, self.encoder.shortest))
         # TF32 would move embeddings by 1e-3 from those of a CPU; the fastest algorithms are not the same in each run.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
         with torch.no_grad(), exact:
-            rows = [self.encoder(windows) for windows in cut_windows(clips, starts, length, max_rows)]
-        return torch.cat(rows).float().reshape(len(clips), len(starts), -1)
+            embedded = [self.encoder(windows) for windows in cut_windows(clips, starts, length, at_once)]
+        return torch.cat(embedded).float().reshape(len(clips), len(starts), -1)
 
     def _checked(self, audio: torch.Tensor) -> torch.Tensor:
         return checked_audio(audio).to(next(self.parameters()).device)

@@ -28,24 +28,24 @@ def window_starts(count: int, length: int, hop_ms: int, sample_rate: int) -> lis
     return [i * hop_ms * sample_rate // 1000 - length // 2 for i in range(count)]
 
 
-def cut_windows(clips: torch.Tensor, starts: Sequence[int], length: int, max_rows: int) -> Iterator[torch.Tensor]:
+def cut_windows(clips: torch.Tensor, starts: Sequence[int], length: int, at_once: int) -> Iterator[torch.Tensor]:
     """Cut the same windows from all clips.
 
     Args:
         clips: shape (clips, samples).
         starts: first sample of each window; it may begin before the clip and end after it, where there is silence.
         length: samples in a window.
-        max_rows: windows to hold in memory at once.
+        at_once: windows to hold in memory at once.
 
     Yields:
-        Shape (rows, length), up to `max_rows` windows: all of the first clip, then of the second, and so on.
+        Shape (windows, length), up to `at_once` windows: all of the first clip, then of the second, and so on.
     """
     before = max(0, -min(starts))
     after = max(0, max(starts) + length - clips.shape[1])
     padded = torch.nn.functional.pad(clips, (before, after))
     offsets = torch.tensor(starts, device=clips.device) + before
-    steps = torch.arange(length, device=clips.device)
-    for rows in torch.arange(len(clips) * len(starts), device=clips.device).split(max_rows):
-        clip = rows // len(starts)
-        window = offsets[rows % len(starts)]
-        yield padded[clip[:, None], window[:, None] + steps]
+    samples = torch.arange(length, device=clips.device)
+    for numbers in torch.arange(len(clips) * len(starts), device=clips.device).split(at_once):
+        clip = numbers // len(starts)
+        start = offsets[numbers % len(starts)]
+        yield padded[clip[:, None], start[:, None] + samples]

@@ -17,6 +17,7 @@ import torch
 from hear_tasks.predict.evaluation import Test, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points, identify
 from hear_tasks.predict.network import make_network
+from hear_tasks.predict.options import Options, check_done, is_same_run
 from hear_tasks.predict.progress import Progress
 from hear_tasks.predict.results import (
     DONE_FILE,
@@ -29,7 +30,6 @@ from hear_tasks.predict.results import (
     write_predictions,
     write_scores,
 )
-from hear_tasks.predict.settings import Settings, check_done, is_same_run
 from hear_tasks.predict.split import SplitEvents, fingerprint, read_split, read_split_events
 from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.trainer import Trainer
@@ -37,14 +37,12 @@ from hear_tasks.predict.training import Job, Training, check_batches, predict_lo
 from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
 
 
-def predict_folder(
-    folder: pathlib.Path, settings: Settings, tell: Callable[[str], None], *, wait: bool = False
-) -> bool:
+def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str], None], *, wait: bool = False) -> bool:
     """Predict one task.
 
     Args:
         folder: of its embeddings, EMBEDDINGS/MODULE/TASK.
-        settings: how.
+        options: how.
         tell: takes remarks and the progress.
         wait: whether to wait where another process predicts it.
 
@@ -57,10 +55,10 @@ def predict_folder(
         BusyError: another process predicts it.
     """
     task = read_task(folder)
-    points = choose_points(settings.grid, settings.grid_points, task.metadata)
-    if is_done(folder) and not working_folder(folder).exists() and is_same_run(task, settings):
+    points = choose_points(options.grid, options.grid_points, task.metadata)
+    if is_done(folder) and not working_folder(folder).exists() and is_same_run(task, options):
         return False
-    run = _TaskRun(task, points, settings, tell)
+    run = _TaskRun(task, points, options, tell)
     with open_work_folder(folder, wait=wait) as work:
         did = not is_done(folder)
         if did:
@@ -88,11 +86,9 @@ def _torch_set_up(threads: int) -> Iterator[None]:
 class _TaskRun:
     """The run of one task."""
 
-    def __init__(
-        self, task: Task, points: list[Configuration], settings: Settings, tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, task: Task, points: list[Configuration], options: Options, tell: Callable[[str], None]) -> None:
         self._start = time.monotonic()
-        self._task, self._points, self._settings, self._tell = task, points, settings, tell
+        self._task, self._points, self._options, self._tell = task, points, options, tell
         self._splits = {name: read_split(task, name) for name in task.splits}
         self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
         self._check_batches()
@@ -100,15 +96,15 @@ class _TaskRun:
 
     def check_done(self) -> None:
         """Raise TaskError where finished predictions are not those that are asked for."""
-        check_done(self._task, self._settings, self._fingerprint)
+        check_done(self._task, self._options, self._fingerprint)
 
     def run(self, work: WorkFolder) -> None:
         """Train and test what is still to be trained and tested, and write the results."""
         self._work = work
-        device = self._settings.device
+        device = self._options.device
         if device.type != "cpu":
             self._splits = {name: split.to(device) for name, split in self._splits.items()}
-        with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._settings.threads):
+        with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._options.threads):
             self._run()
 
     def _check_batches(self) -> None:
@@ -125,7 +121,7 @@ class _TaskRun:
             self._tell(f"no {DONE_FILE} beside the scores of an earlier run, which are made again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
-        trainer = self._settings.trainer(task, self._work, progress)
+        trainer = self._options.trainer(task, self._work, progress)
         best, training = self._search(trainer)
         self._log(f"Best Grid Point Validation Score: {training.score}  Grid Point HyperParams: {best}  ")
         chosen = [training]
@@ -146,7 +142,7 @@ class _TaskRun:
         is_better = operator.gt if self._task.maximizes else operator.lt
         best: tuple[Configuration, Training] | None = None
         for number, point in enumerate(points, 1):
-            self._log(f"Grid point {number} of {self._settings.grid_points}: {point}")
+            self._log(f"Grid point {number} of {self._options.grid_points}: {point}")
             training = next(trainings)
             self._log(f" result: {describe_training(point, training)}")
             if best is None or is_better(training.score, best[1].score):
@@ -164,28 +160,28 @@ class _TaskRun:
         return {
             "embeddings": self._fingerprint,
             "grid points": [identify(point) for point in self._points],
-            "seeds": self._settings.seeds,
-            "threads": self._settings.threads,
-            "device": str(self._settings.device),
+            "seeds": self._options.seeds,
+            "threads": self._options.threads,
+            "device": str(self._options.device),
             "torch": torch.__version__,
         }
 
     def _finish(self, point: Configuration, trainings: list[Training]) -> None:
-        task, settings = self._task, self._settings
+        task, options = self._task, self._options
         tests = {}
         for partition, training in zip(task.partitions, trainings, strict=True):
             test = self._test(point, partition, training)
             write_predictions(task, partition, test)
             tests[partition.test] = test.scores
-        scores = make_scores(task, point, trainings, tests, settings.marks)
+        scores = make_scores(task, point, trainings, tests, options.marks)
         write_scores(task, scores)
         self._log(f"Final Test Results: {json.dumps(scores)}")
         seconds = time.monotonic() - self._start
-        run = settings.describe_run(task)
+        run = options.describe_run(task)
         logged = {"gpu_max_mem_used" if name == "gpu_max_mem" else name: value for name, value in run.items()}
-        listed = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": settings.grid}.items())
+        listed = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": options.grid}.items())
         self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
-        noted = {**settings.describe_predictor(task), "embeddings": self._fingerprint}
+        noted = {**options.describe_predictor(task), "embeddings": self._fingerprint}
         write_done(task, {"time": seconds, **run, **noted})
         metric = task.scores[0]
         mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])

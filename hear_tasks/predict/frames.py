@@ -68,4 +68,4 @@ class Frames:
 def _mean_spacing(clip: NDArray[np.int64], time: NDArray[np.float64], n_clips: int) -> NDArray[np.float64]:
     bounds = np.searchsorted(clip, np.arange(n_clips + 1))
     clips = [np.diff(time[first:behind]) for first, behind in itertools.pairwise(bounds)]
-    return np.array([np.mean(steps) if len(steps) else np.nan for steps in clips])
+    return np.array([np.mean(gaps) if len(gaps) else np.nan for gaps in clips])

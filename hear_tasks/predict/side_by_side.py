@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 from hear_cacophony.files.lock import BusyError
 from hear_tasks.predict.engine import predict_folder
-from hear_tasks.predict.settings import Settings
+from hear_tasks.predict.options import Options
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -40,13 +40,13 @@ class Slot:
 
 
 def predict_side_by_side(
-    folders: Sequence[pathlib.Path], settings: Settings, slots: Sequence[Slot]
+    folders: Sequence[pathlib.Path], options: Options, slots: Sequence[Slot]
 ) -> dict[pathlib.Path, str]:
     """Predict tasks, one in each slot at a time.
 
     Args:
         folders: of the tasks' embeddings.
-        settings: how; device and threads are those of the slots.
+        options: how; device and threads are those of the slots.
         slots: one or more.
 
     Returns:
@@ -54,9 +54,9 @@ def predict_side_by_side(
     """
     ordered = sorted(folders, key=_bytes, reverse=True)
     if len(slots) == 1 or len(folders) == 1:
-        outcomes = {folder: _try_task(folder, _in_slot(settings, slots[0])) for folder in ordered}
+        outcomes = {folder: _try_task(folder, _in_slot(options, slots[0])) for folder in ordered}
     else:
-        outcomes = _Processes(settings, slots).run(ordered)
+        outcomes = _Processes(options, slots).run(ordered)
     return {folder: error for folder, error in outcomes.items() if error}
 
 
@@ -65,19 +65,19 @@ def _bytes(folder: pathlib.Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.embeddings.npy"))
 
 
-def _in_slot(settings: Settings, slot: Slot) -> Settings:
-    return dataclasses.replace(settings, gpu=slot.gpu, threads=slot.threads)
+def _in_slot(options: Options, slot: Slot) -> Options:
+    return dataclasses.replace(options, gpu=slot.gpu, threads=slot.threads)
 
 
-def _try_task(folder: pathlib.Path, settings: Settings) -> str:
+def _try_task(folder: pathlib.Path, options: Options) -> str:
     """Predict a task and say so; what was wrong, "" if nothing was."""
     tell = _teller(folder)
     try:
         try:
-            did = predict_folder(folder, settings, tell)
+            did = predict_folder(folder, options, tell)
         except BusyError:
             tell("another process is predicting it; waiting for that")
-            did = predict_folder(folder, settings, tell, wait=True)
+            did = predict_folder(folder, options, tell, wait=True)
     except (ValueError, OSError) as error:
         told = _describe(error, folder)
         tell(f"FAILED: {told}")
@@ -110,8 +110,8 @@ def _teller(folder: pathlib.Path) -> Callable[[str], None]:
 class _Processes:
     """Runs tasks in processes, one in each slot at a time."""
 
-    def __init__(self, settings: Settings, slots: Sequence[Slot]) -> None:
-        self._settings = settings
+    def __init__(self, options: Options, slots: Sequence[Slot]) -> None:
+        self._options = options
         self._slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in slots:
             self._slots.put(slot)
@@ -134,7 +134,7 @@ class _Processes:
     def _run_task(self, folder: pathlib.Path) -> str:
         slot = self._slots.get()
         ours, theirs = _PROCESSES.Pipe(duplex=False)
-        process = _PROCESSES.Process(target=_work, args=(theirs, folder, _in_slot(self._settings, slot)))
+        process = _PROCESSES.Process(target=_work, args=(theirs, folder, _in_slot(self._options, slot)))
         process.start()
         self._running.add(process)
         theirs.close()
@@ -152,13 +152,13 @@ class _Processes:
             self._slots.put(slot)
 
 
-def _work(outcome: multiprocessing.connection.Connection, folder: pathlib.Path, settings: Settings) -> None:
+def _work(outcome: multiprocessing.connection.Connection, folder: pathlib.Path, options: Options) -> None:
     """Predict a task in this process, which ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the others
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    outcome.send(_try_task(folder, settings))
+    outcome.send(_try_task(folder, options))
 
 
 def _end_with(sentinel: int) -> None:

@@ -113,10 +113,10 @@ def _map_embeddings(file: pathlib.Path, rows: int, size: int) -> np.ndarray:
 
 def _check_embeddings(file: pathlib.Path, embeddings: np.ndarray) -> int:
     """Checksum of embeddings that are all finite."""
-    step = max(1, _CHUNK_BYTES // (_FLOAT_BYTES * embeddings.shape[1]))
+    at_once = max(1, _CHUNK_BYTES // (_FLOAT_BYTES * embeddings.shape[1]))
     checksum = 0
-    for first in range(0, len(embeddings), step):
-        chunk = embeddings[first : first + step]
+    for first in range(0, len(embeddings), at_once):
+        chunk = embeddings[first : first + at_once]
         if not np.isfinite(chunk).all():
             raise TaskError(_not_finite(file, embeddings))
         checksum = zlib.crc32(chunk.data, checksum)

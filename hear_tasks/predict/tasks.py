@@ -12,7 +12,7 @@ import torch
 
 from hear_tasks.predict.engine import predict_folder
 from hear_tasks.predict.grids import DEFAULT_GRID_POINTS, GRIDS
-from hear_tasks.predict.settings import SEEDS, Settings
+from hear_tasks.predict.options import SEEDS, Options
 from hear_tasks.predict.side_by_side import Slot, predict_side_by_side
 
 
@@ -51,8 +51,8 @@ def predict_task(
         hear_cacophony.files.lock.BusyError: another process predicts the task.
     """
     _check_choice("seeds", seeds, SEEDS)
-    settings = Settings(grid, grid_points, gpu, _checked("threads", threads) or torch.get_num_threads(), seeds)
-    return predict_folder(pathlib.Path(folder), settings, tell, wait=wait)
+    options = Options(grid, grid_points, gpu, _checked("threads", threads) or torch.get_num_threads(), seeds)
+    return predict_folder(pathlib.Path(folder), options, tell, wait=wait)
 
 
 def predict_tasks(
@@ -84,13 +84,13 @@ def predict_tasks(
     """
     _check_choice("grid", grid, GRIDS)
     _check_choice("seeds", seeds, SEEDS)
-    settings = Settings(grid, _checked("grid-points", grid_points) or DEFAULT_GRID_POINTS, seeds=seeds)
+    options = Options(grid, _checked("grid-points", grid_points) or DEFAULT_GRID_POINTS, seeds=seeds)
     paths = list(dict.fromkeys(pathlib.Path(folder) for folder in folders))
     for path in paths:
         if not path.is_dir():
             raise ValueError(f"{path}: no such folder; expected EMBEDDINGS/MODULE/TASK")
     slots = make_slots(len(paths), _read_gpus(gpus), _checked("jobs", jobs), _checked("threads", threads))
-    return predict_side_by_side(paths, settings, slots)
+    return predict_side_by_side(paths, options, slots)
 
 
 def make_slots(tasks: int, gpus: Sequence[int], jobs: int | None, threads: int | None) -> list[Slot]:

@@ -1,4 +1,4 @@
-"""Progress of the demonstration: a line for each step, which tells the time while the step takes it."""
+"""Progress of the demonstration: a line for each phase, which tells the time while the phase takes it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator
 
 TERMINAL_SECONDS = 1.0
-"""Between two updates of a step's line on a terminal."""
+"""Between two updates of a phase's line on a terminal."""
 
 INTERVAL_SECONDS = 20.0
-"""Between two lines on a step where there is no terminal."""
+"""Between two lines on a phase where there is no terminal."""
 
 
-class Steps:
-    """Numbers the steps of a run and reports on each, on standard output.
+class Phases:
+    """Numbers the phases of a run and reports on each, on standard output.
 
     Args:
         total: how many there will be.
@@ -29,7 +29,7 @@ class Steps:
         self._terminal = sys.stdout.isatty()
 
     @contextlib.contextmanager
-    def step(self, title: str) -> Iterator[None]:
+    def phase(self, title: str) -> Iterator[None]:
         """Report on what is done within."""
         self._number += 1
         head = f"demo: {self._number} of {self._total}: {title}"

@@ -23,7 +23,7 @@ SEEDS = ("heareval", "independent")
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Options:
     """How a task is predicted.
 
     Attributes:
@@ -82,10 +82,10 @@ class Settings:
         return {"grid": self.grid, "grid_points": self.grid_points, "seeds": self.seeds}
 
 
-def is_same_run(task: Task, settings: Settings) -> bool:
-    """Whether a finished run was of these files, which nobody has written to since, and of these settings."""
+def is_same_run(task: Task, options: Options) -> bool:
+    """Whether a finished run was of these files, which nobody has written to since, and of these options."""
     done = read_json(task.folder / DONE_FILE, dict)
-    return done.get("files") == _stamps(task) and not settings.differences(done)
+    return done.get("files") == _stamps(task) and not options.differences(done)
 
 
 def _stamps(task: Task) -> dict[str, list[int]]:
@@ -95,7 +95,7 @@ def _stamps(task: Task) -> dict[str, list[int]]:
     return {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}
 
 
-def check_done(task: Task, settings: Settings, fingerprint: str) -> None:
+def check_done(task: Task, options: Options, fingerprint: str) -> None:
     """Check that finished predictions are those that are asked for.
 
     Raises:
@@ -105,6 +105,6 @@ def check_done(task: Task, settings: Settings, fingerprint: str) -> None:
     remedy = f"delete {DONE_FILE} in it to predict the task again"
     if done.get("embeddings", fingerprint) != fingerprint:
         raise TaskError(f"{task.folder}: its scores are of an earlier run with other embeddings or labels; {remedy}")
-    differences = settings.differences(done)
+    differences = options.differences(done)
     if differences:
         raise TaskError(f"{task.folder}: predicted already with {', '.join(differences)}; {remedy}")
