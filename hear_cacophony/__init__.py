@@ -14,13 +14,15 @@ The words of the package, each for one thing:
     patch       16 frames by 16 mel bands, what the encoder takes as one token
     time step   the 8 patches, one for each group of bands, that start at the same frame: 160 ms
     window      a piece of a clip that the encoder sees at once; a short clip is one window
-    batch       windows of similar length that go through the encoder together
-    bucket      a length, in time steps, that batches are compiled for
+    batch       windows, or texts, of similar length that go through the encoder together
+    bucket      a length that batches are compiled for: in time steps, of texts in tokens
     scene       the one embedding of a whole clip
     timestamp   the centre, in milliseconds, of one of the embeddings along a clip
     hop         milliseconds from one timestamp to the next
     protocol    "hear", embeddings that depend on the clip alone, or "published", as the paper was evaluated
-    task        a HEAR task directory; its clips are in splits, which are folds in some tasks
+    options     what is chosen where something is loaded or begun; on the command line, what begins with --
+    sequence    a caption while it is written; a beam search has several for each clip
+    chunk       sounds of one's own whose results are kept together until the command is done
 """
 
 from __future__ import annotations
