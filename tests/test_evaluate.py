@@ -27,8 +27,8 @@ from hear_tasks import cli
 from hear_tasks.evaluate import over_clips, run
 from hear_tasks.evaluate.datasets import Evaluation, find_dataset
 from hear_tasks.evaluate.protocols import choose_patches, is_longer, limits
+from hear_tasks.evaluate.read_published import read_published
 from hear_tasks.evaluate.request import Request
-from hear_tasks.evaluate.sounds import read_published
 
 ESC50_FOLDER = "tones-01234567/zero-shot-esc50-hear"
 

@@ -16,7 +16,7 @@ import torch
 from embeddings_on_disk import SIZE, make_embeddings
 
 from hear_tasks.leaderboard import read_score
-from hear_tasks.predict import predict_task, tasks
+from hear_tasks.predict import predict_task, run
 from hear_tasks.predict.adam import Adam
 from hear_tasks.predict.dropout import Dropout
 from hear_tasks.predict.evaluation import validate
@@ -210,7 +210,7 @@ def test_slots(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     def slots(*arguments) -> list[tuple]:
-        return [(slot.gpu, slot.threads) for slot in tasks.make_slots(*arguments)]
+        return [(slot.gpu, slot.threads) for slot in run.make_slots(*arguments)]
 
     assert slots(20, [], None, None) == [(None, 1)] * 8
     assert slots(3, [], None, None) == [(None, 2)] * 3

@@ -23,11 +23,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_tasks import progress
-from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample
+from hear_tasks import byte_progress
+from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample_clip
 from hear_tasks.prepare import run as prepare
 from hear_tasks.prepare.command import add_parser
-from hear_tasks.prepare.resample import Clip, Conversion, resample_clips
+from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 
 SPLITS = ("train", "valid", "test")
 COMMAND = """
@@ -138,7 +138,7 @@ def test_what_is_above_8_khz_does_not_fold_back(tmp_path, rate, tone):
         (32_000, 32_001, 16_001),
         (44_100, 44_101, 16_000),
         (22_050, 105_178, 76_320),
-        (48_000, 3 * resample.BLOCK, resample.BLOCK),
+        (48_000, 3 * resample_clip.BLOCK, resample_clip.BLOCK),
     ],
 )
 def test_a_clip_of_no_set_duration_is_as_long_as_its_source(tmp_path, noise, rate, frames, samples):
@@ -191,7 +191,7 @@ def test_samples_are_rounded_without_dither(tmp_path):
 def test_the_length_of_blocks_changes_nothing(tmp_path, noise, monkeypatch):
     soundfile.write(tmp_path / "in.wav", noise(100_000), 44_100, subtype="PCM_24")
     convert(tmp_path / "in.wav", tmp_path / "whole.wav", 44_100)
-    monkeypatch.setattr(resample, "BLOCK", 777)
+    monkeypatch.setattr(resample_clip, "BLOCK", 777)
     convert(tmp_path / "in.wav", tmp_path / "blocks.wav", 44_100)
     assert (tmp_path / "whole.wav").read_bytes() == (tmp_path / "blocks.wav").read_bytes()
 
@@ -224,7 +224,7 @@ def test_memory_does_not_grow_with_a_clip(tmp_path):
         soundfile.write(path, np.zeros(48_000 * seconds, np.int16), 48_000, subtype="PCM_16")
         code = (
             "import resource, soxr\n"
-            "from hear_tasks.prepare.resample import Clip, Conversion, resample_clips\n"
+            "from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips\n"
             f"clip = Clip({str(path)!r}, {str(path) + '.out'!r}, 0)\n"
             "tally = resample_clips([clip], Conversion(48000, 16000, None))\n"
             "print(tally.written, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
@@ -592,7 +592,7 @@ def test_a_process_that_is_killed_is_reported(tmp_path, monkeypatch, capsys):
         for worker in prepare.multiprocessing.active_children():
             worker.kill()
 
-    monkeypatch.setattr(progress.Progress, "update", kill_a_worker)
+    monkeypatch.setattr(byte_progress.Progress, "update", kill_a_worker)
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
     args = parser.parse_args(["prepare", str(task), "--jobs", "2"])
@@ -893,7 +893,7 @@ def test_what_a_kill_leaves_is_removed(tmp_path):
 def test_processes_end_with_the_run_that_started_them(tmp_path):
     code = """
 import concurrent.futures, multiprocessing, os, signal, time
-from hear_tasks.prepare.resample import start_worker
+from hear_tasks.prepare.resample_clip import start_worker
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(1, context, start_worker)
@@ -943,7 +943,7 @@ def test_the_command_reports_each_task_and_fails_if_one_is_not_whole(tmp_path):
 
 
 def test_progress_is_lines_where_there_is_no_terminal(capsys, monkeypatch):
-    with progress.Progress("resample", 4_000_000, interval=0) as bar:
+    with byte_progress.Progress("resample", 4_000_000, interval=0) as bar:
         bar.update(1_000_000)
         bar.update(3_000_000)
     lines = capsys.readouterr().err.splitlines()
@@ -954,6 +954,6 @@ def test_progress_is_lines_where_there_is_no_terminal(capsys, monkeypatch):
 
 def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.Progress("resample", 4_000_000) as bar:
+    with byte_progress.Progress("resample", 4_000_000) as bar:
         bar.update(4_000_000)
     assert "resample: 100%|" in capsys.readouterr().err.split("\r")[-1]

@@ -134,9 +134,9 @@ def _by_bucket(window_steps: Sequence[int], compiled: Callable[[int], int]) -> l
     return sorted(buckets.items(), reverse=True)
 
 
-def _full_size(tokens_per_row: int, tokens_per_batch: int, multiple: int) -> int:
+def _full_size(tokens_per_window: int, tokens_per_batch: int, multiple: int) -> int:
     """Windows in a batch that is as large as may be: a power of two for each of `multiple` devices."""
-    windows = max(1, tokens_per_batch // (tokens_per_row * multiple))
+    windows = max(1, tokens_per_batch // (tokens_per_window * multiple))
     return (1 << (windows.bit_length() - 1)) * multiple
 
 

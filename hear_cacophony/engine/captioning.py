@@ -14,6 +14,7 @@ from hear_cacophony.engine import beam_search
 from hear_cacophony.engine.batches import Batch, CompiledSizes
 from hear_cacophony.engine.devices import Devices, on_each
 from hear_cacophony.engine.generation import Generation, TokenStep, write_token_by_token
+from hear_cacophony.engine.padding_mask import padding_mask
 from hear_cacophony.engine.text_embedding import check_tokens
 from hear_cacophony.engine.window_embedders import PRODUCTS
 from hear_cacophony.frontend.spectrogram import PATCHES_PER_STEP
@@ -115,7 +116,7 @@ def _write(variables, patches, counts, keys, *, mesh, **static):
 
 
 def _captions(variables, patches, counts, keys, *, config: TextConfig, precision: str, generation: Generation):
-    mask = jnp.arange(patches.shape[1]) < counts[:, None]
+    mask = padding_mask(counts, patches.shape[1])
     with jax.default_matmul_precision(PRODUCTS[precision]):
         step = TokenStep(variables, patches, mask, generation.max_tokens, config, jnp.dtype(precision))
         if generation.method == "beam":
@@ -129,7 +130,7 @@ def _teach(variables, patches, counts, ids, *, mesh, **static):
 
 
 def _logits(variables, patches, counts, ids, *, config: TextConfig, precision: str):
-    mask = jnp.arange(patches.shape[1]) < counts[:, None]
+    mask = padding_mask(counts, patches.shape[1])
     dtype = jnp.dtype(precision)
     with jax.default_matmul_precision(PRODUCTS[precision]):
         text = TextEncoder(config, dtype).apply({"params": variables["encoder"]}, ids, jnp.ones(ids.shape, bool))

@@ -13,6 +13,7 @@ import numpy as np
 
 from hear_cacophony.engine.batches import CompiledSizes
 from hear_cacophony.engine.devices import Devices, on_each
+from hear_cacophony.engine.padding_mask import padding_mask
 from hear_cacophony.engine.window_embedders import PRODUCTS
 from hear_cacophony.model.stages import TextConfig
 from hear_cacophony.model.text_encoder import TextEncoder, TextPooler
@@ -121,7 +122,7 @@ def _embed_texts(variables, ids, lengths, *, mesh, **static):
 
 
 def _text_embeddings(variables, ids, lengths, *, config: TextConfig, precision: str):
-    mask = jnp.arange(ids.shape[1]) < lengths[:, None]
+    mask = padding_mask(lengths, ids.shape[1])
     with jax.default_matmul_precision(PRODUCTS[precision]):
         encoder = TextEncoder(config, jnp.dtype(precision))
         encoded = encoder.apply({"params": variables["encoder"]}, ids, mask)

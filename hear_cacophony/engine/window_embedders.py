@@ -18,6 +18,7 @@ import numpy as np
 from hear_cacophony.engine import timestamps
 from hear_cacophony.engine.devices import Devices, on_each
 from hear_cacophony.engine.options import Options
+from hear_cacophony.engine.padding_mask import time_step_mask
 from hear_cacophony.engine.windows import Window, WindowSpan, cut_spans
 from hear_cacophony.frontend import spectrogram
 from hear_cacophony.frontend.spectrogram import HOP_LENGTH, PATCH_FRAMES, PATCHES_PER_STEP, SAMPLE_RATE, STEP_LENGTH
@@ -191,9 +192,9 @@ def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: Enc
     last time step that are pooled, shape (batch, 2).
     """
     steps = audio.shape[1] // STEP_LENGTH
-    mask = _below(real, steps)
+    mask = time_step_mask(real, steps)
     encoded = _encoded_patches(variables, audio, real, config=config, precision=precision)
-    kept = _below(keep[:, 1], steps) & ~_below(keep[:, 0], steps)
+    kept = time_step_mask(keep[:, 1], steps) & ~time_step_mask(keep[:, 0], steps)
     if stage.pool_path is None:
         return jnp.mean(encoded, axis=1, where=kept[..., None])
     with jax.default_matmul_precision(PRODUCTS["float32"]):
@@ -204,7 +205,7 @@ def _encoded_patches(variables, audio, real, *, config: EncoderConfig, precision
     """The encoder's outputs for windows of audio, shape (batch, patches, hidden); `real` as for scenes."""
     steps = audio.shape[1] // STEP_LENGTH
     log_mel = spectrogram.log_mel(scale(audio), steps * PATCH_FRAMES)
-    return _encode(variables, log_mel, _below(real, steps), config, precision)
+    return _encode(variables, log_mel, time_step_mask(real, steps), config, precision)
 
 
 def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shifts: tuple[int, ...], precision: str):
@@ -219,7 +220,7 @@ def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shif
     log_mel = spectrogram.log_mel(scale(audio), frames)
     shifted = jnp.stack([log_mel[:, shift : shift + pass_frames] for shift in shifts], axis=1)
     windows = shifted.reshape(batch * passes, pass_frames, -1)
-    mask = _below(real.reshape(-1), pass_frames // PATCH_FRAMES)
+    mask = time_step_mask(real.reshape(-1), pass_frames // PATCH_FRAMES)
     encoded = _encode(variables, windows, mask, config, precision)
     by_step = encoded.reshape(batch, passes, -1, PATCHES_PER_STEP, encoded.shape[-1]).mean(axis=3)
     return by_step.swapaxes(1, 2).reshape(batch, -1, encoded.shape[-1])
@@ -229,12 +230,6 @@ def _encode(variables, log_mel, mask, config: EncoderConfig, precision: str):
     patches = spectrogram.to_patches(log_mel)
     with jax.default_matmul_precision(PRODUCTS[precision]):
         return AudioEncoder(config, jnp.dtype(precision)).apply({"params": variables["encoder"]}, patches, mask)
-
-
-def _below(limit, steps: int):
-    """Mask of the patches in time steps before `limit`, shape (batch, patches)."""
-    step = jnp.arange(steps * PATCHES_PER_STEP) // PATCHES_PER_STEP
-    return step < limit[:, None]
 
 
 def _real_steps(window: Window, shift: int) -> int:

@@ -1,4 +1,4 @@
-"""The two audio encoders in Flax linen: a pre-norm transformer over patches, and its attention pooler."""
+"""The two audio encoders in Flax linen: a pre-norm transformer over patches."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def load_tokenizer(
     Args:
         path: `tokenizer.json`, or `vocab.json` with `merges.txt` beside it, or the folder of either. Unless
             given, the tokenizer is looked for beside the checkpoint, then in the weights folders
-            (`hear_cacophony.weights.weights_folders`).
+            (`hear_cacophony.checkpoint.find.weights_folders`).
         beside: the checkpoint's file.
         size: entries of the vocabulary that the model was made for. Those of RoBERTa's size are checked
             against known ids.

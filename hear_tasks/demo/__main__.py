@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     from hear_tasks.demo.chain import DemoError, run_demo
     from hear_tasks.demo.sources import SourceError
-    from hear_tasks.demo.words import run_words
+    from hear_tasks.demo.text_chain import run_words
     from hear_tasks.library_caches import use_cache_folder
 
     use_cache_folder()

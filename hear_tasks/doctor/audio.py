@@ -11,13 +11,13 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from hear_tasks.byte_progress import Progress
 from hear_tasks.doctor.audio_file import AudioFault, Clip, read_clip
 from hear_tasks.doctor.audio_folder import AudioFile, find_files
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN
-from hear_tasks.progress import Progress
 from hear_tasks.task_folder import DURATION_TOLERANCE_MS, METADATA_FILE
 
 WHOLE_BYTES = 400_000_000

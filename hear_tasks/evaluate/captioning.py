@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from hear_tasks.evaluate import caption_scores
-from hear_tasks.evaluate.files import write_csv, write_json
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
 from hear_tasks.evaluate.over_clips import Sound
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
-from hear_tasks.evaluate.scored import Evaluator, Scored
+from hear_tasks.evaluate.result_files import write_csv, write_json
+from hear_tasks.evaluate.results import Evaluator, Scored
 
 
 class Captioning(Evaluator):

@@ -8,7 +8,8 @@ import enum
 import pathlib
 from collections.abc import Callable
 
-from hear_tasks.evaluate import captioned, labelled
+from hear_tasks.evaluate import captioned_datasets as captioned
+from hear_tasks.evaluate import labelled_datasets as labelled
 from hear_tasks.evaluate.listing import Listing
 
 PROTOCOLS = ("hear", "published")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
-from hear_tasks.evaluate.kept import FileState, KeptValues, file_state
+from hear_tasks.byte_progress import Progress
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.progress import Progress
+from hear_tasks.evaluate.result_cache import FileState, KeptValues, file_state
 
 CHUNK_CLIPS = 64
 CHUNK_SECONDS = 600.0

@@ -9,7 +9,7 @@ from typing import Any
 from hear_tasks.evaluate.comparison import Comparison, compare
 from hear_tasks.evaluate.model import Weights
 from hear_tasks.evaluate.request import Request
-from hear_tasks.evaluate.scored import Scored
+from hear_tasks.evaluate.results import Scored
 
 _LISTED = 20
 """Names that are printed; the JSON file has them all."""

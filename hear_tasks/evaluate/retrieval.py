@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hear_tasks.evaluate.files import write_csv
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
-from hear_tasks.evaluate.ranking import Captions, audio_to_text, text_to_audio
-from hear_tasks.evaluate.scored import EmbeddingEvaluator, Scored
+from hear_tasks.evaluate.result_files import write_csv
+from hear_tasks.evaluate.results import EmbeddingEvaluator, Scored
+from hear_tasks.evaluate.retrieval_scores import Captions, audio_to_text, text_to_audio
 
 _SHOWN = 10
 """Clips in the table of the best ones."""

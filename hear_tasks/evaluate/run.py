@@ -9,19 +9,19 @@ from typing import Any
 
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.frontend.read_audio import read_audio
-from hear_tasks.evaluate import sounds
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
-from hear_tasks.evaluate.files import write_json
-from hear_tasks.evaluate.kept import KeptValues, open_kept
 from hear_tasks.evaluate.listing import Listing
 from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model
 from hear_tasks.evaluate.over_clips import Computed, compute_over_clips
 from hear_tasks.evaluate.protocols import is_longer
+from hear_tasks.evaluate.read_published import check_installed, read_published
 from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
+from hear_tasks.evaluate.result_cache import KeptValues, open_kept
+from hear_tasks.evaluate.result_files import write_json
+from hear_tasks.evaluate.results import Evaluator, Scored
 from hear_tasks.evaluate.retrieval import Retrieval
-from hear_tasks.evaluate.scored import Evaluator, Scored
 from hear_tasks.evaluate.zero_shot import ZeroShot
 
 _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
@@ -56,7 +56,7 @@ def evaluate(
     """
     evaluator = _EVALUATORS[request.evaluation](request)
     evaluator.check()
-    sounds.check_installed(request.protocol)
+    check_installed(request.protocol)
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
     model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)
@@ -77,7 +77,7 @@ def evaluate(
 
 def _compute(evaluator: Evaluator, listing: Listing, model: AudioTextModel, kept: KeptValues) -> Computed:
     request = evaluator.request
-    read = sounds.read_published if request.published else read_audio
+    read = read_published if request.published else read_audio
     compute = functools.partial(evaluator.compute, model)
     computed = compute_over_clips(listing.clips, read, compute, kept, str(request.evaluation))
     if not computed.clips:

@@ -10,10 +10,10 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_file
 from hear_tasks.evaluate import confusion_plot
 from hear_tasks.evaluate.accuracy import TOP, Classified, classify
-from hear_tasks.evaluate.files import write_csv
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
-from hear_tasks.evaluate.scored import EmbeddingEvaluator, Scored
+from hear_tasks.evaluate.result_files import write_csv
+from hear_tasks.evaluate.results import EmbeddingEvaluator, Scored
 
 
 class ZeroShot(EmbeddingEvaluator):

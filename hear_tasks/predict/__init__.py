@@ -14,5 +14,5 @@ __all__ = ["predict_task", "predict_tasks"]
 def __getattr__(name: str) -> Any:
     # torch is loaded only where something is predicted.
     if name in __all__:
-        return getattr(importlib.import_module("hear_tasks.predict.tasks"), name)
+        return getattr(importlib.import_module("hear_tasks.predict.run"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

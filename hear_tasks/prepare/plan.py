@@ -13,7 +13,7 @@ from typing import Any
 import soundfile
 
 from hear_cacophony.files.plain_name import is_plain_name
-from hear_tasks.prepare.resample import Clip, Conversion
+from hear_tasks.prepare.resample_clip import Clip, Conversion
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar, match_names
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES

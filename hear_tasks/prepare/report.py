@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from hear_tasks.prepare.resample import Tally
+from hear_tasks.prepare.resample_clip import Tally
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,13 +12,13 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
+from hear_tasks.byte_progress import Progress
 from hear_tasks.prepare import archives
 from hear_tasks.prepare.lock_folder import FolderBusyError, lock_folder
 from hear_tasks.prepare.plan import Plan, TaskError, make_plan
 from hear_tasks.prepare.report import Report, TaskReport
-from hear_tasks.prepare.resample import Clip, Conversion, Tally, resample_clips, start_worker
+from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally, resample_clips, start_worker
 from hear_tasks.prepare.sources import Task, find_sources, unpack_all
-from hear_tasks.progress import Progress
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
 
 

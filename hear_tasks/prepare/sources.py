@@ -10,9 +10,9 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterable
 
+from hear_tasks.byte_progress import Progress
 from hear_tasks.prepare import archives
 from hear_tasks.prepare.lock_folder import lock_folder
-from hear_tasks.progress import Progress
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
 
 _KINDS = f"{archives.SUFFIXES[0]} file"
