@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 
+import jax
 import numpy as np
 import pytest
 from golden_cases import CASES, EXACT, FOLDER, load_case, max_seconds, relative_error, tolerance
@@ -49,6 +51,11 @@ def test_full_size_model_from_audio(full_size_checkpoint):
         check_case(case, "base", stage, model)
 
 
+@functools.cache
+def compiled_encoder(config):
+    return jax.jit(AudioEncoder(config).apply)
+
+
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 @pytest.mark.parametrize("case", CASES)
 def test_tiny_model_from_log_mel(case, stage, tiny_checkpoints):
@@ -61,7 +68,7 @@ def test_tiny_model_from_log_mel(case, stage, tiny_checkpoints):
     mask = np.arange(padded) < len(patches)
     patches = np.pad(patches, [(0, padded - len(patches)), (0, 0)])
 
-    encoded = AudioEncoder(checkpoint.config).apply({"params": variables["encoder"]}, patches[None], mask[None])
+    encoded = compiled_encoder(checkpoint.config)({"params": variables["encoder"]}, patches[None], mask[None])
     by_step = encoded[0].reshape(len(golden), spectrogram.PATCHES_PER_STEP, -1).mean(axis=1)
     assert relative_error(by_step, golden) < EXACT
 

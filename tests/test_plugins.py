@@ -253,9 +253,9 @@ def test_timestamps_lie_inside_the_clip_and_do_not_drift(sample_rate):
 
 def test_windows_reach_over_both_ends_into_silence():
     clips = torch.tensor([[1.0, 2, 3], [4, 5, 6]])
-    rows = list(cut_windows(clips, [-2, 0, 2], 3, max_rows=4))
-    assert [len(part) for part in rows] == [4, 2]
-    assert torch.cat(rows).tolist() == [[0, 0, 1], [1, 2, 3], [3, 0, 0], [0, 0, 4], [4, 5, 6], [6, 0, 0]]
+    windows = list(cut_windows(clips, [-2, 0, 2], 3, at_once=4))
+    assert [len(part) for part in windows] == [4, 2]
+    assert torch.cat(windows).tolist() == [[0, 0, 1], [1, 2, 3], [3, 0, 0], [0, 0, 4], [4, 5, 6], [6, 0, 0]]
 
 
 @pytest.mark.parametrize(
