@@ -36,7 +36,7 @@ SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
 def environment(home: pathlib.Path | None = None) -> dict[str, str]:
     left_out = ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")
     there = {key: value for key, value in os.environ.items() if key not in left_out and not key.startswith("SLURM")}
-    own = {"HOME": str(home), "TMPDIR": str(home / ".cache")} if home else {}
+    own = {"HOME": str(home), "TMPDIR": str(home / ".cache"), "JAX_ENABLE_COMPILATION_CACHE": "true"} if home else {}
     return {**there, "PYTHONPATH": str(ROOT), **own}
 
 
