@@ -28,6 +28,8 @@ def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
     assert (figures["scores_equal"], figures["trainings"], figures["training_rows"]) == (True, 5, 10)
     assert figures["speed_beside_heareval"] == figures["heareval_seconds"] / figures["predict_seconds"]
     assert figures["predict_peak_bytes"] > 1e8
+    assert 0 < figures["products_seconds"] < figures["predict_seconds"]
+    assert figures["most_beside_heareval"] == figures["heareval_seconds"] / figures["products_seconds"]
     pair = {"case": "x", "at_once_seconds": 2.0, "one_after_the_other_seconds": 3.0, "speed_at_once": 1.5}
     lines = predict.describe_predict({"cases": {case.name: [figures]}, "side_by_side": pair, "projection_hours": 12.3})
     assert lines[-2] == ("two of x at once", "2.0 s, one after the other 3.0 s: 1.50 times as fast")
