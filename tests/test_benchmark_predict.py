@@ -8,13 +8,15 @@ import pytest
 
 from hear_tasks.benchmark import __main__ as benchmark
 from hear_tasks.benchmark import predict
+from hear_tasks.benchmark.predict_cases import QUICK, make_embeddings
+from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
 from hear_tasks.predict.split import read_split, read_split_events
 from hear_tasks.predict.task import read_task
 
 
-@pytest.mark.parametrize("case", predict.QUICK, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
 def test_cases_are_sound_tasks(case, tmp_path):
-    task = read_task(predict.make_embeddings(case, tmp_path / "task"))
+    task = read_task(make_embeddings(case, tmp_path / "task"))
     rows = [len(read_split(task, name)) for name in task.metadata["splits"]]
     assert rows == [clips * (case.frames or 1) for clips in case.clips]
     assert len(task.partitions) == (4 if len(case.clips) == 4 else 1)
@@ -23,7 +25,7 @@ def test_cases_are_sound_tasks(case, tmp_path):
 
 
 def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
-    case = predict.QUICK[0]
+    case = QUICK[0]
     figures = predict.measure_case(case, 1, 1, tmp_path)
     assert (figures["scores_equal"], figures["trainings"], figures["training_rows"]) == (True, 5, 10)
     assert figures["speed_beside_heareval"] == figures["heareval_seconds"] / figures["predict_seconds"]
@@ -48,7 +50,7 @@ def test_two_tasks_take_turns_and_go_side_by_side(tmp_path, monkeypatch):
         return predict.Process(next(seconds), 0.0, 0)
 
     monkeypatch.setattr(predict, "run_process", run)
-    figures = predict.measure_side_by_side(predict.QUICK[0], 3, tmp_path)
+    figures = predict.measure_side_by_side(QUICK[0], 3, tmp_path)
     assert ran == [["1", "one-v1-full", "two-v1-full"], ["2", "one-v1-full", "two-v1-full"]] * 3
     assert (figures["one_after_the_other_seconds"], figures["at_once_seconds"], figures["speed_at_once"]) == (6, 2, 3)
 
@@ -67,11 +69,11 @@ def test_a_process_that_fails_is_told_of(tmp_path):
 
 def test_the_projection_takes_the_cost_of_the_nearest_case():
     one = {"training_rows": 100, "trainings": 2, "epochs": 5, "predict_seconds": 1.0}  # 1 ms for each row and epoch
-    hours = predict.project_hours({"small": [one]})
-    assert predict.project_hours({"small": [{**one, "predict_seconds": 2.0}, one]}) == hours
+    hours = project_hours({"small": [one]})
+    assert project_hours({"small": [{**one, "predict_seconds": 2.0}, one]}) == hours
     dear = {"training_rows": 300_000, "trainings": 1, "epochs": 1, "predict_seconds": 3000.0}  # 10 ms, only for MAESTRO
     maestro_rows = 185 * 3000 * 3 // 5
-    added = 2 * 0.009 * maestro_rows * (8 + 4) * predict.EPOCHS / 3600
+    added = 2 * 0.009 * maestro_rows * (8 + 4) * EPOCHS / 3600
     far = {**one, "training_rows": 100_000, "trainings": 1, "epochs": 1, "predict_seconds": 100.0}
-    assert predict.project_hours({"small": [one, far], "events": [dear]}) == pytest.approx(hours + added)
+    assert project_hours({"small": [one, far], "events": [dear]}) == pytest.approx(hours + added)
     assert json.dumps(hours)
