@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from hear_cacophony.engine.generation import Generation
+from hear_tasks.benchmark.timing import count_compilations
 
 END = 478
 """A token that the tiny model writes soon, as the end token."""
@@ -50,6 +53,30 @@ def test_samples_change_with_the_key_alone(model, sounds):
 
     assert np.array_equal(drawn(seed=1), drawn(seed=1))
     assert not np.array_equal(drawn(seed=1), drawn(seed=2))
+
+
+def test_another_temperature_is_not_compiled_anew(model, sounds):
+    def drawn(temperature):
+        return model.caption_tokens(sounds[:1], "sample", temperature=temperature, max_tokens=11, end_token=END)
+
+    cool = drawn(0.2)
+    with count_compilations() as counter:
+        assert not np.array_equal(drawn(3.0), cool)
+        assert np.array_equal(drawn(0.2), cool)
+    assert counter.count == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "message"),
+    [
+        ("greedy", {"seed": 3}, "seed goes with method='sample' only, not 'greedy', which draws no random numbers"),
+        ("beam", {"keys": np.zeros((1, 2), np.uint32)}, "keys goes with method='sample' only, not 'beam'"),
+        ("sample", {"seed": 3, "keys": np.zeros((1, 2), np.uint32)}, "expected a seed or keys, got both"),
+    ],
+)
+def test_random_numbers_that_are_not_drawn_are_an_error(method, given, message, model, sounds):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model.caption_tokens(sounds[:1], method, **given)
 
 
 def search_by_hand(model, clip, beams, tokens, end, power):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hear_cacophony import load_embedding_model
-from hear_cacophony.checkpoint import convert_checkpoint, find_weights, load_checkpoint, load_summary
+from hear_cacophony.checkpoint import CheckpointError, convert_checkpoint, find_weights, load_checkpoint, load_summary
 from hear_cacophony.checkpoint.untrained import untrained_checkpoint
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, EncoderConfig
 
@@ -48,6 +48,18 @@ def test_cache_folder_comes_after_the_named_folder(folder, cache_folder, tiny_ch
     assert find_weights() == folder / "Cacophony.ckpt"
     shutil.copy(tiny_checkpoints["audiomae"], folder / "AudioMAE.ckpt")
     assert find_weights(AUDIOMAE) == folder / "AudioMAE.ckpt"
+
+
+def test_the_text_side_is_found_where_it_is(folder, tiny_text_checkpoint):
+    published, converted = folder / "Cacophony.ckpt", folder / "Cacophony.safetensors"
+    shutil.copy(tiny_text_checkpoint, published)
+    convert_checkpoint(published, converted)
+    assert find_weights(CACOPHONY) == converted
+    assert find_weights(CACOPHONY, with_text=True) == published
+    assert load_checkpoint("", CACOPHONY, with_text=True).text is not None
+    published.unlink()
+    with pytest.raises(CheckpointError, match=r"Cacophony\.safetensors.*--towers all"):
+        load_checkpoint("", CACOPHONY, with_text=True)
 
 
 def test_cache_folder_is_the_default(tmp_path, monkeypatch, tiny_checkpoints):

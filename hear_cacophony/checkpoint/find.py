@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
-from hear_cacophony.checkpoint.converted_file import SUFFIX
+from hear_cacophony.checkpoint.converted_file import SUFFIX, summarize_converted_file
 from hear_cacophony.checkpoint.untrained import UNTRAINED
 from hear_cacophony.files.cache_folder import cache_folder
 from hear_cacophony.model.stages import STAGES, Stage
@@ -17,8 +17,10 @@ DRIVE_FOLDER = "1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y"
 PUBLISHED_FOLDER = f"the Google Drive folder {DRIVE_FOLDER}"
 
 
-def find_weights(stage: Stage | None = None) -> pathlib.Path:
+def find_weights(stage: Stage | None = None, *, with_text: bool = False) -> pathlib.Path:
     """The published file of `stage` on this machine, or its converted form, which loads faster.
+
+    Where the text side is wanted, a converted file of the audio side alone gives way to the published one beside it.
 
     It is looked for in the folder that HEAR_CACOPHONY_WEIGHTS names, if it is set, then in the
     user's cache folder (`hear_cacophony` below XDG_CACHE_HOME, or below ~/.cache); the first
@@ -31,7 +33,7 @@ def find_weights(stage: Stage | None = None) -> pathlib.Path:
     folders = weights_folders()
     stages = STAGES if stage is None else (stage,)
     for folder in folders:
-        found = {wanted: file for wanted in stages if (file := _find_in(folder, wanted)) is not None}
+        found = {wanted: file for wanted in stages if (file := _find_in(folder, wanted, with_text)) is not None}
         if len(found) > 1:
             modules = " or ".join(each.module for each in found)
             raise ValueError(f"{folder} holds the weights of both stages; use the module {modules}, or name a file")
@@ -61,10 +63,14 @@ def default_folder() -> pathlib.Path:
     return pathlib.Path(named) if named and named not in UNTRAINED else cache_folder()
 
 
-def _find_in(folder: pathlib.Path, stage: Stage) -> pathlib.Path | None:
+def _find_in(folder: pathlib.Path, stage: Stage, with_text: bool) -> pathlib.Path | None:
     published = folder / stage.release.file_name
-    candidates = (published.with_suffix(SUFFIX), published)
-    return next((file for file in candidates if file.is_file()), None)
+    converted = published.with_suffix(SUFFIX)
+    if not converted.is_file():
+        return published if published.is_file() else None
+    if with_text and published.is_file() and summarize_converted_file(converted).text_config is None:
+        return published
+    return converted
 
 
 def _where_to_get_weights(folders: list[pathlib.Path], stages: tuple[Stage, ...]) -> str:

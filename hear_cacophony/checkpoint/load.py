@@ -34,7 +34,7 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *,
         name = os.environ[FOLDER_VARIABLE]
     if name in UNTRAINED:
         return untrained_checkpoint(name, stage or CACOPHONY, with_text=with_text)
-    return read_checkpoint(name or find_weights(stage), stage, with_text=with_text)
+    return read_checkpoint(name or find_weights(stage, with_text=with_text), stage, with_text=with_text)
 
 
 def load_summary(path: str | os.PathLike[str]) -> CheckpointSummary:

@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--method", choices=("greedy", "sample", "beam"), default="greedy", help="of generation (default: greedy)"
     )
     parser.add_argument("--temperature", type=float, metavar="T", help="of sample (default: 0.1)")
-    parser.add_argument("--seed", type=int, default=42, metavar="N", help="of sample (default: 42)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of sample (default: 42)")
     parser.add_argument("--beams", type=int, metavar="N", help="of beam (default: 4)")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="longest caption, both marks included (100)")
     add_output_options(parser)
@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.engine.caption_keys import caption_keys
+    from hear_cacophony.engine.caption_keys import CAPTION_SEED, choose_keys
     from hear_cacophony.engine.generation import Generation
     from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.sounds.chunks import open_chunks, tell_faults
@@ -53,11 +53,13 @@ def _run(args: argparse.Namespace) -> int:
     chosen = _chosen(args)
     Generation(args.method, **chosen)
     sounds = find_sounds(args.paths)
+    keys = choose_keys(args.method, len(sounds), args.seed, None)
     options = engine_options(args)
     model = load_audio_text_model(args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **options)
     tokenizer = model.tokenizer
-    about = {**identify_model(model.audio, options), "method": args.method, "seed": args.seed, **chosen}
-    compute = _captions(model, args.method, caption_keys(range(len(sounds)), args.seed), chosen)
+    seed = {"seed": CAPTION_SEED if args.seed is None else args.seed} if args.method == "sample" else {}
+    about = {**identify_model(model.audio, options), "method": args.method, **seed, **chosen}
+    compute = _captions(model, args.method, keys, chosen)
     found: dict[str, str] = {}
     with open_chunks(sounds, {"command": "caption", **about}) as chunks:
         chunks.compute(compute, model.audio.check_length, "caption")

@@ -11,7 +11,7 @@ import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import TextSide
 from hear_cacophony.checkpoint.parameters import to_text_variables
-from hear_cacophony.engine.caption_keys import CAPTION_SEED, caption_keys, check_keys
+from hear_cacophony.engine.caption_keys import choose_keys
 from hear_cacophony.engine.captioning import Captioner
 from hear_cacophony.engine.embedding import Clips, EmbeddingModel
 from hear_cacophony.engine.encoded_patches import KeptPatches, PatchEncoder, check_kept, count_patches
@@ -208,7 +208,7 @@ class AudioTextModel:
         method: str = "greedy",
         *,
         sample_rate: float = SAMPLE_RATE,
-        seed: int = CAPTION_SEED,
+        seed: int | None = None,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
         **options: Any,
@@ -220,7 +220,8 @@ class AudioTextModel:
         Args:
             clips, sample_rate, kept_patches: as in `embed_audio`.
             method: "greedy", "sample" or "beam".
-            seed: "sample" only: clip number n has the key split(fold_in(PRNGKey(seed), n), 1)[0], as published.
+            seed: "sample" only: clip number n has the key split(fold_in(PRNGKey(seed), n), 1)[0], as published; 42
+                unless given.
             keys: "sample" only: the random key of each clip instead, shape (clips, 2), uint32.
             options: `max_tokens`, `temperature`, `beams`, `length_power`: see `Generation`.
 
@@ -239,7 +240,7 @@ class AudioTextModel:
         method: str = "greedy",
         *,
         sample_rate: float = SAMPLE_RATE,
-        seed: int = CAPTION_SEED,
+        seed: int | None = None,
         keys: np.ndarray | None = None,
         kept_patches: KeptPatches | None = None,
         **options: Any,
@@ -254,7 +255,7 @@ class AudioTextModel:
         how = Generation(method, **options)
         checked = self.audio.check_clips(clips, sample_rate)
         kept = [None] * len(checked) if kept_patches is None else check_kept(kept_patches, checked)
-        keys = caption_keys(range(len(checked)), seed) if keys is None else check_keys(keys, len(checked))
+        keys = choose_keys(how.method, len(checked), seed, keys)
         patches = [count_patches(len(clip)) if k is None else len(k) for clip, k in zip(checked, kept, strict=True)]
         results = np.empty((len(checked), how.max_tokens), np.int32)
         for batch in self._captioner.batches(patches, how):

@@ -63,8 +63,9 @@ class Captioner:
         patches, counts = _pad(encoded, batch.size, batch.steps * PATCHES_PER_STEP)
         all_keys = np.zeros((batch.size, 2), np.uint32)
         all_keys[: len(keys)] = keys
-        arrays = map(self._devices.split, (patches, counts, all_keys))
-        static = {"config": self._config, "precision": self._precision, "generation": generation}
+        temperatures = np.full(batch.size, generation.temperature or 1.0, np.float32)
+        arrays = map(self._devices.split, (patches, counts, all_keys, temperatures))
+        static = {"config": self._config, "precision": self._precision, "generation": generation.compiled}
         with jax.threefry_partitionable(False):  # the random numbers of JAX before 0.5
             ids = _write(self._variables, *arrays, mesh=self._devices.mesh, **static)
         return np.asarray(ids)[: len(encoded)]
@@ -111,17 +112,19 @@ def _pad(encoded: Sequence[np.ndarray], size: int, patches: int) -> tuple[np.nda
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "precision", "generation"))
-def _write(variables, patches, counts, keys, *, mesh, **static):
-    return on_each(mesh, functools.partial(_captions, **static), variables, patches, counts, keys)
+def _write(variables, patches, counts, keys, temperatures, *, mesh, **static):
+    return on_each(mesh, functools.partial(_captions, **static), variables, patches, counts, keys, temperatures)
 
 
-def _captions(variables, patches, counts, keys, *, config: TextConfig, precision: str, generation: Generation):
+def _captions(
+    variables, patches, counts, keys, temperatures, *, config: TextConfig, precision: str, generation: Generation
+):
     mask = padding_mask(counts, patches.shape[1])
     with jax.default_matmul_precision(PRODUCTS[precision]):
         step = TokenStep(variables, patches, mask, generation.max_tokens, config, jnp.dtype(precision))
         if generation.method == "beam":
             return beam_search.search(step, len(patches), generation)
-        return write_token_by_token(step, keys, generation)
+        return write_token_by_token(step, keys, temperatures, generation)
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))

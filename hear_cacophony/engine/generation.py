@@ -62,6 +62,11 @@ class Generation:
             raise ValueError(f"length_power={self.length_power!r} is not possible; expected 0 or more")
 
     @property
+    def compiled(self) -> Generation:
+        """What a compiled function depends on: all but the temperature, which it is given."""
+        return dataclasses.replace(self, temperature=1.0) if self.method == "sample" else self
+
+    @property
     def sequences(self) -> int:
         """Texts that are followed at once for each clip."""
         return self.beams or 1
@@ -141,13 +146,16 @@ class TokenStep:
         return logits.astype(jnp.float32), tuple(filled)
 
 
-def write_token_by_token(step: TokenStep, keys: jax.Array, generation: Generation) -> jax.Array:
+def write_token_by_token(
+    step: TokenStep, keys: jax.Array, temperatures: jax.Array, generation: Generation
+) -> jax.Array:
     """Greedy captions, or sampled ones.
 
     Args:
         step: made for as many clips as there are keys.
         keys: random key of each clip, shape (clips, 2), uint32; what they are matters to "sample" alone.
-        generation: with method "greedy" or "sample".
+        temperatures: that logits of each clip are divided by, shape (clips,), float32; the same holds for them.
+        generation: with method "greedy" or "sample"; its temperature does not count.
 
     Returns:
         Token ids, 0 after the end token, shape (clips, max_tokens), int32.
@@ -160,7 +168,7 @@ def write_token_by_token(step: TokenStep, keys: jax.Array, generation: Generatio
     def write_one(state):
         position, ids, ended, caches = state
         logits, caches = step(caches, ids[:, position], position)
-        chosen = jnp.where(ended, 0, _choose(logits, keys, position, generation))
+        chosen = jnp.where(ended, 0, _choose(logits, keys, temperatures, position, generation))
         ids = jax.lax.dynamic_update_slice_in_dim(ids, chosen[:, None], position + 1, axis=1)
         return position + 1, ids, ended | (chosen == generation.end_token), caches
 
@@ -170,13 +178,15 @@ def write_token_by_token(step: TokenStep, keys: jax.Array, generation: Generatio
     return jax.lax.while_loop(more, write_one, start)[1]
 
 
-def _choose(logits: jax.Array, keys: jax.Array, position: jax.Array, generation: Generation) -> jax.Array:
+def _choose(
+    logits: jax.Array, keys: jax.Array, temperatures: jax.Array, position: jax.Array, generation: Generation
+) -> jax.Array:
     """Token ids that follow, shape (clips,)."""
     if generation.method == "greedy":
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
     typed = jax.random.wrap_key_data(keys, impl="threefry2x32")
     folded = jax.vmap(jax.random.fold_in, in_axes=(0, None))(typed, position)
-    drawn = jax.vmap(jax.random.categorical)(folded, logits / jnp.float32(generation.temperature))
+    drawn = jax.vmap(jax.random.categorical)(folded, logits / temperatures[:, None])
     return drawn.astype(jnp.int32)
 
 
