@@ -23,20 +23,22 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 LONG_FILES = (
     "test_slurm.py",
-    "test_end_to_end.py",
     "test_embed.py",
+    "test_end_to_end.py",
     "test_golden.py",
-    "test_reproduce.py",
     "test_plugins.py",
     "test_benchmark.py",
     "test_text_golden.py",
+    "test_reproduce.py",
     "test_heareval.py",
-    "test_embedding.py",
     "test_sounds.py",
     "test_captioning.py",
+    "test_embed_plugin.py",
+    "test_embedding.py",
+    "test_reproduce_models.py",
     "test_devices.py",
 )
-"""Those of 20 s and more, the longest first."""
+"""Those of 20 s and more: the one that waits most, then the longest first."""
 
 
 def pytest_collection_modifyitems(items) -> None:

@@ -80,7 +80,11 @@ def test_hear_validator_with_untrained_weights_warns_of_them(validate):
 
 
 RUNNERS = {"audiomae": ("heareval.embeddings.runner",), "cacophony": ("hear_tasks.heareval", "embeddings")}
-"""heareval's own, and it with our patches."""
+"""heareval's own, and it with our patches, which is given an option, too."""
+
+OPTIONS = {"audiomae": (), "cacophony": ("--model-options", '{"timestamp_hop_ms": 20}')}
+FOLDERS = {"audiomae": "hear_cacophony.audiomae", "cacophony": "hear_cacophony.cacophony-timestamp-hop-ms=20"}
+HOPS = {"audiomae": 40, "cacophony": 20}
 
 
 @pytest.fixture(scope="module")
@@ -89,21 +93,24 @@ def scored(tasks, tiny_checkpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scored")
     places = ["--tasks-dir", str(tasks), "--embeddings-dir", "embeddings"]
     for stage, runner in RUNNERS.items():
-        run(*runner, f"hear_cacophony.{stage}", "--model", str(tiny_checkpoints[stage]), *places, cwd=folder)
+        model = [f"hear_cacophony.{stage}", "--model", str(tiny_checkpoints[stage])]
+        run(*runner, *model, *OPTIONS[stage], *places, cwd=folder)
     embedded = sorted(str(path.relative_to(folder)) for path in folder.glob("embeddings/*/*/"))
     run("hear_tasks.heareval", "predictions", *embedded, "--grid", "faster", "--grid-points", "1", cwd=folder)
     return folder / "embeddings"
 
 
+def test_folders_are_named_for_model_and_options(scored):
+    assert {folder.name for folder in scored.iterdir()} == set(FOLDERS.values())
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_heareval_from_audio_to_scores(stage, scored, tasks):
-    model = scored / f"hear_cacophony.{stage}"
+    model = scored / FOLDERS[stage]
     folders = sorted(folder for folder in model.iterdir() if folder.is_dir())
     assert [folder.name for folder in folders] == sorted(folder.name for folder in tasks.iterdir())
     if RUNNERS[stage][0] == "hear_tasks.heareval":
         assert json.loads((model / "weights.json").read_text())["weights"] == f"{stage}.ckpt"
-    rows, size = json.loads((model / "test_events-v1-full" / "test.embedding-dimensions.json").read_text())
-    assert (rows, size) == (300, 64), "3 clips of 4 s, an embedding each 40 ms"
     for folder in folders:
         scores = json.loads((folder / "test.predicted-scores.json").read_text())
         tests = [part for part in scores.values() if isinstance(part, dict) and "test_score" in part]
@@ -115,13 +122,10 @@ def test_heareval_from_audio_to_scores(stage, scored, tasks):
             assert 0 <= test["test_score"] <= 1
 
 
-def test_model_options_reach_the_model_and_name_the_folder(tasks, tiny_checkpoints, tmp_path):
-    places = ["--tasks-dir", str(tasks), "--task", "test_events-v1-full", "--embeddings-dir", str(tmp_path / "e")]
-    options = ["--model-options", '{"timestamp_hop_ms": 20}']
-    model = ["--model", str(tiny_checkpoints["audiomae"])]
-    run("hear_tasks.heareval", "embeddings", "hear_cacophony.audiomae", *model, *places, *options, cwd=tmp_path)
-    (folder,) = (tmp_path / "e").iterdir()
-    assert folder.name == "hear_cacophony.audiomae-timestamp-hop-ms=20"
-    task = folder / "test_events-v1-full"
+@pytest.mark.parametrize("stage", STAGES)
+def test_timestamps_of_an_event_task_are_a_hop_apart(stage, scored):
+    hop = HOPS[stage]
+    task = scored / FOLDERS[stage] / "test_events-v1-full"
     times = json.loads((task / "test" / "test-0.wav.timestamps.json").read_text())
-    assert np.array_equal(times, 7.5 + 20 * np.arange(200))
+    assert np.array_equal(times, 7.5 + hop * np.arange(4000 / hop))
+    assert json.loads((task / "test.embedding-dimensions.json").read_text()) == [3 * 4000 // hop, 64]

@@ -55,10 +55,20 @@ tell_checkpoint(other=pathlib.PurePosixPath("x"))
 """
 
 
+HELP = """
+import sys
+from hear_tasks import heareval
+sys.argv = ["heareval", {runner!r}, "--help"]
+heareval.main()
+"""
+
+
 @pytest.fixture(scope="module")
 def of_predictors():
-    """What the patches for predictors do; both in one process, as it takes seconds to import Lightning."""
-    return run(EPOCH + CHECKPOINT).stdout.splitlines()
+    """What the patches for predictors do, then the runner's help; in one process, as it takes seconds to import all."""
+    done = run(EPOCH + CHECKPOINT + HELP.format(runner="predictions"))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def test_the_epoch_can_be_set(of_predictors):
@@ -66,7 +76,11 @@ def test_the_epoch_can_be_set(of_predictors):
 
 
 def test_own_checkpoints_can_be_read_and_those_with_other_classes_stay_refused(of_predictors):
-    assert of_predictors[2:] == ["refused, weights_only True", "checkpoint 7", "refused, weights_only True"]
+    assert of_predictors[2:5] == ["refused, weights_only True", "checkpoint 7", "refused, weights_only True"]
+
+
+def test_help_of_predictions_is_that_of_heareval(of_predictors):
+    assert "--grid-points" in "\n".join(of_predictors[5:])
 
 
 ONE_GPU = """
@@ -109,22 +123,21 @@ def test_device_names_may_be_text():
 GUARD = (
     ONE_GPU
     + """
-from hear_tasks.heareval import hide_gpus_from_torch
-
 try:
     import heareval.embeddings.runner
 except ValueError as error:
     print(error)
-hide_gpus_from_torch()
-import heareval.embeddings.runner
-print("imported")
 """
+    + HELP.format(runner="embeddings")
 )
 
 
-def test_the_guard_against_tensorflow_without_gpu_is_passed():
-    told = ["GPUs not available in tensorflow, but found by pytorch", "imported"]
-    assert run(GUARD).stdout.splitlines() == told
+def test_the_guard_against_tensorflow_without_gpu_is_passed_and_help_is_that_of_heareval():
+    done = run(GUARD)
+    assert done.returncode == 0, done.stderr
+    refused, *shown = done.stdout.splitlines()
+    assert refused == "GPUs not available in tensorflow, but found by pytorch"
+    assert "--model-options" in "\n".join(shown)
 
 
 @pytest.mark.parametrize(
@@ -201,24 +214,6 @@ def test_embeddings_of_no_tasks_say_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match=r"--tasks-dir .*nosuch: no such folder; expected one of HEAR tasks"):
         heareval.check_arguments("embeddings", ["a.module", "--tasks-dir", str(tmp_path / "nosuch")])
     heareval.check_arguments("embeddings", ["a.module", f"--tasks-dir={tmp_path}"])
-
-
-def test_help_is_that_of_heareval():
-    """Of both runners in one process, as each imports much."""
-    code = """
-import sys
-from hear_tasks import heareval
-for runner in ("embeddings", "predictions"):
-    sys.argv = ["heareval", runner, "--help"]
-    try:
-        heareval.main()
-    except SystemExit as end:
-        print("status", end.code)
-"""
-    printed = run(code).stdout.split("status 0")
-    assert len(printed) == 3
-    assert "--model-options" in printed[0]
-    assert "--grid-points" in printed[1]
 
 
 def test_ctrl_c_ends_predictions_and_slurm_is_not_asked():

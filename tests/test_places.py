@@ -18,10 +18,10 @@ SOURCES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob
 READMES = [ROOT / "README.md", *(ROOT / package / "README.md" for package in PACKAGES)]
 MARKDOWN = [*READMES, ROOT / "CHANGELOG.md", ROOT / "scripts/slurm/README.md", ROOT / "tests/golden/README.md"]
 SCRIPTS = sorted(file for file in (ROOT / "scripts").rglob("*") if file.is_file())
-TEXTS = [*READMES, ROOT / "pyproject.toml", ROOT / "setup.py", *SCRIPTS, *SOURCES]
+TEXTS = [*READMES, ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / ".ci/run", *SCRIPTS, *SOURCES]
 
 MODULE = re.compile(r"(?<![\w/.])(?:hear_cacophony|hear_tasks)(?:\.[A-Za-z_]\w*)+(?![\w/]*\.(?:md|py|csv)\b)")
-PATH = re.compile(r"(?<![\w.-])(?:hear_cacophony|hear_tasks|scripts|tests)/[\w./-]*[\w/]")
+PATH = re.compile(r"(?<![\w.-])(?:\.ci|hear_cacophony|hear_tasks|scripts|tests)/[\w./-]*[\w/]")
 FILE = re.compile(r"(?<![\w./*-])[\w-]+\.(?:sh|sbatch)\b")
 COMMAND = re.compile(r"hear-cacophony ([a-z]+(?:-[a-z]+)*)\b")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
@@ -94,6 +94,7 @@ def test_commands_that_are_named_exist(file):
         "set up by nosuch.sh",
         "hear_tasks/nosuch/ holds",
         "`tests/test_nosuch.py`",
+        "run .ci/nosuch",
     ],
 )
 def test_what_is_not_there_is_found(text):
