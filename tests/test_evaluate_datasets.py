@@ -190,3 +190,22 @@ def test_unknown_data_set_and_one_of_another_evaluation():
     assert find_dataset("ESC-50", Evaluation.ZERO_SHOT).name == "esc50"
     with pytest.raises(ValueError, match="clotho is not for zero-shot evaluation; expected one of esc50, urbansound8k"):
         find_dataset("clotho", Evaluation.ZERO_SHOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "table", "clip"),
+    [
+        ("esc50", write_esc50, "meta/esc50.csv", "1-100000-A-0.wav"),
+        ("urbansound8k", write_urbansound8k, "metadata/UrbanSound8K.csv", "0-0-0-0.wav"),
+        ("tut2017", write_tut2017, "TUT-acoustic-scenes-2017-development/meta.txt", "audio/a0_0_10.wav"),
+        ("clotho", write_clotho, "clotho_captions_evaluation.csv", "Recording, horn.wav"),
+    ],
+)
+def test_names_that_lead_out_of_the_folder(name, write, table, clip, tmp_path):
+    data = write(tmp_path / "data")
+    write_tone(tmp_path / "outside.wav", 0)
+    text = (data / table).read_text()
+    for outside in ("../../../outside.wav", str(tmp_path / "outside.wav")):
+        (data / table).write_text(text.replace(clip, outside))
+        with pytest.raises(LayoutError, match=r"expected names of clips in this folder, but '.*outside.wav' leads to"):
+            READERS[name](data)

@@ -160,6 +160,12 @@ def test_an_impossible_output_is_told_before_any_work(out, message, sounds, caps
     assert not cache_folder("unfinished").exists()
 
 
+def test_a_hop_without_timestamps_is_an_error(sounds, capsys):
+    arguments = ["features", str(sounds), "--model", "random-tiny", "--hop", "20", "--out", "f.npz"]
+    assert main(arguments) == 1
+    assert "--hop goes with --timestamps" in capsys.readouterr().err
+
+
 def test_a_file_that_changes_while_it_is_read_is_told(sounds, monkeypatch, capsys):
     read = chunks_module.read_audio
 
@@ -299,6 +305,7 @@ def test_an_index_of_another_model_or_none_is_refused(sounds, text_model, capsys
         (["dog", "sounds/sound000.wav"], "expected a folder"),
         (["dog", "sounds", "--top", "0"], "--top: expected 1 or more"),
         (["--audio", "nosuch.wav", "sounds"], "no such audio file"),
+        (["--audio", "sounds/sound000.wav", "sounds", "--tokenizer", "t.json"], "--tokenizer goes with TEXT"),
     ],
 )
 def test_impossible_searches_are_told(arguments, message, sounds, text_model, capsys):

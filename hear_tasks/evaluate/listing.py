@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -56,7 +57,7 @@ class Listing:
 
 def make_listing(
     entries: Iterable[tuple[str, pathlib.Path | None, tuple[str, ...]]],
-    where: str,
+    folder: pathlib.Path,
     *,
     labelled: bool,
     files: AudioFiles | None = None,
@@ -66,13 +67,13 @@ def make_listing(
 
     Args:
         entries: in the order of the table.
-        where: where the clips should be, for the error.
+        folder: where the clips should be, at any depth.
         labelled: whether the texts are classes.
         files: where the clips were looked for by name, for what there is to say of that.
         remarks: as in `Listing`.
 
     Raises:
-        LayoutError: a name is there twice with different texts, or no clip is there.
+        LayoutError: a name is there twice with different texts, leads out of the folder, or no clip is there.
     """
     clips: dict[str, Clip] = {}
     missing: dict[str, None] = {}
@@ -80,7 +81,9 @@ def make_listing(
     repeated = 0
     for name, path, texts in entries:
         if seen.setdefault(name, texts) != texts:
-            raise LayoutError(f"{where}: {name!r} is in the table twice, as {seen[name]} and as {texts}")
+            raise LayoutError(f"{folder}: {name!r} is in the table twice, as {seen[name]} and as {texts}")
+        if path is not None and not _is_below(path, folder):
+            raise LayoutError(f"{folder}: expected names of clips in this folder, but {name!r} leads to {path}")
         if name in clips or name in missing:
             repeated += 1
         elif path is not None and path.is_file():
@@ -90,12 +93,17 @@ def make_listing(
     if not clips:
         example = f", such as {next(iter(missing))!r}" if missing else ""
         hint = files.hint if files else ""
-        raise LayoutError(f"expected clips in {where}, found none of the {len(missing)} in the table{example}{hint}")
+        raise LayoutError(f"expected clips in {folder}, found none of the {len(missing)} in the table{example}{hint}")
     classes = {text for texts in seen.values() for text in texts} if labelled else set()
     remarks = [*remarks, *(files.remarks if files else ())]
     if repeated:
         remarks.append(f"rows of the table that repeat another: {repeated}; each clip counts once")
     return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), tuple(remarks))
+
+
+def _is_below(path: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Whether a path is below a folder by its name; links inside may lead where they do."""
+    return os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), ""))
 
 
 class AudioFiles:

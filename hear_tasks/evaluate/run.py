@@ -31,7 +31,7 @@ _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
 }
 RESULTS_FILE = "results.json"
 
-_OPTIONS_OF_AUDIO = ("window_seconds", "precision")
+_OPTIONS_OF_AUDIO = ("window_seconds", "window_overlap_seconds", "precision")
 """Options of the model that change what it makes of a clip."""
 
 
@@ -98,7 +98,7 @@ def _make_report(request: Request, weights: Weights, listing: Listing, computed:
 def _identity(evaluator: Evaluator, weights: Weights) -> dict[str, Any]:
     """All that a clip's value depends on but the clip."""
     request = evaluator.request
-    seed = {"seed_of_patches": request.seed} if request.published else {}
+    seed = {"seed_of_patches": request.patch_seed} if request.published else {}
     return {
         "weights": weights.identity,
         "protocol": request.protocol,

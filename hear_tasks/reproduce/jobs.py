@@ -72,7 +72,7 @@ class Job:
         return self.out / "state" / f"{self.name}.{phase}.json"
 
     def lock(self, phase: Phase) -> pathlib.Path:
-        """Held by the process that takes a phase."""
+        """Held by the process that runs a phase."""
         return self.out / "state" / f"{self.name}.{phase}.lock"
 
     def is_done(self, phase: Phase) -> bool:

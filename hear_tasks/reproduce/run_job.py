@@ -1,4 +1,4 @@
-"""Taking one phase of one job, in a process of its own, with a log of its own."""
+"""Running one phase of one job, in a process of its own, with a log of its own."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class Stop:
 
 
 def run_job(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, tell: Callable[[str], None]) -> str:
-    """Take a phase of a job unless that is done, and note what became of it.
+    """Run a phase of a job unless that is done, and note what became of it.
 
     Args:
         job: the job.
         phase: embed or predict.
         slot: the hardware to use.
         options: of the run.
-        stop: looked at while the phase is taken.
+        stop: looked at while the phase runs.
         tell: takes remarks.
 
     Returns:
