@@ -132,7 +132,7 @@ def test_prompts_of_an_ensemble(esc50):
         ({"templates": ("a {}",), "protocol": "published"}, "--template does not go with --protocol published"),
         ({"protocol": "haer"}, "unknown protocol 'haer'"),
         ({"beams": 1}, "--beams goes with captioning"),
-        ({"seed": 0}, "--seed draws the patches of longer clips under --protocol published"),
+        ({"seed": 0}, "--seed draws patches of longer clips under --protocol published"),
     ],
 )
 def test_settings_that_do_not_go_together(settings, message, esc50):

@@ -50,7 +50,7 @@ class Request:
         self._check_templates()
         self._check_beams()
         if self.seed is not None and not self.published:
-            raise ValueError("--seed draws the patches of longer clips under --protocol published; hear takes them whole")
+            raise ValueError("--seed draws patches of longer clips under --protocol published; hear takes clips whole")
         object.__setattr__(self, "templates", self.templates or (self.dataset.template,))
 
     @property
