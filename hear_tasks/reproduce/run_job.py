@@ -147,9 +147,10 @@ def _command(job: Job, phase: Phase, options: Options) -> list[str]:
         command = [sys.executable, "-m", "hear_tasks.cli", "embed", *_model_arguments(job.model), *places]
         return [*command, "--task", job.task.name]
     grid = ["--grid", options.grid, "--grid-points", str(options.grid_points)]
-    own = options.predictor is Predictor.OWN
-    runner = ["hear_tasks.cli", "predict"] if own else ["hear_tasks.heareval", "predictions"]
-    return [sys.executable, "-m", *runner, os.path.join(job.embeddings.name, job.task.name), *grid]
+    task = os.path.join(job.embeddings.name, job.task.name)
+    if options.predictor is Predictor.HEAREVAL:
+        return [sys.executable, "-m", "hear_tasks.heareval", "predictions", task, *grid]
+    return [sys.executable, "-m", "hear_tasks.cli", "predict", task, *grid, "--seeds", options.seeds]
 
 
 def _model_arguments(model: RunModel) -> list[str]:
