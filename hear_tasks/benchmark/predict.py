@@ -22,7 +22,6 @@ from hear_tasks.benchmark.config import Config, tell
 from hear_tasks.benchmark.predict_cases import FULL, GRID_POINTS, QUICK, Case, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
 
-_PRODUCTS = ("aten::addmm", "aten::mm")
 SCORES_FILE = "test.predicted-scores.json"
 
 
@@ -118,22 +117,16 @@ def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) ->
 
 
 def measure_products(task: pathlib.Path, threads: int) -> float:
-    """Seconds that predicting a task takes for matrix products, which heareval computes as well, by torch's profiler.
+    """Seconds that predicting a task takes for matrix products, which heareval computes as well.
 
     Equal scores need equal products, so that heareval's time over this bounds what anything may win.
     """
-    import torch
-
+    from hear_tasks.benchmark.product_timer import ProductTimer
     from hear_tasks.predict import predict_task
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-            predict_task(task, grid_points=GRID_POINTS, threads=threads, tell=lambda _: None)
-    finally:
-        torch.set_num_threads(before)
-    return sum(each.self_cpu_time_total for each in profile.key_averages() if each.key in _PRODUCTS) / 1e6
+    with ProductTimer() as timer:
+        predict_task(task, grid_points=GRID_POINTS, threads=threads, tell=lambda _: None)
+    return timer.seconds
 
 
 def measure_side_by_side(case: Case, rounds: int, folder: pathlib.Path) -> dict[str, Any]:
