@@ -140,6 +140,12 @@ def test_settings_that_do_not_go_together(settings, message, esc50):
         evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES), **settings)
 
 
+def test_a_place_that_cannot_be_written_is_told_before_any_work(esc50):
+    (esc50.parent / "out").write_text("a file")
+    with pytest.raises(OSError, match=r"--out .*out: expected a folder, or a place where one can be made: File exists"):
+        evaluate("zero-shot", "esc50", esc50, None)
+
+
 def test_unreadable_clips_are_named_and_left_out(esc50):
     clips = sorted((esc50 / "audio").iterdir())
     clips[0].write_bytes(clips[0].read_bytes()[:5000])

@@ -21,7 +21,7 @@ def read_esc50(data: pathlib.Path) -> Listing:
     """ESC-50: all five folds; the classes with underscores, as in its table."""
     require(data, ESC50_LAYOUT, "meta/esc50.csv", "audio/")
     rows = read_table(data / "meta/esc50.csv", ("filename", "category"))
-    entries = ((row["filename"], data / "audio" / row["filename"], (row["category"],)) for row in rows)
+    entries = ((row["filename"], data / "audio" / row["filename"], (row["category"].strip(),)) for row in rows)
     return make_listing(entries, data / "audio", labelled=True)
 
 
@@ -33,7 +33,7 @@ def read_urbansound8k(data: pathlib.Path) -> Listing:
         (
             row["slice_file_name"],
             data / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
-            (row["class"].replace("_", " "),),
+            (row["class"].strip().replace("_", " "),),
         )
         for row in rows
     )

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hear_tasks.evaluate.tables import LayoutError
+from hear_tasks.similar_names import describe_similar, match_names
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 """Endings of clips that everyone fetches alone, the first one preferred where a clip is there twice."""
@@ -76,7 +77,7 @@ def make_listing(
         LayoutError: a name is there twice with different texts, leads out of the folder, or no clip is there.
     """
     clips: dict[str, Clip] = {}
-    missing: dict[str, None] = {}
+    missing: dict[str, pathlib.Path | None] = {}
     seen: dict[str, tuple[str, ...]] = {}
     repeated = 0
     for name, path, texts in entries:
@@ -89,16 +90,43 @@ def make_listing(
         elif path is not None and path.is_file():
             clips[name] = Clip(name, path, texts)
         else:
-            missing[name] = None
+            missing[name] = path
     if not clips:
         example = f", such as {next(iter(missing))!r}" if missing else ""
         hint = files.hint if files else ""
         raise LayoutError(f"expected clips in {folder}, found none of the {len(missing)} in the table{example}{hint}")
     classes = {text for texts in seen.values() for text in texts} if labelled else set()
-    remarks = [*remarks, *(files.remarks if files else ())]
+    remarks = [*remarks, *(files.remarks if files else ()), *_alike_classes(classes), *_alike_files(missing.values())]
     if repeated:
         remarks.append(f"rows of the table that repeat another: {repeated}; each clip counts once")
     return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), tuple(remarks))
+
+
+def _alike_classes(classes: Iterable[str]) -> list[str]:
+    """Says which classes are one, but for case and blanks."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(classes):
+        alike.setdefault(" ".join(name.casefold().split()), []).append(name)
+    pairs = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+    return [f"classes that differ in case or blanks alone, and count apart: {', '.join(pairs)}"] if pairs else []
+
+
+def _alike_files(missing: Iterable[pathlib.Path | None]) -> list[str]:
+    """Says which clips that are missing are there under a name that looks the same, or nearly."""
+    by_folder: dict[pathlib.Path, list[str]] = {}
+    for path in missing:
+        if path is not None and path.parent.is_dir():
+            by_folder.setdefault(path.parent, []).append(path.name)
+    found = {
+        name: similar
+        for folder, names in by_folder.items()
+        for name, similar in match_names(names, os.listdir(folder)).items()
+    }
+    if not found:
+        return []
+    name, similar = next(iter(found.items()))
+    told = describe_similar(name, similar, "the table")
+    return [f"missing clips with a name much like that of a file: {len(found)}; of {name!r}, {told}"]
 
 
 def _is_below(path: pathlib.Path, folder: pathlib.Path) -> bool:
