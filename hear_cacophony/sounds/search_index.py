@@ -56,6 +56,8 @@ def read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> SearchIndex |
     """
     if not file.exists():
         return None
+    if file.is_dir():
+        raise ValueError(f"{file}: expected a file for the index of a folder, got a folder; choose another --index")
     try:
         with safetensors.safe_open(file, framework="numpy") as tensors:
             metadata = tensors.metadata() or {}
