@@ -42,6 +42,16 @@ def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
     assert lines[-1] == ("all of HEAR, both stages", "12 hours, 150 epochs each")
 
 
+def test_the_memory_of_a_process_is_its_own(tmp_path):
+    """Not that of this one, which has loaded torch."""
+    taken = predict.run_process(["this"], 1, tmp_path)
+    assert 5e6 < taken.peak_bytes < 6e7
+    assert taken.cpu_seconds > 0
+    assert taken.seconds > 0
+    with pytest.raises(ChildProcessError, match=r"no_such_module: status 1: .*No module named no_such_module"):
+        predict.run_process(["no_such_module"], 1, tmp_path)
+
+
 def test_products_are_timed_forwards_and_backwards():
     layer = torch.nn.Linear(30, 20)
     x = torch.ones(10, 30, requires_grad=True)

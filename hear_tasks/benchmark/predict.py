@@ -6,6 +6,7 @@ Each case is capped at few epochs. What a row costs in them is projected to the 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -14,10 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from hear_tasks.benchmark import measured_process
 from hear_tasks.benchmark.config import Config, tell
 from hear_tasks.benchmark.predict_cases import FULL, GRID_POINTS, QUICK, Case, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
@@ -41,16 +42,13 @@ def run_process(arguments: Sequence[str], threads: int, folder: pathlib.Path) ->
         ChildProcessError: it failed; what it said is in the message.
     """
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen([sys.executable, "-m", *arguments], env=env, cwd=folder, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - start
-        if process.returncode:
-            said.seek(0)
-            raise ChildProcessError(f"{' '.join(arguments)}: status {process.returncode}: {said.read()[-1000:]}")
-    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    with tempfile.NamedTemporaryFile("r+") as taken:
+        command = [sys.executable, measured_process.__file__, taken.name, sys.executable, "-m", *arguments]
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-1000:]
+            raise ChildProcessError(f"{' '.join(arguments)}: status {done.returncode}: {said}")
+        return Process(**json.load(taken))
 
 
 def measure_predict(config: Config) -> dict[str, Any]:
