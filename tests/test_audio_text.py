@@ -76,6 +76,7 @@ def test_several_templates_are_averaged(model):
         (["dog", "rain", "dog"], ValueError, "expected different labels, got 'dog' more than once"),
         (["dog", " "], ValueError, "expected labels with a word in them, got ' ' as label 1"),
         ("dog,rain", TypeError, "expected a list of labels, got the text 'dog,rain'"),
+        (None, TypeError, "expected a list of labels, got NoneType"),
         (["dog", 3], TypeError, "got int as label 1"),
     ],
 )
@@ -118,6 +119,8 @@ def test_a_text_of_ten_thousand_words_is_cut_with_a_warning(model):
         ([], ValueError, "expected at least one text, got none"),
         ("a dog", TypeError, r"did you mean \['a dog'\]"),
         (["a dog", None], TypeError, "got NoneType as text 1"),
+        (None, TypeError, "expected a list of texts, got NoneType"),
+        ({"a dog"}, TypeError, r"expected a list of texts, got set; texts = list\(\.\.\.\)"),
     ],
 )
 def test_impossible_texts(texts, error, said, model):

@@ -170,7 +170,11 @@ def test_texts_and_captions(quick):
     assert texts["speed_beside_one_by_one"] == pytest.approx(ratio)
     assert section["prompts"] == {"prompts": 1000, "tokens": [7, 15], "compilations": 3}  # one for each bucket
     assert positive(captions, "speed_beside_one_by_one", "writing_speed_beside_one_by_one", "captions_per_second")
-    assert positive(section["caches"], "speed_beside_recomputing")
+    assert positive(captions, "encoding_speed_beside_one_by_one")
+    encoding = captions["encoding_beside_writing"]
+    bound = captions["clips"] * (encoding + 1) / (captions["clips"] * encoding + 1)
+    assert captions["most_beside_one_by_one"] == pytest.approx(bound)
+    assert positive(section["caches"], "speed_beside_recomputing", "speed_beside_recomputing_of_one")
 
 
 def test_operations_of_the_text_encoder():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from hear_tasks.benchmark import __main__ as benchmark
 from hear_tasks.benchmark import predict
 from hear_tasks.benchmark.predict_cases import QUICK, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
+from hear_tasks.benchmark.product_timer import ProductTimer
 from hear_tasks.predict.split import read_split, read_split_events
 from hear_tasks.predict.task import read_task
 
@@ -38,6 +40,25 @@ def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
     assert lines[0][0] == "20 clips x 4 folds, 1 threads"
     assert "scores equal" in lines[1][1]
     assert lines[-1] == ("all of HEAR, both stages", "12 hours, 150 epochs each")
+
+
+def test_the_memory_of_a_process_is_its_own(tmp_path):
+    """Not that of this one, which has loaded torch."""
+    taken = predict.run_process(["this"], 1, tmp_path)
+    assert 5e6 < taken.peak_bytes < 6e7
+    assert taken.cpu_seconds > 0
+    assert taken.seconds > 0
+    with pytest.raises(ChildProcessError, match=r"no_such_module: status 1: .*No module named no_such_module"):
+        predict.run_process(["no_such_module"], 1, tmp_path)
+
+
+def test_products_are_timed_forwards_and_backwards():
+    layer = torch.nn.Linear(30, 20)
+    x = torch.ones(10, 30, requires_grad=True)
+    with ProductTimer() as timer:
+        layer(x).relu().sum().backward()
+    assert timer.count == 3  # the layer itself, and the gradients of its weights and of its input
+    assert timer.seconds > 0
 
 
 def test_two_tasks_take_turns_and_go_side_by_side(tmp_path, monkeypatch):

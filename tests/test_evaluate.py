@@ -131,12 +131,19 @@ def test_prompts_of_an_ensemble(esc50):
         ({"templates": ("a {}", "a {}")}, "expected different prompts"),
         ({"templates": ("a {}",), "protocol": "published"}, "--template does not go with --protocol published"),
         ({"protocol": "haer"}, "unknown protocol 'haer'"),
-        ({"beams": 2}, "--beams goes with captioning"),
+        ({"beams": 1}, "--beams goes with captioning"),
+        ({"seed": 0}, "--seed draws patches of longer clips under --protocol published"),
     ],
 )
 def test_settings_that_do_not_go_together(settings, message, esc50):
     with pytest.raises(ValueError, match=message):
         evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES), **settings)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_any_work(esc50):
+    (esc50.parent / "out").write_text("a file")
+    with pytest.raises(OSError, match=r"--out .*out: expected a folder, or a place where one can be made: File exists"):
+        evaluate("zero-shot", "esc50", esc50, None)
 
 
 def test_unreadable_clips_are_named_and_left_out(esc50):

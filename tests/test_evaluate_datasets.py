@@ -190,3 +190,52 @@ def test_unknown_data_set_and_one_of_another_evaluation():
     assert find_dataset("ESC-50", Evaluation.ZERO_SHOT).name == "esc50"
     with pytest.raises(ValueError, match="clotho is not for zero-shot evaluation; expected one of esc50, urbansound8k"):
         find_dataset("clotho", Evaluation.ZERO_SHOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "table", "clip"),
+    [
+        ("esc50", write_esc50, "meta/esc50.csv", "1-100000-A-0.wav"),
+        ("urbansound8k", write_urbansound8k, "metadata/UrbanSound8K.csv", "0-0-0-0.wav"),
+        ("tut2017", write_tut2017, "TUT-acoustic-scenes-2017-development/meta.txt", "audio/a0_0_10.wav"),
+        ("clotho", write_clotho, "clotho_captions_evaluation.csv", "Recording, horn.wav"),
+    ],
+)
+def test_names_that_lead_out_of_the_folder(name, write, table, clip, tmp_path):
+    data = write(tmp_path / "data")
+    write_tone(tmp_path / "outside.wav", 0)
+    text = (data / table).read_text()
+    for outside in ("../../../outside.wav", str(tmp_path / "outside.wav")):
+        (data / table).write_text(text.replace(clip, outside))
+        with pytest.raises(LayoutError, match=r"expected names of clips in this folder, but '.*outside.wav' leads to"):
+            READERS[name](data)
+
+
+def test_classes_that_are_one_but_for_blanks_or_case(tmp_path):
+    table = write_esc50(tmp_path) / "meta/esc50.csv"
+    table.write_text(table.read_text().replace(",dog,", ", dog ,", 1))
+    assert READERS["esc50"](tmp_path).classes == tuple(sorted(ESC50_CLASSES))
+    table.write_text(table.read_text().replace(", dog ,", ",Dog,", 1))
+    assert READERS["esc50"](tmp_path).remarks == (
+        "classes that differ in case or blanks alone, and count apart: 'Dog' and 'dog'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "named", "told"),
+    [
+        ("Re\u0301cording, horn.wav", "R\xe9cording, horn.wav", "looks the same (in Unicode NFD, there NFC)"),
+        ("recording, HORN.wav", "Recording, horn.wav", "differs in upper and lower case"),
+    ],
+)
+def test_a_missing_clip_is_there_under_a_name_much_like_it(there, named, told, tmp_path):
+    write_clotho(tmp_path)
+    (tmp_path / "evaluation/Recording, horn.wav").rename(tmp_path / "evaluation" / there)
+    table = tmp_path / "clotho_captions_evaluation.csv"
+    table.write_text(table.read_text().replace("Recording, horn.wav", named), encoding="utf-8")
+    listing = READERS["clotho"](tmp_path)
+    assert listing.missing == (named,)
+    assert listing.remarks[-1] == (
+        f"missing clips with a name much like that of a file: 1; of {named!r}, {there!r} is, whose name {told}: "
+        "rename the file, or correct the table"
+    )

@@ -204,6 +204,18 @@ def test_another_grid_is_marked_and_kept_out_of_the_csv(run, tmp_path, directory
     assert err == ""
 
 
+def test_independent_seeds_are_marked_and_kept_out_of_the_csv(run, tmp_path):
+    write_task(tmp_path / "model", ESC50, {**scores_of(ESC50, 0.875), "seeds": "independent"})
+    column = find_tasks(ESC50)[0].column
+    _, out, _ = run(tmp_path)
+    assert cells(out, column)[-1] == "0.000*"
+    remark = "seeds independent (official: those of heareval)"
+    assert f"* not as the official leaderboard asks: {remark} [model]" in out
+    status, out, err = run(tmp_path, "--csv")
+    assert (status, out) == (0, HEADER + "\n")
+    assert f"left out of the CSV: {remark} [model]" in err
+
+
 @pytest.mark.parametrize(
     ("directory", "change"),
     [

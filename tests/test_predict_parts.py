@@ -25,7 +25,7 @@ from hear_tasks.predict.network import make_network
 from hear_tasks.predict.options import Options
 from hear_tasks.predict.results import _moments
 from hear_tasks.predict.scene_scores import SCENE_SCORES
-from hear_tasks.predict.split import read_split
+from hear_tasks.predict.split import read_split, to_device
 from hear_tasks.predict.stacked_training import seed_of, train_stacked
 from hear_tasks.predict.task import read_task
 from hear_tasks.predict.training import Job, batches, predict_logits, train
@@ -242,3 +242,16 @@ def test_embeddings_stay_on_the_disk(tmp_path):
     maps = pathlib.Path("/proc/self/maps")
     if maps.exists():
         assert "train.embeddings.npy" in maps.read_text()
+
+
+def test_embeddings_that_a_device_has_no_room_for_come_batch_by_batch(tmp_path):
+    """On the device "meta", which has no memory and tells where a tensor would be."""
+    task = read_task(make_embeddings(tmp_path / "task-v1-full", [11, 7, 4]))
+    splits = {name: read_split(task, name) for name in ("train", "valid", "test")}
+    meta = torch.device("meta")
+    placed = to_device(splits, meta, room=15 * SIZE * 4)
+    assert [split.embeddings.device.type for split in placed.values()] == ["meta", "cpu", "meta"]
+    for split in placed.values():
+        assert split.device == meta
+        for embeddings, targets, classes in batches([split], 4):
+            assert (embeddings.device, targets.device, classes.device) == (meta, meta, meta)

@@ -21,6 +21,7 @@ from hear_tasks.doctor import environment as environment_check
 from hear_tasks.reproduce import command, hardware, run, schedule, status
 from hear_tasks.reproduce import run_job as job_module
 from hear_tasks.reproduce.jobs import Job, audio_bytes
+from hear_tasks.reproduce.manifest import make_manifest
 from hear_tasks.reproduce.models import own_model
 from hear_tasks.reproduce.options import Phase
 from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
@@ -232,6 +233,7 @@ def test_what_fails_is_named_with_its_cause_and_stops_nothing_else(tmp_path, tin
         (["--out", "{file}"], "expected a folder, got a file"),
         (["--grid-points", "0"], "--grid-points: expected 1 or more, got 0"),
         (["--from-phase", "predict", "--to-phase", "embed"], "--from-phase predict comes after --to-phase embed"),
+        (["--seeds", "independent", "--predictor", "heareval"], "--seeds independent goes with --predictor own"),
         (["--devices", "0"], "--devices: expected 1 or more, got 0"),
         (["--memory-fraction", "1.5"], "expected a fraction above 0, up to 1, got 1.5"),
     ],
@@ -260,6 +262,24 @@ def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monk
     (options.out / "settings.json").write_text("{")
     assert command.main(given) == 1
     assert "which options were the scores beside it made with?" in capsys.readouterr().err
+
+
+def test_independent_seeds_are_asked_for_noted_and_not_mixed_in(options, capsys, monkeypatch):
+    monkeypatch.setattr(run, "run_jobs", lambda *_: {})
+    out = options.out
+    independent = parse(arguments(options.tasks_dir, out, "--stage", "1", "--seeds", "independent"))
+    job = job_of(options.tasks[0], out)
+    assert job_module._command(job, Phase.PREDICT, independent)[-2:] == ["--seeds", "independent"]
+    assert make_manifest(independent, [job], "now", [])["options"]["seeds"] == "independent"
+    given = arguments(options.tasks_dir, out, "--from-phase", "embed", "--to-phase", "embed")
+    assert command.main([*given, "--seeds", "independent"]) == 1  # nothing is embedded
+    assert command.main(given) == 1
+    assert "holds a run with --seeds independent there, heareval now" in capsys.readouterr().err
+    noted = json.loads((out / "settings.json").read_text())
+    del noted["seeds"]
+    (out / "settings.json").write_text(json.dumps(noted))
+    assert command.main([*given, "--seeds", "independent"]) == 1
+    assert "holds a run with --seeds heareval there, independent now" in capsys.readouterr().err
 
 
 def test_an_error_in_the_environment_stops_the_run(options, capsys, monkeypatch):

@@ -87,6 +87,8 @@ def place(tmp_path_factory):
         ({"MODULE": "plugin"}, "expected one of CHECKPOINTS and MODULE, got both"),
         ({"CHECKPOINTS": ""}, "CHECKPOINTS is missing"),
         ({"PYTHON": "python3"}, "MODEL_FILE, MODEL_OPTIONS and PYTHON need MODULE"),
+        ({"SEEDS": "mine"}, "SEEDS: expected heareval or independent, got mine"),
+        ({"SEEDS": "independent", "PREDICTOR": "heareval"}, "SEEDS=independent needs PREDICTOR=own"),
         ({"REQUIRE_GPU": "maybe"}, "REQUIRE_GPU: expected yes or no, got maybe"),
         ({"ACTIVATE": "false"}, "ACTIVATE failed: false"),
         ({"TASKS": "esc50"}, "esc50-v2.0.0-full is not there; there are test_events-v1-full, test_pitch-v1-full"),
@@ -104,6 +106,7 @@ def test_a_wrong_configuration_is_named_before_anything_is_submitted(keys, messa
 
 def test_a_plugin_in_the_place_of_checkpoints(place, tmp_path):
     keys = {"CHECKPOINTS": "", "MODULE": "plugin", "MODEL_FILE": '"the weights"', "MODEL_OPTIONS": """'{"size": 3}'"""}
+    keys["SEEDS"] = "independent"
     config = write_config(place, "plugin.conf", OUT=f'"{tmp_path / "out"}"', PYTHON="python3", **keys)
     done = script("submit.sh", config, "--dry-run")
     assert done.returncode == 0, done.stderr
@@ -113,7 +116,7 @@ def test_a_plugin_in_the_place_of_checkpoints(place, tmp_path):
     shown = subprocess.run(["bash", "-c", show], capture_output=True, text=True, env=environment()).stdout
     assert shown.splitlines()[4:] == [
         "--module", "plugin", "--model", "the weights", "--model-options", '{"size": 3}', "--python", "python3",
-        "--grid", "faster", "--grid-points", "1",
+        "--grid", "faster", "--grid-points", "1", "--seeds", "independent",
     ]  # fmt: skip
 
 

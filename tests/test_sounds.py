@@ -160,6 +160,12 @@ def test_an_impossible_output_is_told_before_any_work(out, message, sounds, caps
     assert not cache_folder("unfinished").exists()
 
 
+def test_a_hop_without_timestamps_is_an_error(sounds, capsys):
+    arguments = ["features", str(sounds), "--model", "random-tiny", "--hop", "20", "--out", "f.npz"]
+    assert main(arguments) == 1
+    assert "--hop goes with --timestamps" in capsys.readouterr().err
+
+
 def test_a_file_that_changes_while_it_is_read_is_told(sounds, monkeypatch, capsys):
     read = chunks_module.read_audio
 
@@ -233,6 +239,18 @@ def test_impossible_labels_are_told_before_any_work(labels, sounds, text_model, 
     assert not cache_folder("unfinished").exists()
 
 
+def test_labels_come_from_a_file(sounds, text_model, capsys):
+    pathlib.Path("labels.txt").write_text("\ufeffdog\n\n rain \n", encoding="utf-8")
+    assert main(["classify", str(sounds), "--labels-file", "labels.txt", "--json", *text_model]) == 0
+    assert json.loads(capsys.readouterr().out)["labels"] == ["dog", "rain"]
+    pathlib.Path("labels.txt").write_bytes(b"\xff\xfe")
+    for name, reason in (("labels.txt", "can't decode"), ("none.txt", "No such file")):
+        assert main(["classify", str(sounds), "--labels-file", name, *text_model]) == 1
+        told = capsys.readouterr().err
+        assert f"--labels-file {name}: expected a text file in UTF-8, a label in each line: " in told
+        assert reason in told
+
+
 def test_captions_are_those_of_the_model(sounds, text_model, capsys):
     assert main(["caption", str(sounds), "--max-tokens", "8", "--json", *text_model]) == 0
     found = json.loads(capsys.readouterr().out)["files"]
@@ -298,7 +316,9 @@ def test_an_index_of_another_model_or_none_is_refused(sounds, text_model, capsys
         (["", "sounds"], "got an empty one"),
         (["dog", "sounds/sound000.wav"], "expected a folder"),
         (["dog", "sounds", "--top", "0"], "--top: expected 1 or more"),
+        (["dog", "sounds", "--index", "sounds"], "sounds: expected a file for the index of a folder, got a folder"),
         (["--audio", "nosuch.wav", "sounds"], "no such audio file"),
+        (["--audio", "sounds/sound000.wav", "sounds", "--tokenizer", "t.json"], "--tokenizer goes with TEXT"),
     ],
 )
 def test_impossible_searches_are_told(arguments, message, sounds, text_model, capsys):

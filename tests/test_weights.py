@@ -50,14 +50,17 @@ def test_cache_folder_comes_after_the_named_folder(folder, cache_folder, tiny_ch
     assert find_weights(AUDIOMAE) == folder / "AudioMAE.ckpt"
 
 
-def test_the_text_side_is_found_where_it_is(folder, tiny_text_checkpoint):
+def test_the_text_side_is_found_where_it_is(folder, cache_folder, tiny_text_checkpoint):
     published, converted = folder / "Cacophony.ckpt", folder / "Cacophony.safetensors"
     shutil.copy(tiny_text_checkpoint, published)
     convert_checkpoint(published, converted)
     assert find_weights(CACOPHONY) == converted
     assert find_weights(CACOPHONY, with_text=True) == published
     assert load_checkpoint("", CACOPHONY, with_text=True).text is not None
-    published.unlink()
+    published.rename(cache_folder / published.name)
+    assert find_weights(CACOPHONY) == converted
+    assert find_weights(CACOPHONY, with_text=True) == cache_folder / published.name
+    (cache_folder / published.name).unlink()
     with pytest.raises(CheckpointError, match=r"Cacophony\.safetensors.*--towers all"):
         load_checkpoint("", CACOPHONY, with_text=True)
 

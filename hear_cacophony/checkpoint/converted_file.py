@@ -6,17 +6,17 @@ import dataclasses
 import json
 import os
 import pathlib
-import tempfile
 from collections.abc import Mapping
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary, count_parameters
 from hear_cacophony.checkpoint.checks import MAX_LAYERS, check_parameters
 from hear_cacophony.checkpoint.parameters import Shapes, expected_shapes
 from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
+from hear_cacophony.files.atomic_write import write_file
+from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
 
 FORMAT = "hear_cacophony"
@@ -140,13 +140,4 @@ def write_converted_file(checkpoint: Checkpoint, file: pathlib.Path) -> None:
         "untrained": json.dumps(checkpoint.untrained),
     }
     parameters = {**checkpoint.parameters, **(checkpoint.text.parameters if checkpoint.text else {})}
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".convert-") as folder:
-        part = pathlib.Path(folder) / file.name
-        part.touch()
-        usual_mode = part.stat().st_mode
-        try:
-            safetensors.numpy.save_file(parameters, part, metadata)
-        except safetensors.SafetensorError as error:
-            raise OSError(f"{file}: could not be written ({error}); is the disk full?") from error
-        part.chmod(usual_mode)  # safetensors leaves it readable by its owner alone
-        part.replace(file)
+    write_file(file, lambda part: save_sorted(parameters, part, metadata))

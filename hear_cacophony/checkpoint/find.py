@@ -20,7 +20,7 @@ PUBLISHED_FOLDER = f"the Google Drive folder {DRIVE_FOLDER}"
 def find_weights(stage: Stage | None = None, *, with_text: bool = False) -> pathlib.Path:
     """The published file of `stage` on this machine, or its converted form, which loads faster.
 
-    Where the text side is wanted, a converted file of the audio side alone gives way to the published one beside it.
+    Where the text side is wanted, a converted file of the audio side alone counts only if there is no other.
 
     It is looked for in the folder that HEAR_CACOPHONY_WEIGHTS names, if it is set, then in the
     user's cache folder (`hear_cacophony` below XDG_CACHE_HOME, or below ~/.cache); the first
@@ -32,6 +32,14 @@ def find_weights(stage: Stage | None = None, *, with_text: bool = False) -> path
     """
     folders = weights_folders()
     stages = STAGES if stage is None else (stage,)
+    file = _first_file(folders, stages, with_text=True) if with_text else None
+    file = file or _first_file(folders, stages, with_text=False)
+    if file is None:
+        raise FileNotFoundError(_where_to_get_weights(folders, stages))
+    return file
+
+
+def _first_file(folders: list[pathlib.Path], stages: tuple[Stage, ...], *, with_text: bool) -> pathlib.Path | None:
     for folder in folders:
         found = {wanted: file for wanted in stages if (file := _find_in(folder, wanted, with_text)) is not None}
         if len(found) > 1:
@@ -39,7 +47,7 @@ def find_weights(stage: Stage | None = None, *, with_text: bool = False) -> path
             raise ValueError(f"{folder} holds the weights of both stages; use the module {modules}, or name a file")
         if found:
             return next(iter(found.values()))
-    raise FileNotFoundError(_where_to_get_weights(folders, stages))
+    return None
 
 
 def weights_folders() -> list[pathlib.Path]:
@@ -66,11 +74,9 @@ def default_folder() -> pathlib.Path:
 def _find_in(folder: pathlib.Path, stage: Stage, with_text: bool) -> pathlib.Path | None:
     published = folder / stage.release.file_name
     converted = published.with_suffix(SUFFIX)
-    if not converted.is_file():
-        return published if published.is_file() else None
-    if with_text and published.is_file() and summarize_converted_file(converted).text_config is None:
-        return published
-    return converted
+    if converted.is_file() and not (with_text and summarize_converted_file(converted).text_config is None):
+        return converted
+    return published if published.is_file() else None
 
 
 def _where_to_get_weights(folders: list[pathlib.Path], stages: tuple[Stage, ...]) -> str:

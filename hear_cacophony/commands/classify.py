@@ -74,7 +74,12 @@ def _run(args: argparse.Namespace) -> int:
 def _labels(args: argparse.Namespace) -> list[str]:
     if args.labels_file is None:
         return [label.strip() for label in args.labels.split(",")]
-    lines = args.labels_file.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = args.labels_file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"--labels-file {args.labels_file}: expected a text file in UTF-8, a label in each line: {error}"
+        ) from None
     return [line.strip() for line in lines if line.strip()]
 
 

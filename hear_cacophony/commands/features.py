@@ -38,6 +38,8 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.sounds.feature_files import check_feature_file, write_features
     from hear_cacophony.sounds.find import find_sounds
 
+    if args.hop is not None and not args.timestamps:
+        raise ValueError("--hop goes with --timestamps: without it there is one embedding a file")
     check_feature_file(args.out)
     sounds = find_sounds(args.paths)
     options = engine_options(args)

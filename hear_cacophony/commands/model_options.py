@@ -25,21 +25,30 @@ def add_engine_options(parser: argparse.ArgumentParser, *, hop: bool = False) ->
         engine.add_argument(
             "--hop", type=int, metavar="MS", help="between timestamp embeddings: 40 (default) or 160, 80, 20, 10"
         )
-    engine.add_argument(
+    add_window_options(engine)
+
+
+def add_window_options(group: argparse._ActionsContainer) -> None:
+    """Add the options of the engine that go with either protocol or with any kind of embedding."""
+    group.add_argument(
         "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
     )
-    engine.add_argument(
+    group.add_argument(
         "--overlap", type=float, metavar="SECONDS", help="least overlap of neighbouring windows (default: 3.84)"
     )
-    engine.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
-    engine.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
+    group.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
+    group.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
 
 
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options that were given, as `load_model` takes them."""
+    given = {"protocol": args.protocol, "timestamp_hop_ms": getattr(args, "hop", None)}
+    return {name: value for name, value in given.items() if value is not None} | window_options(args)
+
+
+def window_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Those of `add_window_options` that were given, but the devices, as `load_model` takes them."""
     given = {
-        "protocol": args.protocol,
-        "timestamp_hop_ms": getattr(args, "hop", None),
         "window_seconds": args.window,
         "window_overlap_seconds": args.overlap,
         "precision": args.precision,

@@ -73,6 +73,8 @@ def _run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     if (args.text is None) == (args.audio is None):
         raise ValueError("expected one thing to search for: TEXT before FOLDER, or --audio FILE")
+    if args.audio is not None and args.tokenizer is not None:
+        raise ValueError("--tokenizer goes with TEXT: a search by --audio reads no text")
     if args.top < 1:
         raise ValueError(f"--top: expected 1 or more, got {args.top}")
     if not pathlib.Path(args.folder).is_dir():

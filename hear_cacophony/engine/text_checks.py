@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,9 @@ def check_texts(texts: Sequence[str]) -> None:
     """
     if isinstance(texts, str):
         raise TypeError(f"expected a list of texts, got a single one; did you mean [{texts[:40]!r}]?")
+    if not isinstance(texts, Sequence | np.ndarray):
+        hint = "; texts = list(...)" if isinstance(texts, Iterable) else ""
+        raise TypeError(f"expected a list of texts, got {type(texts).__name__}{hint}")
     if not len(texts):
         raise ValueError("expected at least one text, got none")
     for i, text in enumerate(texts):

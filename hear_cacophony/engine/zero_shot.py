@@ -49,6 +49,8 @@ def check_labels(labels: Sequence[str]) -> list[str]:
     """
     if isinstance(labels, str):
         raise TypeError(f"expected a list of labels, got the text {labels[:40]!r}")
+    if not isinstance(labels, Sequence | np.ndarray):
+        raise TypeError(f"expected a list of labels, got {type(labels).__name__}")
     for i, label in enumerate(labels):
         if not isinstance(label, str):
             raise TypeError(f"expected labels that are texts, got {type(label).__name__} as label {i}")

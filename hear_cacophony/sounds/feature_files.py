@@ -21,6 +21,7 @@ import numpy as np
 
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.host_memory import available_memory
+from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.sounds.chunks import Chunks
 
 SUFFIXES = (".npz", ".parquet", ".safetensors")
@@ -127,8 +128,6 @@ def _write_parquet(path: pathlib.Path, names: list[str], chunks: Chunks, about: 
 
 
 def _write_safetensors(path: pathlib.Path, names: list[str], chunks: Chunks, about: str) -> None:
-    import safetensors.numpy
-
     needed = sum(array.nbytes for chunk in chunks for array in chunk.arrays.values())
     free = available_memory()
     if free is not None and 2 * needed > free:
@@ -139,7 +138,4 @@ def _write_safetensors(path: pathlib.Path, names: list[str], chunks: Chunks, abo
     arrays = {
         name: np.concatenate([chunk.arrays[name] for chunk in chunks if chunk.sounds]) for name in _array_names(chunks)
     }
-    path.touch()
-    usual_mode = path.stat().st_mode
-    safetensors.numpy.save_file(arrays, path, {"files": json.dumps(names), "about": about})
-    path.chmod(usual_mode)  # safetensors leaves it readable by its owner alone
+    save_sorted(arrays, path, {"files": json.dumps(names), "about": about})

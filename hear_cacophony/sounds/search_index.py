@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.cache_folder import cache_folder
+from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.sounds.chunks import Compute, open_chunks
 from hear_cacophony.sounds.find import Sound
 
@@ -56,6 +56,8 @@ def read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> SearchIndex |
     """
     if not file.exists():
         return None
+    if file.is_dir():
+        raise ValueError(f"{file}: expected a file for the index of a folder, got a folder; choose another --index")
     try:
         with safetensors.safe_open(file, framework="numpy") as tensors:
             metadata = tensors.metadata() or {}
@@ -128,4 +130,4 @@ def _write_index(file: pathlib.Path, index: SearchIndex, identity: Mapping[str, 
         "identity": json.dumps(identity, sort_keys=True),
         "sounds": json.dumps([dataclasses.astuple(sound) for sound in index.sounds]),
     }
-    write_file(file, lambda part: safetensors.numpy.save_file({"embeddings": index.embeddings}, part, metadata))
+    write_file(file, lambda part: save_sorted({"embeddings": index.embeddings}, part, metadata))

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import resource
+from typing import TYPE_CHECKING
 
-from hear_cacophony.engine.devices import Devices
+if TYPE_CHECKING:
+    from hear_cacophony.engine.devices import Devices
 
 
 def peak_bytes(devices: Devices) -> int:
     """The most memory that was ever in use: on the first device if it counts its own, otherwise by this process."""
     if devices.peak_gibibytes is not None:
         return round(devices.peak_gibibytes * 2**30)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int:
+    """The most memory that this process ever held; unlike ru_maxrss without what the one that started it held."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    found = re.search(r"VmHWM:\s*(\d+) kB", status)
+    assert found is not None, status
+    return int(found[1]) * 1024
 
 
 class LoadedMemory:

@@ -6,6 +6,7 @@ Each case is capped at few epochs. What a row costs in them is projected to the 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -14,15 +15,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from hear_tasks.benchmark import measured_process
 from hear_tasks.benchmark.config import Config, tell
 from hear_tasks.benchmark.predict_cases import FULL, GRID_POINTS, QUICK, Case, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
 
-_PRODUCTS = ("aten::addmm", "aten::mm")
 SCORES_FILE = "test.predicted-scores.json"
 
 
@@ -42,16 +42,13 @@ def run_process(arguments: Sequence[str], threads: int, folder: pathlib.Path) ->
         ChildProcessError: it failed; what it said is in the message.
     """
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen([sys.executable, "-m", *arguments], env=env, cwd=folder, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - start
-        if process.returncode:
-            said.seek(0)
-            raise ChildProcessError(f"{' '.join(arguments)}: status {process.returncode}: {said.read()[-1000:]}")
-    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    with tempfile.NamedTemporaryFile("r+") as taken:
+        command = [sys.executable, measured_process.__file__, taken.name, sys.executable, "-m", *arguments]
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-1000:]
+            raise ChildProcessError(f"{' '.join(arguments)}: status {done.returncode}: {said}")
+        return Process(**json.load(taken))
 
 
 def measure_predict(config: Config) -> dict[str, Any]:
@@ -118,22 +115,16 @@ def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) ->
 
 
 def measure_products(task: pathlib.Path, threads: int) -> float:
-    """Seconds that predicting a task takes for matrix products, which heareval computes as well, by torch's profiler.
+    """Seconds that predicting a task takes for matrix products, which heareval computes as well.
 
     Equal scores need equal products, so that heareval's time over this bounds what anything may win.
     """
-    import torch
-
+    from hear_tasks.benchmark.product_timer import ProductTimer
     from hear_tasks.predict import predict_task
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-            predict_task(task, grid_points=GRID_POINTS, threads=threads, tell=lambda _: None)
-    finally:
-        torch.set_num_threads(before)
-    return sum(each.self_cpu_time_total for each in profile.key_averages() if each.key in _PRODUCTS) / 1e6
+    with ProductTimer() as timer:
+        predict_task(task, grid_points=GRID_POINTS, threads=threads, tell=lambda _: None)
+    return timer.seconds
 
 
 def measure_side_by_side(case: Case, rounds: int, folder: pathlib.Path) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.checkpoint import CheckpointError
@@ -101,7 +101,11 @@ def _measure_prompts(model: AudioTextModel) -> dict[str, Any]:
 
 
 def _measure_captions(config: Config, model: AudioTextModel) -> dict[str, Any]:
-    """Captions of clips one at a time and in a batch: the whole way, and the writing alone."""
+    """Captions of clips one at a time and in a batch: the whole way, the encoding, and the writing.
+
+    The encoding of a clip costs about as much in any batch, which bounds what a batch may win even if it wrote all of
+    its captions in the time of one.
+    """
     tokens, seconds = config.scale.caption_tokens, config.scale.caption_seconds
     tell(f"captions of {tokens} tokens, clips of {seconds} s")
     audio = list(noise(BATCHED_CLIPS * seconds * SAMPLE_RATE).reshape(BATCHED_CLIPS, -1).astype(np.float32) / 32_768)
@@ -113,10 +117,13 @@ def _measure_captions(config: Config, model: AudioTextModel) -> dict[str, Any]:
         "one": lambda: one.caption_tokens(audio[:1], **options),
         "batch written": lambda: _write(batch, encoded, Generation(**options)),
         "one written": lambda: _write(one, encoded[:1], Generation(**options)),
+        "batch encoded": lambda: batch._patch_encoder.encode(audio),
+        "one encoded": lambda: one._patch_encoder.encode(audio[:1]),
     }
     for action in actions.values():
         action()
     times = interleave(actions, config.scale.rounds)
+    encoding, writing = times["one encoded"], times["one written"]
     return {
         "clips": BATCHED_CLIPS,
         "clip_seconds": seconds,
@@ -124,25 +131,42 @@ def _measure_captions(config: Config, model: AudioTextModel) -> dict[str, Any]:
         "captions_per_second": BATCHED_CLIPS / times["batch"],
         "captions_per_second_one_by_one": 1 / times["one"],
         "speed_beside_one_by_one": BATCHED_CLIPS * times["one"] / times["batch"],
-        "writing_speed_beside_one_by_one": BATCHED_CLIPS * times["one written"] / times["batch written"],
+        "encoding_speed_beside_one_by_one": BATCHED_CLIPS * encoding / times["batch encoded"],
+        "writing_speed_beside_one_by_one": BATCHED_CLIPS * writing / times["batch written"],
+        "encoding_beside_writing": encoding / writing,
+        "most_beside_one_by_one": BATCHED_CLIPS * (encoding + writing) / (BATCHED_CLIPS * encoding + writing),
         "milliseconds_per_token": 1e3 * times["batch written"] / (tokens - 1),
     }
 
 
 def _measure_caches(config: Config, model: AudioTextModel) -> dict[str, Any]:
-    """One caption with caches, and one for which all tokens so far go through both towers for each new one."""
+    """Captions with caches, and such for which all tokens so far go through both towers for each new one.
+
+    With caches, one caption alone waits for the memory, which all weights come from for each of its tokens; a batch
+    reads them once for all of its captions.
+    """
     tokens, seconds = config.scale.caption_tokens, config.scale.caption_seconds
-    tell(f"a caption of {tokens} tokens with caches and without")
+    tell(f"captions of {tokens} tokens with caches and without")
     (encoded,) = model._patch_encoder.encode([noise(seconds * SAMPLE_RATE).astype(np.float32) / 32_768])
-    cached = model.with_options(model.audio.options)
-    actions: dict[str, Callable[[], Any]] = {
-        "cached": lambda: _write(cached, [encoded], Generation(max_tokens=tokens, end_token=-1)),
-        "recomputed": lambda: _recompute(model, encoded, tokens),
+    generation = Generation(max_tokens=tokens, end_token=-1)
+    speeds = {}
+    for clips in (1, BATCHED_CLIPS):
+        cached, batch = model.with_options(model.audio.options), [encoded] * clips
+        actions: dict[str, Callable[[], Any]] = {
+            "cached": functools.partial(_write, cached, batch, generation),
+            "recomputed": functools.partial(_recompute, model, batch, tokens),
+        }
+        actions["cached"]()
+        for length in range(RECOMPUTED_BUCKET, tokens + RECOMPUTED_BUCKET, RECOMPUTED_BUCKET):
+            model._captioner.logits(batch, [[START_TOKEN] * length] * clips)
+        times = interleave(actions, 1)
+        speeds[clips] = times["recomputed"] / times["cached"]
+    return {
+        "tokens": tokens,
+        "clips": BATCHED_CLIPS,
+        "speed_beside_recomputing": speeds[BATCHED_CLIPS],
+        "speed_beside_recomputing_of_one": speeds[1],
     }
-    for action in actions.values():
-        action()
-    times = interleave(actions, 1)
-    return {"tokens": tokens, "speed_beside_recomputing": times["recomputed"] / times["cached"]}
 
 
 def _write(model: AudioTextModel, encoded: list[np.ndarray], generation: Generation) -> np.ndarray:
@@ -151,13 +175,13 @@ def _write(model: AudioTextModel, encoded: list[np.ndarray], generation: Generat
     return model._captioner.write(encoded, np.zeros((len(encoded), 2), np.uint32), batch, generation)
 
 
-def _recompute(model: AudioTextModel, encoded: np.ndarray, tokens: int) -> list[int]:
-    """A greedy caption without caches."""
-    ids = [START_TOKEN]
-    while len(ids) < tokens:
-        padding = -len(ids) % RECOMPUTED_BUCKET
-        logits = model._captioner.logits([encoded], [ids + [START_TOKEN] * padding])
-        ids.append(int(jnp.argmax(logits[0, len(ids) - 1])))
+def _recompute(model: AudioTextModel, encoded: list[np.ndarray], tokens: int) -> np.ndarray:
+    """Greedy captions without caches."""
+    ids = np.full((len(encoded), 1), START_TOKEN, np.int32)
+    while (written := ids.shape[1]) < tokens:
+        padded = np.pad(ids, ((0, 0), (0, -written % RECOMPUTED_BUCKET)), constant_values=START_TOKEN)
+        logits = model._captioner.logits(encoded, padded.tolist())
+        ids = np.column_stack([ids, logits[:, written - 1].argmax(axis=-1)])
     return ids
 
 
@@ -182,12 +206,19 @@ def describe_text(result: dict[str, Any]) -> list[tuple[str, str]]:
             f"{captions['captions_per_second_one_by_one']:.2f}: {captions['speed_beside_one_by_one']:.1f} times that",
         ),
         (
+            "",
+            f"encoding one clip takes {captions['encoding_beside_writing']:.2f} of writing its caption, and a batch "
+            f"encodes {captions['encoding_speed_beside_one_by_one']:.2f} times as fast: at most "
+            f"{captions['most_beside_one_by_one']:.1f} times",
+        ),
+        (
             "their writing alone",
             f"{captions['writing_speed_beside_one_by_one']:.1f} times as fast; "
             f"{captions['milliseconds_per_token']:.0f} ms for a token of each of {captions['clips']}",
         ),
         (
             "key/value caches",
-            f"{caches['speed_beside_recomputing']:.1f} times as fast as recomputing, {caches['tokens']} tokens",
+            f"{caches['speed_beside_recomputing']:.1f} times as fast as recomputing {caches['clips']} captions of "
+            f"{caches['tokens']} tokens, {caches['speed_beside_recomputing_of_one']:.1f} times one alone",
         ),
     ]

@@ -1,7 +1,7 @@
 """Ctrl-C, and a request to terminate: told at once, and followed within seconds, whatever the devices are at.
 
-Python looks for signals between its own steps, and a batch on a device is a single one, of seconds or, where it is
-compiled first, of a minute. So a thread hears of the signal; where the work does not end by itself soon, the process
+Python looks for signals between its own instructions, and a batch on a device is a single one, of seconds or, where it
+is compiled first, of a minute. So a thread hears of the signal; where the work does not end by itself soon, the process
 does. Nothing is lost that a killed run would not lose: the batches in hand.
 """
 

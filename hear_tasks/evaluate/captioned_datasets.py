@@ -37,7 +37,7 @@ def read_audiocaps(data: pathlib.Path) -> Listing:
         )
         for (youtube_id, start), its_rows in by_clip.items()
     ]
-    return make_listing(entries, str(data), labelled=False, files=files)
+    return make_listing(entries, data, labelled=False, files=files)
 
 
 def _audiocaps_names(youtube_id: str, start: str, rows: Sequence[dict[str, str]], *, alone: bool) -> Iterator[str]:
@@ -62,4 +62,4 @@ def read_clotho(data: pathlib.Path) -> Listing:
     known = {row["file_name"] for row in rows}
     strangers = sorted(path.name for path in folder.glob("*.wav") if path.name not in known)
     remarks = [f"files without captions, left out: {len(strangers)}, such as {strangers[0]}"] if strangers else []
-    return make_listing(entries, str(folder), labelled=False, remarks=remarks)
+    return make_listing(entries, folder, labelled=False, remarks=remarks)

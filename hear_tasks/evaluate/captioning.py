@@ -24,7 +24,7 @@ class Captioning(Evaluator):
     def identity(self) -> dict[str, Any]:
         if self.request.published:
             return {"values": "captions", "temperature": CAPTION_TEMPERATURE, "seed": CAPTION_SEED}
-        return {"values": "captions", "beams": self.request.beams}
+        return {"values": "captions", "beams": self.request.num_beams}
 
     def check(self) -> None:
         caption_scores.check_installed()
@@ -41,8 +41,8 @@ class Captioning(Evaluator):
             keys = caption_keys([sound.number for sound in sounds], CAPTION_SEED)
             sampling = {"method": "sample", "temperature": CAPTION_TEMPERATURE, "keys": keys}
             return {**sampling, **self.subsets(sounds)}
-        if self.request.beams > 1:
-            return {"method": "beam", "beams": self.request.beams}
+        if self.request.num_beams > 1:
+            return {"method": "beam", "beams": self.request.num_beams}
         return {"method": "greedy"}
 
     def score(
@@ -70,7 +70,7 @@ class Captioning(Evaluator):
     def _how(self) -> str:
         if self.request.published:
             return f"captions drawn at temperature {CAPTION_TEMPERATURE}, the key of a clip by its place in the table"
-        return f"captions by {self.request.beams} beams" if self.request.beams > 1 else "greedy captions"
+        return f"captions by {self.request.num_beams} beams" if self.request.num_beams > 1 else "greedy captions"
 
 
 def _write(folder: pathlib.Path, clips: Sequence[Clip], captions: Sequence[str]) -> None:

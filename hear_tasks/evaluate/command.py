@@ -7,6 +7,8 @@ import pathlib
 import sys
 from typing import Any
 
+from hear_cacophony.commands.model_options import add_window_options, device_indices, window_options
+from hear_cacophony.commands.text_options import add_tokenizer_option
 from hear_tasks.evaluate.datasets import DATASETS, PROTOCOLS, Evaluation, find_dataset
 
 INTERRUPTED = 130
@@ -48,7 +50,7 @@ def _add_evaluation(evaluations: argparse._SubParsersAction, evaluation: Evaluat
     parser.add_argument("--dataset", required=True, metavar="NAME", help=f"one of {names}")
     parser.add_argument("--data", required=True, type=pathlib.Path, metavar="DIR", help="folder of the data set")
     parser.add_argument("--model", default="", metavar="FILE", help="a checkpoint, or random or random-tiny")
-    parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json, or its folder (default: beside the model)")
+    add_tokenizer_option(parser)
     parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
@@ -77,20 +79,15 @@ def _add_particulars(parser: argparse.ArgumentParser, evaluation: Evaluation) ->
         )
     if evaluation == Evaluation.CAPTIONING:
         parser.add_argument(
-            "--beams", type=int, default=1, metavar="N", help="beams of the search (default: 1, greedy)"
+            "--beams", type=int, metavar="N", help="beams of the search under hear (default: 1, greedy)"
         )
     parser.add_argument(
         "--seed",
         type=int,
-        default=0,
         metavar="N",
         help="draws the patches of longer clips under published (default: 0)",
     )
-    parser.add_argument(
-        "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
-    )
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="of matrix products (default: float32)")
-    parser.add_argument("--devices", metavar="I,J", help="indices of the devices to use (default: all)")
+    add_window_options(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -107,8 +104,8 @@ def _run(args: argparse.Namespace) -> int:
         args.protocol,
         templates=tuple(getattr(args, "template", ())),
         seed=args.seed,
-        beams=getattr(args, "beams", 1),
-        devices=_devices(args.devices),
+        beams=getattr(args, "beams", None),
+        devices=device_indices(args.devices),
         options=_options(args),
     )
     try:
@@ -126,14 +123,5 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    given = {"window_seconds": args.window, "precision": args.precision, "tokenizer": args.tokenizer}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _devices(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--devices: expected indices such as 0,1, got {text!r}") from None
+    tokenizer = {} if args.tokenizer is None else {"tokenizer": args.tokenizer}
+    return window_options(args) | tokenizer

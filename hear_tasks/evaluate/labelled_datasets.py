@@ -21,8 +21,8 @@ def read_esc50(data: pathlib.Path) -> Listing:
     """ESC-50: all five folds; the classes with underscores, as in its table."""
     require(data, ESC50_LAYOUT, "meta/esc50.csv", "audio/")
     rows = read_table(data / "meta/esc50.csv", ("filename", "category"))
-    entries = ((row["filename"], data / "audio" / row["filename"], (row["category"],)) for row in rows)
-    return make_listing(entries, str(data / "audio"), labelled=True)
+    entries = ((row["filename"], data / "audio" / row["filename"], (row["category"].strip(),)) for row in rows)
+    return make_listing(entries, data / "audio", labelled=True)
 
 
 def read_urbansound8k(data: pathlib.Path) -> Listing:
@@ -33,11 +33,11 @@ def read_urbansound8k(data: pathlib.Path) -> Listing:
         (
             row["slice_file_name"],
             data / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
-            (row["class"].replace("_", " "),),
+            (row["class"].strip().replace("_", " "),),
         )
         for row in rows
     )
-    return make_listing(entries, str(data / "audio"), labelled=True)
+    return make_listing(entries, data / "audio", labelled=True)
 
 
 def read_tut2017(data: pathlib.Path) -> Listing:
@@ -54,7 +54,7 @@ def read_tut2017(data: pathlib.Path) -> Listing:
     if len(sets) < 2:
         remark += "; the published figure is over the development and the evaluation set: give the folder of both"
     entries = (entry for folder in sets for entry in _tut_entries(folder, within=folder != data))
-    return make_listing(entries, f"{data}: audio/", labelled=True, remarks=[remark])
+    return make_listing(entries, data, labelled=True, remarks=[remark])
 
 
 def _tut_table(folder: pathlib.Path) -> pathlib.Path | None:
@@ -81,7 +81,7 @@ def read_vggsound(data: pathlib.Path) -> Listing:
     files = AudioFiles(data)
     names = [f"{row[0]}_{_whole_seconds(table, row[1]):06d}" for row in tests]
     entries = [(name, files.find([name]), (row[2].strip(),)) for name, row in zip(names, tests, strict=True)]
-    return make_listing(entries, str(data), labelled=True, files=files)
+    return make_listing(entries, data, labelled=True, files=files)
 
 
 def _whole_seconds(table: pathlib.Path, text: str) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hear_tasks.evaluate.tables import LayoutError
+from hear_tasks.similar_names import describe_similar, match_names
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 """Endings of clips that everyone fetches alone, the first one preferred where a clip is there twice."""
@@ -56,7 +58,7 @@ class Listing:
 
 def make_listing(
     entries: Iterable[tuple[str, pathlib.Path | None, tuple[str, ...]]],
-    where: str,
+    folder: pathlib.Path,
     *,
     labelled: bool,
     files: AudioFiles | None = None,
@@ -66,36 +68,70 @@ def make_listing(
 
     Args:
         entries: in the order of the table.
-        where: where the clips should be, for the error.
+        folder: where the clips should be, at any depth.
         labelled: whether the texts are classes.
         files: where the clips were looked for by name, for what there is to say of that.
         remarks: as in `Listing`.
 
     Raises:
-        LayoutError: a name is there twice with different texts, or no clip is there.
+        LayoutError: a name is there twice with different texts, leads out of the folder, or no clip is there.
     """
     clips: dict[str, Clip] = {}
-    missing: dict[str, None] = {}
+    missing: dict[str, pathlib.Path | None] = {}
     seen: dict[str, tuple[str, ...]] = {}
     repeated = 0
     for name, path, texts in entries:
         if seen.setdefault(name, texts) != texts:
-            raise LayoutError(f"{where}: {name!r} is in the table twice, as {seen[name]} and as {texts}")
+            raise LayoutError(f"{folder}: {name!r} is in the table twice, as {seen[name]} and as {texts}")
+        if path is not None and not _is_below(path, folder):
+            raise LayoutError(f"{folder}: expected names of clips in this folder, but {name!r} leads to {path}")
         if name in clips or name in missing:
             repeated += 1
         elif path is not None and path.is_file():
             clips[name] = Clip(name, path, texts)
         else:
-            missing[name] = None
+            missing[name] = path
     if not clips:
         example = f", such as {next(iter(missing))!r}" if missing else ""
         hint = files.hint if files else ""
-        raise LayoutError(f"expected clips in {where}, found none of the {len(missing)} in the table{example}{hint}")
+        raise LayoutError(f"expected clips in {folder}, found none of the {len(missing)} in the table{example}{hint}")
     classes = {text for texts in seen.values() for text in texts} if labelled else set()
-    remarks = [*remarks, *(files.remarks if files else ())]
+    remarks = [*remarks, *(files.remarks if files else ()), *_alike_classes(classes), *_alike_files(missing.values())]
     if repeated:
         remarks.append(f"rows of the table that repeat another: {repeated}; each clip counts once")
     return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), tuple(remarks))
+
+
+def _alike_classes(classes: Iterable[str]) -> list[str]:
+    """Says which classes are one, but for case and blanks."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(classes):
+        alike.setdefault(" ".join(name.casefold().split()), []).append(name)
+    pairs = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+    return [f"classes that differ in case or blanks alone, and count apart: {', '.join(pairs)}"] if pairs else []
+
+
+def _alike_files(missing: Iterable[pathlib.Path | None]) -> list[str]:
+    """Says which clips that are missing are there under a name that looks the same, or nearly."""
+    by_folder: dict[pathlib.Path, list[str]] = {}
+    for path in missing:
+        if path is not None and path.parent.is_dir():
+            by_folder.setdefault(path.parent, []).append(path.name)
+    found = {
+        name: similar
+        for folder, names in by_folder.items()
+        for name, similar in match_names(names, os.listdir(folder)).items()
+    }
+    if not found:
+        return []
+    name, similar = next(iter(found.items()))
+    told = describe_similar(name, similar, "the table")
+    return [f"missing clips with a name much like that of a file: {len(found)}; of {name!r}, {told}"]
+
+
+def _is_below(path: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Whether a path is below a folder by its name; links inside may lead where they do."""
+    return os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), ""))
 
 
 class AudioFiles:

@@ -74,7 +74,7 @@ class Report:
                 "missing": list(self.missing),
                 "unreadable": self.unreadable,
                 "shortened": list(self.shortened),
-                "seed_of_shortened": request.seed,
+                "seed_of_shortened": request.patch_seed,
             },
             "remarks": list(self.remarks),
             "scores": dict(self.scored.scores),
@@ -108,7 +108,7 @@ class Report:
             return f"{line}; no clip is longer"
         return (
             f"{line}; longer clips: {len(self.shortened)}, of each of which a random subset of patches counts, sorted "
-            f"by time, drawn with seed {self.request.seed} where the published code draws without one"
+            f"by time, drawn with seed {self.request.patch_seed} where the published code draws without one"
         )
 
     def _published_table(self) -> str:

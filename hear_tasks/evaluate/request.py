@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_tasks.evaluate.datasets import PROTOCOLS, Dataset, Evaluation
@@ -26,8 +26,8 @@ class Request:
         out: folder to write to.
         protocol: "hear" or "published".
         templates: prompts of zero-shot classification; the published one unless given.
-        seed: of the patches that count in long clips, under the published protocol.
-        beams: beams of captions, 1 being greedy.
+        seed: of the patches that count in long clips, under the published protocol; 0 unless given.
+        beams: beams of captions under "hear"; 1, greedy, unless given.
         devices: indices of the devices to use; all of them unless given.
         options: further options of the model.
     """
@@ -39,9 +39,9 @@ class Request:
     out: pathlib.Path
     protocol: str = "hear"
     templates: tuple[str, ...] = ()
-    seed: int = 0
-    beams: int = 1
-    devices: tuple[int, ...] | None = None
+    seed: int | None = None
+    beams: int | None = None
+    devices: Sequence[int] | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -49,6 +49,8 @@ class Request:
             raise ValueError(f"unknown protocol {self.protocol!r}; expected one of {', '.join(PROTOCOLS)}")
         self._check_templates()
         self._check_beams()
+        if self.seed is not None and not self.published:
+            raise ValueError("--seed draws patches of longer clips under --protocol published; hear takes clips whole")
         object.__setattr__(self, "templates", self.templates or (self.dataset.template,))
 
     @property
@@ -60,6 +62,16 @@ class Request:
     def limits(self) -> Limits:
         """What of clips and texts is used."""
         return limits(self.protocol, self.evaluation, self.dataset)
+
+    @property
+    def patch_seed(self) -> int:
+        """The seed of the patches that count in long clips."""
+        return 0 if self.seed is None else self.seed
+
+    @property
+    def num_beams(self) -> int:
+        """Beams of captions, 1 being greedy."""
+        return 1 if self.beams is None else self.beams
 
     def _check_templates(self) -> None:
         if not self.templates:
@@ -78,7 +90,9 @@ class Request:
             raise ValueError("--template: expected different prompts, got one of them twice")
 
     def _check_beams(self) -> None:
+        if self.beams is None:
+            return
         if self.beams < 1:
             raise ValueError(f"--beams: expected 1 or more, got {self.beams}")
-        if self.beams > 1 and (self.published or self.evaluation != Evaluation.CAPTIONING):
+        if self.published or self.evaluation != Evaluation.CAPTIONING:
             raise ValueError("--beams goes with captioning under --protocol hear only")

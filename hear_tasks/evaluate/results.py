@@ -74,7 +74,7 @@ class Evaluator(abc.ABC):
 
     def subsets(self, sounds: Sequence[Sound]) -> dict[str, Any]:
         """For the model, where a clip is beyond the limit: the patches of each clip that count, None for all."""
-        limit, seed = self.request.limits.patches, self.request.seed
+        limit, seed = self.request.limits.patches, self.request.patch_seed
         patches = [choose_patches(len(sound.samples), limit, seed, sound.clip.name) for sound in sounds]
         return {} if all(each is None for each in patches) else {"kept_patches": patches}
 

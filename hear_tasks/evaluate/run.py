@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import pathlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +33,7 @@ _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
 }
 RESULTS_FILE = "results.json"
 
-_OPTIONS_OF_AUDIO = ("window_seconds", "precision")
+_OPTIONS_OF_AUDIO = ("window_seconds", "window_overlap_seconds", "precision")
 """Options of the model that change what it makes of a clip."""
 
 
@@ -52,10 +54,12 @@ def evaluate(
         LayoutError: the folder does not hold the data set.
         ValueError: no clip could be used.
         ModuleNotFoundError: a package is not installed that will be needed.
+        OSError: `request.out` cannot be written to.
         BusyError: another process makes the same evaluation.
     """
     evaluator = _EVALUATORS[request.evaluation](request)
     evaluator.check()
+    _check_out(request.out)
     check_installed(request.protocol)
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
@@ -73,6 +77,16 @@ def evaluate(
         write_json(folder / RESULTS_FILE, report.as_json())
     tell(f"{folder}: {'replaced' if existed else 'written'}")
     return report
+
+
+def _check_out(out: pathlib.Path) -> None:
+    """Raise OSError, before any work, where results cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"--out {out}: expected a folder, or a place where one can be made: {error.strerror}") from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise PermissionError(f"--out {out}: expected a folder that you may write to")
 
 
 def _compute(evaluator: Evaluator, listing: Listing, model: AudioTextModel, kept: KeptValues) -> Computed:
@@ -98,7 +112,7 @@ def _make_report(request: Request, weights: Weights, listing: Listing, computed:
 def _identity(evaluator: Evaluator, weights: Weights) -> dict[str, Any]:
     """All that a clip's value depends on but the clip."""
     request = evaluator.request
-    seed = {"seed_of_patches": request.seed} if request.published else {}
+    seed = {"seed_of_patches": request.patch_seed} if request.published else {}
     return {
         "weights": weights.identity,
         "protocol": request.protocol,

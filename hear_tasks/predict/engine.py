@@ -30,7 +30,7 @@ from hear_tasks.predict.results import (
     write_predictions,
     write_scores,
 )
-from hear_tasks.predict.split import SplitEvents, fingerprint, read_split, read_split_events
+from hear_tasks.predict.split import SplitEvents, fingerprint, read_split, read_split_events, to_device
 from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.trainer import Trainer
 from hear_tasks.predict.training import Job, Training, check_batches, predict_logits
@@ -103,7 +103,7 @@ class _TaskRun:
         self._work = work
         device = self._options.device
         if device.type != "cpu":
-            self._splits = {name: split.to(device) for name, split in self._splits.items()}
+            self._splits = to_device(self._splits, device, torch.cuda.mem_get_info(device)[0] // 2)
         with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._options.threads):
             self._run()
 
@@ -190,7 +190,7 @@ class _TaskRun:
     def _test(self, point: Configuration, partition: Partition, training: Training) -> Test:
         split = self._splits[partition.test]
         with torch.random.fork_rng():
-            network = make_network(self._task.size, self._task.n_labels, point).to(split.embeddings.device)
+            network = make_network(self._task.size, self._task.n_labels, point).to(split.device)
         network.load_state_dict(training.state)
         logits = predict_logits(network, split, point["batch_size"])
         events: SplitEvents | None = self._events.get(partition.test)

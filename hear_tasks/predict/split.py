@@ -28,7 +28,7 @@ class Split:
 
     Attributes:
         name: of the split.
-        embeddings: float32 (rows, size), on the CPU mapped from their file.
+        embeddings: float32 (rows, size), mapped from their file, or in the memory of `device`.
         targets: float32 (rows, labels), 1 where a row has a label.
         classes: in a multiclass task the label of each row, int64 (rows,).
         checksum: of embeddings and labels, the same for the same content.
@@ -43,12 +43,16 @@ class Split:
     def __len__(self) -> int:
         return len(self.embeddings)
 
-    def to(self, device: torch.device) -> Split:
-        """The split in the memory of a device."""
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed with; its labels lie there."""
+        return self.targets.device
+
+    def to(self, device: torch.device, *, embeddings: bool) -> Split:
+        """The split for computations on a device, with its embeddings there, too, or left where they are."""
         classes = None if self.classes is None else self.classes.to(device)
-        return dataclasses.replace(
-            self, embeddings=self.embeddings.to(device), targets=self.targets.to(device), classes=classes
-        )
+        moved = self.embeddings.to(device) if embeddings else self.embeddings
+        return dataclasses.replace(self, embeddings=moved, targets=self.targets.to(device), classes=classes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,23 @@ class SplitEvents:
     timestamps: torch.Tensor
     targets: Events
     listed: dict[str, list[dict[str, Any]]]
+
+
+def to_device(splits: Mapping[str, Split], device: torch.device, room: int) -> dict[str, Split]:
+    """Splits for computations on a device.
+
+    Args:
+        splits: by name.
+        device: the device.
+        room: bytes of its memory for embeddings. Those that it does not do for are left in their files, and every
+            batch of them is brought to the device when it is needed.
+    """
+    placed = {}
+    for name, split in splits.items():
+        fits = split.embeddings.nbytes <= room
+        room -= split.embeddings.nbytes if fits else 0
+        placed[name] = split.to(device, embeddings=fits)
+    return placed
 
 
 def read_split(task: Task, name: str) -> Split:

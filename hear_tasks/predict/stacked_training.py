@@ -50,7 +50,7 @@ class _Stack:
         self._task, self._jobs = task, jobs
         self._common = jobs[0].configuration
         self._running = list(range(len(jobs)))
-        device = jobs[0].valid.embeddings.device
+        device = jobs[0].valid.device
         configurations = [job.configuration for job in jobs]
         seeds = [seed_of(job) for job in jobs]
         self._network = StackedNetwork(task.size, task.n_labels, configurations, seeds, device)

@@ -83,11 +83,14 @@ def check_batches(task: Task, configuration: Configuration, rows: int) -> None:
 
 
 def batches(splits: Sequence[Split], size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    """Embeddings, targets and classes of the rows of some splits, one after the other, `size` at a time."""
+    """Embeddings, targets and classes of the rows of some splits, one after the other, `size` at a time.
+
+    All of them on the splits' device, wherever their embeddings lie.
+    """
     total = sum(map(len, splits))
     for first in range(0, total, size):
         parts = list(_parts(splits, first, min(total, first + size)))
-        embeddings = _joined([split.embeddings[rows] for split, rows in parts])
+        embeddings = _joined([split.embeddings[rows].to(split.device) for split, rows in parts])
         targets = _joined([split.targets[rows] for split, rows in parts])
         classes = [split.classes[rows] for split, rows in parts if split.classes is not None]
         yield embeddings, targets, _joined(classes) if classes else None
@@ -124,7 +127,7 @@ def train(task: Task, job: Job) -> Training:
     """
     configuration, valid = job.configuration, job.valid
     start = time.monotonic()
-    network = make_network(task.size, task.n_labels, configuration).to(valid.embeddings.device)
+    network = make_network(task.size, task.n_labels, configuration).to(valid.device)
     optimizer = _OPTIMIZERS[configuration["optim"]](network.parameters(), configuration["lr"])
     best = Best(task.maximizes, configuration["patience"])
     epochs = 0

@@ -106,7 +106,7 @@ def _slurm_cores() -> int | None:
 
 
 def child_environment(phase: Phase, slot: Slot, threads: int, options: Options) -> dict[str, str]:
-    """The environment of a process that takes a phase in a slot.
+    """The environment of a process that runs a phase in a slot.
 
     While a task is embedded JAX alone sees the card, for nothing imports torch or TensorFlow there; while it is
     predicted torch alone does.

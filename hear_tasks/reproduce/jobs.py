@@ -14,7 +14,7 @@ from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.embed import compare_with_task, is_done
 from hear_tasks.reproduce.models import RunModel
-from hear_tasks.reproduce.options import Options, Phase
+from hear_tasks.reproduce.options import SEEDS, Options, Phase
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SAMPLE_RATES, SCORES_FILE
 
 WAV_HEADER_BYTES = 44
@@ -72,7 +72,7 @@ class Job:
         return self.out / "state" / f"{self.name}.{phase}.json"
 
     def lock(self, phase: Phase) -> pathlib.Path:
-        """Held by the process that takes a phase."""
+        """Held by the process that runs a phase."""
         return self.out / "state" / f"{self.name}.{phase}.lock"
 
     def is_done(self, phase: Phase) -> bool:
@@ -172,11 +172,12 @@ def check_out(options: Options) -> None:
     if not file.exists():
         return
     try:
-        earlier = json.loads(file.read_text(encoding="utf-8"))
+        noted = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{file}: cannot be read ({error}); which options were the scores beside it made with?"
         ) from None
+    earlier = {"seeds": SEEDS[0], **noted}  # version 0.1 knew no others, and did not note them
     differing = [
         f"--{key.replace('_', '-')} {earlier.get(key)} there, {value} now"
         for key, value in options.scoring.items()

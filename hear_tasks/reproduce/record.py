@@ -143,7 +143,7 @@ def read_state(job: Job, phase: Phase) -> tuple[State, list[str]]:
 
 
 def is_locked(job: Job, phase: Phase) -> bool:
-    """Whether a process takes a phase of a job; of a run, or an embedding by itself."""
+    """Whether a process runs a phase of a job; of a run, or an embedding by itself."""
     return (phase is Phase.EMBED and is_busy(job.target)) or is_held(job.lock(phase))
 
 

@@ -30,7 +30,7 @@ class DoctorError(RuntimeError):
 
 
 def run(options: Options) -> int:
-    """Take the phases that are asked for; 1 if anything failed, 130 after a signal to end.
+    """Run the phases that are asked for; 1 if anything failed, 130 after a signal to end.
 
     Raises:
         OSError, ValueError, DoctorError: what every task would fail of.

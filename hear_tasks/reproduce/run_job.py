@@ -1,4 +1,4 @@
-"""Taking one phase of one job, in a process of its own, with a log of its own."""
+"""Running one phase of one job, in a process of its own, with a log of its own."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class Stop:
 
 
 def run_job(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, tell: Callable[[str], None]) -> str:
-    """Take a phase of a job unless that is done, and note what became of it.
+    """Run a phase of a job unless that is done, and note what became of it.
 
     Args:
         job: the job.
         phase: embed or predict.
         slot: the hardware to use.
         options: of the run.
-        stop: looked at while the phase is taken.
+        stop: looked at while the phase runs.
         tell: takes remarks.
 
     Returns:
@@ -147,9 +147,10 @@ def _command(job: Job, phase: Phase, options: Options) -> list[str]:
         command = [sys.executable, "-m", "hear_tasks.cli", "embed", *_model_arguments(job.model), *places]
         return [*command, "--task", job.task.name]
     grid = ["--grid", options.grid, "--grid-points", str(options.grid_points)]
-    own = options.predictor is Predictor.OWN
-    runner = ["hear_tasks.cli", "predict"] if own else ["hear_tasks.heareval", "predictions"]
-    return [sys.executable, "-m", *runner, os.path.join(job.embeddings.name, job.task.name), *grid]
+    task = os.path.join(job.embeddings.name, job.task.name)
+    if options.predictor is Predictor.HEAREVAL:
+        return [sys.executable, "-m", "hear_tasks.heareval", "predictions", task, *grid]
+    return [sys.executable, "-m", "hear_tasks.cli", "predict", task, *grid, "--seeds", options.seeds]
 
 
 def _model_arguments(model: RunModel) -> list[str]:

@@ -21,7 +21,7 @@ def run_jobs(
     stop: Stop,
     tell: Callable[[str], None],
 ) -> dict[str, str]:
-    """Take a phase of all jobs.
+    """Run a phase of all jobs.
 
     Args:
         jobs: in the order that they are begun in.

@@ -4,7 +4,8 @@
 # (the keys are for the scripts that source this, and are set by name)
 
 config_keys=(
-    CHECKPOINTS TASKS_DIR OUT STAGE TABLE MODULE MODEL_FILE MODEL_OPTIONS PYTHON TASKS PROTOCOL GRID GRID_POINTS PREDICTOR
+    CHECKPOINTS TASKS_DIR OUT STAGE TABLE MODULE MODEL_FILE MODEL_OPTIONS PYTHON TASKS PROTOCOL GRID GRID_POINTS
+    PREDICTOR SEEDS
     ACTIVATE ACCOUNT PARTITION PREDICT_PARTITION REPORT_PARTITION SBATCH_OPTIONS MAX_RUNNING
     EMBED_GPU EMBED_CPUS EMBED_MEMORY EMBED_TIME
     PREDICT_GPU PREDICT_CPUS PREDICT_MEMORY PREDICT_TIME
@@ -55,6 +56,8 @@ read_config() {
         [ -n "${!key}" ] || fail "$file: $key is missing"
     done
     case $PREDICTOR in '' | own | heareval) ;; *) fail "$file: PREDICTOR: expected own or heareval, got $PREDICTOR" ;; esac
+    case $SEEDS in '' | heareval | independent) ;; *) fail "$file: SEEDS: expected heareval or independent, got $SEEDS" ;; esac
+    [ "$PREDICTOR $SEEDS" != 'heareval independent' ] || fail "$file: SEEDS=independent needs PREDICTOR=own"
     case $REQUIRE_GPU in yes | no) ;; *) fail "$file: REQUIRE_GPU: expected yes or no, got $REQUIRE_GPU" ;; esac
     for key in EMBED_CPUS PREDICT_CPUS REPORT_CPUS; do
         [[ ${!key} =~ ^[1-9][0-9]*$ ]] || fail "$file: $key: expected a number of CPUs, got ${!key}"
@@ -94,6 +97,7 @@ set_options() {
     if [ -n "$PROTOCOL" ]; then run_options+=(--protocol "$PROTOCOL"); fi
     if [ -n "$GRID" ]; then run_options+=(--grid "$GRID"); fi
     if [ -n "$GRID_POINTS" ]; then run_options+=(--grid-points "$GRID_POINTS"); fi
+    if [ -n "$SEEDS" ]; then run_options+=(--seeds "$SEEDS"); fi
     selection=()
     if [ -n "$STAGE" ]; then selection+=(--stage "$STAGE"); fi
     # shellcheck disable=SC2153
