@@ -26,8 +26,8 @@ GRACE_SECONDS = 20.0
 """Time that a process which is asked to end has to do so: less than the 30 s that Slurm leaves by default."""
 
 SMALL_ROWS = 8192
-"""Embeddings up to which a task is predicted by one CPU thread: more would gain nothing, and as the order of sums
-depends on their number, the last digits of the scores would depend on the machine."""
+"""Embeddings up to which a task is predicted by one CPU thread: a second one would gain less than a second task beside
+it, and as the order of sums depends on their number, the last digits of the scores would depend on the machine."""
 
 CAUSE_LINES = 5
 _CAUSE_CHARACTERS = 500
