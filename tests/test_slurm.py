@@ -111,7 +111,7 @@ def test_a_plugin_in_the_place_of_checkpoints(place, tmp_path):
     done = script("submit.sh", config, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert f"job 1: plugin-size=3, {PITCH}: embed" in done.stdout
-    read = f"root={ROOT}; . {SCRIPTS}/read_config.sh; read_config {str(config)!r}; set_options"
+    read = f"root='{ROOT}'; . '{SCRIPTS}/read_config.sh'; read_config {str(config)!r}; set_options"
     show = read + "; printf '%s\\n' \"${run_options[@]}\""
     shown = subprocess.run(["bash", "-c", show], capture_output=True, text=True, env=environment()).stdout
     assert shown.splitlines()[4:] == [
