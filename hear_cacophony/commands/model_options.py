@@ -29,7 +29,7 @@ def add_engine_options(parser: argparse.ArgumentParser, *, hop: bool = False) ->
 
 
 def add_window_options(group: argparse._ActionsContainer) -> None:
-    """Add the options of the engine that go with either protocol or with any kind of embedding."""
+    """Add --window, --overlap, --precision and --devices, which all commands share that read clips."""
     group.add_argument(
         "--window", type=float, metavar="SECONDS", help="longer clips are cut into windows (default: 30)"
     )

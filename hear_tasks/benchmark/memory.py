@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import re
-import resource
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,10 +19,7 @@ def peak_bytes(devices: Devices) -> int:
 
 def peak_resident_bytes() -> int:
     """The most memory that this process ever held; unlike ru_maxrss without what the one that started it held."""
-    status = pathlib.Path("/proc/self/status").read_text()
-    found = re.search(r"VmHWM:\s*(\d+) kB", status)
-    assert found is not None, status
-    return int(found[1]) * 1024
+    return _status_bytes("VmHWM")
 
 
 class LoadedMemory:
@@ -35,13 +31,16 @@ class LoadedMemory:
 
     def __init__(self, devices: Devices) -> None:
         self._devices = devices
-        self.loaded = _resident_bytes() if devices.peak_gibibytes is None else peak_bytes(devices)
+        self.loaded = _status_bytes("VmRSS") if devices.peak_gibibytes is None else peak_bytes(devices)
 
     def above(self) -> int:
         """Bytes that were in use above those, at most: the peak of the process may be from loading."""
         return max(0, peak_bytes(self._devices) - self.loaded)
 
 
-def _resident_bytes() -> int:
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
+def _status_bytes(name: str) -> int:
+    """What Linux counts of this process under a name, in bytes."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
+    assert found is not None, status
+    return int(found[1]) * 1024

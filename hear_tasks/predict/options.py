@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hear_tasks.predict import SEEDS
 from hear_tasks.predict.grids import DEFAULT_GRID_POINTS
 from hear_tasks.predict.progress import Progress
 from hear_tasks.predict.results import DONE_FILE
@@ -17,9 +18,6 @@ from hear_tasks.predict.work_folder import WorkFolder
 
 PREDICTOR = "hear_cacophony"
 """In the mark of a finished task; heareval's own has no such note."""
-
-SEEDS = ("heareval", "independent")
-"""One sequence of random numbers for all trainings of a task, as in heareval; or one for each."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
+from hear_tasks.predict import SEEDS
 from hear_tasks.predict.engine import predict_folder
 from hear_tasks.predict.grids import DEFAULT_GRID_POINTS, GRIDS
-from hear_tasks.predict.options import SEEDS, Options
+from hear_tasks.predict.options import Options
 from hear_tasks.predict.side_by_side import Slot, predict_side_by_side
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.embed import compare_with_task, is_done
+from hear_tasks.predict import SEEDS
 from hear_tasks.reproduce.models import RunModel
-from hear_tasks.reproduce.options import SEEDS, Options, Phase
+from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SAMPLE_RATES, SCORES_FILE
 
 WAV_HEADER_BYTES = 44
