@@ -253,7 +253,8 @@ class _TextTree:
         return self._place(self._parameters[path])
 
     def dense(self, path: str) -> dict[str, Any]:
-        return {leaf: self.take(f"{path}/{leaf}") for leaf in ("kernel", "bias")}
+        weight = _turned(self._parameters[f"{path}/kernel"])
+        return {"weight": self._place(weight), "bias": self.take(f"{path}/bias")}
 
     def norm(self, path: str) -> dict[str, Any]:
         return {leaf: self.take(f"{path}/LayerNorm/{leaf}") for leaf in ("scale", "bias")}
@@ -261,7 +262,8 @@ class _TextTree:
     def layers(self, path: str) -> dict[str, Any]:
         attention = f"{path}/attention"
         names = ("query", "key", "value")
-        joined = {leaf: self._place_each(self._join(f"{attention}/self", names, leaf)) for leaf in ("kernel", "bias")}
+        kernels, biases = (self._join(f"{attention}/self", names, leaf) for leaf in ("kernel", "bias"))
+        joined = {"weight": self._place_each(_turned(kernels)), "bias": self._place_each(biases)}
         return {
             "attention": {"qkv": joined, "out": self._denses(f"{attention}/output/dense")},
             "attention_norm": self._norms(f"{attention}/output"),
@@ -281,10 +283,11 @@ class _TextTree:
             joined = np.moveaxis(self._join(path, ("key", "value"), leaf), 0, -2)
             return np.ascontiguousarray(joined.reshape(*joined.shape[:-2], -1))
 
-        return {leaf: self._place(side_by_side(leaf)) for leaf in ("kernel", "bias")}
+        return {"weight": self._place(_turned(side_by_side("kernel"))), "bias": self._place(side_by_side("bias"))}
 
     def _denses(self, path: str) -> dict[str, list[Any]]:
-        return {leaf: self._place_each(self._parameters[f"{path}/{leaf}"]) for leaf in ("kernel", "bias")}
+        kernels = _turned(self._parameters[f"{path}/kernel"])
+        return {"weight": self._place_each(kernels), "bias": self._place_each(self._parameters[f"{path}/bias"])}
 
     def _norms(self, path: str) -> dict[str, list[Any]]:
         leaves = ("scale", "bias")
@@ -296,3 +299,8 @@ class _TextTree:
     def _join(self, path: str, names: tuple[str, ...], leaf: str) -> np.ndarray:
         """Several products of the same input as one, along the last axis."""
         return np.concatenate([self._parameters[f"{path}/{name}/{leaf}"] for name in names], axis=-1)
+
+
+def _turned(kernels: np.ndarray) -> np.ndarray:
+    """Kernels, shape (..., inputs, outputs), as weights of `TextDense`, shape (..., outputs, inputs)."""
+    return np.ascontiguousarray(np.swapaxes(kernels, -1, -2))

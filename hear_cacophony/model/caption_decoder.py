@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from hear_cacophony.model.stages import TextConfig
+from hear_cacophony.model.text_dense import TextDense
 from hear_cacophony.model.text_layers import KeysValues, TextLayer, causal_mask, split_heads
 
 
@@ -24,7 +25,7 @@ class AudioMemory(nn.Module):
             Those of each layer.
         """
         config = self.config
-        joined = nn.Dense(config.decoder_layers * 2 * config.hidden_size, dtype=self.dtype, name="layers")(encoded)
+        joined = TextDense(config.decoder_layers * 2 * config.hidden_size, dtype=self.dtype, name="layers")(encoded)
         parts = [split_heads(x, config.num_heads) for x in jnp.split(joined, 2 * config.decoder_layers, axis=-1)]
         return [KeysValues(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
 
@@ -56,6 +57,6 @@ class CaptionDecoder(nn.Module):
         return vocabulary(self.config, self.dtype, "vocabulary")(x).astype(jnp.float32)
 
 
-def vocabulary(config: TextConfig, dtype: jnp.dtype, name: str | None = None) -> nn.Dense:
+def vocabulary(config: TextConfig, dtype: jnp.dtype, name: str | None = None) -> TextDense:
     """The projection of the decoder's outputs to the vocabulary."""
-    return nn.Dense(config.vocabulary_size, dtype=dtype, name=name)
+    return TextDense(config.vocabulary_size, dtype=dtype, name=name)

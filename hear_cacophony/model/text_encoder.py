@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.model.stages import TextConfig
+from hear_cacophony.model.text_dense import TextDense
 from hear_cacophony.model.text_layers import TextLayer, causal_mask, norm
 
 
@@ -80,9 +81,9 @@ class TextPooler(nn.Module):
         """
         hidden = self.config.hidden_size
         query = self.param("query", nn.initializers.normal(0.02), (1, hidden))
-        key = nn.Dense(hidden, name="key")(encoded) / np.float32(np.sqrt(hidden))
+        key = TextDense(hidden, name="key")(encoded) / np.float32(np.sqrt(hidden))
         scores = jnp.where(mask, jnp.einsum("btd,d->bt", key, query[0]), -jnp.inf)
         # The sum of weights is 1, so that values can be made of the weighted mean: one row instead of one each token.
         mean = jnp.einsum("bt,btd->bd", nn.softmax(scores), encoded)
-        projected = nn.Dense(hidden, name="projection")(nn.Dense(hidden, name="value")(mean))
+        projected = TextDense(hidden, name="projection")(TextDense(hidden, name="value")(mean))
         return projected / jnp.linalg.norm(projected + 1e-10, axis=-1, keepdims=True)

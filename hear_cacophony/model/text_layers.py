@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.model.stages import TextConfig
+from hear_cacophony.model.text_dense import TextDense
 
 NORM_EPSILON = 1e-5
 
@@ -64,12 +65,12 @@ class SelfAttention(nn.Module):
         self, x: jax.Array, mask: jax.Array, cache: KeysValues | None, position: jax.Array | int
     ) -> tuple[jax.Array, KeysValues | None]:
         hidden, heads = self.config.hidden_size, self.config.num_heads
-        joined = nn.Dense(3 * hidden, dtype=self.dtype, name="qkv")(x)
+        joined = TextDense(3 * hidden, dtype=self.dtype, name="qkv")(x)
         query, key, value = (split_heads(part, heads) for part in jnp.split(joined, 3, axis=-1))
         memory = KeysValues(key, value)
         if cache is not None:
             memory = cache = KeysValues(*(_put(*pair, position) for pair in zip(cache, memory, strict=True)))
-        return nn.Dense(hidden, dtype=self.dtype, name="out")(attend(query, memory, mask)), cache
+        return TextDense(hidden, dtype=self.dtype, name="out")(attend(query, memory, mask)), cache
 
 
 class CrossAttention(nn.Module):
@@ -84,9 +85,9 @@ class CrossAttention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, audio: KeysValues, mask: jax.Array) -> jax.Array:
         hidden, clips = self.config.hidden_size, len(audio.keys)
-        query = nn.Dense(hidden, dtype=self.dtype, name="query")(x).reshape(clips, -1, hidden)
+        query = TextDense(hidden, dtype=self.dtype, name="query")(x).reshape(clips, -1, hidden)
         attended = attend(split_heads(query, self.config.num_heads), audio, mask[:, None, None, :])
-        return nn.Dense(hidden, dtype=self.dtype, name="out")(attended.reshape(x.shape))
+        return TextDense(hidden, dtype=self.dtype, name="out")(attended.reshape(x.shape))
 
 
 class TextLayer(nn.Module):
@@ -129,8 +130,8 @@ class TextLayer(nn.Module):
             assert audio_mask is not None
             heard = CrossAttention(self.config, self.dtype, name="cross")(x, audio, audio_mask)
             x = norm("cross_norm")(x + heard.astype(x.dtype))
-        expanded = nn.gelu(nn.Dense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(x), approximate=False)
-        narrowed = nn.Dense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded)
+        expanded = nn.gelu(TextDense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(x), approximate=False)
+        narrowed = TextDense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded)
         return norm("mlp_norm")(x + narrowed.astype(x.dtype)), cache
 
 

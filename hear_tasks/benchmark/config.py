@@ -30,7 +30,8 @@ class Scale:
         mixed_clips: clips of the task of many lengths.
         mixed_seconds: the longest of them.
         texts: in a batch.
-        caption_tokens: in a caption.
+        caption_tokens: in a caption of those that are written in batches; the most there are by default.
+        cached_tokens: in a caption of those that are written with caches and without.
         caption_seconds: of a clip that is captioned.
     """
 
@@ -47,11 +48,12 @@ class Scale:
     mixed_seconds: float
     texts: int
     caption_tokens: int
+    cached_tokens: int
     caption_seconds: int
 
 
-FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, 10.0, 3, 2016, 600, 200, 30.0, 64, 64, 10)
-QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, 0.05, 1, 84, 90, 24, 2.0, 8, 6, 1)
+FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, 10.0, 3, 2016, 600, 200, 30.0, 64, 100, 64, 10)
+QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, 0.05, 1, 84, 90, 24, 2.0, 8, 6, 6, 1)
 
 
 class Config:

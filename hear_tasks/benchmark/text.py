@@ -145,7 +145,7 @@ def _measure_caches(config: Config, model: AudioTextModel) -> dict[str, Any]:
     With caches, one caption alone waits for the memory, which all weights come from for each of its tokens; a batch
     reads them once for all of its captions.
     """
-    tokens, seconds = config.scale.caption_tokens, config.scale.caption_seconds
+    tokens, seconds = config.scale.cached_tokens, config.scale.caption_seconds
     tell(f"captions of {tokens} tokens with caches and without")
     (encoded,) = model._patch_encoder.encode([noise(seconds * SAMPLE_RATE).astype(np.float32) / 32_768])
     generation = Generation(max_tokens=tokens, end_token=-1)
@@ -201,7 +201,7 @@ def describe_text(result: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (f"{prompts['prompts']:,} prompts", f"{prompts['compilations']} functions compiled"),
         (
-            f"captions, {captions['clip_seconds']} s clips",
+            f"captions of {captions['tokens']} tokens, {captions['clip_seconds']} s clips",
             f"{captions['captions_per_second']:.2f} a second by {captions['clips']}, one by one "
             f"{captions['captions_per_second_one_by_one']:.2f}: {captions['speed_beside_one_by_one']:.1f} times that",
         ),
