@@ -17,7 +17,7 @@ from embeddings_on_disk import make_all_kinds
 
 from hear_tasks.cli import main
 from hear_tasks.leaderboard import read_score
-from hear_tasks.predict import predict_task
+from hear_tasks.predict import fork_server, predict_task
 
 KINDS = ("classes", "batches", "tags", "pitches", "loss", "events", "errors")
 GRID_POINTS = 3
@@ -122,3 +122,32 @@ def test_tasks_side_by_side_give_what_one_gives(scored, tmp_path, capfd):
     assert "cut short: expected 1920 bytes, 40 embeddings of 12 floats, got 5" in told
     for name in names[1:]:
         assert read_scores(tmp_path / name) == read_scores(ours / name)
+
+
+@pytest.mark.parametrize(("jobs", "count", "starts"), [([], 2, 1), (["--jobs", "1"], 2, 0), ([], 1, 0)])
+def test_torch_is_loaded_for_the_processes_of_tasks_meanwhile(monkeypatch, tmp_path, jobs, count, starts):
+    started: list[bool] = []
+    monkeypatch.setattr(fork_server, "start", lambda: started.append(True))
+    assert main(["predict", *jobs, *(str(tmp_path / f"missing{number}") for number in range(count))]) != 0
+    assert len(started) == starts
+
+
+def test_what_is_loaded_is_not_collected():
+    code = "import gc, hear_tasks.predict.preload; print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
+
+def test_ctrl_c_is_not_for_the_server_of_processes():
+    code = """
+import multiprocessing.forkserver, pathlib, signal
+from hear_tasks.predict import fork_server
+
+fork_server.start()
+server = multiprocessing.forkserver._forkserver._forkserver_pid
+for process in (server, "self"):
+    status = pathlib.Path(f"/proc/{process}/status").read_text()
+    print(int(status.split("SigBlk:")[1].split()[0], 16) >> signal.SIGINT - 1 & 1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "0"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import pathlib
 import signal
 import sys
+
+from hear_tasks.predict import fork_server
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C or a request to terminate."""
@@ -51,10 +54,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_tasks.predict import predict_tasks
-
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if len(args.tasks) > 1 and args.jobs != 1:
+            fork_server.start()
+        importlib.import_module("hear_tasks.predict.preload")
+        from hear_tasks.predict import predict_tasks
+
         failed = predict_tasks(
             args.tasks,
             grid=args.grid,

@@ -18,12 +18,11 @@ from collections.abc import Callable, Sequence
 
 from hear_cacophony.files.lock import BusyError
 from hear_tasks.predict.engine import predict_folder
+from hear_tasks.predict.fork_server import PROCESSES
 from hear_tasks.predict.options import Options
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +132,8 @@ class _Processes:
 
     def _run_task(self, folder: pathlib.Path) -> str:
         slot = self._slots.get()
-        ours, theirs = _PROCESSES.Pipe(duplex=False)
-        process = _PROCESSES.Process(target=_work, args=(theirs, folder, _in_slot(self._options, slot)))
+        ours, theirs = PROCESSES.Pipe(duplex=False)
+        process = PROCESSES.Process(target=_work, args=(theirs, folder, _in_slot(self._options, slot)))
         process.start()
         self._running.add(process)
         theirs.close()
