@@ -17,8 +17,9 @@ from embeddings_on_disk import SIZE, make_embeddings
 
 from hear_tasks.leaderboard import read_score
 from hear_tasks.predict import predict_task, run
-from hear_tasks.predict.adam import Adam
+from hear_tasks.predict.adam import Adam, make_adam
 from hear_tasks.predict.dropout import Dropout
+from hear_tasks.predict.engine import _torch_set_up
 from hear_tasks.predict.evaluation import validate
 from hear_tasks.predict.grids import GRIDS, choose_points
 from hear_tasks.predict.network import make_network
@@ -93,8 +94,20 @@ def test_adam_is_that_of_torch():
         adam.step()
         reference.step()
     assert all(torch.equal(mine, other) for mine, other in zip(ours, theirs, strict=True))
-    adam.clear_gradients()
+    adam.zero_grad()
     assert all(mine.grad is None for mine in ours)
+
+
+@pytest.mark.parametrize(("device", "kind"), [("cpu", Adam), ("meta", torch.optim.Adam)])
+def test_a_gpu_has_the_adam_that_is_made_for_it(device, kind):
+    assert type(make_adam([torch.nn.Parameter(torch.ones(5, device=device))], 1e-3)) is kind
+
+
+@pytest.mark.parametrize(("gpu", "only_repeating"), [(None, False), (0, True)])
+def test_operations_on_a_gpu_repeat_themselves(gpu, only_repeating):
+    with _torch_set_up(Options(gpu=gpu)):
+        assert torch.are_deterministic_algorithms_enabled() == only_repeating
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])

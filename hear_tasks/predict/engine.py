@@ -70,17 +70,24 @@ def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str],
 
 
 @contextlib.contextmanager
-def _torch_set_up(threads: int) -> Iterator[None]:
-    """torch with so many threads, its generators seeded as heareval does; all as before afterwards."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as Lightning sets it, for products that repeat
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+def _torch_set_up(options: Options) -> Iterator[None]:
+    """torch with its threads, its generators seeded as heareval does; all as before afterwards.
+
+    On a GPU only with operations that repeat themselves, as Lightning has it; those of a CPU all do, and the setting
+    would have it fill each new tensor.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before, only_repeating = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(options.threads)
+    if options.device.type != "cpu":
+        torch.use_deterministic_algorithms(True)
     try:
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
             yield
     finally:
         torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(only_repeating)
 
 
 class _TaskRun:
@@ -104,7 +111,7 @@ class _TaskRun:
         device = self._options.device
         if device.type != "cpu":
             self._splits = to_device(self._splits, device, torch.cuda.mem_get_info(device)[0] // 2)
-        with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._options.threads):
+        with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._options):
             self._run()
 
     def _check_batches(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hear_tasks.predict.adam import Adam
+from hear_tasks.predict.adam import Adam, make_adam
 from hear_tasks.predict.evaluation import Validation, loss_of
 from hear_tasks.predict.grids import Configuration
 from hear_tasks.predict.network import draw_for_pass, make_network
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ALIGNMENT = 64
 """Bytes on which torch begins its own tensors; matrix products may round by where their input begins."""
 
-_OPTIMIZERS = {torch.optim.Adam: Adam}
+_OPTIMIZERS = {torch.optim.Adam: make_adam}
 """What trains as an optimizer of the grid does."""
 
 Parameters = dict[str, torch.Tensor]
@@ -143,11 +143,15 @@ def train(task: Task, job: Job) -> Training:
 
 
 def _train_epoch(
-    task: Task, network: torch.nn.Module, optimizer: Adam, splits: Sequence[Split], batch_size: int
+    task: Task,
+    network: torch.nn.Module,
+    optimizer: Adam | torch.optim.Adam,
+    splits: Sequence[Split],
+    batch_size: int,
 ) -> None:
     network.train()
     for embeddings, targets, classes in batches(splits, batch_size):
-        optimizer.clear_gradients()
+        optimizer.zero_grad()
         loss_of(task, network(embeddings), targets, classes).backward()
         optimizer.step()
 
