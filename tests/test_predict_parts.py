@@ -268,3 +268,12 @@ def test_embeddings_that_a_device_has_no_room_for_come_batch_by_batch(tmp_path):
         assert split.device == meta
         for embeddings, targets, classes in batches([split], 4):
             assert (embeddings.device, targets.device, classes.device) == (meta, meta, meta)
+
+
+def test_a_prediction_on_a_cpu_loads_nothing_that_compiles(tmp_path):
+    task = make_embeddings(tmp_path / "task", [20, 8, 8], grid={"max_epochs": [2], "check_val_every_n_epoch": [1]})
+    code = "import sys; from hear_tasks.predict import predict_task; predict_task(sys.argv[1], grid_points=1)"
+    command = [sys.executable, "-c", f"{code}; print(*sys.modules)", str(task)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "torch.optim" in loaded
+    assert not {"torch._inductor", "torch._dynamo", "pytorch_lightning", "heareval"} & set(loaded)

@@ -77,17 +77,17 @@ def _torch_set_up(options: Options) -> Iterator[None]:
     would have it fill each new tensor.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before, only_repeating = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before, only_repeating = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(options.threads)
     if options.device.type != "cpu":
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")  # the other name for this setting takes seconds to load
     try:
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
             yield
     finally:
         torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(only_repeating)
+        torch.set_deterministic_debug_mode(only_repeating)
 
 
 class _TaskRun:
