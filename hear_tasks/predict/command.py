@@ -8,8 +8,6 @@ import pathlib
 import signal
 import sys
 
-from hear_tasks.predict import fork_server
-
 INTERRUPTED = 130
 """Exit status after Ctrl-C or a request to terminate."""
 
@@ -57,6 +55,8 @@ def _run(args: argparse.Namespace) -> int:
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         if len(args.tasks) > 1 and args.jobs != 1:
+            from hear_tasks.predict import fork_server
+
             fork_server.start()
         importlib.import_module("hear_tasks.predict.preload")
         from hear_tasks.predict import predict_tasks
