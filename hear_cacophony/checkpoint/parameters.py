@@ -253,8 +253,7 @@ class _TextTree:
         return self._place(self._parameters[path])
 
     def dense(self, path: str) -> dict[str, Any]:
-        weight = _turned(self._parameters[f"{path}/kernel"])
-        return {"weight": self._place(weight), "bias": self.take(f"{path}/bias")}
+        return _dense_variables(lambda leaf: self._parameters[f"{path}/{leaf}"], self._place)
 
     def norm(self, path: str) -> dict[str, Any]:
         return {leaf: self.take(f"{path}/LayerNorm/{leaf}") for leaf in ("scale", "bias")}
@@ -262,8 +261,7 @@ class _TextTree:
     def layers(self, path: str) -> dict[str, Any]:
         attention = f"{path}/attention"
         names = ("query", "key", "value")
-        kernels, biases = (self._join(f"{attention}/self", names, leaf) for leaf in ("kernel", "bias"))
-        joined = {"weight": self._place_each(_turned(kernels)), "bias": self._place_each(biases)}
+        joined = _dense_variables(lambda leaf: self._join(f"{attention}/self", names, leaf), self._place_each)
         return {
             "attention": {"qkv": joined, "out": self._denses(f"{attention}/output/dense")},
             "attention_norm": self._norms(f"{attention}/output"),
@@ -281,13 +279,12 @@ class _TextTree:
 
         def side_by_side(leaf: str) -> np.ndarray:
             joined = np.moveaxis(self._join(path, ("key", "value"), leaf), 0, -2)
-            return np.ascontiguousarray(joined.reshape(*joined.shape[:-2], -1))
+            return joined.reshape(*joined.shape[:-2], -1)
 
-        return {"weight": self._place(_turned(side_by_side("kernel"))), "bias": self._place(side_by_side("bias"))}
+        return _dense_variables(side_by_side, self._place)
 
     def _denses(self, path: str) -> dict[str, list[Any]]:
-        kernels = _turned(self._parameters[f"{path}/kernel"])
-        return {"weight": self._place_each(kernels), "bias": self._place_each(self._parameters[f"{path}/bias"])}
+        return _dense_variables(lambda leaf: self._parameters[f"{path}/{leaf}"], self._place_each)
 
     def _norms(self, path: str) -> dict[str, list[Any]]:
         leaves = ("scale", "bias")
@@ -301,6 +298,7 @@ class _TextTree:
         return np.concatenate([self._parameters[f"{path}/{name}/{leaf}"] for name in names], axis=-1)
 
 
-def _turned(kernels: np.ndarray) -> np.ndarray:
-    """Kernels, shape (..., inputs, outputs), as weights of `TextDense`, shape (..., outputs, inputs)."""
-    return np.ascontiguousarray(np.swapaxes(kernels, -1, -2))
+def _dense_variables(read: Callable[[str], np.ndarray], place: Callable[[np.ndarray], Any]) -> dict[str, Any]:
+    """Variables of `TextDense`, whose weights have shape (..., outputs, inputs), from what `read` gives for a leaf."""
+    weight = np.ascontiguousarray(np.swapaxes(read("kernel"), -1, -2))
+    return {"weight": place(weight), "bias": place(read("bias"))}
