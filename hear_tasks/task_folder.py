@@ -24,6 +24,9 @@ EMBEDDED_FILE = ".done.embeddings"
 PREDICTED_FILE = "prediction-done.json"
 """heareval's mark of finished predictions."""
 
+LOG_FILE = "prediction.log"
+"""What heareval's predictions tell, the grid among it."""
+
 SCORES_FILE = "test.predicted-scores.json"
 """The scores that predictions end with."""
 

@@ -22,8 +22,7 @@ from hear_tasks.benchmark import measured_process
 from hear_tasks.benchmark.config import Config, tell
 from hear_tasks.benchmark.predict_cases import FULL, GRID_POINTS, QUICK, Case, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
-
-SCORES_FILE = "test.predicted-scores.json"
+from hear_tasks.task_folder import SCORES_FILE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
+
 GRID_POINTS = 2
 HOP_MS = 40.0
 
@@ -85,10 +87,10 @@ def make_embeddings(case: Case, folder: pathlib.Path) -> pathlib.Path:
     """Write embeddings of a case into `folder`: a noisy centre for each label."""
     folder.mkdir(parents=True)
     metadata = case.metadata
-    (folder / "task_metadata.json").write_text(json.dumps(metadata))
+    (folder / METADATA_FILE).write_text(json.dumps(metadata))
     names = [f"label{number}" for number in range(case.labels)]
     lines = "".join(f"{number},{name}\n" for number, name in enumerate(names))
-    (folder / "labelvocabulary.csv").write_text("idx,label\n" + lines)
+    (folder / VOCABULARY_FILE).write_text("idx,label\n" + lines)
     random = np.random.default_rng(0)
     centres = random.standard_normal((case.labels, case.size), np.float32)
     for split, clips in zip(metadata["splits"], case.clips, strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_tasks.benchmark.encoder import noise
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 SPLIT = "train"
 LABELS = ("a", "b")
@@ -45,10 +46,10 @@ def make_task(tasks: pathlib.Path, name: str, samples: Sequence[int], seconds: f
         "evaluation": ["top1_acc"],
         "splits": [SPLIT],
     }
-    (task / "task_metadata.json").write_text(json.dumps(metadata))
+    (task / METADATA_FILE).write_text(json.dumps(metadata))
     (task / f"{SPLIT}.json").write_text(json.dumps(labels))
     windows = "".join(f"{i},{label}\n" for i, label in enumerate(LABELS))
-    (task / "labelvocabulary.csv").write_text("idx,label\n" + windows)
+    (task / VOCABULARY_FILE).write_text("idx,label\n" + windows)
     return task
 
 

@@ -19,14 +19,14 @@ from hear_tasks.leaderboard.grid import Run, check_grid, find_run, official_grid
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask
 from hear_tasks.task_folder import (
     EMBEDDED_FILE,
+    LOG_FILE,
     METADATA_FILE,
     PREDICTED_FILE,
     SCORES_FILE,
     VOCABULARY_FILE,
 )
 
-_LOG_FILE = "prediction.log"
-_TASK_MARKS = (SCORES_FILE, METADATA_FILE, PREDICTED_FILE, _LOG_FILE, EMBEDDED_FILE)
+_TASK_MARKS = (SCORES_FILE, METADATA_FILE, PREDICTED_FILE, LOG_FILE, EMBEDDED_FILE)
 
 # heareval skips what it has noted as done.
 _PREDICT_AGAIN = f"delete {PREDICTED_FILE} beside it, where there is one, and run the predictions again"
@@ -88,7 +88,7 @@ def read_score(folder: pathlib.Path) -> Score:
     tests = _tests(content)
     value, deviation = _primary_score(file, content.get("aggregated_scores"), tests, task)
     metric = _metric(task, metadata, tests)
-    runs = read_runs(folder / _LOG_FILE)
+    runs = read_runs(folder / LOG_FILE)
     run = find_run(runs, content)
     grid_points = _read_done(folder, runs).get("grid_points", run.grid_points if run else None)
     differences, unrecorded = check_grid(content.get("hparams"), grid_points, run, official_grids(task, metadata))
@@ -108,8 +108,8 @@ def _check_started(folder: pathlib.Path) -> None:
         return
     if not is_task(folder):
         raise TaskProblem(f"{folder}: no task: neither {SCORES_FILE} nor {METADATA_FILE} is in it")
-    if (folder / _LOG_FILE).exists() or (folder / PREDICTED_FILE).exists():
-        reason = f"predictions failed or have not finished (see {_LOG_FILE}); {_PREDICT_AGAIN}"
+    if (folder / LOG_FILE).exists() or (folder / PREDICTED_FILE).exists():
+        reason = f"predictions failed or have not finished (see {LOG_FILE}); {_PREDICT_AGAIN}"
     elif (folder / EMBEDDED_FILE).exists():
         reason = "embedded, but not predicted; run the predictions"
     else:
@@ -270,7 +270,7 @@ def _read_done(folder: pathlib.Path, runs: Sequence[Run]) -> dict[str, Any]:
     own = [run for run in runs if run.directory == folder.name]
     if own and own[-1].results is None:
         raise TaskProblem(
-            f"{folder}: the last predictions did not finish (see {_LOG_FILE}), so its scores are older ones; "
+            f"{folder}: the last predictions did not finish (see {LOG_FILE}), so its scores are older ones; "
             "run the predictions again"
         )
     return {}

@@ -20,7 +20,6 @@ from hear_tasks.predict.network import make_network
 from hear_tasks.predict.options import Options, check_done, is_same_run
 from hear_tasks.predict.progress import Progress
 from hear_tasks.predict.results import (
-    DONE_FILE,
     Log,
     describe_training,
     has_scores,
@@ -35,6 +34,7 @@ from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.trainer import Trainer
 from hear_tasks.predict.training import Job, Training, check_batches, predict_logits
 from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
+from hear_tasks.task_folder import PREDICTED_FILE
 
 
 def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str], None], *, wait: bool = False) -> bool:
@@ -125,7 +125,7 @@ class _TaskRun:
         if reason:
             self._tell(f"begun before with {reason}; done again")
         elif reason is not None and has_scores(task.folder):
-            self._tell(f"no {DONE_FILE} beside the scores of an earlier run, which are made again")
+            self._tell(f"no {PREDICTED_FILE} beside the scores of an earlier run, which are made again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
         trainer = self._options.trainer(task, self._work, progress)

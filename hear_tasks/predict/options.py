@@ -11,10 +11,10 @@ import torch
 from hear_tasks.predict import SEEDS
 from hear_tasks.predict.grids import DEFAULT_GRID_POINTS
 from hear_tasks.predict.progress import Progress
-from hear_tasks.predict.results import DONE_FILE
 from hear_tasks.predict.task import Task, TaskError, read_json
 from hear_tasks.predict.trainer import StackedTrainer, Trainer
 from hear_tasks.predict.work_folder import WorkFolder
+from hear_tasks.task_folder import PREDICTED_FILE
 
 PREDICTOR = "hear_cacophony"
 """In the mark of a finished task; heareval's own has no such note."""
@@ -82,7 +82,7 @@ class Options:
 
 def is_same_run(task: Task, options: Options) -> bool:
     """Whether a finished run was of these files, which nobody has written to since, and of these options."""
-    done = read_json(task.folder / DONE_FILE, dict)
+    done = read_json(task.folder / PREDICTED_FILE, dict)
     return done.get("files") == _stamps(task) and not options.differences(done)
 
 
@@ -99,8 +99,8 @@ def check_done(task: Task, options: Options, fingerprint: str) -> None:
     Raises:
         TaskError: they are of other embeddings, or of another grid; the message says so.
     """
-    done = read_json(task.folder / DONE_FILE, dict)
-    remedy = f"delete {DONE_FILE} in it to predict the task again"
+    done = read_json(task.folder / PREDICTED_FILE, dict)
+    remedy = f"delete {PREDICTED_FILE} in it to predict the task again"
     if done.get("embeddings", fingerprint) != fingerprint:
         raise TaskError(f"{task.folder}: its scores are of an earlier run with other embeddings or labels; {remedy}")
     differences = options.differences(done)

@@ -17,10 +17,7 @@ from hear_tasks.predict.evaluation import Test
 from hear_tasks.predict.grids import Configuration, to_json
 from hear_tasks.predict.task import Partition, Task
 from hear_tasks.predict.training import Training
-
-SCORES_FILE = "test.predicted-scores.json"
-DONE_FILE = "prediction-done.json"
-LOG_FILE = "prediction.log"
+from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE
 
 _FORMAT = "predict - %(name)s - %(asctime)s - %(msecs)d - %(message)s"
 
@@ -116,7 +113,7 @@ def write_scores(task: Task, scores: Mapping[str, Any]) -> None:
 
 def write_done(task: Task, content: Mapping[str, Any]) -> None:
     """Mark a task as done."""
-    write_bytes(task.folder / DONE_FILE, json.dumps(content, indent=4).encode())
+    write_bytes(task.folder / PREDICTED_FILE, json.dumps(content, indent=4).encode())
 
 
 def has_scores(folder: pathlib.Path) -> bool:
@@ -126,4 +123,4 @@ def has_scores(folder: pathlib.Path) -> bool:
 
 def is_done(folder: pathlib.Path) -> bool:
     """Whether the predictions of a task are finished."""
-    return (folder / DONE_FILE).exists()
+    return (folder / PREDICTED_FILE).exists()

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hear_tasks.predict.scene_scores import SCENE_SCORES
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 if TYPE_CHECKING:
     from hear_tasks.predict.event_postprocessing import Postprocessing
-
-METADATA_FILE = "task_metadata.json"
-VOCABULARY_FILE = "labelvocabulary.csv"
 
 
 class TaskError(ValueError):
