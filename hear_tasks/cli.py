@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import pathlib
 import sys
 from collections.abc import Sequence
+
+from hear_cacophony.files.full_disk import describe_full, is_full
 
 COMMANDS = (
     "hear_cacophony.commands.info",
@@ -48,11 +51,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"hear-cacophony: {_what_to_install(error)}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
-        print(f"hear-cacophony: {error}", file=sys.stderr)
+        print(f"hear-cacophony: {_describe(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("hear-cacophony: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _describe(error: OSError | ValueError) -> str:
+    """The message of the error; where there was no room for a file, with the reason."""
+    if not (isinstance(error, OSError) and is_full(error)):
+        return str(error)
+    file = pathlib.Path(error.filename) if error.filename else None
+    told = describe_full(error, file.parent if file and file.parent.is_dir() else None)
+    return f"{f'{file}: ' if file else ''}{told} and run the same command again"
 
 
 def _what_to_install(error: ModuleNotFoundError) -> str:

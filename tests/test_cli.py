@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
@@ -114,7 +115,12 @@ def failing(error: BaseException):
             "commands need",
         ),
         (ModuleNotFoundError("needs soxr: pip install soxr"), 1, "needs soxr: pip install soxr"),
-        (OSError("no room"), 1, "no room"),
+        (OSError("no such thing"), 1, "no such thing"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "gone/out.npz"),
+            1,
+            "gone/out.npz: no room (No space left on device); make room and run the same command again",
+        ),
     ],
 )
 def test_no_command_ends_in_a_traceback(error, status, message, monkeypatch, capsys):

@@ -14,8 +14,8 @@ from hear_tasks.predict.options import Options
 @pytest.mark.parametrize(
     ("number", "told"),
     [
-        (errno.ENOSPC, "no room (No space left on device), "),
-        (errno.EDQUOT, "make room and run the same command again"),
+        (errno.ENOSPC, "no room (No space left on device): "),
+        (errno.EDQUOT, "delete some of your files and run the same command again"),
         (errno.EACCES, "give yourself leave to write there, or copy them elsewhere"),
         (errno.EROFS, "Read-only file system"),
     ],

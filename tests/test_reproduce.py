@@ -203,7 +203,7 @@ def test_what_fails_is_named_with_its_cause_and_stops_nothing_else(tmp_path, tin
     # The files' limit stands in for a full disk: its error is treated alike.
     narrow = [*arguments(tasks, tmp_path / "full", *given), "--task", "test_pitch"]
     full = start(*narrow, cwd=tmp_path, shell="ulimit -f 4")
-    assert "no room (File too large)" in full.communicate()[1]
+    assert "may write 4,096 bytes into a file (ulimit -f)" in full.communicate()[1]
     assert full.returncode == 1
 
     assert command.main(arguments(tasks, out, "--stage", "1", "--from-phase", "leaderboard")) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import filecmp
 import importlib.util
 import os
@@ -12,12 +11,11 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 
 from hear_cacophony.download.published_files import HostError, PublishedFiles, parts
+from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.lock import BusyError, lock_file
 
 STAGING = ".hear-cacophony-download"
 """Folder for what is not whole or not checked yet, in that of the files."""
-
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DownloadError(OSError):
@@ -105,12 +103,13 @@ def _bring(files: PublishedFiles, work: pathlib.Path, folder: pathlib.Path, usua
     except ValueError as error:
         raise ValueError(f"{error}. What came was removed. By hand: {files.by_hand(folder)}") from error
     except OSError as error:
-        if error.errno not in FULL_DISK:
+        if not is_full(error):
             raise
+        needs = "" if error.strerror == os.strerror(error.errno or 0) else error.strerror
+        told = describe_full(error, work, needs)
         for part in parts(work):
             part.unlink()
-        advice = "what came was removed; make room, or choose another folder"
-        raise OSError(error.errno, f"{error.strerror}; {advice}") from error
+        raise OSError(f"{told}, or choose another folder; what came was removed") from error
     finally:
         if not parts(work):
             shutil.rmtree(work)

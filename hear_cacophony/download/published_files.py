@@ -183,7 +183,7 @@ def _fetch_from_drive(file_id: str, target: pathlib.Path) -> None:
     def check_space(done: int, total: int | None) -> None:
         free = shutil.disk_usage(target.parent).free
         if total is not None and total - done > free:
-            raise OSError(errno.ENOSPC, f"{total - done:,} bytes are still to come, and {free:,} are free", str(target))
+            raise OSError(errno.ENOSPC, f"{total - done:,} bytes are still to come")
 
     try:
         gdown.download(

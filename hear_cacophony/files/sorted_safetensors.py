@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -28,7 +30,10 @@ def save_sorted(arrays: Mapping[str, np.ndarray], file: pathlib.Path, metadata: 
     try:
         safetensors.numpy.save_file(dict(arrays), file, dict(metadata))
     except safetensors.SafetensorError as error:
-        raise OSError(f"{file.name}: could not be written ({error}); is the disk full?") from error
+        system = re.search(r"os error (\d+)", str(error))
+        if system is None:
+            raise OSError(f"{file.name}: could not be written ({error})") from error
+        raise OSError(int(system[1]), os.strerror(int(system[1])), str(file)) from error
     _sort_metadata(file)
     file.chmod(usual_mode)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import collections
-import errno
 import json
 import pathlib
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_tasks.embed.clips import BadClipError, FailedClipsError, check_samples
 from hear_tasks.embed.event_results import PlannedEventResults
 from hear_tasks.embed.pipeline import READERS, Reader, Writer
@@ -38,8 +37,6 @@ _OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
 
 _MOST_FAILED = 20
 """Clips that a plugin may fail for before the task is given up."""
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def embed_task(
@@ -86,7 +83,7 @@ def embed_task(
             run.compute()
             run.finish(clip_files)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if not is_full(error):
                 raise
             raise TaskError(_no_room(task, run.results, work, error)) from error
         return True
@@ -101,12 +98,9 @@ def _tell_of_headers(task: Task, tell: Callable[[str], None]) -> None:
 
 
 def _no_room(task: Task, results: Results, work: WorkFolder, error: OSError) -> str:
-    free = shutil.disk_usage(work.task.parent).free
     needed = f"about {results.needed_bytes / 1e6:.1f} MB in all" if results.needed_bytes else "more"
-    return (
-        f"{task.name}: no room ({error.strerror}): its embeddings need {needed}, "
-        f"{free / 1e6:.1f} MB are free. What is finished stays; make room and run the same command again"
-    )
+    told = describe_full(error, work.task.parent, f"its embeddings need {needed}")
+    return f"{task.name}: {told} and run the same command again; what is finished stays"
 
 
 def _make_results(model: Embedder | PluginModel, plan: Plan, target: pathlib.Path) -> Results:

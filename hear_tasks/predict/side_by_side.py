@@ -10,18 +10,17 @@ import multiprocessing.process
 import os
 import pathlib
 import queue
-import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.lock import BusyError
 from hear_tasks.predict.engine import predict_folder
 from hear_tasks.predict.fork_server import PROCESSES
 from hear_tasks.predict.options import Options
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -87,9 +86,8 @@ def _try_task(folder: pathlib.Path, options: Options) -> str:
 
 def _describe(error: Exception, folder: pathlib.Path) -> str:
     """What is wrong, and what to do where the results could not be written."""
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        free = shutil.disk_usage(folder).free / 1e6
-        return f"{folder}: no room ({error.strerror}), {free:.1f} MB are free; make room and run the same command again"
+    if isinstance(error, OSError) and is_full(error):
+        return f"{folder}: {describe_full(error, folder)} and run the same command again"
     if isinstance(error, OSError) and error.errno in _READ_ONLY:
         return f"{error}; results go beside the embeddings: give yourself leave to write there, or copy them elsewhere"
     return str(error)

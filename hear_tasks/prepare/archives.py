@@ -17,14 +17,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO, cast
 
+from hear_cacophony.files.full_disk import describe_full, is_full
+
 SUFFIXES = (".tar.gz", ".tgz", ".tar")
 """Ends of the names of tarballs. Whether one is compressed is told by its content: browsers unpack `.tar.gz` files."""
 
 UNFINISHED = ".unpacking-"
 """Start of the names of folders that are being unpacked to."""
-
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""The errors of a write for which there is no room: the disk, a quota, a limit on the size of files."""
 
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -252,7 +251,7 @@ def _extract(archive: pathlib.Path, part: pathlib.Path, advance: Callable[[int],
                 if of:
                     audio[of] = None
         except OSError as error:
-            if error.errno not in FULL_DISK:
+            if not is_full(error):
                 raise
             whole = max(written * archive.stat().st_size // max(1, read), archive.stat().st_size)
             raise ArchiveError(_no_room(archive, whole, part.parent, free, error)) from error
@@ -275,11 +274,8 @@ def _check_room(archive: pathlib.Path, tasks: pathlib.Path) -> None:
 
 
 def _no_room(archive: pathlib.Path, needed: int, tasks: pathlib.Path, free: int, error: OSError) -> str:
-    return (
-        f"{archive}: no room in {tasks} ({error.strerror}): unpacked it needs about {needed / 1e6:.1f} MB or more, "
-        f"{free / 1e6:.1f} MB were free. Nothing of this tarball was kept; free some space and run the same "
-        "command again"
-    )
+    told = describe_full(error, tasks, f"unpacked to {tasks} it needs about {needed / 1e6:.1f} MB or more", free)
+    return f"{archive}: {told} and run the same command again; nothing of this tarball was kept"
 
 
 def _move(archive: pathlib.Path, part: pathlib.Path, tasks: pathlib.Path) -> None:

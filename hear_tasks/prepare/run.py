@@ -12,8 +12,8 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
+from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_tasks.byte_progress import Progress
-from hear_tasks.prepare import archives
 from hear_tasks.prepare.lock_folder import FolderBusyError, lock_folder
 from hear_tasks.prepare.plan import Plan, TaskError, make_plan
 from hear_tasks.prepare.report import Report, TaskReport
@@ -197,7 +197,7 @@ def _check_room(task: Task, plans: list[Plan]) -> None:
     if needed > free:
         raise TaskError(
             f"{task.target}: no room: its audio still needs about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; "
-            "nothing was written; free some space and run the same command again"
+            "nothing was written; make room and run the same command again"
         )
 
 
@@ -218,10 +218,12 @@ def _describe_faults(task: Task, plans: list[Plan], tallies: Iterable[Tally]) ->
 
 
 def _describe_failure(task: Task, plans: list[Plan], clips: int, failure: OSError) -> str:
-    message = f"{task.target}: could not be written: {failure}; the {clips} clips made so far are whole"
-    if failure.errno in archives.FULL_DISK:
-        free, needed = shutil.disk_usage(task.target).free, sum(plan.bytes_needed() for plan in plans)
-        message += f"; the others need about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free"
+    made = f"the {clips} clips made so far are whole"
+    if is_full(failure):
+        needed = sum(plan.bytes_needed() for plan in plans)
+        told = describe_full(failure, task.target, f"{made}, the others need about {needed / 1e6:.1f} MB")
+        return f"{task.target}: {told} and run the same command again"
+    message = f"{task.target}: could not be written: {failure}; {made}"
     if failure.errno in (errno.EACCES, errno.EROFS):
         return f"{message}; name another folder with --out, or give yourself leave to write"
-    return f"{message}; run the same command again when there is room or leave to write"
+    return f"{message}; run the same command again when that is mended"
