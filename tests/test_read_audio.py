@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from hear_cacophony import load_embedding_model, read_audio
-from hear_cacophony.frontend import read_audio as module
+from hear_cacophony.frontend import audio_file
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_lossy_formats_are_near(name, tmp_path):
 
 
 def test_16_khz_mono_is_read_as_it_is(noise, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK", 1_000)  # the samples come in more than one block
+    monkeypatch.setattr(audio_file, "BLOCK", 1_000)  # the samples come in more than one block
     soundfile.write(tmp_path / "a.wav", noise(7_777), 16_000, subtype="FLOAT")
     assert np.array_equal(read_audio(tmp_path / "a.wav"), noise(7_777))
 

@@ -1,69 +1,26 @@
-"""What the header of a WAV file says: whether the file was cut short, and where its samples lie."""
+"""What the header of a WAV file says: where its samples lie, and whether it knows how many they are."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import struct
-from typing import BinaryIO
 
 HEAD_BYTES = 512
 """Enough of a file for the header of a plain one."""
 
-_PLACEHOLDERS = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_PLACEHOLDERS = (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 """Sizes that programs leave in the header which write WAV to a pipe, or were ended before they knew the size."""
+
+_UNBELIEVABLE = 1 << 62
+"""Sizes of 64 bits from here on stand for none."""
 
 _NEAR = 4096
 """How far from these a size may be: some programs add or subtract the bytes of the header."""
 
 
-def check_whole(file: str | os.PathLike[str]) -> str:
-    """Check that a WAV file holds all samples that its header says; libsndfile reads one that was cut as a shorter one.
-
-    Returns:
-        A remark where the header is wrong and libsndfile reads the file to its end all the same: a placeholder in the
-        place of a size, or a size of the whole file that is too large while the samples are all there. "" otherwise,
-        and for other forms than WAV.
-
-    Raises:
-        ValueError: samples are missing.
-        OSError: it cannot be read.
-    """
-    with open(file, "rb") as wav:
-        head = wav.read(12)
-        if head[:4] != b"RIFF" or len(head) < 12:
-            return ""
-        length = os.fstat(wav.fileno()).st_size
-        riff = 8 + int.from_bytes(head[4:8], "little")
-        data = _find_data(wav)
-    if data is None:
-        if riff - 1 > length and not is_placeholder(riff - 8):
-            raise ValueError(f"expected {riff} bytes by its header, got {length}; was a copy interrupted?")
-        return ""
-    start, size = data
-    if 0 < size <= length - start:
-        # One byte less is a file without the padding of an odd last chunk.
-        return f"its header says {riff} bytes, the file has {length}" if riff - 1 > length else ""
-    if size == 0 and start == length:
-        return ""
-    if is_placeholder(size):
-        return f"its header has the placeholder {size:#x} where the number of bytes belongs"
-    raise ValueError(f"expected {start + size} bytes by its header, got {length}; was a copy interrupted?")
-
-
-def _find_data(wav: BinaryIO) -> tuple[int, int] | None:
-    """Place and size of the samples, None where the file ends before them; `wav` is behind its first 12 bytes."""
-    while len(head := wav.read(8)) == 8:
-        size = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
-            return wav.tell(), size
-        wav.seek(size + size % 2, os.SEEK_CUR)
-    return None
-
-
 def is_placeholder(size: int) -> bool:
     """Whether a size in a header stands for one that was not known."""
-    return size == 0 or any(abs(size - each) <= _NEAR for each in _PLACEHOLDERS if each)
+    return size == 0 or size >= _UNBELIEVABLE or any(abs(size - each) <= _NEAR for each in _PLACEHOLDERS)
 
 
 @dataclasses.dataclass(frozen=True)

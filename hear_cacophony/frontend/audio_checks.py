@@ -67,12 +67,18 @@ def check_samples(clips: Sequence[np.ndarray] | np.ndarray, first: int = 0) -> N
     Clips are counted from `first`.
     """
     for i, clip in enumerate(clips, first):
-        if not np.isfinite(clip).all():
-            place = int(np.argmin(np.isfinite(clip)))
-            raise ValueError(
-                f"expected finite samples, got {clip[place]} at sample {place} of clip {i}; "
-                "is the file damaged, or was a silent clip divided by its peak?"
-            )
+        check_finite(clip, of=f" of clip {i}")
+
+
+def check_finite(samples: np.ndarray, first: int = 0, of: str = "") -> None:
+    """Raise ValueError if a sample is NaN or infinite; the message says where, counted from `first`, and of what."""
+    finite = np.isfinite(samples)
+    if not finite.all():
+        place = int(np.argmin(finite))
+        raise ValueError(
+            f"expected finite samples, got {samples[place]} at sample {first + place}{of}; "
+            "is the file damaged, or was a silent clip divided by its peak?"
+        )
 
 
 def is_loud(clips: Sequence[np.ndarray]) -> bool:

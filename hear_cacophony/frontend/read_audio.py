@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import pathlib
+from collections.abc import Iterator
 
 import numpy as np
-import soundfile
 
-from hear_cacophony.files.wav_header import check_whole
-from hear_cacophony.frontend.audio_checks import check_samples
-from hear_cacophony.frontend.resample import resample
+from hear_cacophony.frontend.audio_checks import check_finite
+from hear_cacophony.frontend.audio_file import BLOCK, AudioFile, AudioHeader, open_audio
+from hear_cacophony.frontend.resample import resample_blocks
+from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 
-BLOCK = 1 << 18
-"""Samples of each channel that are held at a time while channels are mixed down."""
+_MOST_EXPECTED = 1 << 28
+"""Samples that a place is made for on a header's word."""
 
 
 def read_audio(path: str | os.PathLike[str]) -> np.ndarray:
@@ -24,7 +24,7 @@ def read_audio(path: str | os.PathLike[str]) -> np.ndarray:
             rate, which is resampled, and any number of channels, whose mean is taken.
 
     Returns:
-        Samples in [-1, 1], shape (samples,), float32.
+        Samples in [-1, 1], shape (samples,), float32. No more than them and some blocks of the file are held.
 
     Raises:
         FileNotFoundError: no such file.
@@ -32,45 +32,37 @@ def read_audio(path: str | os.PathLike[str]) -> np.ndarray:
         TypeError: `path` is no path.
         ModuleNotFoundError: it has to be resampled, and soxr is not installed.
     """
-    file = _existing_file(path)
     try:
-        check_whole(file)
-        samples, rate = _read_mono(file)
-        check_samples([samples])
+        with open_audio(path) as audio:
+            blocks = resample_blocks(_mono_blocks(audio), audio.header.rate)
+            return _joined(blocks, _expected_samples(audio.header))
     except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    return resample(samples, rate)
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
 
 
-def _existing_file(path: str | os.PathLike[str]) -> pathlib.Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"expected the path of an audio file, got {type(path).__name__}")
-    file = pathlib.Path(path)
-    if file.is_dir():
-        raise ValueError(f"{file}: expected an audio file, got a folder; name its files: sorted(folder.glob('*.wav'))")
-    if not file.exists():
-        raise FileNotFoundError(f"{file}: no such audio file; is the path right, seen from {pathlib.Path.cwd()}?")
-    if not file.stat().st_size:
-        raise ValueError(f"{file}: expected an audio file, this is empty; was a copy or download interrupted?")
-    return file
+def _mono_blocks(audio: AudioFile) -> Iterator[np.ndarray]:
+    """The mean of the channels, shape (samples,), block by block."""
+    position = 0
+    for block in audio.blocks():
+        mono = block.mean(axis=1)
+        check_finite(mono, position)
+        position += len(mono)
+        yield mono
 
 
-def _read_mono(file: pathlib.Path) -> tuple[np.ndarray, int]:
-    """The mean of the channels, shape (samples,), float32, and the sample rate."""
-    try:
-        with soundfile.SoundFile(file) as sound:
-            expected, rate = sound.frames, sound.samplerate
-            mono = [block.mean(axis=1) for block in sound.blocks(BLOCK, dtype="float32", always_2d=True)]
-    except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"expected an audio file, such as WAV, FLAC, OGG or MP3, got: {error.error_string.strip().rstrip('.')}; "
-            "is it what its name says, and whole? Other formats: ffmpeg -i IN OUT.wav"
-        ) from error
-    except TypeError as error:  # files named .raw, of which soundfile wants to be told everything
-        raise ValueError("expected an audio file with a header, got headerless samples by its name") from error
-    samples = np.concatenate(mono) if mono else np.empty(0, np.float32)
-    if not expected:
-        raise ValueError("expected samples, the file holds none; was a recording interrupted?")
-    if len(samples) < expected:
-        raise ValueError(f"expected {expected} samples by its header, got {len(samples)}; was a copy interrupted?")
-    return samples, rate
+def _expected_samples(header: AudioHeader) -> int:
+    """Samples of the clip by the header of the file; as many as a block has where that does not tell."""
+    return BLOCK if header.frames is None else min(_MOST_EXPECTED, header.frames * SAMPLE_RATE // header.rate + 1)
+
+
+def _joined(blocks: Iterator[np.ndarray], expected: int) -> np.ndarray:
+    """Blocks one after the other; none is held beside the result, which moves to a larger place where it has to."""
+    joined, length = np.empty(expected, np.float32), 0
+    for block in blocks:
+        if length + len(block) > len(joined):
+            grown = np.empty(2 * (length + len(block)), np.float32)
+            grown[:length] = joined[:length]
+            joined = grown
+        joined[length : length + len(block)] = block
+        length += len(block)
+    return joined[:length]

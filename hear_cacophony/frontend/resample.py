@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,43 @@ def resample(samples: np.ndarray, rate: float) -> np.ndarray:
     """
     if rate == SAMPLE_RATE:
         return samples
+    resampled = _soxr().resample(samples, rate, SAMPLE_RATE, quality="VHQ")
+    return resampled if len(resampled) else samples[:1]
+
+
+def resample_blocks(
+    blocks: Iterable[np.ndarray], rate: int, to: int = SAMPLE_RATE, dtype: str = "float32"
+) -> Iterator[np.ndarray]:
+    """As `resample`, to the last bit, in pieces.
+
+    Args:
+        blocks: samples one after the other, each of shape (samples,), of `dtype`; at least one sample in all.
+        rate: their samples per second.
+        to: samples per second of the result.
+        dtype: float32 or float64.
+
+    Raises:
+        ModuleNotFoundError: soxr is not installed.
+    """
+    if rate == to:
+        yield from blocks
+        return
+    stream = _soxr().ResampleStream(rate, to, 1, dtype=dtype, quality="VHQ")
+    first, count = np.zeros(1, dtype), 0
+    for number, block in enumerate(blocks):
+        first = block[:1] if number == 0 else first
+        resampled = stream.resample_chunk(block)
+        count += len(resampled)
+        yield resampled
+    last = stream.resample_chunk(np.zeros(0, dtype), last=True)
+    yield last if count + len(last) else first
+
+
+def _soxr() -> Any:
     try:
         import soxr  # here, as what comes at 16 kHz never needs it
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "audio at another rate than 16 kHz needs soxr: pip install soxr", name="soxr"
         ) from error
-    resampled = soxr.resample(samples, rate, SAMPLE_RATE, quality="VHQ")
-    return resampled if len(resampled) else samples[:1]
+    return soxr

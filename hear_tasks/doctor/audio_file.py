@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
-from hear_cacophony.files.wav_header import check_whole
+from hear_cacophony.files.audio_extent import check_whole
 
 BLOCK = 1 << 18
 """Samples that are held at a time."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 import soundfile
 
-from hear_cacophony.files.wav_header import HEAD_BYTES, check_whole, parse_plain_header
+from hear_cacophony.files.audio_extent import check_whole
+from hear_cacophony.files.wav_header import HEAD_BYTES, parse_plain_header
 
 _BLOCK = 1 << 20
 

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from hear_cacophony.files.wav_header import check_whole
+from hear_cacophony.files.audio_extent import check_whole
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 
 

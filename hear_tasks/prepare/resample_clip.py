@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
-from hear_cacophony.files.wav_header import check_whole
+from hear_cacophony.files.audio_extent import check_whole
 from hear_tasks.task_folder import DURATION_TOLERANCE_MS, UNFINISHED_CLIP
 
 BLOCK = 1 << 15

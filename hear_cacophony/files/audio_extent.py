@@ -1,0 +1,200 @@
+"""Whether an audio file holds all bytes that its header says: libsndfile reads one that was cut as a shorter one.
+
+Forms whose headers tell nothing of their length (IRCAM, PAF, PVF, XI) cannot be checked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import struct
+from typing import BinaryIO
+
+from hear_cacophony.files.wav_header import is_placeholder
+
+_LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
+_LAST_PAGE = 4
+"""Bit in the header of an Ogg page."""
+
+
+def check_whole(file: str | os.PathLike[str]) -> str:
+    """Check that an audio file was not cut, as far as its bytes tell without a decoder.
+
+    Returns:
+        A remark where the header is wrong and libsndfile reads the file to its end all the same: a placeholder in the
+        place of a size, or a size of the whole file that is too large while the samples are all there. "" otherwise,
+        and for forms that are not known here.
+
+    Raises:
+        ValueError: samples are missing.
+        OSError: it cannot be read.
+    """
+    with open(file, "rb") as stream:
+        head, length = stream.read(16), os.fstat(stream.fileno()).st_size
+        for magic, check in _CHECKS.items():
+            if head.startswith(magic) and len(head) == 16:
+                return check(stream, length)
+    return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chunks:
+    """How a file of named chunks is built.
+
+    Attributes:
+        first: bytes before the first chunk.
+        name: bytes of a chunk's name, which its size follows.
+        size: form of the size, as struct has it.
+        data: beginnings of the name of the chunk with the samples.
+        align: bytes of a chunk are filled up to a multiple of this.
+        counted: bytes of its own head that a chunk's size counts.
+        outer: place of the size of the file, and the bytes beside those that it counts; None where there is none.
+    """
+
+    first: int = 12
+    name: int = 4
+    size: str = "<I"
+    data: tuple[bytes, ...] = (b"data",)
+    align: int = 2
+    counted: int = 0
+    outer: tuple[int, int] | None = (4, 8)
+
+    def __call__(self, stream: BinaryIO, length: int) -> str:
+        """As `check_whole`."""
+        told = self._told_length(stream)
+        # One byte less is a file without the padding of an odd last chunk.
+        outer = f"its header says {told} bytes, the file has {length}" if told - 1 > length else ""
+        data = self._find_data(stream, length)
+        if data is None:
+            _need(told - 1, length)
+            return ""
+        start, size = data
+        if 0 < size <= length - start:
+            return outer
+        if size == 0 and start == length:
+            return ""
+        if is_placeholder(size):
+            return f"its header has the placeholder {size:#x} where the number of bytes belongs"
+        _need(start + size, length)
+        return ""
+
+    def _told_length(self, stream: BinaryIO) -> int:
+        """Bytes that the file has by its header; 0 where that does not tell."""
+        if self.outer is None:
+            return 0
+        place, beside = self.outer
+        size = _number(stream, place, self.size)
+        return 0 if is_placeholder(size) else size + beside
+
+    def _find_data(self, stream: BinaryIO, length: int) -> tuple[int, int] | None:
+        """Place and size of the samples, None where the file ends before them."""
+        place, long_size = self.first, 0xFFFFFFFF
+        width = self.name + struct.calcsize(self.size)
+        while place + width <= length:
+            head = _read(stream, place, width)
+            size = max(0, struct.unpack(self.size, head[self.name :])[0] - self.counted)
+            place += width
+            if head.startswith(self.data):
+                return place, long_size if size == 0xFFFFFFFF else size
+            if head.startswith(b"ds64"):  # of RF64, where the chunk of samples has a placeholder for its size
+                long_size = _number(stream, place + 8, "<Q")
+            place += size + -size % self.align
+        return None
+
+
+def _read(stream: BinaryIO, place: int, count: int) -> bytes:
+    stream.seek(place)
+    return stream.read(count)
+
+
+def _number(stream: BinaryIO, place: int, form: str) -> int:
+    """0 where the file ends before it."""
+    width = struct.calcsize(form)
+    return struct.unpack(form, _read(stream, place, width).ljust(width, b"\0"))[0]
+
+
+def _need(expected: int, length: int) -> None:
+    if expected > length:
+        raise ValueError(f"expected {expected} bytes by its header, got {length}; was a copy interrupted?")
+
+
+def _check_au(stream: BinaryIO, length: int) -> str:
+    order = ">" if _read(stream, 0, 1) == b"." else "<"
+    start, size = _number(stream, 4, f"{order}I"), _number(stream, 8, f"{order}I")
+    if size and is_placeholder(size):
+        return f"its header has the placeholder {size:#x} where the number of bytes belongs"
+    _need(start + size, length)
+    return ""
+
+
+def _check_voc(stream: BinaryIO, length: int) -> str:
+    """A file of blocks: one byte of kind, 0 for the last one, which is nothing else, and three of their size."""
+    place = _number(stream, 20, "<H")
+    while place < length and (block := _number(stream, place, "<I")) & 0xFF:
+        place += 4 + (block >> 8)
+    _need(place, length)
+    return ""
+
+
+def _check_nist(stream: BinaryIO, length: int) -> str:
+    """A header of text, of one thousand bytes or as it says, and samples that are not packed."""
+    told = dict(re.findall(rb"^(\w+) -i (\d+)", _read(stream, 0, 1024), re.MULTILINE))
+    if b"sample_count" in told:
+        width = int(told.get(b"sample_n_bytes", 1)) * int(told.get(b"channel_count", 1))
+        _need(int(_read(stream, 8, 8).strip() or 1024) + int(told[b"sample_count"]) * width, length)
+    return ""
+
+
+def _check_mat5(stream: BinaryIO, length: int) -> str:
+    """Elements behind 128 bytes, each with its kind and its size, which libsndfile writes 8 too large."""
+    order = "<" if _read(stream, 126, 2) == b"IM" else ">"
+    place = 128
+    while place < length:
+        place += 8 + _number(stream, place + 4, f"{order}I")
+    _need(place - 8, length)
+    return ""
+
+
+def _check_sds(stream: BinaryIO, length: int) -> str:
+    """Blocks of 127 bytes with 120 of samples behind 21 bytes; all numbers have seven bits a byte."""
+    head = _read(stream, 0, 21).ljust(21, b"\0")
+    in_block = 120 // max(1, -(-head[6] // 7))
+    count = head[10] | head[11] << 7 | head[12] << 14
+    _need(21 + -(-count // in_block) * 127, length)
+    return ""
+
+
+def _check_ogg(stream: BinaryIO, length: int) -> str:
+    """Pages, of which the last one is marked."""
+    tail = _read(stream, max(0, length - 2 * _LARGEST_OGG_PAGE), 2 * _LARGEST_OGG_PAGE)
+    page = tail[tail.rfind(b"OggS") :]
+    segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    if len(page) < 27 or len(page) < 27 + page[26] + sum(segments):
+        raise ValueError(f"it ends within a page, after {length} bytes; was a copy interrupted?")
+    if not page[5] & _LAST_PAGE:
+        raise ValueError(
+            f"expected a page that is marked as the last one, it ends after {length} bytes without; "
+            "was a copy or a recording interrupted?"
+        )
+    return ""
+
+
+_RIFF = _Chunks()
+_BIG = _Chunks(size=">I", data=(b"data", b"SSND", b"BODY"))
+_CHECKS = {
+    b"RIFF": _RIFF,
+    b"RIFX": _BIG,
+    b"FORM": _BIG,
+    b"RF64": _RIFF,
+    b"BW64": _RIFF,
+    b"riff": _Chunks(first=40, name=16, size="<Q", align=8, counted=24, outer=(16, 0)),
+    b"caff": _Chunks(first=8, size=">Q", align=1, outer=None),
+    b".snd": _check_au,
+    b"dns.": _check_au,
+    b"Creative Voice": _check_voc,
+    b"NIST_1A": _check_nist,
+    b"MATLAB 5.0": _check_mat5,
+    b"OggS": _check_ogg,
+    b"\xf0~": _check_sds,
+}

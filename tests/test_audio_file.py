@@ -1,0 +1,142 @@
+"""Audio files of every form: the samples that come are counted, and what was cut is an error wherever it was cut."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+from damaged_audio import FORMS, SEQUENTIAL, cut, encode, with_count, without_count, without_length
+
+from hear_cacophony import read_audio
+from hear_cacophony.frontend.audio_file import open_audio
+from hear_cacophony.frontend.resample import resample, resample_blocks
+
+
+@pytest.fixture(scope="module")
+def music() -> np.ndarray:
+    """Two seconds and a half at 8 kHz, which codecs cannot make small, shape (samples,)."""
+    return np.random.default_rng(3).uniform(-0.4, 0.4, 20_001)
+
+
+def length_of(path) -> tuple[int | None, int]:
+    with open_audio(path) as audio:
+        return audio.header.frames, sum(len(block) for block in audio.blocks(1_000))
+
+
+@pytest.mark.parametrize("ending", FORMS)
+def test_a_whole_file_is_read_and_a_cut_one_is_an_error(ending, music, tmp_path):
+    file = tmp_path / f"clip.{ending}"
+    soundfile.write(file, music, 8_000, FORMS[ending][1], format=FORMS[ending][0])
+    whole = file.read_bytes()
+    told, found = length_of(file)
+    assert told == found >= len(music)
+    for missing in (2, 40, len(whole) // 30, len(whole) // 2, len(whole) * 4 // 5):
+        file.write_bytes(whole[:-missing])
+        with pytest.raises(ValueError, match=r"interrupted|is it what its name says, and whole"):
+            read_audio(file)
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_codecs_that_cannot_go_back_are_read(name, music, tmp_path):
+    form, subtype = SEQUENTIAL[name]
+    soundfile.write(tmp_path / name, music, 8_000, subtype, format=form)
+    told, found = length_of(tmp_path / name)
+    assert told == found >= len(music)
+    with open_audio(tmp_path / name) as audio, open_audio(tmp_path / name) as again:
+        assert len(read_audio(tmp_path / name)) == pytest.approx(found * 16_000 / audio.header.rate, abs=1)
+        target = np.empty(500, np.float32)
+        assert again.read(9_000, target) == 500
+        assert np.array_equal(np.concatenate(list(audio.blocks()))[9_000:9_500, 0], target)
+
+
+def test_an_mp3_holds_what_its_frames_do(music, tmp_path):
+    whole = encode(music, 8_000, "MP3")
+    constant = without_count(encode(music, 8_000, "MP3", bitrate_mode="CONSTANT", compression_level=0.5))
+    file = tmp_path / "clip.mp3"
+    for content, expected in (
+        (whole, (20_001, 20_001)),
+        (b"ID3\4\0\0\0\0\0\x09picture  " + whole, (20_001, 20_001)),
+        (whole + b"TAG".ljust(128, b"\0"), (20_001, 20_001)),
+    ):
+        file.write_bytes(content)
+        assert length_of(file) == expected
+    for content in (constant, constant + b"TAG".ljust(128, b"\0")):
+        file.write_bytes(content)
+        told, found = length_of(file)
+        assert told is None
+        assert 20_001 <= found <= 20_001 + 3 * 1152
+    for content, message in (
+        (with_count(whole, 1.5), "expected 30.* samples by its header, got 20"),
+        (with_count(whole, 0.5), "samples by its header, there are 2"),
+        (constant[:-1], "ends within a frame of MPEG audio"),
+        (constant[: len(constant) // 2], "ends within a frame of MPEG audio"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            read_audio(file)
+
+
+def test_nothing_is_made_up_of_memory_that_was_never_written(music, tmp_path):
+    file = tmp_path / "clip.mp3"
+    file.write_bytes(with_count(encode(music, 8_000, "MP3"), 3))
+    junk = [np.full(1 << k, 7.5e5, np.float32) for k in range(14, 20)]
+    del junk
+    peaks = []
+    with open_audio(file) as audio, pytest.raises(ValueError, match="got 20"):
+        peaks.extend(np.abs(block).max() for block in audio.blocks())
+    assert max(peaks) < 2
+
+
+def test_a_flac_of_unknown_length_is_read_to_its_end(music, tmp_path):
+    content = encode(music, 8_000, "FLAC")
+    for name, file in (("whole.flac", content), ("piped.flac", without_length(content))):
+        (tmp_path / name).write_bytes(file)
+    assert length_of(tmp_path / "piped.flac") == (None, len(music))
+    assert np.array_equal(read_audio(tmp_path / "piped.flac"), read_audio(tmp_path / "whole.flac"))
+    with pytest.raises(ValueError, match=r"they cannot be decoded behind \d+ \(flac decoder lost sync\); was a copy"):
+        read_audio(cut(tmp_path / "piped.flac"))
+
+
+@pytest.mark.parametrize("ending", ["mp3", "wav", "au", "snd", "flac", "raw"])
+def test_what_is_no_audio_is_told_whatever_its_name(ending, tmp_path):
+    (tmp_path / f"notes.{ending}").write_text("a line of text\n" * 400)
+    with pytest.raises(ValueError, match="expected an audio file") as error:
+        read_audio(tmp_path / f"notes.{ending}")
+    assert "does not exist" not in str(error.value)
+
+
+def test_names_need_not_be_utf_8(music, tmp_path):
+    file = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    soundfile.write(os.fsencode(file), music, 16_000, format="WAV")
+    assert len(read_audio(file)) == len(music)
+
+
+def test_a_pipe_is_told(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(ValueError, match="got a pipe or a device"):
+        read_audio(tmp_path / "pipe.wav")
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 48_000, 16_001])
+@pytest.mark.parametrize("count", [1, 2, 5_000, 60_001])
+def test_resampling_in_pieces_gives_the_same_bytes(rate, count, noise):
+    samples = noise(count)
+    pieces = [samples[start : start + 777] for start in range(0, count, 777)]
+    assert np.array_equal(np.concatenate(list(resample_blocks(pieces, rate))), resample(samples, rate))
+
+
+def test_a_long_file_takes_little_more_memory_than_its_clip(tmp_path):
+    with soundfile.SoundFile(tmp_path / "long.flac", "w", 48_000, 2) as sound:
+        for seed in range(120):
+            sound.write(np.random.default_rng(seed).uniform(-0.1, 0.1, (48_000, 2)))
+    tracemalloc.start()
+    try:
+        clip = read_audio(tmp_path / "long.flac")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(clip) == 120 * 16_000
+    assert peak < clip.nbytes + 8_000_000, "blocks of 2 MB, and no 46 MB of all samples at 48 kHz"
