@@ -71,6 +71,13 @@ def _stand_in_weights():
     return module
 
 
+def stand_in_parameters(model: str, *, tiny: bool) -> dict[str, np.ndarray]:
+    """Parameters of a stand-in for the published file of `model` with all its towers, by full path."""
+    from flax.traverse_util import flatten_dict
+
+    return flatten_dict(_stand_in_weights().parameters(model, tiny=tiny), sep="/")
+
+
 def write_checkpoint(path: pathlib.Path, model: str, *, tiny: bool, audio_only: bool = True) -> pathlib.Path:
     """Write a stand-in for the published file of `model`, its audio side alone unless told otherwise."""
     from flax import serialization

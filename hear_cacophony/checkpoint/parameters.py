@@ -75,38 +75,39 @@ def to_variables(stage: Stage, config: EncoderConfig, parameters: Mapping[str, n
     """Arrange checkpoint parameters for our modules.
 
     Args:
-        parameters: arrays by full checkpoint path, the keys and shapes of `expected_shapes`.
+        parameters: arrays of NumPy or jax by full checkpoint path, the keys and shapes of `expected_shapes`.
 
     Returns:
         {"encoder": variables of `AudioEncoder`} and, in stage 2,
         {"pooler": variables of `AttentionPooler`}; float32.
     """
-    encoder = _below(parameters, stage.encoder_path)
-    variables = {"encoder": _encoder_tree(config, encoder)}
+    encoder = below(parameters, stage.encoder_path)
+    variables = {"encoder": encoder_tree(config, encoder)}
     if stage.pool_path is not None:
-        pool = _below(parameters, stage.pool_path)
+        pool = below(parameters, stage.pool_path)
         variables["pooler"] = {
             "query": pool["query"],
-            "key_value": _dense(pool, "Dense_0"),
-            "projection": _dense(pool, "Dense_1"),
+            "key_value": dense(pool, "Dense_0"),
+            "projection": dense(pool, "Dense_1"),
         }
     return variables
 
 
-def _encoder_tree(config: EncoderConfig, encoder: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    hidden = config.hidden_size
+def encoder_tree(config: EncoderConfig, encoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables of `AudioEncoder`, from its parameters by the path below its name."""
+    hidden, xp = config.hidden_size, encoder["Dense_0/bias"].__array_namespace__()
 
     def stack(path: str, *shape: int) -> np.ndarray:
         """One parameter of all layers, along a new first axis."""
         layers = [encoder[f"{LAYER.format(i)}/{path}"] for i in range(config.num_layers)]
-        return np.stack(layers).reshape(config.num_layers, *shape)
+        return xp.stack(layers).reshape(config.num_layers, *shape)
 
     def join(leaf: str, *shape: int) -> np.ndarray:
         """Query, key and value of all layers, side by side along the last axis."""
-        return np.concatenate([stack(f"{ATTENTION}/{name}/{leaf}", *shape) for name in ("query", "key", "value")], -1)
+        return xp.concat([stack(f"{ATTENTION}/{name}/{leaf}", *shape) for name in ("query", "key", "value")], axis=-1)
 
     return {
-        "patch_projection": _dense(encoder, "Dense_0"),
+        "patch_projection": dense(encoder, "Dense_0"),
         "frequency_embedding": encoder["freq_positional_embedding"],
         "final_norm": {"scale": encoder["LayerNorm_0/scale"], "bias": encoder["LayerNorm_0/bias"]},
         "layers": {
@@ -131,11 +132,13 @@ def _encoder_tree(config: EncoderConfig, encoder: Mapping[str, np.ndarray]) -> d
     }
 
 
-def _below(parameters: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def below(parameters: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The parameters of a subtree, by the path below its name."""
     return {path.removeprefix(f"{prefix}/"): x for path, x in parameters.items() if path.startswith(f"{prefix}/")}
 
 
-def _dense(parameters: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+def dense(parameters: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Variables of `flax.linen.Dense`."""
     return {"kernel": parameters[f"{name}/kernel"], "bias": parameters[f"{name}/bias"]}
 
 
@@ -278,7 +281,8 @@ class _TextTree:
         """Keys and values of all layers side by side, layer by layer: they are made of the same audio."""
 
         def side_by_side(leaf: str) -> np.ndarray:
-            joined = np.moveaxis(self._join(path, ("key", "value"), leaf), 0, -2)
+            joined = self._join(path, ("key", "value"), leaf)
+            joined = joined.__array_namespace__().moveaxis(joined, 0, -2)
             return joined.reshape(*joined.shape[:-2], -1)
 
         return _dense_variables(side_by_side, self._place)
@@ -295,10 +299,12 @@ class _TextTree:
 
     def _join(self, path: str, names: tuple[str, ...], leaf: str) -> np.ndarray:
         """Several products of the same input as one, along the last axis."""
-        return np.concatenate([self._parameters[f"{path}/{name}/{leaf}"] for name in names], axis=-1)
+        parts = [self._parameters[f"{path}/{name}/{leaf}"] for name in names]
+        return parts[0].__array_namespace__().concat(parts, axis=-1)
 
 
 def _dense_variables(read: Callable[[str], np.ndarray], place: Callable[[np.ndarray], Any]) -> dict[str, Any]:
     """Variables of `TextDense`, whose weights have shape (..., outputs, inputs), from what `read` gives for a leaf."""
-    weight = np.ascontiguousarray(np.swapaxes(read("kernel"), -1, -2))
+    weight = read("kernel").swapaxes(-1, -2)
+    weight = np.ascontiguousarray(weight) if isinstance(weight, np.ndarray) else weight
     return {"weight": place(weight), "bias": place(read("bias"))}

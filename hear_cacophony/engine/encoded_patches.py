@@ -136,10 +136,12 @@ def _encode_kept(variables, audio, kept, *, mesh, **static):
 def _kept_patches(variables, audio, kept, *, config: EncoderConfig, precision: str):
     log_mel = spectrogram.log_mel(audio, spectrogram.count_whole_frames(audio.shape[1]))
     patches = spectrogram.to_patches(log_mel)
-    all_real = jnp.ones(patches.shape[:2], bool)
+    steps = patches.shape[1] // PATCHES_PER_STEP
+    patches = jnp.take_along_axis(patches, kept[..., None], axis=1)
+    all_real = jnp.ones(kept.shape, bool)
     with jax.default_matmul_precision(PRODUCTS[precision]):
         encoder = AudioEncoder(config, jnp.dtype(precision))
-        return encoder.apply({"params": variables["encoder"]}, patches, all_real, kept)
+        return encoder.apply({"params": variables["encoder"]}, patches, all_real, kept, steps)
 
 
 @functools.partial(jax.jit, static_argnames="config")

@@ -13,19 +13,20 @@ HEADS_TOGETHER = 256
 """Longest sequence for which a CPU takes all heads at once: beyond, their weights leave its caches."""
 
 
-def attend(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
+def attend(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array, *, gaps: bool = False) -> jax.Array:
     """Attention over the unmasked keys; softmax and sums are float32.
 
     Args:
         query, key, value: float32 or bfloat16, shape (batch, patches, heads, head_size).
         mask: True where a key counts, a run from the first key on, shape (batch, patches).
+        gaps: the keys that count need not be a run.
 
     Returns:
         Shape (batch, patches, heads, head_size).
     """
     if jax.default_backend() == "cpu":
         return _attend_on_cpu(query, key, value, mask)
-    if query.dtype == jnp.bfloat16 and jax.default_backend() == "gpu":
+    if query.dtype == jnp.bfloat16 and jax.default_backend() == "gpu" and not gaps:
         return _attend_fused(query, key, value, mask)
     return _attend_in_blocks(query, key, value, mask)
 
@@ -76,7 +77,8 @@ def _weigh(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) 
     """
     logits = jnp.einsum("...qd,...kd->...qk", query, key, preferred_element_type=jnp.float32)
     logits = jnp.where(mask[:, None, :], logits, -jnp.inf)
-    weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+    largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))  # the result does not depend on it
+    weights = jnp.exp(logits - largest)
     products = jnp.einsum("...qk,...kd->...qd", weights.astype(value.dtype), value, preferred_element_type=jnp.float32)
     return (products / jnp.sum(weights, axis=-1, keepdims=True)).astype(value.dtype)
 

@@ -33,27 +33,35 @@ class AudioMemory(nn.Module):
 class CaptionDecoder(nn.Module):
     """Logits of the next token, given tokens and audio.
 
-    `dtype` is that of the matrix products; what is between them is float32.
+    `dtype` is that of the matrix products; what is between them is float32. `dropout` and `remat`: see `TextEncoder`.
     """
 
     config: TextConfig
     dtype: jnp.dtype = jnp.float32
+    dropout: float = 0.0
+    remat: bool = False
 
     @nn.compact
-    def __call__(self, text: jax.Array, audio: jax.Array, audio_mask: jax.Array) -> jax.Array:
+    def __call__(
+        self, text: jax.Array, audio: jax.Array, audio_mask: jax.Array, text_mask: jax.Array | None = None
+    ) -> jax.Array:
         """Decode whole texts at once.
 
         Args:
             text: the text encoder's outputs, shape (batch, tokens, hidden_size).
             audio: the audio encoder's outputs, shape (batch, patches, hidden_size).
             audio_mask: True where a patch is real, shape (batch, patches).
+            text_mask: True where a token is real, shape (batch, tokens); all of them unless given.
 
         Returns:
             Logits of the token after each, shape (batch, tokens, vocabulary_size), float32.
         """
         x, mask = text, causal_mask(text.shape[1])
+        if text_mask is not None:
+            mask = mask & text_mask[:, None, None, :]
+        layer = nn.remat(TextLayer) if self.remat else TextLayer
         for i, memory in enumerate(AudioMemory(self.config, self.dtype, name="audio")(audio)):
-            x, _ = TextLayer(self.config, self.dtype, name=f"layer_{i}")(x, mask, memory, audio_mask)
+            x, _ = layer(self.config, self.dtype, self.dropout, name=f"layer_{i}")(x, mask, memory, audio_mask)
         return vocabulary(self.config, self.dtype, "vocabulary")(x).astype(jnp.float32)
 
 

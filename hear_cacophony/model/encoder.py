@@ -27,6 +27,7 @@ class SelfAttention(nn.Module):
 
     config: EncoderConfig
     dtype: jnp.dtype
+    gaps: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
@@ -34,7 +35,7 @@ class SelfAttention(nn.Module):
         heads = self.config.num_heads
         joined = nn.Dense(3 * hidden, dtype=self.dtype, name="qkv")(x)
         query, key, value = jnp.split(joined.reshape(batch, patches, 3 * heads, hidden // heads), 3, axis=2)
-        attended = attend(query, key, value, mask)
+        attended = attend(query, key, value, mask, gaps=self.gaps)
         return nn.Dense(hidden, dtype=self.dtype, name="out")(attended.reshape(batch, patches, hidden))
 
 
@@ -43,60 +44,86 @@ class EncoderLayer(nn.Module):
 
     config: EncoderConfig
     dtype: jnp.dtype
+    gaps: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, None]:
         normed = nn.LayerNorm(name="attention_norm")(x)
-        x = x + SelfAttention(self.config, self.dtype, name="attention")(normed, mask).astype(x.dtype)
+        x = x + SelfAttention(self.config, self.dtype, self.gaps, name="attention")(normed, mask).astype(x.dtype)
         normed = nn.LayerNorm(name="mlp_norm")(x)
         expanded = nn.silu(nn.Dense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(normed))
         return x + nn.Dense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded).astype(x.dtype), None
 
 
+def encoder_layers(config: EncoderConfig, dtype: jnp.dtype, *, gaps: bool = False, remat: bool = False) -> nn.Module:
+    """Layers one after another, as one that is scanned over stacked parameters.
+
+    Args:
+        config: sizes.
+        dtype: that of the matrix products.
+        gaps: whether a key that counts may stand behind one that does not.
+        remat: compute what is between the layers' products again for the gradient, instead of keeping it.
+    """
+    layer = nn.remat(EncoderLayer, prevent_cse=False) if remat else EncoderLayer
+    layers = nn.scan(
+        layer,
+        variable_axes={"params": 0},
+        split_rngs={"params": True},
+        in_axes=nn.broadcast,
+        length=config.num_layers,
+    )
+    return layers(config, dtype, gaps, name="layers")
+
+
+def patch_positions(frequency: jax.Array, steps: int) -> jax.Array:
+    """Position embeddings of the patches of `steps` time steps, from those of the bands.
+
+    Args:
+        frequency: shape (8, hidden_size).
+        steps: time steps.
+
+    Returns:
+        Shape (8 * steps, hidden_size), time-major.
+    """
+    hidden = frequency.shape[1]
+    time = time_embedding(steps, hidden)
+    return jnp.reshape(time[:, None, :] + frequency, (steps * PATCHES_PER_STEP, hidden))
+
+
 class AudioEncoder(nn.Module):
     """The transformer encoder that both stages share.
 
-    `dtype` is that of the matrix products; what is between them is float32.
+    `dtype` is that of the matrix products; what is between them is float32. `remat`: see `encoder_layers`.
     """
 
     config: EncoderConfig
     dtype: jnp.dtype = jnp.float32
+    remat: bool = False
 
     @nn.compact
-    def __call__(self, patches: jax.Array, mask: jax.Array, kept: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, patches: jax.Array, mask: jax.Array, places: jax.Array | None = None, steps: int | None = None
+    ) -> jax.Array:
         """Encode patches.
 
         Args:
             patches: log-mel patches, time-major, shape (batch, patches, 256).
-            mask: True where a patch is real and so counts as a key, shape (batch, patches).
-                The others are padding: read as zeros at the place of the first patch, as
+            mask: True where a patch is real and so counts as a key, a run from the first on, shape
+                (batch, patches). The others are padding: read as zeros at the place of the first patch, as
                 the published code does. They change no other patch.
-            kept: indices of the patches that are encoded, at their own places, shape (batch, kept);
-                all of them unless given.
+            places: where the patches stand, 8 * time step + frequency band, shape (batch, patches); one after
+                another unless given.
+            steps: time steps that the places lie in; with `places` only.
 
         Returns:
-            Shape (batch, patches, hidden_size), or (batch, kept, hidden_size).
+            Shape (batch, patches, hidden_size).
         """
         hidden = self.config.hidden_size
-        real = mask[..., None]
-        positions = self._positions(patches.shape[1] // PATCHES_PER_STEP)
-        x = nn.Dense(hidden, dtype=self.dtype, name="patch_projection")(jnp.where(real, patches, 0.0))
-        x = x.astype(jnp.float32) + jnp.where(real, positions, positions[0])
-        if kept is not None:
-            x = jnp.take_along_axis(x, kept[..., None], axis=1)
-            mask = jnp.take_along_axis(mask, kept, axis=1)
-        layers = nn.scan(
-            EncoderLayer,
-            variable_axes={"params": 0},
-            split_rngs={"params": True},
-            in_axes=nn.broadcast,
-            length=self.config.num_layers,
-        )
-        x, _ = layers(self.config, self.dtype, name="layers")(x, mask)
-        return nn.LayerNorm(name="final_norm")(x)
-
-    def _positions(self, steps: int) -> jax.Array:
-        hidden = self.config.hidden_size
         frequency = self.param("frequency_embedding", nn.initializers.normal(0.02), (PATCHES_PER_STEP, hidden))
-        time = time_embedding(steps, hidden)
-        return jnp.reshape(time[:, None, :] + frequency, (steps * PATCHES_PER_STEP, hidden))
+        positions = patch_positions(frequency, steps or patches.shape[1] // PATCHES_PER_STEP)
+        real = mask[..., None]
+        x = nn.Dense(hidden, dtype=self.dtype, name="patch_projection")(jnp.where(real, patches, 0.0))
+        placed = positions if places is None else positions[places]
+        x = x.astype(jnp.float32) + jnp.where(real, placed, positions[0])
+        x, _ = encoder_layers(self.config, self.dtype, remat=self.remat)(x, mask)
+        return nn.LayerNorm(name="final_norm")(x)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hear_cacophony.model.stages import TextConfig
 from hear_cacophony.model.text_dense import TextDense
-from hear_cacophony.model.text_layers import TextLayer, causal_mask, norm
+from hear_cacophony.model.text_layers import TextLayer, causal_mask, dropped, norm
 
 
 class TokenEmbedding(nn.Module):
@@ -39,11 +39,14 @@ class TokenEmbedding(nn.Module):
 class TextEncoder(nn.Module):
     """The transformer over tokens, each of which sees those up to itself.
 
-    `dtype` is that of the matrix products; what is between them is float32.
+    `dtype` is that of the matrix products; what is between them is float32. `dropout` is for training, and so is
+    `remat`: compute what is between the layers again for the gradient, instead of keeping it.
     """
 
     config: TextConfig
     dtype: jnp.dtype = jnp.float32
+    dropout: float = 0.0
+    remat: bool = False
 
     @nn.compact
     def __call__(self, ids: jax.Array, mask: jax.Array) -> jax.Array:
@@ -56,10 +59,11 @@ class TextEncoder(nn.Module):
         Returns:
             Shape (batch, tokens, hidden_size).
         """
-        x = TokenEmbedding(self.config, name="embedding")(ids)
+        x = dropped(TokenEmbedding(self.config, name="embedding")(ids), self.dropout)
         counts = causal_mask(ids.shape[1]) & mask[:, None, None, :]
+        layer = nn.remat(TextLayer) if self.remat else TextLayer
         for i in range(self.config.num_layers):
-            x, _ = TextLayer(self.config, self.dtype, name=f"layer_{i}")(x, counts)
+            x, _ = layer(self.config, self.dtype, self.dropout, name=f"layer_{i}")(x, counts)
         return x
 
 

@@ -36,20 +36,29 @@ def split_heads(x: jax.Array, heads: int) -> jax.Array:
     return x.reshape(batch, tokens, heads, hidden // heads).swapaxes(1, 2)
 
 
-def attend(query: jax.Array, memory: KeysValues, mask: jax.Array) -> jax.Array:
+def dropped(x: jax.Array, rate: float) -> jax.Array:
+    """`x` with a share of its values set to 0 and the others scaled up, in a module that has a "dropout" key.
+
+    `x` itself at a rate of 0, as in inference.
+    """
+    return nn.Dropout(rate, deterministic=False)(x) if rate else x
+
+
+def attend(query: jax.Array, memory: KeysValues, mask: jax.Array, dropout: float = 0.0) -> jax.Array:
     """Attention over the unmasked keys; softmax and sums are float32.
 
     Args:
         query: shape (batch, heads, queries, head_size).
         memory: keys and values.
         mask: True where a key counts, of a shape that spreads to (batch, heads, queries, keys).
+        dropout: share of the weights that are dropped.
 
     Returns:
         Shape (batch, queries, hidden).
     """
     scores = jnp.einsum("bhqd,bhkd->bhqk", query, memory.keys, preferred_element_type=jnp.float32)
     scores = jnp.where(mask, scores / np.float32(np.sqrt(query.shape[-1])), jnp.float32(MASKED))
-    weights = nn.softmax(scores).astype(memory.values.dtype)
+    weights = dropped(nn.softmax(scores), dropout).astype(memory.values.dtype)
     joined = jnp.einsum("bhqk,bhkd->bqhd", weights, memory.values, preferred_element_type=jnp.float32)
     return joined.reshape(*joined.shape[:2], -1).astype(memory.values.dtype)
 
@@ -59,6 +68,7 @@ class SelfAttention(nn.Module):
 
     config: TextConfig
     dtype: jnp.dtype
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -70,7 +80,8 @@ class SelfAttention(nn.Module):
         memory = KeysValues(key, value)
         if cache is not None:
             memory = cache = KeysValues(*(_put(*pair, position) for pair in zip(cache, memory, strict=True)))
-        return TextDense(hidden, dtype=self.dtype, name="out")(attend(query, memory, mask)), cache
+        attended = TextDense(hidden, dtype=self.dtype, name="out")(attend(query, memory, mask, self.dropout))
+        return dropped(attended, self.dropout), cache
 
 
 class CrossAttention(nn.Module):
@@ -81,23 +92,26 @@ class CrossAttention(nn.Module):
 
     config: TextConfig
     dtype: jnp.dtype
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array, audio: KeysValues, mask: jax.Array) -> jax.Array:
         hidden, clips = self.config.hidden_size, len(audio.keys)
         query = TextDense(hidden, dtype=self.dtype, name="query")(x).reshape(clips, -1, hidden)
-        attended = attend(split_heads(query, self.config.num_heads), audio, mask[:, None, None, :])
-        return TextDense(hidden, dtype=self.dtype, name="out")(attended.reshape(x.shape))
+        attended = attend(split_heads(query, self.config.num_heads), audio, mask[:, None, None, :], self.dropout)
+        return dropped(TextDense(hidden, dtype=self.dtype, name="out")(attended.reshape(x.shape)), self.dropout)
 
 
 class TextLayer(nn.Module):
     """One post-norm transformer layer with a GELU MLP, with cross-attention to audio where there is any.
 
-    The residual stream and the norms are float32.
+    The residual stream and the norms are float32. `dropout` is the share of the attention weights, and of what
+    each sublayer adds, that is dropped in training.
     """
 
     config: TextConfig
     dtype: jnp.dtype
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -124,15 +138,17 @@ class TextLayer(nn.Module):
         Returns:
             The same shape as `x`, and the cache with the tokens of `x` in it.
         """
-        attended, cache = SelfAttention(self.config, self.dtype, name="attention")(x, mask, cache, position)
+        attended, cache = SelfAttention(self.config, self.dtype, self.dropout, name="attention")(
+            x, mask, cache, position
+        )
         x = norm("attention_norm")(x + attended.astype(x.dtype))
         if audio is not None:
             assert audio_mask is not None
-            heard = CrossAttention(self.config, self.dtype, name="cross")(x, audio, audio_mask)
+            heard = CrossAttention(self.config, self.dtype, self.dropout, name="cross")(x, audio, audio_mask)
             x = norm("cross_norm")(x + heard.astype(x.dtype))
         expanded = nn.gelu(TextDense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(x), approximate=False)
         narrowed = TextDense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded)
-        return norm("mlp_norm")(x + narrowed.astype(x.dtype)), cache
+        return norm("mlp_norm")(x + dropped(narrowed, self.dropout).astype(x.dtype)), cache
 
 
 def causal_mask(tokens: int) -> jax.Array:

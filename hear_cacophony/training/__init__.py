@@ -1,0 +1,1 @@
+"""Training of both stages: losses, data, and the loop. Nothing outside this package needs it."""

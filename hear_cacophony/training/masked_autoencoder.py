@@ -1,0 +1,79 @@
+"""Stage 1 in training form: some patches of a clip are encoded, and others restored from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hear_cacophony.checkpoint.decoder_parameters import to_decoder_variables
+from hear_cacophony.checkpoint.parameters import to_variables
+from hear_cacophony.engine.window_embedders import PRODUCTS
+from hear_cacophony.model.encoder import AudioEncoder
+from hear_cacophony.model.patch_decoder import PatchDecoder
+from hear_cacophony.model.stages import AUDIOMAE, EncoderConfig
+from hear_cacophony.training.losses import normalised_patches, restoration_loss
+
+
+class PatchSet(NamedTuple):
+    """Some patches of each clip of a batch.
+
+    Attributes:
+        values: log-mel patches, zeros where there is none, shape (batch, patches, 256).
+        places: where they stand, 8 * time step + frequency band, shape (batch, patches), int32.
+        mask: True where there is a patch, shape (batch, patches).
+    """
+
+    values: jax.Array
+    places: jax.Array
+    mask: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskedAutoencoder:
+    """Forward pass and loss of stage 1, as functions of parameters by their path in the published layout.
+
+    Attributes:
+        config: sizes of the encoder.
+        decoder: sizes of the decoder.
+        precision: "float32", or "bfloat16" for the matrix products.
+        remat: keep what passes between the layers alone for the gradient, and compute the rest again.
+        normalise: whether the patches to restore are normalised, each by its own mean and variance.
+    """
+
+    config: EncoderConfig
+    decoder: EncoderConfig
+    precision: str = "float32"
+    remat: bool = False
+    normalise: bool = False
+
+    def restore(self, parameters: Mapping[str, jax.Array], kept: PatchSet, wanted: PatchSet, steps: int) -> jax.Array:
+        """What the decoder makes of the patches that were kept, at the places of those wanted.
+
+        Args:
+            parameters: those of encoder and decoder, by path.
+            kept: what the encoder is given; those of a clip come first.
+            wanted: of which places and mask count.
+            steps: time steps that all places lie in.
+
+        Returns:
+            Shape (batch, wanted patches, 256), float32.
+        """
+        dtype = jnp.dtype(self.precision)
+        encoder = to_variables(AUDIOMAE, self.config, parameters)["encoder"]
+        decoder = to_decoder_variables(self.decoder, parameters)
+        with jax.default_matmul_precision(PRODUCTS[self.precision]):
+            encoded = AudioEncoder(self.config, dtype, self.remat).apply(
+                {"params": encoder}, kept.values, kept.mask, kept.places, steps
+            )
+            return PatchDecoder(self.decoder, dtype, self.remat).apply(
+                {"params": decoder}, encoded, kept.mask, kept.places, wanted.mask, wanted.places, steps
+            )
+
+    def loss(self, parameters: Mapping[str, jax.Array], kept: PatchSet, wanted: PatchSet, steps: int) -> jax.Array:
+        """The mean squared error of the restored patches; arguments as in `restore`."""
+        targets = normalised_patches(wanted.values) if self.normalise else wanted.values
+        return restoration_loss(self.restore(parameters, kept, wanted, steps), targets, wanted.mask)
