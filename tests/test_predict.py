@@ -93,7 +93,7 @@ def test_marks_of_finished_tasks_tell_what_heareval_tells(scored):
     assert {k: ours[k] for k in original if k not in changing} == {
         k: v for k, v in original.items() if k not in changing
     }
-    assert (ours["predictor"], ours["grid"], ours["threads"]) == ("hear_cacophony", "default", 1)
+    assert (ours["engine"], ours["grid"], ours["threads"]) == ("hear_cacophony 1", "default", 1)
 
 
 def test_the_function_gives_what_the_command_gives(scored, tmp_path):

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import time
 
 import pytest
-from embeddings_on_disk import make_embeddings
+from embeddings_on_disk import EVENT_PARAMETERS, make_embeddings
 
 from hear_cacophony.files.lock import BusyError, is_held, locked_folder
 from hear_tasks.predict import predict_task
@@ -46,17 +47,22 @@ def run(task: pathlib.Path, *, trainings: int | None = None, **settings) -> list
     return told
 
 
-def content(task: pathlib.Path) -> tuple:
-    """Scores without times, and the predictions."""
+def read_scores(task: pathlib.Path) -> dict:
+    """Scores without times."""
     scores = json.loads((task / "test.predicted-scores.json").read_text())
     for part in (*scores.values(),):
         if isinstance(part, dict):
             for name in [name for name in part if name.startswith("time_in_min")]:
                 del part[name]
     del scores["embedding_path"]
+    return scores
+
+
+def content(task: pathlib.Path) -> tuple:
+    """Scores without times, and the predictions."""
     # Not bytes: torch pickles addresses with its tensors.
     predictions = [pickle.loads((task / name).read_bytes()) for name in RESULTS]
-    return scores, [{key: tensor.numpy().tobytes() for key, tensor in each.items()} for each in predictions]
+    return read_scores(task), [{key: tensor.numpy().tobytes() for key, tensor in each.items()} for each in predictions]
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +117,8 @@ predict_task({str(task)!r}, grid_points=2, threads=1)
 
 
 @pytest.mark.parametrize(
-    ("settings", "reason"), [({"grid_points": 3}, "other grid points"), ({"threads": 2}, "other threads")]
+    ("settings", "reason"),
+    [({"grid_points": 3}, r"grid_points 2 (now: 3)"), ({"threads": 2}, r"threads 1 (now: 2)")],
 )
 def test_work_with_other_settings_is_done_again(task, settings, reason):
     run(task, trainings=1)
@@ -119,11 +126,69 @@ def test_work_with_other_settings_is_done_again(task, settings, reason):
     assert told[0] == f"begun before with {reason}; done again"
 
 
-def test_work_on_other_embeddings_is_done_again(task):
+INPUTS = ["fold01.embeddings.npy", "fold02.target-labels.pkl", "labelvocabulary.csv", "task_metadata.json"]
+EVENT_INPUTS = ["test.json", "valid.json", "valid.filename-timestamps.json"]
+
+
+@pytest.fixture(scope="module")
+def whole_event(tmp_path_factory) -> pathlib.Path:
+    """An event task predicted in one go."""
+    folder = tmp_path_factory.mktemp("event") / "event-v1-full"
+    scores = {"scores": ["event_onset_200ms_fms"], "evaluation_params": EVENT_PARAMETERS}
+    task = make_embeddings(folder, [3, 2, 2], kind="event", **scores)
+    run(task)
+    return task
+
+
+@pytest.fixture
+def changed(request, whole, whole_event, tmp_path) -> tuple[pathlib.Path, str]:
+    """A finished task of which a file has changed since, but neither its size nor its time; and the file's name."""
+    task = pathlib.Path(shutil.copytree(whole_event if request.param in EVENT_INPUTS else whole, tmp_path / "changed"))
+    file = task / request.param
+    text = {
+        "labelvocabulary.csv": lambda text: text.replace("0,a\n1,b", "0,b\n1,a"),
+        "task_metadata.json": lambda text: text.replace('"hidden_dim": [32]', '"hidden_dim": [33]'),
+        "test.json": lambda text: text.replace('"a"', '"b"'),
+        "valid.json": lambda text: text.replace("50.0", "51.0"),
+        "valid.filename-timestamps.json": lambda text: text.replace("1950.0", "1951.0"),
+    }.get(request.param)
+    before = file.stat()
+    content = file.read_bytes()
+    if text:
+        changed = text(content.decode()).encode()
+    elif file.suffix == ".pkl":
+        changed = content.replace(b"\x8c\x01a", b"\x8c\x01b", 1)
+    else:
+        changed = content[:-4] + b"\0\0\0\0"
+    assert (len(changed), changed == content) == (len(content), False)
+    file.write_bytes(changed)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return task, request.param
+
+
+@pytest.mark.parametrize("changed", INPUTS + EVENT_INPUTS, indirect=True)
+def test_scores_of_other_input_are_not_taken_for_these(changed):
+    task, name = changed
+    before = (task / "test.predicted-scores.json").read_bytes()
+    with pytest.raises(ValueError, match=f"predicted already with another {re.escape(name)}; nothing was done: .* del"):
+        run(task)
+    assert (task / "test.predicted-scores.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("changed", INPUTS + EVENT_INPUTS, indirect=True)
+def test_work_on_other_input_is_done_again(changed):
+    """To the scores of a run that knows nothing of it."""
+    task, name = changed
+    mark, other = task / "prediction-done.json", task.parent / "other"
+    identity = json.loads(mark.read_text())
+    mark.unlink()
+    shutil.copytree(task, other)
     run(task, trainings=1)
-    file = task / "fold01.embeddings.npy"
-    file.write_bytes(file.read_bytes()[:-4] + b"\0\0\0\0")
-    assert run(task, trainings=1)[0] == "begun before with other embeddings; done again"
+    settings = task.parent / f".predicting-{task.name}" / "settings"
+    settings.write_text(json.dumps({key: identity[key] for key in json.loads(settings.read_text())}))
+    assert run(task)[0] == f"begun before with another {name}; done again"
+    run(other)
+    assert read_scores(task) == read_scores(other)
 
 
 def test_a_task_that_another_process_predicts_is_left_alone(task):
@@ -140,27 +205,44 @@ def test_a_finished_task_is_not_predicted_again(whole):
     assert (whole / "test.predicted-scores.json").stat().st_mtime_ns == before
 
 
-def test_scores_of_other_embeddings_are_not_taken_for_these(whole, tmp_path):
-    task = tmp_path / whole.name
-    shutil.copytree(whole, task)
-    file = task / "fold02.embeddings.npy"
-    file.write_bytes(file.read_bytes()[:-4] + b"\0\0\0\0")
-    with pytest.raises(ValueError, match="scores are of an earlier run with other embeddings or labels; delete"):
-        run(task)
-
-
 @pytest.mark.parametrize(
     ("settings", "difference"),
     [({"grid_points": 3}, r"grid_points 2 \(now: 3\)"), ({"grid": "fast"}, r"grid default \(now: fast\)")],
 )
 def test_finished_predictions_with_other_settings_are_not_taken_for_these(whole, settings, difference):
-    with pytest.raises(ValueError, match=f"predicted already with {difference}; delete prediction-done.json"):
+    with pytest.raises(
+        ValueError, match=f"predicted already with {difference}; nothing was done: .* delete prediction-done.json"
+    ):
         run(whole, **settings)
+
+
+def test_finished_predictions_on_other_threads_are_as_good(whole):
+    assert run(whole, threads=2) == ["predicted already with threads 1 (now: 2); kept"]
+
+
+def test_a_mark_without_scores_is_no_finished_run(task):
+    (task / "prediction-done.json").write_text("{}")
+    assert run(task)[-1].startswith("top1_acc")
+    (task / "prediction-done.json").write_text("")
+    with pytest.raises(ValueError, match=r"damaged or cut short .* delete prediction-done.json"):
+        run(task)
+
+
+def test_input_that_changes_meanwhile_gives_no_scores(task):
+    file = task / "fold01.embeddings.npy"
+
+    def change(_: str) -> None:
+        file.write_bytes(file.read_bytes()[:-4] + b"\0\0\0\0")
+
+    with pytest.raises(ValueError, match=r"changed while it was predicted, .* began with another fold01\.embeddings"):
+        predict_task(task, grid_points=1, threads=1, tell=change)
+    assert not (task / "test.predicted-scores.json").exists()
 
 
 def test_the_mark_of_heareval_itself_is_enough(task):
     (task / "prediction-done.json").write_text(json.dumps({"time": 1.0, "grid_points": 2}))
-    assert run(task) == []
+    (task / "test.predicted-scores.json").write_text("{}")
+    assert run(task) == ["prediction-done.json does not tell of which files; kept"]
     with pytest.raises(ValueError, match="grid_points 2"):
         run(task, grid_points=8)
 

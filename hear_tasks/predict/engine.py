@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 
+from hear_tasks.predict import SEEDS
 from hear_tasks.predict.evaluation import Test, run_test, validate
-from hear_tasks.predict.grids import SEED, Configuration, choose_points, identify
+from hear_tasks.predict.grids import SEED, Configuration, choose_points
 from hear_tasks.predict.network import make_network
-from hear_tasks.predict.options import Options, check_done, is_same_run
+from hear_tasks.predict.options import Options
 from hear_tasks.predict.progress import Progress
 from hear_tasks.predict.results import (
     Log,
@@ -29,9 +30,10 @@ from hear_tasks.predict.results import (
     write_predictions,
     write_scores,
 )
-from hear_tasks.predict.split import SplitEvents, fingerprint, read_split, read_split_events, to_device
+from hear_tasks.predict.same_run import check_done, check_unchanged, identify_run
+from hear_tasks.predict.split import SplitEvents, read_split, read_split_events, to_device
 from hear_tasks.predict.task import Partition, Task, read_task
-from hear_tasks.predict.trainer import Trainer
+from hear_tasks.predict.trainer import StackedTrainer, Trainer
 from hear_tasks.predict.training import Job, Training, check_batches, predict_logits
 from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
 from hear_tasks.task_folder import PREDICTED_FILE
@@ -56,16 +58,20 @@ def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str],
     """
     task = read_task(folder)
     points = choose_points(options.grid, options.grid_points, task.metadata)
-    if is_done(folder) and not working_folder(folder).exists() and is_same_run(task, options):
-        return False
-    run = _TaskRun(task, points, options, tell)
-    with open_work_folder(folder, wait=wait) as work:
-        did = not is_done(folder)
-        if did:
-            run.run(work)
-        work.remove()
+    identity = identify_run(task, options)
+    did = False
+    if not is_done(folder):
+        run = _TaskRun(task, points, options, identity, tell)
+        with open_work_folder(folder, wait=wait) as work:
+            did = not is_done(folder)
+            if did:
+                run.run(work)
+            work.remove()
+    elif working_folder(folder).exists():  # its process was killed at the very end
+        with open_work_folder(folder, wait=wait) as work:
+            work.remove()
     if not did:
-        run.check_done()
+        check_done(task, identity, tell)
     return did
 
 
@@ -93,17 +99,20 @@ def _torch_set_up(options: Options) -> Iterator[None]:
 class _TaskRun:
     """The run of one task."""
 
-    def __init__(self, task: Task, points: list[Configuration], options: Options, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        points: list[Configuration],
+        options: Options,
+        identity: dict[str, Any],
+        tell: Callable[[str], None],
+    ) -> None:
         self._start = time.monotonic()
         self._task, self._points, self._options, self._tell = task, points, options, tell
+        self._identity = identity
         self._splits = {name: read_split(task, name) for name in task.splits}
         self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
         self._check_batches()
-        self._fingerprint = fingerprint(task, self._splits)
-
-    def check_done(self) -> None:
-        """Raise TaskError where finished predictions are not those that are asked for."""
-        check_done(self._task, self._options, self._fingerprint)
 
     def run(self, work: WorkFolder) -> None:
         """Train and test what is still to be trained and tested, and write the results."""
@@ -121,14 +130,14 @@ class _TaskRun:
 
     def _run(self) -> None:
         task, points = self._task, self._points
-        reason = self._work.start(self._identity())
+        reason = self._work.start(self._identity)
         if reason:
             self._tell(f"begun before with {reason}; done again")
         elif reason is not None and has_scores(task.folder):
             self._tell(f"no {PREDICTED_FILE} beside the scores of an earlier run, which are made again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
-        trainer = self._options.trainer(task, self._work, progress)
+        trainer = (Trainer if self._options.seeds == SEEDS[0] else StackedTrainer)(task, self._work, progress)
         best, training = self._search(trainer)
         self._log(f"Best Grid Point Validation Score: {training.score}  Grid Point HyperParams: {best}  ")
         chosen = [training]
@@ -162,19 +171,9 @@ class _TaskRun:
         validating = functools.partial(validate, self._task, valid, self._events.get(partition.valid))
         return Job(name, point, tuple(self._splits[each] for each in partition.train), valid, validating)
 
-    def _identity(self) -> dict[str, Any]:
-        """What the trainings depend on."""
-        return {
-            "embeddings": self._fingerprint,
-            "grid points": [identify(point) for point in self._points],
-            "seeds": self._options.seeds,
-            "threads": self._options.threads,
-            "device": str(self._options.device),
-            "torch": torch.__version__,
-        }
-
     def _finish(self, point: Configuration, trainings: list[Training]) -> None:
         task, options = self._task, self._options
+        check_unchanged(task, self._identity)
         tests = {}
         for partition, training in zip(task.partitions, trainings, strict=True):
             test = self._test(point, partition, training)
@@ -188,8 +187,7 @@ class _TaskRun:
         logged = {"gpu_max_mem_used" if name == "gpu_max_mem" else name: value for name, value in run.items()}
         listed = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": options.grid}.items())
         self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
-        noted = {**options.describe_predictor(task), "embeddings": self._fingerprint}
-        write_done(task, {"time": seconds, **run, **noted})
+        write_done(task, {"time": seconds, **run, **self._identity})
         metric = task.scores[0]
         mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])
         self._tell(f"{metric} {mean:.4f} in {seconds:.1f} s")

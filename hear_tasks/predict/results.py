@@ -122,5 +122,5 @@ def has_scores(folder: pathlib.Path) -> bool:
 
 
 def is_done(folder: pathlib.Path) -> bool:
-    """Whether the predictions of a task are finished."""
-    return (folder / PREDICTED_FILE).exists()
+    """Whether the predictions of a task are finished, and still there."""
+    return (folder / PREDICTED_FILE).exists() and has_scores(folder)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import pathlib
 import pickle
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,14 +29,12 @@ class Split:
         embeddings: float32 (rows, size), mapped from their file, or in the memory of `device`.
         targets: float32 (rows, labels), 1 where a row has a label.
         classes: in a multiclass task the label of each row, int64 (rows,).
-        checksum: of embeddings and labels, the same for the same content.
     """
 
     name: str
     embeddings: torch.Tensor
     targets: torch.Tensor
     classes: torch.Tensor | None
-    checksum: int
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -100,7 +96,7 @@ def read_split(task: Task, name: str) -> Split:
     if not rows:
         raise TaskError(f"{task.folder}: {name}: no embeddings in it; is the split of the task empty?")
     embeddings = _map_embeddings(task.folder / f"{name}.embeddings.npy", rows, size)
-    checksum = _check_embeddings(task.folder / f"{name}.embeddings.npy", embeddings)
+    _check_embeddings(task.folder / f"{name}.embeddings.npy", embeddings)
     file = task.folder / f"{name}.target-labels.pkl"
     labels = _read_labels(file, rows)
     targets = _encode(file, labels, task.label_numbers, task.n_labels)
@@ -112,7 +108,6 @@ def read_split(task: Task, name: str) -> Split:
         embeddings=torch.from_numpy(embeddings),
         targets=tensor,
         classes=tensor.argmax(dim=1) if task.is_multiclass else None,
-        checksum=zlib.crc32(targets.tobytes(), checksum),
     )
 
 
@@ -132,16 +127,11 @@ def _map_embeddings(file: pathlib.Path, rows: int, size: int) -> np.ndarray:
     return np.memmap(file, np.float32, "c", shape=(rows, size))
 
 
-def _check_embeddings(file: pathlib.Path, embeddings: np.ndarray) -> int:
-    """Checksum of embeddings that are all finite."""
+def _check_embeddings(file: pathlib.Path, embeddings: np.ndarray) -> None:
     at_once = max(1, _CHUNK_BYTES // (_FLOAT_BYTES * embeddings.shape[1]))
-    checksum = 0
     for first in range(0, len(embeddings), at_once):
-        chunk = embeddings[first : first + at_once]
-        if not np.isfinite(chunk).all():
+        if not np.isfinite(embeddings[first : first + at_once]).all():
             raise TaskError(_not_finite(file, embeddings))
-        checksum = zlib.crc32(chunk.data, checksum)
-    return checksum
 
 
 def _not_finite(file: pathlib.Path, embeddings: np.ndarray) -> str:
@@ -222,10 +212,3 @@ def _check_times(file: pathlib.Path, frames: Frames, targets: Events) -> None:
                 f"{file}: the last frame is at {last_frame:g} ms, the last event ends at {last_event:g} ms; "
                 "are the timestamps in seconds?"
             )
-
-
-def fingerprint(task: Task, splits: Mapping[str, Split]) -> str:
-    """A text that differs where the embeddings, labels or metadata of a task do."""
-    content = {name: [*split.embeddings.shape, split.checksum] for name, split in sorted(splits.items())}
-    metadata = zlib.crc32(json.dumps([task.metadata, task.label_numbers], sort_keys=True).encode())
-    return json.dumps([metadata, content])

@@ -117,7 +117,7 @@ def read_task(folder: pathlib.Path) -> Task:
     )
 
 
-def read_json(file: pathlib.Path, kind: type) -> Any:
+def read_json(file: pathlib.Path, kind: type, remedy: str = "embed the task again") -> Any:
     """The content of a file, of this kind.
 
     Raises:
@@ -128,9 +128,9 @@ def read_json(file: pathlib.Path, kind: type) -> Any:
     except FileNotFoundError:
         raise TaskError(f"{file}: not there; delete the folder of the task, and embed it again") from None
     except (ValueError, RecursionError) as error:
-        raise TaskError(f"{file}: damaged or cut short ({error}); embed the task again") from error
+        raise TaskError(f"{file}: damaged or cut short ({error}); {remedy}") from error
     if not isinstance(content, kind):
-        raise TaskError(f"{file}: expected a JSON {kind.__name__}, got {type(content).__name__}; embed the task again")
+        raise TaskError(f"{file}: expected a JSON {kind.__name__}, got {type(content).__name__}; {remedy}")
     return content
 
 

@@ -25,6 +25,7 @@ import torch
 
 from hear_cacophony.files.atomic_write import write_bytes
 from hear_cacophony.files.lock import locked_folder
+from hear_tasks.predict.same_run import list_differences
 from hear_tasks.predict.training import Training
 
 PREFIX = ".predicting-"
@@ -60,9 +61,8 @@ class WorkFolder:
         except FileNotFoundError:
             return ""
         except ValueError:
-            return "its settings are damaged"
-        differing = [key for key in settings if settings[key] != earlier.get(key)]
-        return None if not differing else f"other {', '.join(differing)}"
+            return "settings that are damaged"
+        return ", ".join(list_differences(earlier, settings)) or None
 
     def take(self, number: int) -> Training | None:
         """A training that was kept, with the generators set to their state after it; None where there is none."""
