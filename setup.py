@@ -30,7 +30,6 @@ TASKS = [
     "mido",
     "intervaltree",  # events of overlapping labels in the order of heareval's
     "scipy",
-    "tqdm",
 ]
 TEXT = ["tokenizers"]
 DOWNLOAD = ["gdown>=6.5", "huggingface_hub", *TEXT]

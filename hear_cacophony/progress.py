@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import sys
+import threading
 import time
 from typing import Self
 
@@ -14,11 +15,12 @@ _REFRESH_SECONDS = 0.2
 
 
 class ProgressLine(abc.ABC):
-    """Reports on standard error what `line` tells."""
+    """Reports on standard error what `line` tells. May be used by several threads."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._start = self._last = time.monotonic()
+        self._lock = threading.Lock()
 
     @abc.abstractmethod
     def line(self, seconds: float) -> str:
@@ -34,10 +36,11 @@ class ProgressLine(abc.ABC):
 
     def tick(self) -> None:
         """Report, unless that was done a moment ago."""
-        now = time.monotonic()
-        if now - self._last >= (_REFRESH_SECONDS if self._terminal else INTERVAL_SECONDS):
-            self._last = now
-            self._print()
+        with self._lock:
+            now = time.monotonic()
+            if now - self._last >= (_REFRESH_SECONDS if self._terminal else INTERVAL_SECONDS):
+                self._last = now
+                self._print()
 
     def _print(self) -> None:
         start, end = ("\r", "\x1b[K") if self._terminal else ("", "\n")
@@ -62,9 +65,34 @@ class FileProgress(ProgressLine):
 
     def line(self, seconds: float) -> str:
         """What is told after `seconds` of work."""
-        here = self._done - (self._earlier or 0)
-        left = f"{clock((self._total - self._done) * seconds / here)} left" if here else "time left unknown"
+        left = _time_left(self._done - (self._earlier or 0), self._total - self._done, seconds)
         return f"{self._title}: {self._done} of {self._total} files, {left}"
+
+
+class ByteProgress(ProgressLine):
+    """How many of `total` bytes are done."""
+
+    def __init__(self, title: str, total: int) -> None:
+        super().__init__()
+        self._title, self._total = title, total
+        self._done = 0
+
+    def advance(self, size: int) -> None:
+        """So many more bytes are done."""
+        with self._lock:
+            self._done += size
+        self.tick()
+
+    def line(self, seconds: float) -> str:
+        """What is told after `seconds` of work."""
+        part = self._done / max(self._total, 1)
+        speed = self._done / 1e6 / max(seconds, 1e-9)
+        left = _time_left(self._done, self._total - self._done, seconds)
+        return f"{self._title}: {part:4.0%} of {self._total / 1e6:,.1f} MB, {speed:,.1f} MB/s, {left}"
+
+
+def _time_left(done: float, to_do: float, seconds: float) -> str:
+    return f"{clock(to_do * seconds / done)} left" if done > 0 else "time left unknown"
 
 
 def clock(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import sys
 import pytest
 
 from hear_cacophony.files import atomic_write
-from hear_cacophony.files.atomic_write import sync_tree, write_file, write_text, write_text_once
+from hear_cacophony.files.atomic_write import sync_tree, write_file, write_json, write_text, write_text_once
 
 RACE = """
 import pathlib, sys
@@ -86,3 +87,11 @@ def test_a_tree_is_synced_with_all_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic_write, "_sync", lambda path: synced.append(str(path.relative_to(tmp_path))))
     sync_tree(tmp_path)
     assert sorted(synced) == [".", "a", "a/b", "a/b/c"]
+
+
+def test_json_holds_what_is_no_number_and_names_that_are_no_text(tmp_path):
+    content = {"score": float("nan"), "scores": (0.5, float("nan")), "caf\u00e9": os.fsdecode(b"a\xff.wav")}
+    write_json(tmp_path / "a.json", content)
+    told = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert '"caf\u00e9"' in told
+    assert json.loads(told) == {"score": None, "scores": [0.5, None], "caf\u00e9": os.fsdecode(b"a\xff.wav")}

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_tasks import byte_progress
+from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample_clip
 from hear_tasks.prepare import run as prepare
 from hear_tasks.prepare.command import add_parser
@@ -593,7 +593,7 @@ def test_a_process_that_is_killed_is_reported(tmp_path, monkeypatch, capsys):
         for worker in prepare.multiprocessing.active_children():
             worker.kill()
 
-    monkeypatch.setattr(byte_progress.Progress, "update", kill_a_worker)
+    monkeypatch.setattr(ByteProgress, "advance", kill_a_worker)
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
     args = parser.parse_args(["prepare", str(task), "--jobs", "2"])
@@ -941,20 +941,3 @@ def test_the_command_reports_each_task_and_fails_if_one_is_not_whole(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("prepare: ")
     assert "Traceback" not in result.stderr
-
-
-def test_progress_is_lines_where_there_is_no_terminal(capsys, monkeypatch):
-    with byte_progress.Progress("resample", 4_000_000, interval=0) as bar:
-        bar.update(1_000_000)
-        bar.update(3_000_000)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    assert re.match(r"resample:  25% 1.00M/4.00M \[00:00<\S+, .*B/s\]$", lines[0])
-    assert lines[1].startswith("resample: 100%")
-
-
-def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with byte_progress.Progress("resample", 4_000_000) as bar:
-        bar.update(4_000_000)
-    assert "resample: 100%|" in capsys.readouterr().err.split("\r")[-1]

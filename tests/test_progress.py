@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hear_cacophony import progress
-from hear_cacophony.progress import FileProgress, clock
+from hear_cacophony.progress import ByteProgress, FileProgress, clock
 
 
 def test_files_and_the_time_left_without_what_earlier_runs_did():
@@ -26,6 +26,22 @@ def test_lines_come_now_and_then_where_there_is_no_terminal(monkeypatch, capsys)
         "features: 6 of 10 files, 0:58 left",
         "features: 9 of 10 files, 0:14 left",
     ]
+
+
+def test_bytes_with_their_speed_and_the_time_left():
+    resampled = ByteProgress("resample", 4_000_000)
+    assert resampled.line(0) == "resample:   0% of 4.0 MB, 0.0 MB/s, time left unknown"
+    resampled.advance(1_000_000)
+    assert resampled.line(20) == "resample:  25% of 4.0 MB, 0.1 MB/s, 1:00 left"
+
+
+def test_a_terminal_has_one_line_that_ends_with_the_work(monkeypatch, capsys):
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
+    with ByteProgress("resample", 4_000_000) as resampled:
+        resampled.advance(4_000_000)
+    told = capsys.readouterr().err
+    assert told.startswith("\rresample: 100% of 4.0 MB")
+    assert told.endswith("\x1b[K\n")
 
 
 def test_a_clock_has_hours_where_there_are_any():

@@ -13,6 +13,7 @@ from hear_cacophony.commands.model_options import (
     tell_untrained,
 )
 from hear_cacophony.commands.text_options import add_output_options, add_tokenizer_option, format_csv, format_json
+from hear_cacophony.text_table import GAP, text_table
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -93,6 +94,5 @@ def _formatted(args: argparse.Namespace, found: dict[str, list[tuple[str, float]
             (name, rank, label, f"{p:.6f}") for name, best in found.items() for rank, (label, p) in enumerate(best, 1)
         ]
         return format_csv(("file", "rank", "label", "probability"), rows)
-    width = max(map(len, found), default=0)
-    lines = [f"{name:<{width}}  " + "  ".join(f"{label} {p:.3f}" for label, p in best) for name, best in found.items()]
-    return "".join(f"{line}\n" for line in lines)
+    cells = [(name, GAP.join(f"{label} {p:.3f}" for label, p in best)) for name, best in found.items()]
+    return "".join(f"{line}\n" for line in text_table(cells))

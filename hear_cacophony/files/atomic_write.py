@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 PREFIX = ".writing-"
 """Start of the names of unfinished files. One that a killed process has left is never taken for a finished one."""
@@ -42,6 +44,20 @@ def write_text(path: pathlib.Path, text: str) -> None:
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
     """Write a file of bytes, whole or not at all, in place of any that is there."""
     write_file(path, lambda part: part.write_bytes(content))
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Write a JSON file, whole or not at all, in place of any that is there; numbers that are none (NaN) as null."""
+    text = json.dumps(_with_nulls(content), indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, f"{text}\n".encode("utf-8", "backslashreplace"))  # names that are no UTF-8, as JSON escapes them
+
+
+def _with_nulls(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _with_nulls(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_nulls(value) for value in content]
+    return None if isinstance(content, float) and content != content else content
 
 
 def write_text_once(path: pathlib.Path, text: str) -> bool:

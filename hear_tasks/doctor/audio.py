@@ -6,12 +6,11 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import importlib.util
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
-from hear_tasks.byte_progress import Progress
+from hear_cacophony.progress import ByteProgress
 from hear_tasks.doctor.audio_file import AudioFault, Clip, read_clip
 from hear_tasks.doctor.audio_folder import AudioFile, find_files
 from hear_tasks.doctor.finding import Findings
@@ -121,7 +120,8 @@ def _read_all(files: list[AudioFile], findings: Findings, *, whole: bool) -> Ite
     cores = len(os.sched_getaffinity(0))
     total = sum(file.size for file in files)
     with contextlib.ExitStack() as stack:
-        progress = stack.enter_context(Progress(findings.task, total)) if whole and _is_long(total) else None
+        long = whole and total >= _PROGRESS_BYTES
+        progress = stack.enter_context(ByteProgress(findings.task, total)) if long else None
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(cores))
 
         def read(file: AudioFile) -> Clip | AudioFault:
@@ -131,18 +131,13 @@ def _read_all(files: list[AudioFile], findings: Findings, *, whole: bool) -> Ite
                 return fault
             finally:
                 if progress:
-                    progress.update(file.size)
+                    progress.advance(file.size)
 
         for file, clip in zip(files, threads.map(read, files), strict=True):
             if isinstance(clip, AudioFault):
                 findings.error("audio-unreadable", file.shown, str(clip), "make it again (prepare), or unpack it again")
             else:
                 yield (file.split, file.name), clip
-
-
-def _is_long(total: int) -> bool:
-    """Whether reading takes long enough for a progress bar, and the package for it is there."""
-    return total >= _PROGRESS_BYTES and importlib.util.find_spec("tqdm") is not None
 
 
 # What was read

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from hear_cacophony.files.atomic_write import write_json
 from hear_tasks.evaluate import caption_scores
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
 from hear_tasks.evaluate.over_clips import Sound
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
-from hear_tasks.evaluate.result_files import write_csv, write_json
+from hear_tasks.evaluate.result_files import write_csv
 from hear_tasks.evaluate.results import Evaluator, Scored
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
-from hear_tasks.byte_progress import Progress
+from hear_cacophony.progress import ByteProgress
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.result_cache import FileState, KeptValues, file_state
 
@@ -77,11 +77,11 @@ def compute_over_clips(
         except OSError as error:
             faults[str(clip.path)] = str(error)
     missing = [number for number, state in states.items() if state not in kept]
-    with Progress(title, sum(states[number][1] for number in missing)) as progress:
+    with ByteProgress(title, sum(states[number][1] for number in missing)) as progress:
         sounds = _read_sounds(clips, states, missing, read, faults)
         for chunk in _ahead(_chunks(sounds)):
             _compute_chunk(chunk, compute, kept, faults)
-            progress.update(sum(sound.state[1] for sound in chunk))
+            progress.advance(sum(sound.state[1] for sound in chunk))
     there = [(clips[number], kept[state]) for number, state in states.items() if state in kept]
     values = np.array([each.value for _, each in there])
     return Computed(tuple(clip for clip, _ in there), values, tuple(each.samples for _, each in there), faults)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from hear_cacophony.text_table import text_table
 from hear_tasks.evaluate.comparison import Comparison, compare
 from hear_tasks.evaluate.model import Weights
 from hear_tasks.evaluate.request import Request
@@ -118,7 +119,7 @@ class Report:
         ]
         if not rows:
             return f"no published figures of {self.request.evaluation} on {self.request.dataset.title}"
-        table = _table(("", "ours", "published", "difference", "source"), rows)
+        table = "\n".join(text_table([("", "ours", "published", "difference", "source"), *rows], right=(1, 2, 3)))
         if self.request.published and not self.missing:
             return table
         but = [] if self.request.published else ["the published figures are of the published protocol"]
@@ -140,16 +141,5 @@ def _score_table(scored: Scored) -> str:
         return f"[{low:.4f}, {high:.4f}]"
 
     header = ("", "score", "95% interval") if scored.intervals else ("", "score", "")
-    return _table(header, [(name, f"{value:.4f}", interval(name)) for name, value in scored.scores.items()])
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = (
-        "  ".join(
-            cell.ljust(width) if i in (0, len(row) - 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in (header, *rows)
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    rows = [header, *((name, f"{value:.4f}", interval(name)) for name, value in scored.scores.items())]
+    return "\n".join(text_table(rows, right=(1,)))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hear_cacophony.engine.devices import Devices
+from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
@@ -21,7 +22,6 @@ from hear_tasks.evaluate.read_published import check_installed, read_published
 from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
 from hear_tasks.evaluate.result_cache import KeptValues, open_kept
-from hear_tasks.evaluate.result_files import write_json
 from hear_tasks.evaluate.results import Evaluator, Scored
 from hear_tasks.evaluate.retrieval import Retrieval
 from hear_tasks.evaluate.zero_shot import ZeroShot

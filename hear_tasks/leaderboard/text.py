@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hear_cacophony.text_table import GAP, column_widths, text_table
 from hear_tasks.leaderboard.comparison import (
     COMPARISON,
     NONE_PUBLISHED,
@@ -18,7 +19,6 @@ from hear_tasks.leaderboard.published_table import CAPTION, published_table_cell
 from hear_tasks.leaderboard.table import leaderboard_cells, remarks
 
 _HEAD_WIDTH = 24
-_GAP = "  "
 
 
 def format_text(models: Sequence[Model], width: int | None = None) -> str:
@@ -55,10 +55,8 @@ def _text_table(cells: list[list[str]], fixed: int, width: int | None) -> str:
     height = max(map(len, heads))
     lines = [list(line) for line in zip(*([""] * (height - len(head)) + head for head in heads), strict=True)]
     lines += cells[1:]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    return "\n\n".join(
-        _aligned(lines, height, [*range(fixed), *block], widths) for block in _blocks(widths, fixed, width)
-    )
+    blocks = [[*range(fixed), *block] for block in _blocks(column_widths(lines), fixed, width)]
+    return "\n\n".join(_ruled([[line[i] for i in block] for line in lines], height) for block in blocks)
 
 
 def _broken(head: str) -> list[str]:
@@ -73,11 +71,11 @@ def _broken(head: str) -> list[str]:
 
 def _blocks(widths: list[int], fixed: int, width: int | None) -> list[list[int]]:
     """The columns beyond the fixed ones, in as many blocks as `width` asks for; at least one in each."""
-    left = sum(widths[:fixed]) + len(_GAP) * (fixed - 1)
+    left = sum(widths[:fixed]) + len(GAP) * (fixed - 1)
     blocks: list[list[int]] = [[]]
     used = left
     for column in range(fixed, len(widths)):
-        needed = len(_GAP) + widths[column]
+        needed = len(GAP) + widths[column]
         if width is not None and blocks[-1] and used + needed > width:
             blocks.append([])
             used = left
@@ -86,7 +84,7 @@ def _blocks(widths: list[int], fixed: int, width: int | None) -> list[list[int]]
     return blocks
 
 
-def _aligned(lines: list[list[str]], height: int, columns: list[int], widths: list[int]) -> str:
-    text = [_GAP.join(line[column].ljust(widths[column]) for column in columns).rstrip() for line in lines]
-    rule = "-" * max(map(len, text))
-    return "\n".join([*text[:height], rule, *text[height:]])
+def _ruled(lines: list[list[str]], height: int) -> str:
+    """The columns aligned, and a rule below the first `height` lines."""
+    text = text_table(lines)
+    return "\n".join([*text[:height], "-" * max(map(len, text)), *text[height:]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import errno
-import importlib.util
 import itertools
 import multiprocessing
 import os
@@ -13,7 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 from hear_cacophony.files.full_disk import describe_full, is_full
-from hear_tasks.byte_progress import Progress
+from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare.lock_folder import FolderBusyError, lock_folder
 from hear_tasks.prepare.plan import Plan, TaskError, make_plan
 from hear_tasks.prepare.report import Report, TaskReport
@@ -52,7 +51,6 @@ def prepare_tasks(
         ValueError: a source holds no task, two sources hold the same one, or another argument is wrong.
         ModuleNotFoundError: the package's extra "tasks" is not installed.
     """
-    _check_installed()
     unknown = [rate for rate in rates if rate not in SAMPLE_RATES]
     if unknown or not rates:
         told = unknown[0] if unknown else "none"
@@ -67,20 +65,12 @@ def prepare_tasks(
     return Report(tuple(_prepare_all(tasks, list(dict.fromkeys(rates)), jobs)), tuple(archive_errors))
 
 
-def _check_installed() -> None:
-    missing = [name for name in ("soxr", "tqdm") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f"preparing tasks needs {' and '.join(missing)}: pip install 'hear_cacophony[tasks]'", name=missing[0]
-        )
-
-
 def _prepare_all(tasks: list[Task], rates: list[int], jobs: int) -> list[TaskReport]:
     plans = [[_plan_or_report(task, rate) for rate in rates] for task in tasks]
     total = sum(plan.size for of_task in plans for plan in of_task if isinstance(plan, Plan))
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
     with (
-        Progress("resample", total) as progress,
+        ByteProgress("resample", total) as progress,
         concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker) as pool,
     ):
         workers = _Workers(pool, jobs, progress)
@@ -97,7 +87,7 @@ def _plan_or_report(task: Task, rate: int) -> Plan | TaskReport:
 class _Workers:
     """The processes that resample, and how far they are."""
 
-    def __init__(self, pool: concurrent.futures.Executor, jobs: int, progress: Progress) -> None:
+    def __init__(self, pool: concurrent.futures.Executor, jobs: int, progress: ByteProgress) -> None:
         self._pool, self._progress = pool, progress
         self._most_pending = 4 * jobs
 
@@ -123,7 +113,7 @@ class _Workers:
         for future in done:
             result = future.result()
             pending.pop(future).add(result)
-            self._progress.update(result.size)
+            self._progress.advance(result.size)
 
 
 def _prepare(plans: list[Plan | TaskReport], workers: _Workers) -> list[TaskReport]:

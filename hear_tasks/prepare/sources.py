@@ -10,7 +10,7 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterable
 
-from hear_tasks.byte_progress import Progress
+from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare import archives
 from hear_tasks.prepare.lock_folder import lock_folder
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
@@ -127,14 +127,14 @@ def unpack_all(tarballs: list[Tarball], tasks: list[Task], jobs: int) -> tuple[l
             stack.enter_context(lock_folder(folder, folder))
             archives.remove_unfinished(folder)
         total = sum(tarball.file.stat().st_size for tarball in tarballs)
-        progress = stack.enter_context(Progress("unpack", total))
+        progress = stack.enter_context(ByteProgress("unpack", total))
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(jobs))
         stop = threading.Event()
 
         def advance(done: int) -> None:
             if stop.is_set():
                 raise concurrent.futures.CancelledError
-            progress.update(done)
+            progress.advance(done)
 
         try:
             pending = [threads.submit(_unpack_one, tarball, tasks, advance) for tarball in tarballs]

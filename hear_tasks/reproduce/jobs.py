@@ -8,9 +8,8 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
-from hear_cacophony.files.atomic_write import write_text
+from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.embed import compare_with_task, is_done
 from hear_tasks.predict import SEEDS
@@ -186,8 +185,3 @@ def check_out(options: Options) -> None:
     ]
     if differing:
         raise ValueError(f"--out {options.out}: holds a run with {'; '.join(differing)}; choose another --out")
-
-
-def write_json(file: pathlib.Path, content: Any) -> None:
-    """Write a file whole or not at all."""
-    write_text(file, json.dumps(content, indent=1) + "\n")

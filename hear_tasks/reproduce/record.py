@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.lock import BusyError, is_held, lock_file
 from hear_tasks.embed import is_busy
-from hear_tasks.reproduce.jobs import Job, write_json
+from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.options import Phase
 
 POLL_SECONDS = 0.5

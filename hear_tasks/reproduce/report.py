@@ -6,9 +6,9 @@ import pathlib
 import shutil
 from collections.abc import Mapping, Sequence
 
-from hear_cacophony.files.atomic_write import write_text
+from hear_cacophony.files.atomic_write import write_json, write_text
 from hear_tasks.leaderboard import Outputs, write_leaderboard
-from hear_tasks.reproduce.jobs import Job, write_json
+from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.manifest import make_manifest
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import State, read_state

@@ -7,6 +7,7 @@ import collections
 import sys
 from collections.abc import Sequence
 
+from hear_cacophony.text_table import text_table
 from hear_tasks.reproduce.jobs import make_jobs
 from hear_tasks.reproduce.options import Phase, add_work_options, parse_options
 from hear_tasks.reproduce.record import State, read_state
@@ -35,9 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             counts[phase][state] += 1
             if cause:
                 causes.append(f"{job.title}: {phase} {state}: {summary(cause)}")
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print(*text_table(lines), sep="\n")
     for phase, counted in counts.items():
         print(f"{phase}: " + ", ".join(f"{counted[state]} {state}" for state in State if counted[state]))
     if causes:
