@@ -49,7 +49,7 @@ def read_flax_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint
     """
     with FileDigest(file) as digest:
         leaves = scan_flax_file(file)
-        shapes, dtypes = _leaf_forms(leaves)
+        shapes, dtypes = leaf_forms(leaves)
         stage, config = _recognise(shapes, file)
         check_parameters(shapes, dtypes, stage, config, file)
         text_config = checked_text_sizes(shapes, dtypes, stage, config, file) if with_text else None
@@ -70,7 +70,7 @@ def read_flax_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint
 def summarize_flax_file(file: pathlib.Path) -> CheckpointSummary:
     """Describe a published file; errors as in `read_flax_file`."""
     with FileDigest(file) as digest:
-        shapes, dtypes = _leaf_forms(scan_flax_file(file))
+        shapes, dtypes = leaf_forms(scan_flax_file(file))
         stage, config = _recognise(shapes, file)
         check_parameters(shapes, dtypes, stage, config, file)
         text_config = text_sizes(stage, config, shapes) if has_text(stage, shapes) else None
@@ -78,7 +78,7 @@ def summarize_flax_file(file: pathlib.Path) -> CheckpointSummary:
         return CheckpointSummary(stage, config, text_config, counts, file.name, digest.md5(), untrained=False)
 
 
-def _leaf_forms(leaves: Mapping[str, Leaf]) -> tuple[Shapes, dict[str, str]]:
+def leaf_forms(leaves: Mapping[str, Leaf]) -> tuple[Shapes, dict[str, str]]:
     """Shapes and dtype names by path."""
     return {path: leaf.shape for path, leaf in leaves.items()}, {path: leaf.dtype for path, leaf in leaves.items()}
 
@@ -94,18 +94,19 @@ def _recognise(shapes: Mapping[str, tuple[int, ...]], file: pathlib.Path) -> tup
             f"{file}: expected {wanted} under ['0']['params'], found {found}; is this a Cacophony checkpoint?"
         )
     stage = held[0]
-    return stage, _sizes(stage, shapes)
+    return stage, layer_sizes(stage.encoder_path, shapes)
 
 
-def _sizes(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> EncoderConfig:
+def layer_sizes(tower: str, shapes: Mapping[str, tuple[int, ...]]) -> EncoderConfig:
+    """Sizes of the encoder, or of its like, whose parameters lie below the name `tower`."""
     published = EncoderConfig()
 
     def size(path: str, axis: int, otherwise: int) -> int:
-        shape = shapes.get(f"{stage.encoder_path}/{path}", ())
+        shape = shapes.get(f"{tower}/{path}", ())
         return shape[axis] if axis < len(shape) and shape[axis] > 0 else otherwise
 
     # A damaged name must not make up more layers than MAX_LAYERS: it is listed as extra instead.
-    layer_name = re.compile(re.escape(stage.encoder_path) + "/" + LAYER.format("(0|[1-9][0-9]{0,2})") + "/")
+    layer_name = re.compile(re.escape(tower) + "/" + LAYER.format("(0|[1-9][0-9]{0,2})") + "/")
     layers = {int(match[1]) for match in map(layer_name.match, shapes) if match}
     return EncoderConfig(
         hidden_size=size("freq_positional_embedding", 1, published.hidden_size),

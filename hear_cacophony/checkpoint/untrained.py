@@ -37,7 +37,7 @@ def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False) ->
         stacklevel=2,
     )
     config = UNTRAINED[name]
-    parameters = {path: _draw(path, shape) for path, shape in expected_shapes(stage, config).items()}
+    parameters = {path: draw_parameter(path, shape) for path, shape in expected_shapes(stage, config).items()}
     checkpoint = Checkpoint(stage, config, parameters, source=name, md5="", untrained=True)
     return _with_untrained_text(checkpoint) if with_text else checkpoint
 
@@ -45,7 +45,7 @@ def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False) ->
 def _with_untrained_text(checkpoint: Checkpoint) -> Checkpoint:
     config = UNTRAINED_TEXT[checkpoint.source]
     shapes = expected_text_shapes(checkpoint.stage, config)
-    parameters = LazyParameters(shapes, lambda path: _draw(path, shapes[path]))
+    parameters = LazyParameters(shapes, lambda path: draw_parameter(path, shapes[path]))
     return dataclasses.replace(checkpoint, text=TextSide(config, parameters))
 
 
@@ -58,7 +58,7 @@ def untrained_summary(name: str, stage: Stage) -> CheckpointSummary:
     return CheckpointSummary(stage, config, text_config, counts, source=name, md5="", untrained=True)
 
 
-def _draw(path: str, shape: tuple[int, ...]) -> np.ndarray:
+def draw_parameter(path: str, shape: tuple[int, ...], seed: int = SEED) -> np.ndarray:
     """The usual initial value of a parameter: LeCun normal kernels, unit scales, zero biases."""
     leaf = path.rsplit("/", 1)[-1]
     if leaf == "logit_scale":
@@ -67,7 +67,7 @@ def _draw(path: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.ones(shape, np.float32)
     if leaf == "bias":
         return np.zeros(shape, np.float32)
-    normal = np.random.default_rng([SEED, zlib.crc32(path.encode())]).standard_normal(shape, np.float32)
+    normal = np.random.default_rng([seed, zlib.crc32(path.encode())]).standard_normal(shape, np.float32)
     if leaf == "kernel":
         joins_heads = path.endswith("/out/kernel")
         fan_in = np.prod(shape[:2]) if joins_heads else shape[-2 if TEXT_LAYERS in path else 0]
