@@ -126,21 +126,58 @@ FAULTS = {
         "def get_scene_embeddings(audio, model):\n    raise KeyError('weights')",
         "KeyError: 'weights'",
     ),
+    "bfloat16": (
+        "model.scale * _pieces(audio, 1, 6)[:, 0]",
+        "_pieces(audio, 1, 6)[:, 0].bfloat16()",
+        "expected a float32 array, got a tensor of torch.bfloat16",
+    ),
+    "bfloat16 timestamps": (
+        "times.expand(len(audio), -1)",
+        "times.expand(len(audio), -1).bfloat16()",
+        "expected a float32 array, got a tensor of torch.bfloat16",
+    ),
+    "objects": (
+        "model.scale * _pieces(audio, 1, 6)[:, 0]",
+        "__import__('numpy').full((len(audio), 6), None)",
+        "expected a float32 array, got one of object",
+    ),
+    "end": (
+        "def get_scene_embeddings(audio, model):",
+        "def get_scene_embeddings(audio, model):\n    raise SystemExit(0)",
+        "it tried to end the program (SystemExit: 0)",
+    ),
+    "end at once": (
+        "def get_timestamp_embeddings(audio, model):",
+        "def get_timestamp_embeddings(audio, model):\n    import os; os._exit(0)",
+        "it tried to end the program (SystemExit: os._exit(0))",
+    ),
 }
 """By its name, what of the torch plugin is replaced, by what, and what is told."""
 
+LOAD = 'def load_model(model_file_path="", scale=1.0):'
+
 UNUSABLE = {
-    "def get_scene_embeddings": ("def scene_embeddings", "it has no get_scene_embeddings"),
-    "class Model(torch.nn.Module):": ("class Model:", "a torch.nn.Module or a tensorflow.Module"),
-    "sample_rate, scene_embedding_size": (
+    "no function": ("def get_scene_embeddings", "def scene_embeddings", "it has no get_scene_embeddings"),
+    "no module": ("class Model(torch.nn.Module):", "class Model:", "a torch.nn.Module or a tensorflow.Module"),
+    "no rate": (
+        "sample_rate, scene_embedding_size",
         "rate, scene_embedding_size",
         "to have sample_rate, a positive int, found none",
     ),
-    "= 16000, 6, 4": ("= 16000, 6.0, 4", "to have scene_embedding_size, a positive int, found 6.0"),
-    "    return Model(scale)": ("    return open('nosuch')", "load_model failed: FileNotFoundError"),
-    "import torch": ("import nosuch_library", "no such module"),
+    "no size": ("= 16000, 6, 4", "= 16000, 6.0, 4", "to have scene_embedding_size, a positive int, found 6.0"),
+    "no file": ("    return Model(scale)", "    return open('nosuch')", "load_model failed: FileNotFoundError"),
+    "no dependency": ("import torch", "import nosuch_library.part", "needs nosuch_library, which is not installed in"),
+    "import ends": ("import torch", "import sys; sys.exit(0)", "cannot be imported: it tried to end the program"),
+    "import ends at once": (
+        "import torch",
+        "import os; os._exit(0)",
+        "to end the program (SystemExit: os._exit(0)",
+    ),
+    "load ends": (LOAD, f"{LOAD}\n    exit()", "load_model failed: it tried to end the program (SystemExit: None)"),
+    "load is cancelled": (LOAD, f"{LOAD}\n    raise GeneratorExit('x')", "load_model failed: GeneratorExit: x"),
+    "rate ends": (LOAD, f"{LOAD}\n    Model.sample_rate = property(exit)", "load_model failed: it tried to end"),
 }
-"""By what of the torch plugin is replaced: by what, and what is told when it is loaded."""
+"""By its name, what of the torch plugin is replaced, by what, and what is told when it is loaded."""
 
 
 def write_plugin(folder: pathlib.Path, code: str) -> str:

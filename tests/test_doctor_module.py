@@ -96,8 +96,15 @@ def test_a_module_that_breaks_the_api_is_found(plugin, doctor, tmp_path, fault, 
 def test_a_module_that_does_not_load_is_said_alone(plugin, doctor, tmp_path):
     tasks = make_scene_task(tmp_path / "tasks").parent
     name, nosuch = plugin(), tmp_path / "nosuch.ckpt"
+    lacking = f"lacking_{tmp_path.name}"
+    (tmp_path / "plugins" / f"{lacking}.py").write_text("import nosuch_library")
     for args, message, fix in [
         (["nosuch_plugin"], "nosuch_plugin: no such module in", "pip install it in this environment, or name"),
+        (
+            [lacking],
+            f"{lacking}: needs nosuch_library, which is not installed in",
+            "pip install it in this environment",
+        ),
         ([name, "--model", nosuch], "FileNotFoundError", f"correct --model: there is no file or folder {nosuch}"),
         ([name, "--model-options", '{"colour": 1}'], "unexpected keyword argument 'colour'", "options"),
         ([name, "--python", tmp_path / "nosuch"], "cannot be run (No such file or directory)", "--python"),

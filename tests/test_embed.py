@@ -402,9 +402,8 @@ def test_a_second_process_waits(tasks, tiny_checkpoints, tmp_path, capsys):
     assert not is_busy(folder / "test_pitch-v1-full")
 
 
-def test_a_full_disk_keeps_what_is_finished(tasks, tiny_checkpoints, tmp_path):
-    """A limit on the size of files stands in: the scene tasks fit, the event task does not."""
-
+def test_a_limit_on_the_size_of_files_keeps_what_is_finished(tasks, tmp_path):
+    """The scene tasks fit, the event task does not."""
     arguments = command(tasks, tmp_path / "out", "random-tiny")
     code = (
         "import resource, sys; from hear_tasks import cli; "

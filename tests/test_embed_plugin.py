@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
-from plugins_on_disk import FAULTS, TENSORFLOW, TORCH, UNUSABLE, write_plugin
+from plugins_on_disk import FAULTS, LOAD, TENSORFLOW, TORCH, UNUSABLE, write_plugin
 
 from hear_tasks import cli
 from hear_tasks.embed.models import HearModule, load_module
@@ -122,14 +122,48 @@ def test_a_plugin_that_breaks_the_api_is_told_at_the_first_batch(fault, plugin, 
     assert "fails for 6 clips" in told if scene else "fails for 2 clips" in told
 
 
-@pytest.mark.parametrize("line", UNUSABLE)
-def test_a_plugin_that_cannot_be_used_is_told_before_any_work(line, plugin, tmp_path, capsys):
-    after, message = UNUSABLE[line]
-    assert line in TORCH
+@pytest.mark.parametrize("reason", UNUSABLE)
+def test_a_plugin_that_cannot_be_used_is_told_before_any_work(reason, plugin, tmp_path, capsys):
+    before, after, message = UNUSABLE[reason]
+    assert before in TORCH
     tasks = make_scene_task(tmp_path / "tasks", clips=1).parent
-    assert embed(tasks, tmp_path / "out", plugin(TORCH.replace(line, after))) == 1
+    assert embed(tasks, tmp_path / "out", plugin(TORCH.replace(before, after))) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_plugin_does_at_the_end_leaves_the_status_as_it_is(plugin, tmp_path):
+    tasks = make_scene_task(tmp_path / "tasks", clips=1).parent
+    name = plugin("import atexit, os, sys\natexit.register(lambda: os._exit(0))\nsys.exit(0)")
+    places = ["--tasks-dir", str(tasks), "--embeddings-dir", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "hear_tasks.cli", "embed", "--module", name, *places]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "plugins"), *sys.path])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{name}: cannot be imported: it tried to end the program" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import torch", "import os, torch\nos.chdir('/')"),
+        (LOAD, f"{LOAD}\n    import os; os.chdir('/')"),
+        ("audio, model):", "audio, model):\n    import os; os.chdir('/' if os.getcwd() != '/' else '/usr')"),
+    ],
+)
+def test_a_plugin_has_a_working_directory_of_its_own(before, after, plugin, tmp_path, monkeypatch):
+    make_scene_task(tmp_path / "tasks", clips=3)
+    make_event_task(tmp_path / "tasks", clips=2)
+    (tmp_path / "weights.txt").write_text("2")
+    monkeypatch.chdir(tmp_path)
+    roaming, staying = plugin(TORCH.replace(before, after)), plugin()
+    for name in (roaming, staying):
+        assert embed("tasks", "out", name, "--model", "weights.txt") == 0
+        assert os.getcwd() == str(tmp_path)
+    found, expected = (contents(tmp_path / "out" / name) for name in (roaming, staying))
+    assert {file: data.replace(roaming.encode(), b"") for file, data in found.items()} == {
+        file: data.replace(staying.encode(), b"") for file, data in expected.items()
+    }
 
 
 FAILING = TORCH.replace(
@@ -281,10 +315,35 @@ def test_a_python_that_cannot_run_the_plugin(plugin, tmp_path, capfd):
     tasks = make_scene_task(tmp_path / "tasks", clips=1).parent
     assert embed(tasks, tmp_path / "out", plugin(), "--python", tmp_path / "nosuch") == 1
     assert "nosuch: cannot be run (No such file or directory); expected a Python" in capfd.readouterr().err
-    assert embed(tasks, tmp_path / "out", plugin(), "--python", "/bin/false") == 1
+    assert embed(tasks, tmp_path / "out", plugin(), "--python", "/bin/cat") == 1
     assert "the plugin's process ended with exit status 1" in capfd.readouterr().err
     assert embed(tasks, tmp_path / "out", "nosuch_plugin", "--python", sys.executable) == 1
     assert f"nosuch_plugin: no such module in {sys.executable}" in capfd.readouterr().err
+
+
+def program(file: pathlib.Path, lines: str) -> pathlib.Path:
+    file.write_text("#!/bin/bash\n" + lines)
+    file.chmod(0o755)
+    return file
+
+
+def test_what_an_interpreter_prints_is_no_answer(plugin, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugins"))
+    tasks = make_scene_task(tmp_path / "tasks", clips=1).parent
+    name = plugin("print('hello')\n" + TORCH.replace("audio, model):", "audio, model):\n    print('working')"))
+    printing = program(tmp_path / "activate", f'echo activating; cd /; {sys.executable} "$@"; echo done')
+    assert embed(tasks, tmp_path / "out", name, "--python", printing) == 0
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert all(f"{line}\n" in told.err for line in ("activating", "hello", "working"))
+    other = program(tmp_path / "other", 'echo activated the environment >&"$2"')
+    assert embed(tasks, tmp_path / "out", name, "--python", other) == 1
+    assert f"--python {other}: no answer of a worker came (" in capfd.readouterr().err
+    closing = program(tmp_path / "closing", f'exec {sys.executable} "$1" 99')
+    assert embed(tasks, tmp_path / "out", name, "--python", closing) == 1
+    told = capfd.readouterr().err
+    assert "the descriptor that it should inherit was closed on the way" in told
+    assert f"--python {closing}: the plugin's process ended with exit status 1 (what it said is above)" in told
 
 
 def test_the_rate_of_the_plugin_chooses_the_audio(plugin, tmp_path, capsys):

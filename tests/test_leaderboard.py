@@ -496,6 +496,8 @@ def test_published_rows_with_differences_and_the_row_of_the_checkpoint(run, tmp_
     write_task(tmp_path / "untrained", DCASE, scores_of(DCASE, 0.5))
     write_weights(tmp_path / "untrained", Weights(UNTRAINED))
     write_task(tmp_path / "unknown", ESC50, scores_of(ESC50, 0.5))
+    write_task(tmp_path / "plugin", ESC50, scores_of(ESC50, 0.5))
+    write_weights(tmp_path / "plugin", Weights("none"))
     _, out, _ = run(tmp_path, "--published")
     belonging, *lines = out[out.index("ours: Cacophony.ckpt") :].splitlines()
     assert belonging.endswith("is the checkpoint of the published row 'Cacophony (stage 2)'")
@@ -506,6 +508,7 @@ def test_published_rows_with_differences_and_the_row_of_the_checkpoint(run, tmp_
     assert lines[3] == ""  # no score was published for FSD50K
     assert f"theirs: other.ckpt, MD5 {'0' * 32}, is the checkpoint of no published row" in out
     assert "untrained: untrained weights, of no published row\nNone of its tasks has a published score." in out
+    assert "plugin: without a file of weights, of no published row" in out
     assert "unknown: the MD5 of its checkpoint is not recorded" in out
     assert f"[8] Cacophony (stage 2) ({own.source})" in out
     _, out, _ = run(tmp_path, "--published", "--markdown")

@@ -72,7 +72,7 @@ def check_module(request: ModuleRequest, findings: Findings) -> ModelFacts | Non
 def _fix_loading(request: ModuleRequest, error: str) -> str:
     if request.python and shutil.which(request.python) is None:
         return f"correct --python: there is no program {request.python}"
-    if "no such module" in error:
+    if "no such module" in error or "is not installed in" in error:
         where = request.python or "this environment"
         return f"pip install it in {where}, or name the interpreter of its own environment with --python"
     if request.path and "://" not in request.path and not os.path.exists(request.path):

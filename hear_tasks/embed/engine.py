@@ -38,12 +38,16 @@ _OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
 _MOST_FAILED = 20
 """Clips that a plugin may fail for before the task is given up."""
 
+_MOST_NAMED = 20
+"""Clips that are named for each thing that a plugin fails with."""
+
 
 def embed_task(
     model: Embedder | PluginModel,
     task_folder: pathlib.Path,
     target: pathlib.Path,
     *,
+    place: pathlib.Path,
     identity: dict[str, Any],
     batch_seconds: float | None = None,
     clip_files: bool = False,
@@ -56,6 +60,7 @@ def embed_task(
         model: what embeds it.
         task_folder: the HEAR task.
         target: folder of its embeddings, as heareval names it.
+        place: the same as it was given, which heareval's files name.
         identity: what tells the model and its options apart from others, for JSON.
         batch_seconds: seconds of audio in a batch, as the encoder sees it; by the devices' memory unless given.
         clip_files: whether to write the files of each clip, too.
@@ -78,7 +83,7 @@ def embed_task(
         _tell_of_headers(task, tell)
         if clip_files:
             check_clip_file_names(task, target)
-        run = _Run(model, make_plan(model, task), work, target, identity, batch_seconds, tell)
+        run = _Run(model, make_plan(model, task), work, place, identity, batch_seconds, tell)
         try:
             run.compute()
             run.finish(clip_files)
@@ -103,13 +108,18 @@ def _no_room(task: Task, results: Results, work: WorkFolder, error: OSError) -> 
     return f"{task.name}: {told} and run the same command again; what is finished stays"
 
 
-def _make_results(model: Embedder | PluginModel, plan: Plan, target: pathlib.Path) -> Results:
-    """Where the results of a task go; `target` is its final folder."""
+def _make_results(model: Embedder | PluginModel, plan: Plan, place: pathlib.Path) -> Results:
+    """Where the results of a task go; `place` is its final folder, as it was given."""
     if plan.task.embedding_type == EmbeddingType.SCENE:
-        return SceneResults(model, plan, target)
+        return SceneResults(model, plan, place)
     if isinstance(model, PluginModel):
-        return GrowingEventResults(model, plan, target)
-    return PlannedEventResults(model, plan, target)
+        return GrowingEventResults(model, plan, place)
+    return PlannedEventResults(model, plan, place)
+
+
+def _named(files: list[str]) -> str:
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    return ", ".join(files[:_MOST_NAMED]) + more
 
 
 class _Run:
@@ -120,7 +130,7 @@ class _Run:
         model: Embedder | PluginModel,
         plan: Plan,
         work: WorkFolder,
-        target: pathlib.Path,
+        place: pathlib.Path,
         identity: dict[str, Any],
         batch_seconds: float | None,
         tell: Callable[[str], None],
@@ -128,7 +138,7 @@ class _Run:
         self._model, self._plan, self._work = model, plan, work
         self._identity, self._tell = identity, tell
         self._tokens = model.devices.tokens_per_batch if batch_seconds is None else plan.tokens(batch_seconds)
-        self.results = _make_results(model, plan, target)
+        self.results = _make_results(model, plan, place)
         self._start = time.monotonic()
         self._earlier_samples = 0
         self._shapes: set[tuple[int, int]] = set()
@@ -220,7 +230,7 @@ class _Run:
         by_message: dict[str, list[str]] = {}
         for clip, message in sorted(self._failed.items()):
             by_message.setdefault(message, []).append(str(self._plan.task.clips[clip].file))
-        told = [f"{message}\n  for {', '.join(files[:_MOST_FAILED])}" for message, files in by_message.items()]
+        told = [f"{message}\n  for {_named(files)}" for message, files in by_message.items()]
         return f"the plugin fails for {len(self._failed)} clips ({others}):\n" + listed(told)
 
     def _shares_done(self) -> tuple[float, int]:

@@ -27,10 +27,10 @@ _FLOAT = np.dtype(np.float32)
 class EventResults(Results):
     """Embeddings along each clip."""
 
-    def __init__(self, model: Embedder | PluginModel, plan: Plan, target: pathlib.Path) -> None:
+    def __init__(self, model: Embedder | PluginModel, plan: Plan, place: pathlib.Path) -> None:
         if importlib.util.find_spec("intervaltree") is None:
             raise TaskError(f"{plan.task.name}: event tasks need intervaltree: pip install 'hear_cacophony[tasks]'")
-        super().__init__(model, plan, target)
+        super().__init__(model, plan, place)
 
     @abc.abstractmethod
     def _times(self, clip: int) -> np.ndarray:
@@ -42,7 +42,7 @@ class EventResults(Results):
         for clip, name in enumerate(split.order, first):
             times = self._times(clip)
             labels += labels_at(split.labels[name], times)
-            place = str(self._target / split.name / name)
+            place = str(self._place / split.name / name)
             timestamps += [(place, time) for time in times.tolist()]
         pickle_labels(work, split, labels)
         write_json(work.task / f"{split.name}.filename-timestamps.json", timestamps, indent=4)
@@ -57,8 +57,8 @@ class EventResults(Results):
 class PlannedEventResults(EventResults):
     """Embeddings at times that are known beforehand: the windows go straight to their places."""
 
-    def __init__(self, model: Embedder, plan: Plan, target: pathlib.Path) -> None:
-        super().__init__(model, plan, target)
+    def __init__(self, model: Embedder, plan: Plan, place: pathlib.Path) -> None:
+        super().__init__(model, plan, place)
         self._embedder = model
         counts = [len(model.timestamps(clip.samples)) for clip in plan.task.clips]
         bounds = plan.task.first_clips()

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from os import _exit  # by its name, as the code of plugins finds another in `os`
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C or a request to terminate."""
@@ -58,7 +59,7 @@ def _watch(heard: int, command: str) -> None:
     if _wait(heard, GRACE_SECONDS) is False:
         return
     _say(f"{command}: interrupted; the same command goes on where this one was")
-    os._exit(INTERRUPTED)
+    _exit(INTERRUPTED)
 
 
 def _wait(heard: int, seconds: float | None) -> bool | None:

@@ -51,8 +51,8 @@ def check_clip_file_names(task: Task, target: pathlib.Path) -> None:
 class Results(abc.ABC):
     """Where the results of a task go."""
 
-    def __init__(self, model: Embedder | PluginModel, plan: Plan, target: pathlib.Path) -> None:
-        self._model, self._plan, self._target = model, plan, target
+    def __init__(self, model: Embedder | PluginModel, plan: Plan, place: pathlib.Path) -> None:
+        self._model, self._plan, self._place = model, plan, place
         self._task = plan.task
         self._size = plan.embedder.size
 

@@ -41,8 +41,10 @@ def embed_tasks(
     Raises:
         ValueError: the folder holds embeddings of another model or of other options.
     """
-    folder = pathlib.Path(embeddings_dir) / module.folder_name
-    paths = [pathlib.Path(task) for task in tasks]
+    given = pathlib.Path(embeddings_dir) / module.folder_name
+    # Absolute, as the code of a plugin has a working directory of its own while clips are read and results written.
+    folder = given.absolute()
+    paths = [pathlib.Path(task).absolute() for task in tasks]
     _tell_of_strangers(folder, paths, tell)
     claim_folder(folder, module.identity)
     failed: dict[str, str] = {}
@@ -57,6 +59,7 @@ def embed_tasks(
                 module.for_task(task.name),
                 task,
                 target,
+                place=given / task.name,
                 identity=module.identity,
                 batch_seconds=batch_seconds,
                 clip_files=clip_files,

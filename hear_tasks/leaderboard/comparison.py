@@ -53,6 +53,8 @@ def name_published_row(model: Model) -> str:
     weights = model.weights
     if weights.untrained:
         return f"{model.name}: untrained weights, of no published row"
+    if weights.name == "none":
+        return f"{model.name}: without a file of weights, of no published row"
     if not weights.md5:
         return f"{model.name}: the MD5 of its checkpoint is not recorded, so its published row is not known"
     row = find_published(weights.md5)

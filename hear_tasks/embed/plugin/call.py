@@ -3,21 +3,27 @@
 This file is also the script of a worker process in an environment of the plugin's own. So it imports nothing of this
 package, and keeps to what Python 3.7 understands.
 
-A message between the processes is the length of a head (8 bytes, little-endian), the head (JSON), and the bytes of
-the arrays that the head lists with dtype and shape.
+A message between the processes is a head (JSON with a magic number) and the bytes of the arrays that it lists with
+dtype and shape. It goes through a descriptor of its own, the worker's argument: standard output is anybody's.
 """
 
+import atexit
+import contextlib
 import importlib
 import json
 import os
-import struct
 import sys
+from multiprocessing.connection import Connection
 
 import numpy as np
 
 SCENE, TIMESTAMPS = "scene", "timestamps"
 _FUNCTIONS = ("load_model", "get_scene_embeddings", "get_timestamp_embeddings")
 _MODEL_FACTS = ("sample_rate", "scene_embedding_size", "timestamp_embedding_size")
+_MAGIC = "HEAR plugin 2"
+_LONGEST_HEAD = 1 << 24  # bytes
+_MOST_TOLD = 10000  # characters of an error of a plugin
+_PROCESS, _end_process = os.getpid(), os._exit
 
 
 class PluginError(Exception):
@@ -36,8 +42,8 @@ class Plugin:
     """A loaded plugin.
 
     Attributes:
-        facts: sample_rate (Hz), scene_embedding_size, timestamp_embedding_size, framework ("torch" or "tf"), device
-            ("cpu" or the name of a GPU), and version (of the installed distribution, "" if unknown).
+        facts: sample_rate (Hz), scene_embedding_size, timestamp_embedding_size, device ("cpu" or the name of a GPU),
+            and version (of the installed distribution, "" if unknown).
     """
 
     def __init__(self, name, path, options):
@@ -45,22 +51,23 @@ class Plugin:
 
         Args:
             name: its module, installed or in the current folder.
-            path: for its `load_model`; without it the function is called with options alone.
+            path: for its `load_model`, absolute where there is such a file; "" to call it with options alone.
             options: keyword arguments for its `load_model`, a dictionary.
 
         Raises:
             PluginError: it cannot be imported or loaded, or lacks something of the HEAR API.
         """
-        self._module = _import(name)
-        try:
-            model = self._module.load_model(*([path] if path else []), **options)
-        except Exception as error:
-            raise PluginError(f"{name}.load_model failed: {_told(error)}") from error
-        self._model = model
-        self._framework = _framework(name, model)
-        self._device = _device(self._framework, model)
-        self.facts = {fact: _positive(name, model, fact) for fact in _MODEL_FACTS}
-        self.facts.update(framework=self._framework, device=_device_name(self._framework), version=_version(name))
+        self._place = os.getcwd()
+        if path and os.path.exists(path):
+            path = os.path.abspath(path)  # also where the plugin goes to another folder
+        with self._at_work(f"{name}: cannot be imported: "):
+            self._module = _import(name)
+        with self._at_work(f"{name}.load_model failed: "):
+            self._model = self._module.load_model(*([path] if path else []), **options)
+            self._framework = _framework(name, self._model)
+            self._device, device = _device(self._framework, self._model)
+            self.facts = {fact: _positive(name, self._model, fact) for fact in _MODEL_FACTS}
+            self.facts.update(device=device, version=_version(name))
 
     def call(self, kind, audio):
         """The arrays that the plugin gives for clips of equal lengths.
@@ -78,17 +85,48 @@ class Plugin:
             PluginError: it raised something else.
         """
         try:
-            function = self._module.get_scene_embeddings if kind == SCENE else self._module.get_timestamp_embeddings
-            result = self._run(function, audio)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise PluginError(_told(error)) from error
-            self._free()
-            raise PluginMemoryError(_told(error)) from error
+            with self._at_work():
+                return self._call(kind, audio)
+        except PluginMemoryError:
+            if self._framework == "torch":
+                import torch
+
+                torch.cuda.empty_cache()  # which keeps what the batch took
+            raise
+
+    @contextlib.contextmanager
+    def _at_work(self, what=""):
+        """Code of the plugin, in a working directory of its own: it may choose another, and so may we.
+
+        What it raises ends no more than that code, nor does an attempt to end the process; Ctrl-C does.
+
+        Raises:
+            PluginError: `what`, and what it has raised.
+        """
+        ours, end = os.getcwd(), os._exit
+        os.chdir(self._place)
+        os._exit = _refuse_to_end
+        try:
+            yield
+        except (PluginError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            kind = PluginMemoryError if is_out_of_memory(error) else PluginError
+            raise kind(what + _told(error)) from error
+        finally:
+            os._exit = end
+            atexit.unregister(_keep_status)
+            atexit.register(_keep_status)  # the last one, which comes before those of the plugin
+            with contextlib.suppress(FileNotFoundError):  # the plugin has removed it
+                self._place = os.getcwd()
+            os.chdir(ours)
+
+    def _call(self, kind, audio):
         if kind == SCENE:
-            return [_as_array(result, "get_scene_embeddings")]
+            return [_as_array(self._run(self._module.get_scene_embeddings, audio), "get_scene_embeddings")]
+        result = self._run(self._module.get_timestamp_embeddings, audio)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
-            raise PluginApiError(f"get_timestamp_embeddings: expected embeddings and timestamps, got {_kind(result)}")
+            raise PluginApiError("get_timestamp_embeddings: expected embeddings and timestamps, got " + _kind(result))
         return [_as_array(each, "get_timestamp_embeddings") for each in result]
 
     def _run(self, function, audio):
@@ -101,12 +139,17 @@ class Plugin:
 
         return function(tensorflow.convert_to_tensor(audio), self._model)
 
-    def _free(self):
-        """Give back what torch keeps of a batch that was too large."""
-        if self._framework == "torch":
-            import torch
 
-            torch.cuda.empty_cache()
+def _refuse_to_end(status):
+    """What code of a plugin finds in place of `os._exit`."""
+    if os.getpid() != _PROCESS:  # a child, which may end as it likes
+        _end_process(status)
+    raise SystemExit(f"os._exit({status!r})")
+
+
+def _keep_status():
+    """Let what a plugin does at the end of the process not change its exit status."""
+    os._exit = _refuse_to_end
 
 
 def _import(name):
@@ -115,11 +158,11 @@ def _import(name):
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise PluginError(
-            f"{name}: no such module in {sys.executable} ({error}); is the plugin installed there?"
-        ) from error
-    except Exception as error:
-        raise PluginError(f"{name}: cannot be imported: {_told(error)}") from error
+        if error.name and (name + ".").startswith(error.name + "."):
+            told = f"{name}: no such module in {sys.executable} ({error}); is the plugin installed there?"
+        else:
+            told = f"{name}: needs {error.name or 'a module'}, which is not installed in {sys.executable} ({error})"
+        raise PluginError(told) from error
     missing = [function for function in _FUNCTIONS if not callable(getattr(module, function, None))]
     if missing:
         raise PluginError(f"{name}: expected the functions of the HEAR API, it has no {', '.join(missing)}")
@@ -140,25 +183,21 @@ def _framework(name, model):
 
 
 def _device(framework, model):
-    """The torch device of a model, which is brought to the GPU where there is one; TensorFlow sees to that itself."""
-    if framework != "torch":
-        return None
-    import torch
+    """The torch device of a model, which is brought to the GPU where there is one, and the name of its hardware.
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device)
-    return device
-
-
-def _device_name(framework):
+    TensorFlow sees to its device itself.
+    """
     if framework == "torch":
         import torch
 
-        return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(device)
+        return device, torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
     import tensorflow
 
     gpus = tensorflow.config.list_physical_devices("GPU")
-    return tensorflow.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "cpu"
+    details = tensorflow.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    return None, details.get("device_name", "GPU") if gpus else "cpu"
 
 
 def _positive(name, model, fact):
@@ -179,12 +218,18 @@ def _version(name):
 
 
 def _as_array(tensor, function):
-    if hasattr(tensor, "detach"):  # of torch
-        tensor = tensor.detach().cpu()
-    if hasattr(tensor, "numpy"):
-        tensor = tensor.numpy()
+    kind = str(getattr(tensor, "dtype", ""))
+    try:
+        if hasattr(tensor, "detach"):  # of torch
+            tensor = tensor.detach().cpu()
+        if hasattr(tensor, "numpy"):
+            tensor = tensor.numpy()
+    except (TypeError, NotImplementedError) as error:  # a type, or a layout, that NumPy has not
+        raise PluginApiError(f"{function}: expected a float32 array, got a tensor of {kind}: {error}") from error
     if not isinstance(tensor, np.ndarray):
         raise PluginApiError(f"{function}: expected a tensor, got {_kind(tensor)}")
+    if tensor.dtype.kind not in "fiubc":
+        raise PluginApiError(f"{function}: expected a float32 array, got one of {tensor.dtype}")
     return tensor
 
 
@@ -196,64 +241,68 @@ def is_out_of_memory(error):
 
 
 def _told(error):
-    return f"{type(error).__name__}: {error}"
+    kind = type(error).__name__
+    try:
+        text = str(error)[:_MOST_TOLD]
+    except Exception:
+        text = "without a text"
+    return f"it tried to end the program ({kind}: {text})" if isinstance(error, SystemExit) else f"{kind}: {text}"
 
 
 def _kind(value):
-    return type(value).__module__ + "." + type(value).__qualname__
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-def send(stream, head, arrays=()):
+def send(connection, head, arrays=()):
     """Write a message."""
     arrays = [np.ascontiguousarray(array) for array in arrays]
-    text = json.dumps(dict(head, arrays=[[array.dtype.str, array.shape] for array in arrays])).encode()
-    stream.write(struct.pack("<q", len(text)) + text)
+    content = dict(head, magic=_MAGIC, arrays=[[array.dtype.str, array.shape] for array in arrays])
+    connection.send_bytes(json.dumps(content).encode())
     for array in arrays:
-        stream.write(array.tobytes())
-    stream.flush()
+        connection.send_bytes(array.tobytes())
 
 
-def receive(stream):
+def receive(connection):
     """Read a message: its head and its arrays.
 
     Raises:
-        EOFError: the other process has ended.
+        EOFError, ConnectionError: the other process has ended.
+        OSError, ValueError: what came is no message.
     """
-    head = json.loads(_read(stream, struct.unpack("<q", _read(stream, 8))[0]).decode())
+    head = json.loads(connection.recv_bytes(_LONGEST_HEAD).decode())
+    if not isinstance(head, dict) or head.pop("magic", None) != _MAGIC:
+        raise ValueError("expected a message, got something else")
     arrays = []
     for dtype, shape in head.pop("arrays"):
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        arrays.append(np.frombuffer(_read(stream, size), dtype).reshape(shape))
+        arrays.append(np.frombuffer(bytearray(connection.recv_bytes(size)), dtype).reshape(shape))
     return head, arrays
 
 
-def _read(stream, size):
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
-
-
 def main():
-    """Serve another process: what to load, then batch after batch, until it closes the pipe."""
+    """Serve another process: what to load, then batch after batch, until it closes the connection."""
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the GPU is shared with what its owner runs there
-    requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the plugin prints would get among the answers
-    sys.path[0] = os.getcwd()  # where plugins may lie, and not the folder of this file
+    number = int(sys.argv[1])
     try:
-        head, _ = receive(requests)
+        os.set_inheritable(number, False)  # for no process that the plugin starts
+    except OSError as error:
+        sys.exit(f"{sys.executable}: the descriptor that it should inherit was closed on the way ({error})")
+    owner = Connection(number)
+    try:
+        head, _ = receive(owner)
+        os.chdir(head["folder"])
+        sys.path[0] = head["folder"]  # where plugins may lie, and not the folder of this file
         plugin = Plugin(head["name"], head["path"], head["options"])
-        send(answers, {"facts": plugin.facts})
+        send(owner, {"facts": plugin.facts})
         while True:
-            head, arrays = receive(requests)
+            head, arrays = receive(owner)
             try:
-                send(answers, {}, plugin.call(head["kind"], arrays[0]))
+                send(owner, {}, plugin.call(head["kind"], arrays[0]))
             except PluginError as error:
-                send(answers, {"error": str(error), "kind": type(error).__name__})
+                send(owner, {"error": str(error), "kind": type(error).__name__})
     except PluginError as error:
-        send(answers, {"error": str(error), "kind": "PluginError"})
-    except EOFError:
+        send(owner, {"error": str(error), "kind": "PluginError"})
+    except (EOFError, ConnectionError):
         pass
 
 
