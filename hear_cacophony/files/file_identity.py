@@ -1,0 +1,92 @@
+"""Which file a kept value is of: the one with the same content, wherever it lies and whatever its name and times.
+
+A file is read for its digest but where nothing about it has changed since it was read before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+DIGEST_BYTES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class FileState:
+    """What tells, without reading it, that a file is as it was.
+
+    Attributes:
+        place: its absolute path, links followed.
+        size: in bytes.
+        mtime_ns: time of its last change, in nanoseconds, which programs set as they like.
+        ctime_ns: time when its content, times or name were last changed, in nanoseconds, which only the system sets.
+        inode: its number in its file system.
+    """
+
+    place: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Self:
+        """The state of a file now.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        place = os.path.realpath(path)
+        status = os.stat(place)
+        return cls(place, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+    def holds(self) -> bool:
+        """Whether the file is still so."""
+        try:
+            return FileState.of(self.place) == self
+        except OSError:
+            return False
+
+
+def content_digest(path: str | os.PathLike[str]) -> str:
+    """Digest of the bytes of a file, hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
+
+
+class ContentDigests:
+    """Digests of the contents of files, each taken once for each state of its file. May be used by several threads.
+
+    Args:
+        rows: those of an earlier process, as `rows` gave them.
+    """
+
+    def __init__(self, rows: Iterable[Sequence[str | int]] = ()) -> None:
+        self._known = {FileState(*state): digest for *state, digest in rows}  # type: ignore[arg-type]
+        self._lock = threading.Lock()
+
+    def of(self, path: str | os.PathLike[str]) -> str:
+        """As `content_digest`, of a file that is read only if it has changed, or was never read before."""
+        state = FileState.of(path)
+        with self._lock:
+            known = self._known.get(state)
+        if known is not None:
+            return known
+        digest = content_digest(state.place)
+        if state.holds():  # what changed meanwhile is read again the next time
+            with self._lock:
+                self._known[state] = digest
+        return digest
+
+    def rows(self) -> list[list[str | int]]:
+        """All that is known, for JSON."""
+        with self._lock:
+            return [[*dataclasses.astuple(state), digest] for state, digest in self._known.items()]
