@@ -66,15 +66,14 @@ start() {
     export SLURM_CONF=$folder/slurm.conf
     slurmctld || fail "slurmctld did not start"
     slurmd || fail "slurmd did not start"
-    for _ in $(seq 60); do
-        if [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ]; then
-            printf '%s\n' "$SLURM_CONF"
-            return
-        fi
+    local daemon
+    until [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ]; do
+        for daemon in slurmctld slurmd; do
+            kill -0 "$(cat "$folder/$daemon.pid")" || fail "$daemon has ended"
+        done
         sleep 0.5
     done
-    sinfo --long >&2 || true
-    fail "the node is not idle after 30 s"
+    printf '%s\n' "$SLURM_CONF"
 }
 
 stop() {
@@ -83,8 +82,7 @@ stop() {
         [ -f "$folder/$daemon.pid" ] || continue
         pid=$(cat "$folder/$daemon.pid")
         kill "$pid" 2>/dev/null || continue
-        for _ in $(seq 100); do
-            kill -0 "$pid" 2>/dev/null || break
+        while kill -0 "$pid" 2>/dev/null; do
             sleep 0.1
         done
     done

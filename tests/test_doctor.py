@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import ast
 import collections
+import contextlib
 import errno
+import fcntl
 import importlib.util
 import json
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +25,7 @@ import pytest
 import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
+from hear_tasks import child_process
 from hear_tasks.doctor import audio as doctor_audio
 from hear_tasks.doctor import command, environment, examination, metadata, metadata_parameters, resources
 from hear_tasks.doctor.environment import Device, Environment, check_environment
@@ -71,7 +78,7 @@ def tasks(clean, tmp_path) -> pathlib.Path:
 @pytest.fixture
 def doctor(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
     """Runs the command in a sound environment; its exit status and what it printed."""
-    monkeypatch.setattr(examination, "probe_environment", lambda: SOUND)
+    monkeypatch.setattr(examination, "probing", lambda: contextlib.nullcontext(lambda: SOUND))
 
     def run(*args: object) -> tuple[int, str]:
         parser = argparse.ArgumentParser()
@@ -880,7 +887,7 @@ def test_what_is_not_there_is_said_at_once(tasks, tmp_path, doctor, monkeypatch)
     def fail(*_: object, **__: object):
         raise AssertionError("nothing else is to be looked at")
 
-    monkeypatch.setattr(examination, "probe_environment", fail)
+    monkeypatch.setattr(examination, "probing", fail)
     monkeypatch.setattr(examination, "check_task", fail)
     for given in ([tmp_path / "nosuch"], [tasks, tmp_path / "nosuch"], [tasks, "--task", SCENE, "nosuch"]):
         status, out = doctor(*given)
@@ -895,7 +902,7 @@ def test_what_is_not_there_is_said_at_once(tasks, tmp_path, doctor, monkeypatch)
 
 
 def test_the_environment_is_not_looked_at_twice(monkeypatch):
-    monkeypatch.setattr(examination, "probe_environment", lambda: pytest.fail("it is known"))
+    monkeypatch.setattr(examination, "probing", lambda: pytest.fail("it is known"))
     assert examination.examine(environment=SOUND).environment == SOUND
 
 
@@ -1068,22 +1075,74 @@ def test_devices_are_checked():
     assert environment_findings(devices={"torch": Device("gpu NVIDIA H100")})[0][:2] == (NOTE, "tensorflow")
 
 
+def probe() -> dict[str, Device]:
+    with environment.probing() as probed:
+        return dict(probed().devices)
+
+
 def test_probes_tell_what_is_seen_and_what_failed(monkeypatch):
     monkeypatch.setattr(
         environment,
         "_PROBES",
         {"json": "import os; print('noise'); print('cpu', os.environ['XLA_PYTHON_CLIENT_PREALLOCATE'])"},
     )
-    assert environment.probe_environment().devices == {"json": Device("cpu false")}
+    assert probe() == {"json": Device("cpu false")}
     monkeypatch.setattr(environment, "_PROBES", {"json": "raise RuntimeError('broken')", "no_such_library": ""})
-    assert environment.probe_environment().devices == {"json": Device("", "RuntimeError: broken")}
-    monkeypatch.setattr(environment, "_PROBES", {"json": "import time; time.sleep(60)"})
-    monkeypatch.setattr(environment, "TIMEOUT_SECONDS", 0.3)
-    assert environment.probe_environment().devices == {"json": Device("", "no answer in 0.3 s")}
+    assert probe() == {"json": Device("", "RuntimeError: broken")}
+    monkeypatch.setattr(environment, "_PROBES", {"json": "import os; os.kill(os.getpid(), 9)"})
+    assert probe() == {"json": Device("", "exit status -9")}
+    much = "import sys; sys.stderr.write('x' * (1 << 20)); print('y' * (1 << 20)); print('cpu')"
+    monkeypatch.setattr(environment, "_PROBES", {"json": much})
+    assert probe() == {"json": Device("cpu")}
+
+
+def test_a_slow_library_is_waited_for(monkeypatch, tmp_path, capsys):
+    """The probe answers when the third remark on the wait has come, not at a time."""
+    answer = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\nprint('cpu')"
+    monkeypatch.setattr(environment, "_PROBES", {"json": answer})
+    monkeypatch.setattr(child_process, "TELL_SECONDS", 0.25)
+    told: list[str] = []
+
+    def tell(message: str, **_: object) -> None:
+        told.append(message)
+        if len(told) == 3:
+            (tmp_path / "go").touch()
+
+    monkeypatch.setattr("builtins.print", tell)
+    assert probe() == {"json": Device("cpu")}
+    assert told[:3] == [
+        f"waiting for json to be imported and to list its devices: {s} s so far ..." for s in (0.25, 0.5, 0.75)
+    ]
+
+
+WAITING = """
+import sys
+from hear_tasks import cli
+from hear_tasks.doctor import environment
+lock, begun = sys.argv[1:]
+slow = f"import fcntl, time; held = open({lock!r}, 'w'); fcntl.flock(held, 2); open({begun!r}, 'w'); time.sleep(6000)"
+environment._PROBES = {"csv": "import time; time.sleep(6000)", "json": slow}
+sys.exit(cli.main(["doctor"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_while_a_library_is_waited_for_leaves_nothing(tmp_path, number):
+    lock, begun = tmp_path / "lock", tmp_path / "begun"
+    process = subprocess.Popen([sys.executable, "-c", WAITING, lock, begun], stderr=subprocess.PIPE, text=True)
+    while not begun.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    told = process.communicate()[1]
+    assert (process.returncode, told) == ((130, "hear-cacophony: interrupted\n") if number == 2 else (-number, ""))
+    with lock.open() as held:  # which the probe has as long as it lives
+        fcntl.flock(held, fcntl.LOCK_EX)
 
 
 def test_the_real_environment_is_probed(monkeypatch):
     monkeypatch.setattr(environment, "_PROBES", {"jax": environment._PROBES["jax"]})  # the others take longer
-    probed = environment.probe_environment()
+    with environment.probing() as probed_environment:
+        probed = probed_environment()
     assert probed.versions["numpy"] == np.__version__
     assert "cpu" in probed.devices["jax"].seen

@@ -38,7 +38,7 @@ def start(grace: float, rounds: int) -> subprocess.Popen:
 def test_a_short_batch_is_finished(number):
     process = start(60, SHORT)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == 130
     assert out == "interrupted\n"
     assert err.startswith("embed: interrupted; finishing the batch in hand")
@@ -47,7 +47,7 @@ def test_a_short_batch_is_finished(number):
 def test_a_long_batch_is_given_up():
     process = start(0.2, LONG)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 130
     assert err.endswith("the same command goes on where this one was\n")
 
@@ -57,7 +57,7 @@ def test_a_second_signal_ends_it_at_once():
     process.send_signal(signal.SIGINT)
     assert "finishing the batch in hand" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate()
     assert process.returncode == 130
 
 

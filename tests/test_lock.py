@@ -34,7 +34,7 @@ def test_a_lock_is_held_until_its_file_is_closed(tmp_path):
     assert not is_held(path)
 
 
-@pytest.mark.parametrize("no_locks", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP], indirect=True)
+@pytest.mark.parametrize("no_locks", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF], indirect=True)
 def test_without_locks_work_goes_on_with_one_remark_that_names_the_folder(tmp_path, no_locks):
     told = []
     for _ in range(3):

@@ -910,7 +910,6 @@ if __name__ == "__main__":
         [sys.executable, script],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        timeout=60,
         check=False,
         env=environment,
     )

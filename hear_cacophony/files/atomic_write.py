@@ -8,15 +8,13 @@ import os
 import pathlib
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from hear_cacophony.files.lock import BusyError, lock_file
+
 PREFIX = ".writing-"
 """Start of the names of unfinished files. One that a killed process has left is never taken for a finished one."""
-
-_ABANDONED_SECONDS = 3600.0
-"""Age at which they are removed: no file takes so long to write."""
 
 
 def write_file(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
@@ -101,16 +99,42 @@ def _beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A path for the unfinished file: unique, on the file system of `path`, and gone at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path.parent)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=PREFIX, ignore_cleanup_errors=True) as folder:
-        yield pathlib.Path(folder) / path.name
+    folder, lock = _locked_folder(path.parent)
+    try:
+        yield folder / path.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
-def _remove_abandoned(folder: pathlib.Path) -> None:
-    """Remove what processes have left that were killed while they wrote."""
-    for part in folder.glob(f"{PREFIX}*"):
+def _locked_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int]:
+    """A new folder, and the descriptor that holds its lock."""
+    while True:
+        folder = pathlib.Path(tempfile.mkdtemp(dir=parent, prefix=PREFIX))
+        with contextlib.suppress(FileNotFoundError, BusyError):  # another process took it for an abandoned one
+            return folder, _lock(folder)[0]
+
+
+def _remove_abandoned(parent: pathlib.Path) -> None:
+    """Remove what processes have left that were killed while they wrote: the folders that no living one holds."""
+    for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(part)
+            number, locked = _lock(folder)
+            if locked:  # without locks there is no telling whose it is
+                shutil.rmtree(folder)
+            os.close(number)
+
+
+def _lock(folder: pathlib.Path) -> tuple[int, bool]:
+    """Lock a folder; its descriptor, and whether the file system has locks."""
+    number = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        locked = lock_file(number, folder)
+        (folder / ".lock").stat()  # it may have been removed before it was locked
+    except OSError:
+        os.close(number)
+        raise
+    return number, locked
 
 
 def _sync(path: pathlib.Path) -> None:

@@ -9,8 +9,8 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
-_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
-"""NFS without its lock service, Lustre mounted without flock, and file systems that know no locks."""
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+"""NFS without its lock service, Lustre mounted without flock, file systems that know no locks, and folders on NFS."""
 
 _warned: set[pathlib.Path] = set()
 

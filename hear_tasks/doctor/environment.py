@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
@@ -12,14 +12,15 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO
 
+from hear_tasks.child_process import bound_command, wait_for
 from hear_tasks.doctor.finding import Findings
 
 ENVIRONMENT = "environment"
 """Name of what is checked here, in its findings."""
-TIMEOUT_SECONDS = 120.0
-"""Time that a library has to be imported and to list its devices."""
 
 PYTHON = ((3, 11), (3, 14))
 """The lowest Python version, and the first that is too high."""
@@ -112,20 +113,30 @@ class Environment:
     has_nvidia: bool
 
 
-def probe_environment() -> Environment:
-    """Look at the environment. Libraries are imported in processes of their own, at the same time."""
-    versions = {requirement.names[0]: _version(requirement.names) for requirement in REQUIREMENTS}
+@contextlib.contextmanager
+def probing() -> Iterator[Callable[[], Environment]]:
+    """Look at the environment while other work is done.
+
+    Libraries are imported in processes of their own, at the same time. They end with the context.
+
+    Yields:
+        What gives the environment, as soon as all libraries have answered.
+    """
     present = [library for library in _PROBES if importlib.util.find_spec(library) is not None]
-    with concurrent.futures.ThreadPoolExecutor(len(_PROBES)) as threads:
-        devices = dict(zip(present, threads.map(_probe, present), strict=True))
-    return Environment(
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.machine()}",
-        cores=len(os.sched_getaffinity(0)),
-        versions=versions,
-        devices=devices,
-        has_nvidia=_NVIDIA.exists(),
-    )
+    with contextlib.ExitStack() as stack:
+        answers = {library: stack.enter_context(_probe(library)) for library in present}
+
+        def environment() -> Environment:
+            return Environment(
+                python=platform.python_version(),
+                system=f"{platform.system()} {platform.machine()}",
+                cores=len(os.sched_getaffinity(0)),
+                versions={requirement.names[0]: _version(requirement.names) for requirement in REQUIREMENTS},
+                devices={library: answer() for library, answer in answers.items()},
+                has_nvidia=_NVIDIA.exists(),
+            )
+
+        yield environment
 
 
 def _version(names: tuple[str, ...]) -> str | None:
@@ -137,26 +148,34 @@ def _version(names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _probe(library: str) -> Device:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _PROBES[library]],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_SECONDS,
-            env=os.environ | _QUIET,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Device("", f"no answer in {TIMEOUT_SECONDS:g} s")
-    except OSError as error:
-        return Device("", str(error))
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return Device("", lines[-1] if lines else f"exit status {done.returncode}")
-    lines = done.stdout.strip().splitlines()
-    return Device(lines[-1] if lines else "nothing")
+@contextlib.contextmanager
+def _probe(library: str) -> Iterator[Callable[[], Device]]:
+    """Start a process that imports a library; what gives its answer, as soon as there is one."""
+    command = bound_command([sys.executable, "-c", _PROBES[library]])
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=os.environ | _QUIET
+        ) as process,
+    ):
+
+        def answer() -> Device:
+            status = wait_for(process, f"{library} to be imported and to list its devices")
+            if status:
+                return Device("", _last_line(errors) or f"exit status {status}")
+            return Device(_last_line(output) or "nothing")
+
+        try:
+            yield answer
+        finally:
+            process.kill()
+
+
+def _last_line(file: IO[bytes]) -> str:
+    file.seek(0)
+    lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def check_environment(environment: Environment, findings: Findings) -> None:

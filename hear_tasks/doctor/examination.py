@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import pathlib
 from collections.abc import Sequence
 
 from hear_tasks.doctor.checkpoint import CHECKPOINT, check_checkpoint
-from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_environment, probe_environment
+from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_environment, probing
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.module import MODULE, ModuleRequest, check_module, check_own_module
 from hear_tasks.doctor.report import Report
@@ -49,14 +49,14 @@ def examine(
     model = _check_module(module, of_module)
     if model is None:
         return Report(None, (), None, None, tuple(of_module.found))
-    with concurrent.futures.ThreadPoolExecutor(1) as threads:
-        probed = threads.submit(lambda: environment or probe_environment())  # takes seconds: meanwhile, the tasks
+    with probing() if environment is None else contextlib.nullcontext(lambda: environment) as probed:
         reports = [check_task(task, deep=deep, model=model) for task in tasks]
         checkpoint_report = None if checkpoint is None else check_checkpoint(checkpoint, of_checkpoint)
         of_disk = Findings("resources")
         resources = check_resources((task.needs for task in reports), embeddings_dir, of_disk) if reports else None
+        environment = probed()
     of_environment = Findings(ENVIRONMENT)
-    check_environment(probed.result(), of_environment)
+    check_environment(environment, of_environment)
     findings = (
         *of_environment.found,
         *of_checkpoint.found,
@@ -66,7 +66,7 @@ def examine(
         *(finding for task in reports for finding in task.findings),
         *check_embedded(tasks, embeddings_dir),
     )
-    return Report(probed.result(), tuple(reports), resources, checkpoint_report, findings)
+    return Report(environment, tuple(reports), resources, checkpoint_report, findings)
 
 
 def _check_module(module: ModuleRequest | None, findings: Findings) -> ModelFacts | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
+import tempfile
 
+from hear_tasks.child_process import wait_for
 from hear_tasks.reproduce.options import MEMORY_FRACTION, Options, Phase
 
 CORES_PER_PROCESS = {Phase.EMBED: 16, Phase.PREDICT: 1}
 """Cores that one process makes good use of where there is no card: the encoder's matrix products are large, those of
 those of predictors small, with much Python between them."""
 
-_LISTING_SECONDS = 60.0
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
 """Torch and the libraries of NumPy read the first four, XLA for CPUs the last."""
 
@@ -72,14 +73,15 @@ def visible_cards() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None and not named.replace("-1", "").strip(", "):
         return []
-    try:
-        listing = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=_LISTING_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    found = [line for line in listing.stdout.splitlines() if line.startswith("GPU ")]
-    if listing.returncode or not found:
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            with subprocess.Popen(["nvidia-smi", "-L"], stdout=output, stderr=subprocess.DEVNULL) as listing:
+                status = wait_for(listing, "nvidia-smi -L")
+        except OSError:
+            return []
+        output.seek(0)
+        found = [line for line in output if line.startswith("GPU ")]
+    if status or not found:
         return []
     return [str(i) for i in range(len(found))] if named is None else [each.strip() for each in named.split(",")]
 

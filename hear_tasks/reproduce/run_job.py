@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
+from hear_tasks.child_process import bound_command
 from hear_tasks.reproduce.hardware import Slot, child_environment
 from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.models import RunModel
@@ -229,7 +230,7 @@ def _run(
 ) -> int:
     """The exit status of a command; negative where a signal ended it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "hear_tasks.reproduce.end_with_parent", str(os.getpid()), *command],
+        bound_command(command),
         cwd=directory,
         env=environment,
         stdin=subprocess.DEVNULL,
