@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import pathlib
 import sys
 from collections.abc import Sequence
 
-from hear_cacophony.files.full_disk import describe_full, is_full
+from hear_tasks.entry_point import Command, run
 
 COMMANDS = (
     "hear_cacophony.commands.info",
@@ -31,47 +30,25 @@ COMMANDS = (
 )
 """The modules of the commands, in the order of `--help`."""
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 1 if its input was at fault, with the reason on standard error."""
+    return run("hear-cacophony", lambda command: _run(argv, command), whole_process=argv is None)
+
+
+def _run(argv: Sequence[str] | None, command: Command) -> int:
     parser = argparse.ArgumentParser(
         prog="hear-cacophony", description="Checkpoints of AudioMAE and Cacophony, and HEAR tasks."
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version of the package")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name in COMMANDS:
         importlib.import_module(name).add_parser(commands)
     args = parser.parse_args(argv)
-    try:
-        return args.func(args)
-    except ModuleNotFoundError as error:
-        print(f"hear-cacophony: {_what_to_install(error)}", file=sys.stderr)
-        return 1
-    except (OSError, ValueError) as error:
-        print(f"hear-cacophony: {_describe(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("hear-cacophony: interrupted", file=sys.stderr)
-        return INTERRUPTED
-
-
-def _describe(error: OSError | ValueError) -> str:
-    """The message of the error; where there was no room for a file, with the reason."""
-    if not (isinstance(error, OSError) and is_full(error)):
-        return str(error)
-    file = pathlib.Path(error.filename) if error.filename else None
-    told = describe_full(error, file.parent if file and file.parent.is_dir() else None)
-    return f"{f'{file}: ' if file else ''}{told} and run the same command again"
-
-
-def _what_to_install(error: ModuleNotFoundError) -> str:
-    """The message of the error, which already says so where it was raised by this package."""
-    if "pip install" in str(error):
-        return str(error)
-    return f"{error}; pip install 'hear_cacophony[hear,tasks]', or scripts/setup.sh, installs what all commands need"
+    command.farewell = f"{args.command}: interrupted"
+    if getattr(args, "goes_on", False):
+        command.farewell += "; the same command goes on where this one was"
+    return args.func(args)
 
 
 class _Version(argparse.Action):

@@ -107,23 +107,23 @@ def failing(error: BaseException):
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt(), 130, "info: interrupted"),
         (
             ModuleNotFoundError("No module named 'soxr'"),
             1,
-            "No module named 'soxr'; pip install 'hear_cacophony[hear,tasks]', or scripts/setup.sh, installs what all "
-            "commands need",
+            "hear-cacophony: No module named 'soxr'; pip install 'hear_cacophony[hear,tasks]', or scripts/setup.sh, "
+            "installs what all commands need",
         ),
-        (ModuleNotFoundError("needs soxr: pip install soxr"), 1, "needs soxr: pip install soxr"),
-        (OSError("no such thing"), 1, "no such thing"),
+        (ModuleNotFoundError("needs soxr: pip install soxr"), 1, "hear-cacophony: needs soxr: pip install soxr"),
+        (OSError("no such thing"), 1, "hear-cacophony: no such thing"),
         (
             OSError(errno.ENOSPC, "No space left on device", "gone/out.npz"),
             1,
-            "gone/out.npz: no room (No space left on device); make room and run the same command again",
+            "hear-cacophony: gone/out.npz: no room (No space left on device); make room and run the same command again",
         ),
     ],
 )
 def test_no_command_ends_in_a_traceback(error, status, message, monkeypatch, capsys):
     monkeypatch.setattr("hear_cacophony.commands.info._run", failing(error))
     assert main(["info", "a.ckpt"]) == status
-    assert capsys.readouterr().err == f"hear-cacophony: {message}\n"
+    assert capsys.readouterr().err == f"{message}\n"

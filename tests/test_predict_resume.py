@@ -265,5 +265,5 @@ def test_a_request_to_terminate_ends_all_processes(tmp_path):
         time.sleep(0.02)
     process.terminate()
     assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert not any(is_held(tmp_path / f".predicting-{task.name}" / "lock") for task in tasks)

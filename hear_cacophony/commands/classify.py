@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_output_options(parser)
     add_tokenizer_option(parser)
     add_model_options(parser)
-    parser.set_defaults(func=_run)
+    parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:

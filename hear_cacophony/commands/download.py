@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hear_cacophony.download.published_files import PublishedFiles
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -36,18 +32,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="folder (default: that which HEAR_CACOPHONY_WEIGHTS names, or ~/.cache/hear_cacophony)",
     )
-    parser.set_defaults(func=_run)
+    parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.checkpoint.find import default_folder
     from hear_cacophony.download.fetch import download
 
-    try:
-        download(_wanted(args), args.to or default_folder())
-    except KeyboardInterrupt:
-        print("download: interrupted; the same command goes on where this one was", file=sys.stderr)
-        return INTERRUPTED
+    download(_wanted(args), args.to or default_folder())
     return 0
 
 

@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--timestamps", action="store_true", help="embeddings along each clip (default: one a clip)")
     add_model_options(parser, hop=True)
-    parser.set_defaults(func=_run)
+    parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:

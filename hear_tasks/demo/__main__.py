@@ -8,9 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from hear_tasks.demo.command import NAMES
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
+from hear_tasks.entry_point import Command, run
 
 DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
 """A scene task and an event task."""
@@ -46,25 +44,27 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 if every phase succeeded."""
+    return run("demo", lambda command: _run(argv, command), whole_process=argv is None)
+
+
+def _run(argv: Sequence[str] | None, command: Command) -> int:
     args = make_parser().parse_args(argv)
+    command.farewell = "demo: interrupted; the same command goes on with what is finished"
     from hear_tasks.demo.chain import DemoError, run_demo
     from hear_tasks.demo.sources import SourceError
     from hear_tasks.demo.text_chain import run_words
     from hear_tasks.library_caches import use_cache_folder
 
     use_cache_folder()
+    tasks = NAMES if args.all else DEFAULT_TASKS
     try:
-        tasks = NAMES if args.all else DEFAULT_TASKS
         if args.text:
             run_words(args.out.resolve(), tasks, args.sources)
         else:
             run_demo(args.out.resolve(), tasks, args.sources, full=args.full)
-    except (DemoError, SourceError, ModuleNotFoundError, OSError, ValueError) as error:
-        print(f"demo: {error}", file=sys.stderr)
+    except (DemoError, SourceError) as error:
+        command.say(f"demo: {error}")
         return 1
-    except KeyboardInterrupt:
-        print("\ndemo: interrupted; the same command goes on with what is finished", file=sys.stderr)
-        return INTERRUPTED
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 
 from hear_cacophony.commands.model_options import add_engine_options, device_indices, engine_options
 from hear_tasks.module_options import add_module_options, merge_options
@@ -40,22 +39,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="S",
         help="seconds of audio in a batch (default: by the devices' memory; plugins: 84 s at 16 kHz)",
     )
-    parser.set_defaults(func=_run)
+    parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_tasks.embed.interruption import INTERRUPTED, ending_soon
-
-    with ending_soon("embed"):
-        try:
-            return _embed(args)
-        except KeyboardInterrupt:
-            print("embed: interrupted; the same command goes on where this one was", file=sys.stderr)
-            return INTERRUPTED
-
-
-def _embed(args: argparse.Namespace) -> int:
-    """Embed the tasks that the arguments ask for; 1 if a task failed."""
     from hear_tasks.embed.models import load_module
     from hear_tasks.embed.run import embed_tasks
 

@@ -11,9 +11,6 @@ from hear_cacophony.commands.model_options import add_window_options, device_ind
 from hear_cacophony.commands.text_options import add_tokenizer_option
 from hear_tasks.evaluate.datasets import DATASETS, PROTOCOLS, Evaluation, find_dataset
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
-
 _WHAT = {
     Evaluation.ZERO_SHOT: "classify clips by the words for their classes: top-1 and top-5",
     Evaluation.RETRIEVAL: "find clips by captions and captions by clips: R@1, R@5, R@10, mAP@10",
@@ -65,7 +62,7 @@ def _add_evaluation(evaluations: argparse._SubParsersAction, evaluation: Evaluat
         help="where to write DIR/MODEL/EVALUATION-NAME-PROTOCOL (default: evaluations)",
     )
     _add_particulars(parser, evaluation)
-    parser.set_defaults(func=_run, evaluation=evaluation)
+    parser.set_defaults(func=_run, goes_on=True, evaluation=evaluation)
 
 
 def _add_particulars(parser: argparse.ArgumentParser, evaluation: Evaluation) -> None:
@@ -113,9 +110,6 @@ def _run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("evaluate: interrupted; the same command goes on where this one was", file=sys.stderr)
-        return INTERRUPTED
     print(report.as_text())
     for line in listed_lines(report.faults):
         print(f"evaluate: {line}", file=sys.stderr)

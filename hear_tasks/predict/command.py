@@ -5,11 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import pathlib
-import signal
-import sys
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C or a request to terminate."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -48,35 +43,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="CPU threads of each task, which the last digits of losses depend on (default: OMP_NUM_THREADS, or the "
         "cores divided among the tasks at once)",
     )
-    parser.set_defaults(func=_run)
+    parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        if len(args.tasks) > 1 and args.jobs != 1:
-            from hear_tasks.predict import fork_server
+    if len(args.tasks) > 1 and args.jobs != 1:
+        from hear_tasks.predict import fork_server
 
-            fork_server.start()
-        importlib.import_module("hear_tasks.predict.preload")
-        from hear_tasks.predict import predict_tasks
+        fork_server.start()
+    importlib.import_module("hear_tasks.predict.preload")
+    from hear_tasks.predict import predict_tasks
 
-        failed = predict_tasks(
-            args.tasks,
-            grid=args.grid,
-            grid_points=args.grid_points,
-            seeds=args.seeds,
-            gpus=args.gpus,
-            jobs=args.jobs,
-            threads=args.threads,
-        )
-    except KeyboardInterrupt:
-        print("predict: interrupted; the same command goes on where this one was", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    failed = predict_tasks(
+        args.tasks,
+        grid=args.grid,
+        grid_points=args.grid_points,
+        seeds=args.seeds,
+        gpus=args.gpus,
+        jobs=args.jobs,
+        threads=args.threads,
+    )
     return 1 if failed else 0
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -37,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "has, which 48000 has to be (default: 16000)",
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
-    parser.set_defaults(func=_run)
+    parser.set_defaults(func=_run, goes_on=True)
 
 
 def _rates(text: str) -> tuple[int, ...]:
