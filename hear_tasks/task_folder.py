@@ -19,7 +19,7 @@ UNFINISHED_CLIP = ".preparing-"
 """Start of the names of unfinished audio files. One that a killed run has left is never taken for a clip."""
 
 EMBEDDED_FILE = ".done.embeddings"
-"""heareval's mark of finished embeddings, which holds nothing."""
+"""heareval's mark of finished embeddings, which holds nothing; ours holds the sizes of their files."""
 
 PREDICTED_FILE = "prediction-done.json"
 """heareval's mark of finished predictions."""

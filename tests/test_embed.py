@@ -81,7 +81,9 @@ def test_the_files_are_those_of_hearevals_runner(tasks, tiny_checkpoints, tmp_pa
     assert ours.keys() - theirs.keys() == {"weights.json", *(f"{task.name}/{RECORD_FILE}" for task in tasks.iterdir())}
     assert len(theirs) > 100
     for name, expected in theirs.items():
-        if name.endswith(".npy"):
+        if name.endswith(".done.embeddings"):
+            assert expected == b"" != ours[name]
+        elif name.endswith(".npy"):
             skip = 128 if name.endswith(".embedding.npy") else 0
             np.testing.assert_allclose(
                 np.frombuffer(ours[name][skip:], np.float32), np.frombuffer(expected[skip:], np.float32), atol=1e-5
@@ -237,8 +239,11 @@ def test_other_options_go_to_their_own_folder(tasks, tiny_checkpoints, tmp_path)
 
 def test_embeddings_of_another_program_are_kept_but_not_silently(tasks, tiny_checkpoints, tmp_path, capsys):
     folder = tmp_path / "out" / "hear_cacophony.audiomae"
-    (folder / "test_pitch-v1-full").mkdir(parents=True)
+    assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_pitch")) == 0
+    for name in (".done.embeddings", RECORD_FILE, "../weights.json"):
+        (folder / "test_pitch-v1-full" / name).unlink()
     (folder / "test_pitch-v1-full" / ".done.embeddings").touch()
+    before = contents(folder / "test_pitch-v1-full")
     (folder / "test_tags-v1-full").mkdir()
     (folder / "test_tags-v1-full" / "stray").touch()
     assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"])) == 0
@@ -246,6 +251,7 @@ def test_embeddings_of_another_program_are_kept_but_not_silently(tasks, tiny_che
     assert "test_pitch-v1-full: embedded by another program, with weights that are not recorded; kept" in said
     assert "test_tags-v1-full: was left unfinished by another program; it is made anew" in said
     assert not (folder / "test_tags-v1-full" / "stray").exists()
+    assert contents(folder / "test_pitch-v1-full") == before
 
 
 def test_all_bad_clips_are_named_and_other_tasks_go_on(tasks, tiny_checkpoints, tmp_path, capsys):
@@ -387,7 +393,7 @@ def test_a_second_process_waits(tasks, tiny_checkpoints, tmp_path, capsys):
             while "waiting for that" not in "".join(said):
                 said.append(capsys.readouterr().err)
             (folder / "test_pitch-v1-full").mkdir()
-            (folder / "test_pitch-v1-full" / ".done.embeddings").touch()
+            (folder / "test_pitch-v1-full" / ".done.embeddings").write_text("{}")
             shutil.rmtree(working)
             fcntl.flock(lock, fcntl.LOCK_UN)
 

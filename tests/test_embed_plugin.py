@@ -19,6 +19,7 @@ from plugins_on_disk import FAULTS, LOAD, TENSORFLOW, TORCH, UNUSABLE, write_plu
 from hear_tasks import cli
 from hear_tasks.embed.models import HearModule, load_module
 from hear_tasks.embed.record import RECORD_FILE
+from hear_tasks.task_folder import EMBEDDED_FILE
 
 TIMES = "profile.embeddings.json"
 
@@ -58,7 +59,8 @@ def embed(tasks: pathlib.Path, out: str | pathlib.Path, module: str, *more: obje
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != TIMES)
+    """All files but for the times that were taken, and for the sizes of files, some of which name their folder."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in (TIMES, EMBEDDED_FILE))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -336,7 +338,7 @@ def test_what_an_interpreter_prints_is_no_answer(plugin, tmp_path, monkeypatch, 
     told = capfd.readouterr()
     assert told.out == ""
     assert all(f"{line}\n" in told.err for line in ("activating", "hello", "working"))
-    other = program(tmp_path / "other", 'echo activated the environment >&"$2"')
+    other = program(tmp_path / "other", 'echo activated the environment >&"$2"; exec cat <&"$2"')
     assert embed(tasks, tmp_path / "out", name, "--python", other) == 1
     assert f"--python {other}: no answer of a worker came (" in capfd.readouterr().err
     closing = program(tmp_path / "closing", f'exec {sys.executable} "$1" 99')

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from hear_tasks_on_disk import make_scene_task
 
+from hear_cacophony.files import file_identity
 from hear_tasks.cli import main
 from hear_tasks.doctor.finding import Severity
 from hear_tasks.doctor.stale_embeddings import check_embedded
 from hear_tasks.embed.record import RECORD_FILE, compare_with_task
 from hear_tasks.embed.task import TaskError, read_task
+from hear_tasks.embed.work_folder import WorkFolder, is_done
+from hear_tasks.task_folder import EMBEDDED_FILE
 
 
 @pytest.fixture
@@ -42,6 +45,15 @@ def other_labels(content: dict) -> dict:
     return {**content, name: next(each for each in content.values() if each != labels)}
 
 
+def other_samples(task: pathlib.Path, split: str) -> None:
+    """Change a clip, but neither its size nor its times."""
+    file = sorted((task / "16000" / split).iterdir())[0]
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    data = file.read_bytes()
+    file.write_bytes(data[:-2] + bytes([data[-2] ^ 1, data[-1]]))
+    os.utime(file, ns=times)
+
+
 CHANGES = {
     "labels": (lambda task, split: edit(task / f"{split}.json", other_labels), "labels of"),
     "order": (
@@ -52,10 +64,7 @@ CHANGES = {
         lambda task, split: edit(task / f"{split}.json", lambda content: dict(list(content.items())[1:])),
         "removed",
     ),
-    "audio": (
-        lambda task, split: os.utime(next(iter(sorted((task / "16000" / split).iterdir()))), (1, 1)),
-        "is newer, or another",
-    ),
+    "audio": (lambda task, split: other_samples(task, split), "is another"),
     "gone": (lambda task, split: next(iter(sorted((task / "16000" / split).iterdir()))).unlink(), "is gone"),
     "split gone": (lambda task, split: (task / f"{split}.json").unlink(), "is gone, or cannot be read"),
     "split damaged": (lambda task, split: (task / f"{split}.json").write_text("{"), "is gone, or cannot be read"),
@@ -97,15 +106,13 @@ def test_the_record_tells_the_rate(task, tmp_path):
     target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
     record = json.loads((target / RECORD_FILE).read_text())
     split = first_split(task)
-    assert f"16000/{split}" in record
-    # Of another model's audio, and of the records that say no rate.
-    shutil.copytree(task / "16000", task / "44100")
-    (target / RECORD_FILE).write_text(json.dumps({f"44100/{split}": record[f"16000/{split}"]}))
+    assert f"16000/{split}" in record["audio"]
+    clips = record["audio"][f"16000/{split}"]
+    shutil.copytree(task / "16000", task / "44100")  # of another model
+    (target / RECORD_FILE).write_text(json.dumps({**record, "audio": {f"44100/{split}": clips}}))
     assert compare_with_task(target, task) == []
-    next(iter(sorted((task / "44100" / split).iterdir()))).unlink()
-    assert compare_with_task(target, task) == [f"{split}: audio of {sorted(record[f'16000/{split}'])[0]} is gone"]
-    (target / RECORD_FILE).write_text(json.dumps({split: record[f"16000/{split}"]}))
-    assert compare_with_task(target, task) == []
+    (task / "44100" / split / sorted(clips)[0]).unlink()
+    assert compare_with_task(target, task) == [f"{split}: audio of {sorted(clips)[0]} is gone, or cannot be read"]
 
 
 @pytest.mark.parametrize(
@@ -127,13 +134,123 @@ def test_a_clip_that_is_there_by_a_similar_name_is_told(task, named, there, told
     assert f"{named}: no such file; {there!r} is, whose name {told}: rename the file, or" in str(caught.value)
 
 
-def test_copies_that_keep_their_times_are_the_same_task(task, tmp_path):
+@pytest.mark.parametrize("copy", [shutil.copy2, shutil.copyfile])
+def test_copies_are_the_same_task_whatever_their_times(copy, task, tmp_path, capsys):
     assert embed(tmp_path) == 0
-    shutil.copytree(task, tmp_path / "copy" / task.name, copy_function=shutil.copy2)
-    assert (
-        compare_with_task(tmp_path / "out" / "hear_cacophony.logmel" / task.name, tmp_path / "copy" / task.name) == []
+    (tmp_path / "tasks").rename(tmp_path / "before")
+    shutil.copytree(tmp_path / "before", tmp_path / "tasks", copy_function=copy)
+    assert embed(tmp_path) == 0
+    assert f"{task.name}: was done already" in capsys.readouterr().err
+    assert read_task(task, 16_000).fingerprint == read_task(tmp_path / "before" / task.name, 16_000).fingerprint
+
+
+def test_a_task_of_equal_names_sizes_and_times_is_another(task, tmp_path, capsys):
+    assert embed(tmp_path) == 0
+    (tmp_path / "tasks").rename(tmp_path / "before")
+    shutil.copytree(tmp_path / "before", tmp_path / "tasks")
+    other_samples(task, first_split(task))
+    assert embed(tmp_path) == 1
+    assert "audio of fold00-0.wav is another" in capsys.readouterr().err
+    assert read_task(task, 16_000).fingerprint != read_task(tmp_path / "before" / task.name, 16_000).fingerprint
+
+
+def test_audio_is_read_again_only_where_it_may_have_changed(task, tmp_path, monkeypatch):
+    assert embed(tmp_path) == 0
+    read = []
+    digest = file_identity.content_digest
+    monkeypatch.setattr(
+        file_identity, "content_digest", lambda path: read.append(pathlib.Path(path).name) or digest(path)
     )
-    assert read_task(task, 16_000).fingerprint == read_task(tmp_path / "copy" / task.name, 16_000).fingerprint
+    assert embed(tmp_path) == 0
+    assert read == []
+    (task / "16000" / first_split(task) / "fold00-3.wav").touch()
+    assert embed(tmp_path) == 0
+    assert read == ["fold00-3.wav"]
+
+
+def only_the_mark(target: pathlib.Path) -> None:
+    for file in target.iterdir():
+        if file.name != EMBEDDED_FILE:
+            file.unlink()
+
+
+LOSSES = {
+    "removed": (lambda target: (target / "fold00.embeddings.npy").unlink(), "fold00.embeddings.npy (gone)"),
+    "emptied": (lambda target: os.truncate(target / "fold01.embeddings.npy", 0), "fold01.embeddings.npy (empty)"),
+    "cut": (
+        lambda target: os.truncate(target / "fold02.embeddings.npy", 5000),
+        "fold02.embeddings.npy (5000 of 12288 bytes)",
+    ),
+    "labels": (lambda target: (target / "fold01.target-labels.pkl").unlink(), "fold01.target-labels.pkl (gone)"),
+    "metadata": (lambda target: os.truncate(target / "task_metadata.json", 0), "task_metadata.json (empty)"),
+    "clips": (lambda target: os.truncate(target / "fold00.json", 9), "fold00.json (9 of "),
+    "of a clip": (
+        lambda target: (target / "fold02" / "fold02-4.wav.embedding.npy").unlink(),
+        "fold02-4.wav.embedding.npy",
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_lost_embeddings_are_told_and_made_again_beside_their_scores(loss, task, tmp_path, capsys):
+    assert embed(tmp_path, "--clip-files") == 0
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    before = {file: file.read_bytes() for file in target.rglob("*") if file.is_file()}
+    (target / "test.predicted-scores.json").write_text("scores")
+    make, told = LOSSES[loss]
+    make(target)
+    assert not is_done(target)
+    (finding,) = check_embedded([task], tmp_path / "out")
+    assert finding.severity is Severity.WARNING
+    assert told in finding.message
+    capsys.readouterr()
+    assert embed(tmp_path, "--clip-files") == 0
+    assert told in capsys.readouterr().err
+    assert (target / "test.predicted-scores.json").read_text() == "scores"
+    assert all(file.read_bytes() == data for file, data in before.items() if "profile" not in file.name)
+    assert check_embedded([task], tmp_path / "out") == []
+    assert embed(tmp_path) == 0
+    assert "was done already" in capsys.readouterr().err
+
+
+def test_a_mark_alone_is_no_finished_task(task, tmp_path, capsys):
+    assert embed(tmp_path) == 0
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    only_the_mark(target)
+    assert embed(tmp_path) == 0
+    assert (
+        "labelvocabulary.csv (gone), fold00.json (gone) and 11 more files; embedding it again"
+        in capsys.readouterr().err
+    )
+    assert is_done(target)
+
+
+def test_embeddings_of_heareval_itself_are_done_while_their_files_are_there(task, tmp_path, capsys):
+    assert embed(tmp_path) == 0
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    (target / RECORD_FILE).unlink()
+    os.truncate(target / EMBEDDED_FILE, 0)
+    times = {file: file.stat().st_mtime_ns for file in target.rglob("*")}
+    assert embed(tmp_path) == 0
+    assert {file: file.stat().st_mtime_ns for file in target.rglob("*")} == times
+    os.truncate(target / "fold02.embeddings.npy", 5000)
+    assert embed(tmp_path) == 0
+    assert "fold02.embeddings.npy (5000 of 12288 bytes)" in capsys.readouterr().err
+    assert is_done(target)
+
+
+def test_a_kill_while_lost_embeddings_take_their_place_loses_no_scores(task, tmp_path, monkeypatch):
+    assert embed(tmp_path) == 0
+    target = tmp_path / "out" / "hear_cacophony.logmel" / task.name
+    (target / "scores").write_text("scores")
+    (target / "fold00.embeddings.npy").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(WorkFolder, "remove", lambda self: None)
+        assert embed(tmp_path) == 0
+    assert not (target / "scores").exists()
+    assert embed(tmp_path) == 0
+    assert (target / "scores").read_text() == "scores"
+    assert [each.name for each in sorted(target.parent.iterdir())] == [task.name, "weights.json"]
 
 
 def test_the_fingerprint_tells_order_and_audio(task):

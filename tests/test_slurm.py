@@ -198,7 +198,7 @@ def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(pl
     predicted = out / "embeddings" / "hear_cacophony.cacophony" / PITCH
     for folder in (embedded, predicted):
         folder.mkdir(parents=True)
-        (folder / ".done.embeddings").touch()
+        (folder / ".done.embeddings").write_text("{}")  # with no files
     for name in ("prediction-done.json", "test.predicted-scores.json"):
         (predicted / name).write_text("{}")
     jobs = [line for line in script("submit.sh", config, "--dry-run").stdout.splitlines() if line.startswith("sbatch")]

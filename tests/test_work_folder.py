@@ -64,14 +64,15 @@ def test_damaged_settings_are_no_reason_to_trust_the_work(tmp_path):
 def test_a_finished_task_takes_its_place_and_the_working_folder_goes(tmp_path):
     with open_work_folder(tmp_path / "task") as work:
         begin(work)
-        (work.task / "file").write_text("text")
+        (work.task / "task_metadata.json").write_text("{}")
+        (work.task / "labelvocabulary.csv").write_text("text")
         assert is_busy(tmp_path / "task")
         with pytest.raises(BusyError), open_work_folder(tmp_path / "task"):
             pass
         assert not is_done(tmp_path / "task")
         work.finish()
     assert is_done(tmp_path / "task")
-    assert (tmp_path / "task" / "file").read_text() == "text"
+    assert (tmp_path / "task" / "labelvocabulary.csv").read_text() == "text"
     assert [path.name for path in tmp_path.iterdir()] == ["task"]
     assert not is_busy(tmp_path / "task")
 

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable
 
 from hear_tasks.doctor.finding import Finding, Findings
-from hear_tasks.embed import compare_with_task, is_done
+from hear_tasks.embed import compare_with_task, describe_lost, lost_files
 
 
 def check_embedded(tasks: Iterable[pathlib.Path], embeddings_dir: pathlib.Path) -> list[Finding]:
@@ -17,7 +17,10 @@ def check_embedded(tasks: Iterable[pathlib.Path], embeddings_dir: pathlib.Path) 
         findings = Findings(task.name)
         for model in models:
             target = model / task.name
-            for difference in compare_with_task(target, task) if is_done(target) else []:
+            if lost := lost_files(target):
+                message = f"expected the files of finished embeddings in {target}, found {describe_lost(lost)}"
+                findings.warn("embeddings-lost", "", message, "run hear-cacophony embed again, which makes them anew")
+            for difference in compare_with_task(target, task):
                 message = f"expected the task that {target} was made from, got another: {difference}"
                 fix = f"bring the task back, or move {target} away and embed it again"
                 findings.error("embedded-before", "", message, fix)

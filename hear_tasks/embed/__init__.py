@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from hear_tasks.embed.engine import IN_WORK
     from hear_tasks.embed.models import HearModule, claim_folder, identify, load_module
     from hear_tasks.embed.plan import Plan, make_plan
-    from hear_tasks.embed.record import compare_with_task
+    from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
     from hear_tasks.embed.run import embed_tasks
     from hear_tasks.embed.task import read_task
     from hear_tasks.embed.work_folder import is_busy, is_done
@@ -21,11 +21,13 @@ __all__ = [
     "Plan",
     "claim_folder",
     "compare_with_task",
+    "describe_lost",
     "embed_tasks",
     "identify",
     "is_busy",
     "is_done",
     "load_module",
+    "lost_files",
     "make_plan",
     "read_task",
 ]
@@ -42,6 +44,8 @@ __getattr__ = lazy_exports(
         "identify": "hear_tasks.embed.models",
         "load_module": "hear_tasks.embed.models",
         "compare_with_task": "hear_tasks.embed.record",
+        "describe_lost": "hear_tasks.embed.record",
+        "lost_files": "hear_tasks.embed.record",
         "embed_tasks": "hear_tasks.embed.run",
         "is_busy": "hear_tasks.embed.work_folder",
         "is_done": "hear_tasks.embed.work_folder",

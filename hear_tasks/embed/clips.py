@@ -43,18 +43,16 @@ class Clip:
         samples: its length.
         pcm_16: whether its samples are 16-bit integers.
         offset: bytes before its first sample where they lie plainly in the file; None where they have to be decoded.
-        size: bytes of the file.
-        mtime_ns: time of its last change, in nanoseconds.
         remark: what is wrong with its header although it is whole, "" where nothing is.
+        digest: of its content; "" where it was not read.
     """
 
     file: pathlib.Path
     samples: int
     pcm_16: bool
     offset: int | None
-    size: int
-    mtime_ns: int
     remark: str = ""
+    digest: str = ""
 
 
 def open_clip(file: pathlib.Path, rate: int) -> Clip:
@@ -82,17 +80,12 @@ def _read_header(file: pathlib.Path) -> tuple[int, int, Clip]:
     """Sample rate, channels and clip. The header of a plain file is read eight times as fast as by libsndfile."""
     with open(file, "rb", buffering=0) as raw:
         plain = parse_plain_header(raw.read(HEAD_BYTES))
-        status = os.fstat(raw.fileno())
-    changed = (status.st_size, status.st_mtime_ns)
-    if plain is not None and plain.offset + 2 * plain.frames * plain.channels <= status.st_size:
-        return plain.rate, plain.channels, Clip(file, plain.frames, True, plain.offset, *changed)
+        size = os.fstat(raw.fileno()).st_size
+    if plain is not None and plain.offset + 2 * plain.frames * plain.channels <= size:
+        return plain.rate, plain.channels, Clip(file, plain.frames, True, plain.offset)
     remark = check_whole(file)
     header = soundfile.info(str(file))
-    return (
-        header.samplerate,
-        header.channels,
-        Clip(file, header.frames, header.subtype == "PCM_16", None, *changed, remark),
-    )
+    return header.samplerate, header.channels, Clip(file, header.frames, header.subtype == "PCM_16", None, remark)
 
 
 def _reason(file: pathlib.Path, error: Exception) -> str:

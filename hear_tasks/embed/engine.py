@@ -20,6 +20,7 @@ from hear_tasks.embed.plan import Plan, make_plan
 from hear_tasks.embed.plugin.model import PluginModel
 from hear_tasks.embed.plugin.results import GrowingEventResults
 from hear_tasks.embed.progress import TaskProgress
+from hear_tasks.embed.record import lost_files
 from hear_tasks.embed.results import Results, SceneResults, check_clip_file_names
 from hear_tasks.embed.task import Task, TaskError, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
@@ -78,7 +79,7 @@ def embed_task(
         if is_done(target):
             return False
         task = read_task(task_folder, model.sample_rate)
-        if target.exists():
+        if target.exists() and not lost_files(target):
             tell(f"{target}: was left unfinished by another program; it is made anew")
         _tell_of_headers(task, tell)
         if clip_files:

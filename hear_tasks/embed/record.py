@@ -1,56 +1,118 @@
-"""What the embeddings of a task were made from, noted beside them, and whether the task is still the same."""
+"""What is noted beside the embeddings of a task: which files are whole, and which audio they were made from."""
 
 from __future__ import annotations
 
 import json
 import os
 import pathlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from hear_tasks.embed.task import Task
-from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
+from hear_cacophony.files.file_identity import ContentDigests
+from hear_tasks.embed.task import READERS, Task
+from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE
 
 RECORD_FILE = "embedded-from.json"
-"""For each folder of audio, RATE/SPLIT, size and time of change (ns) of each clip's file, by its name."""
+"""For each folder of audio, RATE/SPLIT, the digest of each clip's content by its name, and what spares reading it."""
 
-_EARLIER_RATE = "16000"  # of records whose folders are SPLIT alone
-
+_SPLIT_FILES = (".json", ".embeddings.npy", ".embedding-dimensions.json", ".target-labels.pkl")
+_EVENT_FILE = ".filename-timestamps.json"
+_FLOAT_BYTES = 4
 _MAX_NAMED = 3
-_COPY = " (or a copy that lost its times, which cp -p keeps)"
 
 
 def write_record(folder: pathlib.Path, task: Task) -> None:
     """Note in the folder of a task's embeddings what its clips were."""
     clips = iter(task.clips)
-    record: dict[str, dict[str, list[int]]] = {}
+    audio: dict[str, dict[str, str]] = {}
     for split in task.splits:
         members = [next(clips) for _ in split.order]
-        audio = members[0].file.parent.relative_to(task.folder)
-        record[audio.as_posix()] = dict(zip(split.order, map(_state, members), strict=True))
+        place = members[0].file.parent.relative_to(task.folder)
+        audio[place.as_posix()] = {name: clip.digest for name, clip in zip(split.order, members, strict=True)}
+    record = {"audio": audio, "states": sorted(task.digests.rows())}
     (folder / RECORD_FILE).write_text(json.dumps(record), encoding="utf-8")
 
 
-def _state(clip: Any) -> list[int]:
-    return [clip.size, clip.mtime_ns]
+def write_mark(folder: pathlib.Path) -> None:
+    """Mark the embeddings in a folder as finished, with the sizes of their files."""
+    names = _names(folder)
+    for split in _splits(folder):
+        names += [f"{split}/{file.name}" for file in sorted((folder / split).glob("*"))]  # the files of each clip
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    (folder / EMBEDDED_FILE).write_text(json.dumps(sizes), encoding="utf-8")
+
+
+def lost_files(target: pathlib.Path) -> dict[str, str]:
+    """The files of finished embeddings that are not as they were, by their names: "gone", or how much is left.
+
+    heareval's own mark tells no sizes: there, what its predictions read has to be there, and not to be empty.
+    """
+    if not (target / EMBEDDED_FILE).exists():
+        return {}
+    noted = _read(target / EMBEDDED_FILE)
+    sizes = noted if isinstance(noted, dict) else {name: _size_by_shape(target, name) for name in _names(target)}
+    lost = {}
+    for name, size in sizes.items():
+        try:
+            found = os.stat(target / name).st_size
+        except OSError:
+            lost[name] = "gone"
+            continue
+        if found != size and (size is not None or not found):
+            lost[name] = "empty" if not found else f"{found} of {size} bytes"
+    return lost
+
+
+def describe_lost(lost: dict[str, str]) -> str:
+    """What `lost_files` found, for people."""
+    return _named([f"{name} ({what})" for name, what in lost.items()], "files")
+
+
+def _names(folder: pathlib.Path) -> list[str]:
+    """Names of the files of embeddings that predictions read."""
+    events = _metadata(folder).get("embedding_type") == "event"
+    endings = (*_SPLIT_FILES, _EVENT_FILE) if events else _SPLIT_FILES
+    return [METADATA_FILE, VOCABULARY_FILE, *(f"{split}{ending}" for split in _splits(folder) for ending in endings)]
+
+
+def _splits(folder: pathlib.Path) -> list[str]:
+    splits = _metadata(folder).get("splits")
+    return splits if isinstance(splits, list) else []
+
+
+def _metadata(folder: pathlib.Path) -> dict[str, Any]:
+    content = _read(folder / METADATA_FILE)
+    return content if isinstance(content, dict) else {}
+
+
+def _size_by_shape(target: pathlib.Path, name: str) -> int | None:
+    """Bytes that a file of embeddings has by the file with their shape; None of other files."""
+    split = name.removesuffix(".embeddings.npy")
+    shape = _read(target / f"{split}.embedding-dimensions.json") if split != name else None
+    return _FLOAT_BYTES * shape[0] * shape[1] if isinstance(shape, list) else None
 
 
 def compare_with_task(target: pathlib.Path, task: pathlib.Path) -> list[str]:
     """What has changed in a task since it was embedded; [] if nothing has, or nothing can be told.
 
+    A copy of a task is the same as long as its content is.
+
     Args:
         target: folder of its finished embeddings; heareval's own tell of metadata, vocabulary and labels alone.
         task: the task directory.
     """
-    metadata = _read(target / METADATA_FILE)
-    splits = metadata.get("splits", []) if isinstance(metadata, dict) else []
-    copied = (METADATA_FILE, VOCABULARY_FILE)
+    if not (target / EMBEDDED_FILE).exists():
+        return []
+    lost = lost_files(target)
+    copied = [name for name in (METADATA_FILE, VOCABULARY_FILE) if name not in lost]
     differences = [told for name in copied if (told := _compare_file(target / name, task / name))]
-    for split in splits:
+    for split in _splits(target):
         differences += _compare_split(target / f"{split}.json", task / f"{split}.json")
     record = _read(target / RECORD_FILE)
-    if isinstance(record, dict):
-        for folder, clips in record.items():
-            differences += _compare_audio(task / (folder if "/" in folder else f"{_EARLIER_RATE}/{folder}"), clips)
+    if isinstance(record, dict) and "audio" in record:
+        digests = ContentDigests(record["states"])
+        for folder, clips in record["audio"].items():
+            differences += _compare_audio(task / folder, clips, digests)
     return differences
 
 
@@ -69,18 +131,19 @@ def _compare_split(embedded: pathlib.Path, now: pathlib.Path) -> list[str]:
     return told or [f"{now.name}: the clips are in another order, which the rows of embeddings go by"]
 
 
-def _compare_audio(folder: pathlib.Path, clips: dict[str, list[int]]) -> list[str]:
-    changed, missing = [], []
-    for name, state in clips.items():
+def _compare_audio(folder: pathlib.Path, clips: dict[str, str], digests: ContentDigests) -> list[str]:
+    def digest(name: str) -> str | None:
         try:
-            status = os.stat(folder / name)
+            return digests.of(folder / name)
         except OSError:
-            missing.append(name)
-            continue
-        if [status.st_size, status.st_mtime_ns] != state:
-            changed.append(name)
-    told = [f"{folder.name}: audio of {_named(changed)} is newer, or another{_COPY}"] if changed else []
-    return told + ([f"{folder.name}: audio of {_named(missing)} is gone"] if missing else [])
+            return None
+
+    with ThreadPoolExecutor(READERS) as pool:
+        found = dict(zip(clips, pool.map(digest, clips), strict=True))
+    changed = [name for name in clips if found[name] not in (None, clips[name])]
+    missing = [name for name in clips if found[name] is None]
+    told = [f"{folder.name}: audio of {_named(changed)} is another"] if changed else []
+    return told + ([f"{folder.name}: audio of {_named(missing)} is gone, or cannot be read"] if missing else [])
 
 
 def _compare_file(embedded: pathlib.Path, now: pathlib.Path) -> str:
@@ -100,6 +163,6 @@ def _read(file: pathlib.Path) -> Any:
         return None
 
 
-def _named(names: list[str]) -> str:
+def _named(names: list[str], what: str = "clips") -> str:
     shown = ", ".join(names[:_MAX_NAMED])
-    return f"{shown} and {len(names) - _MAX_NAMED} more clips" if len(names) > _MAX_NAMED else shown
+    return f"{shown} and {len(names) - _MAX_NAMED} more {what}" if len(names) > _MAX_NAMED else shown

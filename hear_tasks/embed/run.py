@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from hear_cacophony.files.lock import BusyError
 from hear_tasks.embed.engine import embed_task
 from hear_tasks.embed.models import HearModule, claim_folder
-from hear_tasks.embed.record import compare_with_task
+from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
 from hear_tasks.embed.task import TaskError
 from hear_tasks.embed.work_folder import is_done, is_finished
 from hear_tasks.task_folder import WEIGHTS_FILE
@@ -53,8 +53,9 @@ def embed_tasks(
     def try_task(task: pathlib.Path, wait: bool) -> None:
         target = folder / task.name
         try:
-            if is_done(target):
-                check_unchanged(target, task)
+            check_unchanged(target, task)
+            if lost := lost_files(target):
+                tell(f"{target}: embedded before, but files are lost: {describe_lost(lost)}; embedding it again")
             did = not is_finished(target) and embed_task(
                 module.for_task(task.name),
                 task,

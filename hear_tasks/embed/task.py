@@ -12,14 +12,17 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.plain_name import is_plain_name
+from hear_cacophony.progress import FileProgress
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar, match_names
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 _MAX_LISTED = 20
-_HEADER_READERS = 8
+READERS = 8
+"""Threads that read headers and contents of clips."""
 
 
 class TaskError(ValueError):
@@ -52,8 +55,8 @@ class Task:
         splits: in the order of the metadata.
         clips: the clips of all splits, split after split, each in the order of its embeddings.
         sample_rate: of the clips, per second.
-        fingerprint: changes with the splits, their order, and with the length, kind, size or time of change of any
-            clip. Copies that keep these times (cp -p, rsync -a, tar) are the same task.
+        fingerprint: changes with the splits, their order, and with the content of any clip. Copies are the same task.
+        digests: the contents of the clips.
     """
 
     folder: pathlib.Path
@@ -62,6 +65,7 @@ class Task:
     clips: tuple[Clip, ...]
     sample_rate: int
     fingerprint: str
+    digests: ContentDigests
 
     @property
     def name(self) -> str:
@@ -82,7 +86,7 @@ class Task:
 
 
 def read_task(folder: pathlib.Path, rate: int) -> Task:
-    """Read what a task holds, with the headers of all its clips at `rate` samples per second.
+    """Read what a task holds, with the headers and the digests of all its clips at `rate` samples per second.
 
     Raises:
         TaskError: metadata or a split is missing or damaged, or clips are not what they have to be; the
@@ -98,12 +102,13 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
         _check_one_label(folder, splits)
     if embedding_type == EmbeddingType.EVENT:
         _check_events(folder, splits)
-    clips = _read_headers(folder, splits, rate)
+    digests = ContentDigests()
+    clips = _read_clips(folder, splits, rate, digests)
     # Rows go by the order of the clips in the split files, so that the order is part of it.
     facts = [[split.name, list(split.labels.items()), split.order] for split in splits]
-    audio = [(clip.samples, clip.pcm_16, clip.size, clip.mtime_ns) for clip in clips]
-    fingerprint = hashlib.sha256(json.dumps([metadata, facts, audio], sort_keys=True).encode()).hexdigest()
-    return Task(folder, embedding_type, splits, clips, rate, fingerprint)
+    content = [metadata, facts, [clip.digest for clip in clips]]
+    fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return Task(folder, embedding_type, splits, clips, rate, fingerprint, digests)
 
 
 def _read_json(file: pathlib.Path) -> dict[str, Any]:
@@ -183,7 +188,9 @@ def _is_event(event: Any) -> bool:
     return isinstance(start, int | float) and isinstance(end, int | float) and start <= end
 
 
-def _read_headers(folder: pathlib.Path, splits: tuple[Split, ...], rate: int) -> tuple[Clip, ...]:
+def _read_clips(
+    folder: pathlib.Path, splits: tuple[Split, ...], rate: int, digests: ContentDigests
+) -> tuple[Clip, ...]:
     if not (folder / str(rate)).is_dir():
         command = f"hear-cacophony prepare --rates {rate} {folder}"
         hint = f"; make it from the 48 kHz audio: {command}" if (folder / "48000").is_dir() else ""
@@ -193,12 +200,14 @@ def _read_headers(folder: pathlib.Path, splits: tuple[Split, ...], rate: int) ->
 
     def read(file: pathlib.Path) -> Clip | None:
         try:
-            return open_clip(file, rate)
+            clip = dataclasses.replace(open_clip(file, rate), digest=digests.of(file))
+            progress.advance(1)
+            return clip
         except BadClipError as error:
             bad[file] = str(error)
             return None
 
-    with ThreadPoolExecutor(_HEADER_READERS) as pool:
+    with FileProgress(f"{folder.name}, reading", len(files)) as progress, ThreadPoolExecutor(READERS) as pool:
         clips = [clip for clip in pool.map(read, files) if clip is not None]
     if bad:
         hints = _similar_files(folder / str(rate), splits)

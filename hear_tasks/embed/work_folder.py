@@ -27,6 +27,7 @@ import numpy as np
 
 from hear_cacophony.files.atomic_write import sync_folder, sync_tree, write_text
 from hear_cacophony.files.lock import is_held, locked_folder
+from hear_tasks.embed.record import lost_files, write_mark
 from hear_tasks.task_folder import EMBEDDED_FILE
 
 PREFIX = ".embedding-"
@@ -149,12 +150,21 @@ class WorkFolder:
     def finish(self) -> None:
         """Give the task's folder its place; what was there unfinished is gone then."""
         self._close()
-        (self.task / EMBEDDED_FILE).touch()
+        write_mark(self.task)
         sync_tree(self.task)
+        before = self._folder / "before"
         if self._target.exists():
-            shutil.rmtree(self._target)
+            self._target.rename(before)
         self.task.rename(self._target)
         sync_folder(self._target.parent)
+
+    def _keep_scores(self) -> None:
+        """Bring back what others have left beside embeddings that were finished before, and lost: their scores."""
+        before = self._folder / "before"
+        if (before / EMBEDDED_FILE).exists():
+            for entry in before.iterdir():
+                if not (self._target / entry.name).exists():
+                    entry.rename(self._target / entry.name)
 
     def _close(self) -> None:
         for number in self._files.values():
@@ -164,6 +174,7 @@ class WorkFolder:
     def remove(self) -> None:
         """Remove the working folder."""
         self._close()
+        self._keep_scores()
         shutil.rmtree(self._folder)
 
 
@@ -193,8 +204,8 @@ def open_work_folder(
 
 
 def is_done(target: pathlib.Path) -> bool:
-    """Whether the embeddings of a task are finished."""
-    return (target / EMBEDDED_FILE).exists()
+    """Whether the embeddings of a task are finished, and all there."""
+    return (target / EMBEDDED_FILE).exists() and not lost_files(target)
 
 
 def is_finished(target: pathlib.Path) -> bool:

@@ -76,9 +76,9 @@ class Job:
         return self.out / "state" / f"{self.name}.{phase}.lock"
 
     def is_done(self, phase: Phase) -> bool:
-        """Whether a phase is finished, by the marks beside the embeddings."""
+        """Whether a phase is finished, by the marks beside the embeddings, which may go once there are scores."""
         if phase is Phase.EMBED:
-            return is_done(self.target)
+            return is_done(self.target) or self.is_done(Phase.PREDICT)
         return all(_is_object(self.target / name) for name in (PREDICTED_FILE, SCORES_FILE))
 
     def noted_seconds(self, phase: Phase) -> float | None:
