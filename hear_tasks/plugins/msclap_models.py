@@ -12,6 +12,7 @@ from hear_tasks.plugins.checkpoint_names import KINDS, MS_CLAP_2022, MS_CLAP_202
 from hear_tasks.plugins.libraries import import_msclap
 from hear_tasks.plugins.msclap_backbones import Cnn14, Htsat
 from hear_tasks.plugins.torch_checkpoint import CheckpointKind, check_kind, load_state, read_state
+from hear_tasks.plugins.torch_file import StoredTensor
 from hear_tasks.plugins.torch_model import Encoder
 
 MS_CLAP_RATE = 44_100
@@ -136,7 +137,7 @@ def load_wavcaps_htsat(path: str | os.PathLike[str], source: str) -> MsclapEncod
 
 
 def _wavcaps_encoder(
-    backbone: Cnn14 | Htsat, longest: int, state: Mapping[str, torch.Tensor], kind: CheckpointKind, file: str
+    backbone: Cnn14 | Htsat, longest: int, state: Mapping[str, StoredTensor], kind: CheckpointKind, file: str
 ) -> MsclapEncoder:
     size = _Sizes(state, kind).output("projection.0.weight", 1024)
     projection = torch.nn.Sequential(
@@ -158,7 +159,7 @@ def _wavcaps_encoder(
 
 def _read(
     path: str | os.PathLike[str], source: str, expected: Sequence[CheckpointKind]
-) -> tuple[dict[str, torch.Tensor], CheckpointKind]:
+) -> tuple[dict[str, StoredTensor], CheckpointKind]:
     state = read_state(path, source)
     return state, check_kind(state, expected, KINDS, os.fspath(path))
 
@@ -167,7 +168,7 @@ def _read(
 class _Sizes:
     """Sizes of a network, read from a checkpoint; the published ones where the parameter that tells is missing."""
 
-    state: Mapping[str, torch.Tensor]
+    state: Mapping[str, StoredTensor]
     kind: CheckpointKind
 
     def output(self, name: str, published: int) -> int:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import re
 from collections.abc import Iterable, Mapping
 
 import torch
+
+from hear_tasks.plugins.torch_file import (
+    LEGACY_MAGIC,
+    ForeignContentError,
+    StoredTensor,
+    TorchFileError,
+    damaged,
+    read_torch_file,
+)
 
 SHOWN = 20
 """Names that a message lists in full; of more, it tells how many there are."""
@@ -52,8 +60,8 @@ class CheckpointKind:
         return any(name.startswith(self.prefix + self.part) for name in state)
 
 
-def read_state(path: str | os.PathLike[str], source: str) -> dict[str, torch.Tensor]:
-    """The parameters in a checkpoint file, by name, on the CPU.
+def read_state(path: str | os.PathLike[str], source: str) -> dict[str, StoredTensor]:
+    """The parameters in a checkpoint file, by name; their values are left in the file, as is the optimizer.
 
     Args:
         path: a file written with `torch.save`: a dict of tensors, or a dict that has one under "model".
@@ -65,7 +73,7 @@ def read_state(path: str | os.PathLike[str], source: str) -> dict[str, torch.Ten
     """
     file = _existing_file(path, source)
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        content = read_torch_file(file)
     except Exception as error:  # bytes that are no checkpoint make the reader raise whatever they happen to lead to
         raise CheckpointError(f"{file}: {_why_unreadable(file, error)}") from error
     return _parameters(content, file)
@@ -73,14 +81,14 @@ def read_state(path: str | os.PathLike[str], source: str) -> dict[str, torch.Ten
 
 def load_state(
     network: torch.nn.Module,
-    state: Mapping[str, torch.Tensor],
+    state: Mapping[str, StoredTensor],
     kind: CheckpointKind,
     file: str,
     *,
     constants: Iterable[str],
     heads: Iterable[str],
 ) -> None:
-    """Put the audio side of a checkpoint into a network, all of it or nothing.
+    """Put the audio side of a checkpoint into a network; one parameter at a time is held besides.
 
     Args:
         state: parameters by the checkpoint's names.
@@ -89,10 +97,12 @@ def load_state(
         heads: parts of the names of what embeddings do not depend on, which is left aside.
 
     Raises:
-        CheckpointError: parameters are missing, unexpected, misshapen or not finite; all are listed.
+        CheckpointError: parameters are missing, unexpected, misshapen or not finite; all are listed. The network is
+            of no use then.
     """
     ours = {kind.their_name(name): name for name in network.state_dict()}
-    expected = {name: network.state_dict()[ours[name]] for name in ours if not _has_part(name, heads)}
+    targets = network.state_dict()
+    expected = {name: targets[ours[name]] for name in ours if not _has_part(name, heads)}
     given = {name: x for name, x in state.items() if name.startswith(AUDIO_SIDE) and not _has_part(name, heads)}
     report_mismatch(
         file,
@@ -103,9 +113,23 @@ def load_state(
             for name, x in given.items()
             if name in expected and x.shape != expected[name].shape
         ],
-        not_finite=[name for name, x in given.items() if not torch.isfinite(x).all()],
+        not_finite=[
+            name
+            for name, x in given.items()
+            if name in expected and x.shape == expected[name].shape and not _copy(x, expected[name], file)
+        ],
     )
-    network.load_state_dict({ours[name]: x for name, x in given.items()}, strict=False)
+
+
+def _copy(stored: StoredTensor, target: torch.Tensor, file: str) -> bool:
+    """Read a parameter into its place in a network; whether it is finite."""
+    try:
+        value = stored.read()
+    except TorchFileError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    with torch.no_grad():
+        target.copy_(value)
+    return bool(torch.isfinite(value).all())
 
 
 def report_mismatch(file: str, **problems: list[str]) -> None:
@@ -158,21 +182,24 @@ def _why_unreadable(file: pathlib.Path, error: Exception) -> str:
         return "a Git LFS pointer, not the file itself; fetch it with git lfs pull"
     if start.lstrip()[:1] == b"<":
         return "a web page, not a checkpoint; was a sign-in or a warning page saved in its place?"
-    foreign = re.search(r"GLOBAL (\S+)", str(error))
-    if foreign:
+    if isinstance(error, ForeignContentError):
         return (
-            f"more than weights is in it ({foreign[1]}), and reading that would run code from the file; if you trust "
+            f"more than weights is in it ({error.name}), and reading that would run code from the file; if you trust "
             "it, save its weights alone: torch.save(torch.load(path, weights_only=False)['model'], new_path)"
         )
-    if start.startswith(b"PK"):
-        return f"damaged or cut off ({str(error).strip().splitlines()[0]}); fetch it again"
+    if isinstance(error, TorchFileError):
+        return str(error)
+    if start.startswith(b"PK") or LEGACY_MAGIC in start:
+        return str(damaged(str(error) or type(error).__name__))
     return "not a checkpoint of torch; a file that torch.save wrote is expected"
 
 
-def _parameters(content: object, file: pathlib.Path) -> dict[str, torch.Tensor]:
+def _parameters(content: object, file: pathlib.Path) -> dict[str, StoredTensor]:
     state = content.get("model", content) if isinstance(content, dict) else content
     tensors = (
-        {name: value for name, value in state.items() if torch.is_tensor(value)} if isinstance(state, dict) else {}
+        {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
+        if isinstance(state, dict)
+        else {}
     )
     if not tensors:
         found = f"a dict with {_few(content)}" if isinstance(content, dict) else f"a {type(content).__name__}"
