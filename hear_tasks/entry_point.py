@@ -15,6 +15,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from os import _exit  # by its name, as the code of plugins finds another in `os`
 
@@ -43,58 +44,73 @@ class Command:
     Attributes:
         name: stands before its errors.
         farewell: what it says where a signal ends it.
-        patient: whether it ends by itself, in its own time, when it has heard of a signal.
+        grace: seconds that the work has to end by itself when a signal came. 0: it does not hear of it; None: it ends
+            in its own time, unless Ctrl-C is pressed twice.
         hear: is told of each signal first.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.farewell = f"{name}: interrupted"
-        self.patient = False
+        self.grace: float | None = GRACE_SECONDS
         self.hear: Callable[[int], object] = lambda number: None
-        self._heard: list[int] = []
+        self._signals: set[int] = set()
         self._raises = True
+        self._listening = False
 
-    def listen(self, more: tuple[signal.Signals, ...] = ()) -> None:
-        """Have signals end this process, at the latest `GRACE_SECONDS` after they came, a second one at once.
+    def listen(self) -> None:
+        """Have signals end this process, at the latest `grace` seconds after they came, a second one at once.
 
         They raise `Interruption` in the main thread, which is to call this.
         """
         heard, tell = os.pipe()
         os.set_blocking(tell, False)
         signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
-        for number in (*_SIGNALS, *more):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                signal.signal(number, self._take)
-                self._heard.append(number)
+        self._listening = True
+        self.listen_to(*_SIGNALS)
         os.register_at_fork(after_in_child=self.listen_no_more)  # which shares the pipe
         with contextlib.suppress(AttributeError):  # where this is not Linux
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         threading.Thread(target=self._watch, args=(heard,), name="signals", daemon=True).start()
 
+    def listen_to(self, *numbers: signal.Signals) -> None:
+        """Take these signals as well, in a process that listens."""
+        heard = [number for number in numbers if self._listening and signal.getsignal(number) is not signal.SIG_IGN]
+        self._signals.update(heard)  # what is ignored stays so, as under nohup
+        for number in heard:
+            signal.signal(number, self._take)
+
     def listen_no_more(self) -> None:
         """Leave signals to the system: there is nothing left to do."""
         self._raises = False
         signal.set_wakeup_fd(-1)
-        while self._heard:
-            signal.signal(self._heard.pop(), signal.SIG_DFL)
+        for number in self._signals:
+            signal.signal(number, signal.SIG_DFL)
 
     def _take(self, number: int, _: object) -> None:
         self.hear(number)
-        if self._raises and not self.patient:
+        if self._raises and self.grace:
             self._raises = False
             raise Interruption(number)
 
     def _watch(self, heard: int) -> None:
-        number = os.read(heard, 1)[0]
-        if self.patient:
-            while (number := os.read(heard, 1)[0]) != signal.SIGINT:  # of the others, clusters send several
+        number = self._next(heard, None)
+        if self.grace is None:
+            while (number := self._next(heard, None)) != signal.SIGINT:  # of the others, clusters send several
                 pass
         else:
-            select.select([heard], [], [], GRACE_SECONDS)
+            self._next(heard, time.monotonic() + self.grace)
         self.say_farewell()
         end_descendants()
         _exit(128 + number)
+
+    def _next(self, heard: int, end: float | None) -> int:
+        """The next of the signals that this listens to; 0 where none comes until `end`."""
+        while select.select([heard], [], [], None if end is None else max(0.0, end - time.monotonic()))[0]:
+            number = os.read(heard, 1)[0]
+            if number in self._signals:
+                return number
+        return 0
 
     def say(self, message: str) -> None:
         """Say something on standard error, in one piece, if there is still somebody to hear it."""

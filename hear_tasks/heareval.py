@@ -4,7 +4,7 @@
     python -m hear_tasks.heareval predictions ARGUMENTS OF heareval.predictions.runner
 
 heareval 2021.1.3 was written for the libraries of 2021. Each function below that is called
-`allow_...`, `hide_...` or `let_...` mends one thing, most of them changed since then; `note_weights` adds a file
+`allow_...`, `hide_...` or `forget_...` mends one thing, most of them changed since then; `note_weights` adds a file
 beside the embeddings. None changes a score.
 hear-validator runs as it is.
 """
@@ -14,10 +14,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import pathlib
-import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
+from hear_tasks.entry_point import Command, run
 from hear_tasks.library_caches import use_cache_folder
 from hear_tasks.task_folder import METADATA_FILE
 
@@ -112,13 +113,8 @@ def hide_gpus_from_torch() -> None:
     torch.cuda.device_count = lambda: 0
 
 
-def let_signals_end_the_run() -> None:
-    """Let Ctrl-C, and a request to terminate under Slurm, end predictions.
-
-    Lightning 1.9 takes an interrupt for the end of training, after which heareval would score the half-trained
-    predictor and note the task as done; and where it finds Slurm's variables, it ignores requests to terminate.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def forget_slurm() -> None:
+    """Let a request to terminate end predictions under Slurm: where Lightning finds its variables, it ignores one."""
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         del os.environ[name]
 
@@ -209,7 +205,7 @@ def embeddings() -> Callable[[], None]:
 def predictions() -> Callable[[], None]:
     """heareval's prediction runner, made to run."""
     check_versions()
-    let_signals_end_the_run()
+    forget_slurm()
     allow_setting_the_epoch()
     allow_own_checkpoints()
     allow_text_device_names()
@@ -221,21 +217,33 @@ def predictions() -> Callable[[], None]:
 RUNNERS = {"embeddings": embeddings, "predictions": predictions}
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the heareval runner that the first argument names; the others are its own."""
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    name, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
     if name not in RUNNERS:
         given = f"unknown runner {name!r}" if name else "no runner named"
         sys.exit(f"{given}; expected: python -m hear_tasks.heareval {{{','.join(RUNNERS)}}} ... (--help for the rest)")
+    return run(name, lambda command: _run(command, arguments), whole_process=argv is None)
+
+
+def _run(command: Command, arguments: Sequence[str]) -> int:
+    # Lightning takes an interrupt for the end of training, after which heareval would score the half-trained predictor
+    # and note the task as done.
+    command.grace = 0
     use_cache_folder()
+    check_arguments(command.name, arguments)
     try:
-        check_arguments(name, sys.argv[2:])
-        runner = RUNNERS[name]()
-    except (RuntimeError, ValueError) as error:
-        sys.exit(f"{name}: {error}")
-    sys.argv[:2] = [f"hear_tasks.heareval {name}"]
-    runner()
+        runner = RUNNERS[command.name]()
+    except RuntimeError as error:
+        raise ValueError(error) from None
+    sys.argv = [f"hear_tasks.heareval {command.name}", *arguments]
+    try:
+        runner()
+    except (OSError, ValueError, ModuleNotFoundError):  # which tell little where they come from
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

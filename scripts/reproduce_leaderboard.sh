@@ -8,7 +8,11 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/scripts/help.sh"
-unset PYTHONPATH PYTHONHOME
+unset PYTHONHOME
+case " $* " in
+    *' --module'*) ;; # which PYTHONPATH may lead to
+    *) unset PYTHONPATH ;;
+esac
 check_arguments hear_tasks.reproduce.command "$@"
 "$root/scripts/setup.sh" >&2
 exec "$root/.venv/bin/python" -m hear_tasks.reproduce "$@"

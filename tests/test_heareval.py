@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import signal
 import subprocess
 import sys
 
@@ -184,7 +185,7 @@ def test_unknown_runner_lists_both(arguments):
         (["model"], "model: expected the folder of one task; did you mean model/*/, such as model/task?"),
     ],
 )
-def test_predictions_of_what_is_not_embedded_say_what_is_wrong(given, message, tmp_path, monkeypatch):
+def test_predictions_of_what_is_not_embedded_say_what_is_wrong(given, message, tmp_path, monkeypatch, capsys):
     for folder in ("empty", "a-task", "model/task"):
         (tmp_path / folder).mkdir(parents=True)
     for folder in ("a-task", "model/task"):
@@ -192,21 +193,20 @@ def test_predictions_of_what_is_not_embedded_say_what_is_wrong(given, message, t
     (tmp_path / "model/task/test.embedding-dimensions.json").write_text("[3, 4]")
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["heareval", "predictions", *given])
     monkeypatch.setitem(heareval.RUNNERS, "predictions", lambda: pytest.fail("nothing is to be imported"))
-    with pytest.raises(SystemExit) as end:
-        heareval.main()
-    assert str(end.value.code).startswith("predictions: ")
-    assert message in str(end.value.code)
+    assert heareval.main(["predictions", *given]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("predictions: ")
+    assert message in told
 
 
 def test_predictions_of_what_is_embedded_are_run(tmp_path, monkeypatch):
     (tmp_path / "task_metadata.json").write_text("{}")
     (tmp_path / "test.embedding-dimensions.json").write_text("[3, 4]")
     taken = []
-    monkeypatch.setattr(sys, "argv", ["heareval", "predictions", "--grid", "faster", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setitem(heareval.RUNNERS, "predictions", lambda: lambda: taken.append(sys.argv))
-    heareval.main()
+    assert heareval.main(["predictions", "--grid", "faster", str(tmp_path)]) == 0
     assert taken == [["hear_tasks.heareval predictions", "--grid", "faster", str(tmp_path)]]
 
 
@@ -216,20 +216,34 @@ def test_embeddings_of_no_tasks_say_what_is_wrong(tmp_path):
     heareval.check_arguments("embeddings", ["a.module", f"--tasks-dir={tmp_path}"])
 
 
-def test_ctrl_c_ends_predictions_and_slurm_is_not_asked():
-    code = """
-import os, signal
-os.environ["SLURM_NTASKS"] = "1"
-from hear_tasks.heareval import let_signals_end_the_run
-let_signals_end_the_run()
-print(any(name.startswith("SLURM_") for name in os.environ), flush=True)
-try:
-    os.kill(os.getpid(), signal.SIGINT)
-except KeyboardInterrupt:
-    print("went on")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_predictions_that_take_it_for_the_end_of_training(number, tmp_path):
+    (tmp_path / "task_metadata.json").write_text("{}")
+    (tmp_path / "test.embedding-dimensions.json").write_text("[3, 4]")
+    code = f"""
+import os, signal, sys, time
+from hear_tasks import heareval
+
+def train():
+    signal.signal(signal.SIGTERM, lambda *_: None)  # as Lightning does
+    try:
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(600)
+    except KeyboardInterrupt:
+        print("went on")
+
+heareval.RUNNERS["predictions"] = lambda: train
+sys.argv = ["heareval", "predictions", {str(tmp_path)!r}]
+sys.exit(heareval.main())
 """
     done = run(code)
-    assert (done.stdout, done.returncode) == ("False\n", -2)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "predictions: interrupted\n", 128 + number)
+
+
+def test_slurm_is_not_asked(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    heareval.forget_slurm()
+    assert not any(name.startswith("SLURM_") for name in os.environ)
 
 
 def test_libraries_keep_to_the_cache_folder(tmp_path):

@@ -128,7 +128,7 @@ def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(t
     wait_until(left.exists, second)
     second.terminate()
     told = second.communicate()[1]
-    assert second.returncode == 130
+    assert second.returncode == 143
     assert "interrupted by SIGTERM; the same command goes on where it was" in told
     assert list(left.rglob("*"))
     mark = out / "embeddings" / "hear_cacophony.audiomae" / "test_tags-v1-full" / PREDICTED_FILE
@@ -140,7 +140,7 @@ def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(t
         third = start(*given, cwd=cwd, home=home)
         wait_until(lambda: "another process is predicting it" in log.read_text(), third)
         third.terminate()
-        assert third.wait() == 130
+        assert third.wait() == 143
     third.communicate()
 
     fourth = start(*given, cwd=cwd, home=home)
@@ -321,24 +321,21 @@ def test_the_time_limit_of_a_job_is_a_failure_and_a_signal_to_end_is_none(option
     job = job_of(options.tasks[0], options.out)
     options.out.mkdir()
     run_in_place_of_phase(monkeypatch, "import time; time.sleep(60)")
-    for final, outcome in ((False, Outcome.INTERRUPTED), (True, Outcome.FAILED)):
+    for number, outcome in ((143, Outcome.INTERRUPTED), (1, Outcome.FAILED)):
         stop = Stop()
-        monkeypatch.setattr(
-            job_module, "_write_head", lambda *_, stop=stop, final=final: stop.request("so", final=final)
-        )
+        monkeypatch.setattr(job_module, "_write_head", lambda *_, stop=stop, number=number: stop.request("so", number))
         assert f"{outcome.upper()}: so" in run_job(job, Phase.EMBED, SLOT, options, stop, print)
         assert read_attempts(job, Phase.EMBED)[-1].outcome is outcome
     assert read_state(job, Phase.EMBED) == (State.FAILED, ["so"])
 
 
-def test_the_signal_before_the_time_limit_ends_the_command_with_a_message(options, capsys, monkeypatch):
-    run_in_place_of_phase(
-        monkeypatch, f"import os, signal, time; os.kill({os.getpid()}, signal.SIGUSR1); time.sleep(60)"
-    )
+def test_the_signal_before_the_time_limit_ends_the_command_with_a_message(options, tmp_path):
     given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-phase", "embed")
-    assert command.main(given) == 1
-    assert "FAILED: stopped by the time limit of its job; give it more time" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    process, _ = in_a_phase(given, tmp_path)
+    process.send_signal(signal.SIGUSR1)
+    assert "reproduce: stopped by the time limit of its job; give it more time" in process.communicate()[1]
+    assert process.returncode == 1
+    assert read_state(job_of(options.tasks[0], options.out), Phase.EMBED)[0] is State.FAILED
 
 
 def test_a_process_that_was_killed_without_a_word_is_told(options):
@@ -354,24 +351,43 @@ def test_a_process_that_was_killed_without_a_word_is_told(options):
     assert read_state(job, Phase.PREDICT) == (State.TO_DO, [])
 
 
-def test_what_a_killed_run_has_started_ends_with_it(options, tmp_path):
-    """Killed, with its whole process group, in the middle of a phase; the process of the phase leads another group."""
+def in_a_phase(given: list[str], tmp_path: pathlib.Path, before: str = "") -> tuple[subprocess.Popen, int]:
+    """The command while its first job is at work, and the number of that job's process, which leads another group."""
     begun = tmp_path / "begun"
+    sleep = f"import os, signal, sys, time; {before}open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
     code = (
         "import sys; from hear_tasks.reproduce import command, run_job\n"
-        "sleep = 'import os, sys, time; open(sys.argv[1], \"w\").write(str(os.getpid())); time.sleep(60)'\n"
-        f"run_job._command = lambda *_: [sys.executable, '-c', sleep, {str(begun)!r}]\n"
-        "sys.exit(command.main(sys.argv[1:]))"
+        f"run_job._command = lambda *_: [sys.executable, '-c', {sleep!r}, {str(begun)!r}]\n"
+        "sys.exit(command.main())"
     )
+    full = [sys.executable, "-c", code, *given]
+    process = subprocess.Popen(full, env=environment(), start_new_session=True, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: begun.exists() and begun.read_text(), process)
+    return process, int(begun.read_text())
+
+
+def test_what_a_killed_run_has_started_ends_with_it(options, tmp_path):
+    """Killed, with its whole process group, in the middle of a phase."""
     given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-phase", "embed")
-    run = subprocess.Popen([sys.executable, "-c", code, *given], env=environment(), start_new_session=True)
-    wait_until(lambda: begun.exists() and begun.read_text(), run)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    process, started = in_a_phase(given, tmp_path)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
     job = job_of(options.tasks[0], options.out)
     wait_until(lambda: not is_held(job.lock(Phase.EMBED)))
-    wait_until(lambda: not pathlib.Path("/proc", begun.read_text()).exists())
+    wait_until(lambda: not pathlib.Path(f"/proc/{started}").exists())
     assert read_state(job, Phase.EMBED)[0] is State.STOPPED
+
+
+def test_ctrl_c_twice_ends_what_would_have_had_time(options, tmp_path):
+    given = arguments(options.tasks_dir, options.out, "--stage", "1", "--from-phase", "embed")
+    process, started = in_a_phase(given, tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN); ")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)  # two at the same moment may be one
+    process.send_signal(signal.SIGINT)
+    told = process.communicate()[1]
+    assert told.splitlines()[-1] == "reproduce: interrupted by SIGINT; the same command goes on where it was"
+    assert process.returncode == 130
+    wait_until(lambda: not pathlib.Path(f"/proc/{started}").exists())
 
 
 def test_a_run_killed_between_the_end_of_a_phase_and_its_note_is_completed(options, monkeypatch):
@@ -407,17 +423,6 @@ def test_without_locks_a_run_goes_on_with_one_remark(options, monkeypatch):
     assert read_state(job, Phase.EMBED)[0] is State.FAILED
 
 
-def test_the_earlier_names_of_phase_options_work_and_are_not_shown(options, capsys):
-    given = arguments(options.tasks_dir, options.out)
-    old = parse([*given, "--from-stage", "embed", "--to-stage", "predict"])
-    assert old.phases == parse([*given, "--from-phase", "embed", "--to-phase", "predict"]).phases
-    assert old.phases == (Phase.EMBED, Phase.PREDICT)
-    with pytest.raises(SystemExit):
-        command.main(["--help"])
-    shown = capsys.readouterr().out
-    assert ("--from-phase" in shown, "--from-stage" in shown, "--to-stage" in shown) == (True, False, False)
-
-
 def test_several_tasks_behind_one_option(options, tmp_path):
     make_scene_task(tmp_path / "tasks", clips=3, seconds=0.1)
     make_event_task(tmp_path / "tasks", clips=1)
@@ -438,7 +443,7 @@ def test_a_split_that_leads_out_of_the_task_is_not_read(options, tmp_path):
 
 def test_a_missing_gpu_fails_before_any_work(options, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(job_module, "_run", lambda *_: pytest.fail("nothing is to be begun"))
+    monkeypatch.setattr(job_module, "_prepare", lambda *_: pytest.fail("nothing is to be begun"))
     asking = parse([*arguments(options.tasks_dir, options.out, "--stage", "1"), "--require-gpu"])
     job = job_of(options.tasks[0], options.out)
     result = run_job(job, Phase.EMBED, SLOT, asking, Stop(), print)

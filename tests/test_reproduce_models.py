@@ -14,7 +14,7 @@ from hear_tasks_on_disk import make_scene_task
 from plugins_on_disk import TORCH, write_plugin
 
 from hear_tasks.leaderboard.published import published_rows
-from hear_tasks.reproduce import command, plan, status
+from hear_tasks.reproduce import command, status
 from hear_tasks.reproduce.models import TABLE_PLUGINS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -48,9 +48,10 @@ def for_processes(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_a_plugin_goes_all_the_way(for_processes, tmp_path, monkeypatch, capsys):
     tasks = make_esc50(tmp_path / "tasks").parent
-    name = write_plugin(for_processes, TORCH.replace("= 16000,", "= 48000,"))
-    (tmp_path / "weights.txt").write_text("0.5")
-    monkeypatch.chdir(tmp_path)
+    here = tmp_path / "current folder"
+    name = write_plugin(here, TORCH.replace("= 16000,", "= 48000,"))
+    (here / "weights.txt").write_text("0.5")
+    monkeypatch.chdir(here)
     out = tmp_path / "out"
     which = [
         "--module",
@@ -73,7 +74,7 @@ def test_a_plugin_goes_all_the_way(for_processes, tmp_path, monkeypatch, capsys)
     assert manifest["models"] == {
         folder: {
             "module": name,
-            "file": str(tmp_path / "weights.txt"),
+            "file": str(here / "weights.txt"),
             "name": "weights.txt",
             "md5": "d310cb367d993fb6fb584b198a2fd72c",
             "options": {"scale": 2.0},
@@ -84,7 +85,7 @@ def test_a_plugin_goes_all_the_way(for_processes, tmp_path, monkeypatch, capsys)
     assert manifest["jobs"][0]["model"] == folder
     assert status.main(work) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == [folder, "esc50-v2.0.0-full", "done", "done"]
-    assert plan.main(work) == 0
+    assert status.main(["--to-do", *work]) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -144,10 +145,15 @@ def test_models_that_cannot_be_run(given, message, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_slurm_is_given_names_the_model(for_processes, tmp_path, capsys):
+def test_what_slurm_is_given_names_the_model(for_processes, tmp_path, capsys, monkeypatch):
     make_scene_task(tmp_path / "tasks", clips=1)
     work = ["--tasks-dir", str(tmp_path / "tasks"), "--out", str(tmp_path / "out")]
-    assert plan.main([*work, "--checkpoints", "random-tiny", "--only", "cacophony"]) == 0
+    assert status.main(["--to-do", *work, "--checkpoints", "random-tiny", "--only", "cacophony"]) == 0
     assert capsys.readouterr().out == "cacophony\ttest_pitch-v1-full\tembed\tto do\n"
-    assert plan.main([*work, "--module", "pkg.plugin", "--model-options", '{"size": 3}']) == 0
+    plugin = ["--module", "pkg.plugin", "--model-options", '{"size": 3}']
+    assert status.main(["--to-do", *work, *plugin]) == 1
+    assert "--module pkg.plugin: no module pkg: it is neither installed, nor in PYTHONPATH" in capsys.readouterr().err
+    (tmp_path / "pkg").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert status.main(["--to-do", *work, *plugin]) == 0
     assert capsys.readouterr().out == "pkg.plugin-size=3\ttest_pitch-v1-full\tembed\tto do\n"

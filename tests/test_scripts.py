@@ -75,6 +75,19 @@ def test_wrong_arguments_are_told_before_the_set_up(checkout, given, message):
     assert is_untouched(checkout)
 
 
+@pytest.mark.parametrize(
+    ("given", "seen"), [(["--module", "my_plugin"], "/my/plugins"), (["--checkpoints", "random"], "none")]
+)
+def test_a_plugin_is_found_where_pythonpath_leads_and_nothing_else_is(checkout, given, seen, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/my/plugins")
+    for name, code in (("scripts/setup.sh", 'echo "$PYTHON"'), (".venv/bin/python", 'echo "${PYTHONPATH-none}" "$@"')):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(f"#!/bin/sh\n{code}\n")
+        (checkout / name).chmod(0o755)
+    done = script(checkout, "reproduce_leaderboard.sh", *given, "--tasks-dir", "tasks", "--out", "run")
+    assert done.stdout == f"{seen} -m hear_tasks.reproduce {' '.join(given)} --tasks-dir tasks --out run\n"
+
+
 def test_what_the_commands_of_the_readme_write_is_ignored_by_git(tmp_path):
     if shutil.which("git") is None:
         pytest.skip("needs git")

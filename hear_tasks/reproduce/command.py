@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from hear_tasks.reproduce.options import add_run_options, add_work_options, parse_options
+from hear_tasks.entry_point import Command, run
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
+    from hear_tasks.reproduce.options import add_run_options, add_work_options
+
     parser = argparse.ArgumentParser(
         prog="reproduce_leaderboard.sh",
         allow_abbrev=False,
@@ -23,18 +24,13 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if anything failed, 130 after a signal to end."""
+    """Run the command; 1 if anything failed, the status of a signal that has ended it."""
+    return run("reproduce", lambda command: _run(argv, command), whole_process=argv is None)
+
+
+def _run(argv: Sequence[str] | None, command: Command) -> int:
     args = make_parser().parse_args(argv)
-    try:
-        from hear_tasks.reproduce.run import DoctorError, run
-    except ModuleNotFoundError as error:
-        print(f"reproduce: {error}: scripts/setup.sh installs all that a run needs", file=sys.stderr)
-        return 1
-    try:
-        return run(parse_options(args))
-    except (OSError, ValueError, DoctorError) as error:
-        print(f"reproduce: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before there is anything to go on with
-        print("reproduce: interrupted", file=sys.stderr)
-        return 130
+    from hear_tasks.reproduce.options import parse_options
+    from hear_tasks.reproduce.run import run as run_phases
+
+    return run_phases(parse_options(args), command)

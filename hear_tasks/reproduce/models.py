@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.machinery
+import importlib.util
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -107,11 +110,26 @@ def _check_combination(args: argparse.Namespace) -> None:
 
 
 def _plugin(args: argparse.Namespace) -> RunModel:
+    _check_there(args.module, args.python)
     python = str(pathlib.Path(args.python).absolute()) if args.python and "/" in args.python else args.python
     path = pathlib.Path(args.model)
     file = str(path.absolute()) if args.model and path.exists() else args.model
     name = folder_name(args.module, args.model_options)
     return RunModel(name, name, args.module, file, args.model_options, python)
+
+
+def _check_there(module: str, python: str | None) -> None:
+    """Raise ValueError where this Python would not find a plugin; another one may have its own.
+
+    The jobs look where this process does: among what is installed, in PYTHONPATH, and in the current folder.
+    """
+    name = module.partition(".")[0]
+    here = importlib.machinery.PathFinder.find_spec(name, [os.getcwd()])
+    if python is None and here is None and importlib.util.find_spec(name) is None:
+        raise ValueError(
+            f"--module {module}: no module {name}: it is neither installed, nor in PYTHONPATH, nor in the current "
+            f"folder, {os.getcwd()}"
+        )
 
 
 def _table_plugins(folder: pathlib.Path) -> list[RunModel]:

@@ -147,9 +147,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     helped = f"the first phase to take, of {', '.join(phases)} (default: {phases[0]})"
     parser.add_argument("--from-phase", default=phases[0], help=helped, **given)
     parser.add_argument("--to-phase", default=phases[-1], help=f"the last (default: {phases[-1]})", **given)
-    # Their earlier names, which people have in scripts; a stage is one of the two training stages.
-    parser.add_argument("--from-stage", dest="from_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
-    parser.add_argument("--to-stage", dest="to_phase", default=argparse.SUPPRESS, help=argparse.SUPPRESS, **given)
     parser.add_argument(
         "--predictor",
         choices=[predictor.value for predictor in Predictor],

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, MODULE, ModuleRequest, Severity, examine, format_text
+from hear_tasks.entry_point import Command
 from hear_tasks.reproduce.hardware import make_slots
 from hear_tasks.reproduce.jobs import Job, check_out, check_unchanged, claim_out, make_jobs
 from hear_tasks.reproduce.models import RunModel
@@ -19,53 +20,44 @@ from hear_tasks.reproduce.report import free_room, unfinished, write_report
 from hear_tasks.reproduce.run_job import Stop, tidy
 from hear_tasks.reproduce.schedule import run_jobs
 
-INTERRUPTED = 130
-"""Exit status after a signal to end."""
-
 _SAYING = threading.Lock()
 
 
-class DoctorError(RuntimeError):
+class DoctorError(ValueError):
     """Something is wrong that every task would fail of."""
 
 
-def run(options: Options) -> int:
-    """Run the phases that are asked for; 1 if anything failed, 130 after a signal to end.
+def run(options: Options, command: Command) -> int:
+    """Run the phases that are asked for; 1 if anything failed, the status of a signal that has ended it.
 
     Raises:
-        OSError, ValueError, DoctorError: what every task would fail of.
+        OSError, ValueError: what every task would fail of.
     """
     stop = Stop()
-    before = _listen(stop)
-    try:
-        return _run(options, stop)
-    except KeyboardInterrupt:
-        return _interrupted(stop)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
-
-def _listen(stop: Stop) -> dict[signal.Signals, signal._HANDLER]:
-    """Let signals make a request to end; the handlers that were there before."""
-
-    def request(number: int, _: object) -> None:
+    def hear(number: int) -> None:
         if number == signal.SIGUSR1:
             reason = (
                 "stopped by the time limit of its job; give it more time, and submit again: it goes on where it was"
             )
-            stop.request(reason, final=True)
+            stop.request(reason, 1)
         else:
-            stop.request(f"interrupted by {signal.Signals(number).name}; the same command goes on where it was")
-        if not stop.patient:
-            raise KeyboardInterrupt
+            reason = f"interrupted by {signal.Signals(number).name}; the same command goes on where it was"
+            stop.request(reason, 128 + number)
+        command.farewell = f"reproduce: {stop.reason}"
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
-    return {number: signal.signal(number, request) for number in heard}
+    command.hear = hear
+    command.listen_to(signal.SIGUSR1)
+    try:
+        return _run(options, stop, command)
+    except KeyboardInterrupt:
+        if not stop.final:
+            raise
+        command.say_farewell()
+        return stop.status
 
 
-def _run(options: Options, stop: Stop) -> int:
+def _run(options: Options, stop: Stop, command: Command) -> int:
     started = now()
     check_out(options)
     jobs = make_jobs(options)
@@ -77,10 +69,11 @@ def _run(options: Options, stop: Stop) -> int:
     if Phase.DOCTOR in options.phases:
         _ask_doctor(options)
     claim_out(options)
-    unnoted = _work(options, jobs, stop)
+    unnoted = _work(options, jobs, stop, command)
     tidy(jobs)
     if stop.is_requested():
-        return _interrupted(stop)
+        command.say_farewell()
+        return stop.status
     if Phase.LEADERBOARD in options.phases:
         text, open_ends, whole = write_report(options, jobs, started, unnoted)
         print(f"\n{text}", flush=True)
@@ -91,11 +84,6 @@ def _run(options: Options, stop: Stop) -> int:
     for line in open_ends:
         _say(line)
     return 0 if whole else 1
-
-
-def _interrupted(stop: Stop) -> int:
-    _say(stop.reason or "interrupted")
-    return 1 if stop.final else INTERRUPTED
 
 
 def _ask_doctor(options: Options) -> None:
@@ -138,17 +126,17 @@ def _examined(model: RunModel) -> dict[str, Any]:
     return {"checkpoint": file if file.is_absolute() else None, "module": None}
 
 
-def _work(options: Options, jobs: Sequence[Job], stop: Stop) -> Mapping[str, str]:
+def _work(options: Options, jobs: Sequence[Job], stop: Stop, command: Command) -> Mapping[str, str]:
     """Embed and predict, as far as that is asked for; failures that could not be noted, by the name of the job."""
     unnoted: dict[str, str] = {}
-    stop.patient = True
     for phase in (Phase.EMBED, Phase.PREDICT):
         if phase in options.phases and not stop.is_requested():
             slots = make_slots(phase, options, len(jobs))
             used = ", ".join(slot.label for slot in slots)
             _say(f"{phase}: {len(jobs)} jobs on {used}, up to {slots[0].threads} CPU threads each")
+            grace, command.grace = command.grace, None  # the jobs look for the request, and have what is noted of them
             unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
-    stop.patient = False
+            command.grace = grace
     return unnoted
 
 

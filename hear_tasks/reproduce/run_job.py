@@ -10,9 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hear_tasks.child_process import bound_command
 from hear_tasks.reproduce.hardware import Slot, child_environment
@@ -60,20 +61,23 @@ class Stop:
 
     Attributes:
         reason: why, "" as long as there is no such request.
-        final: whether nothing will take the work up again by itself.
-        patient: whether somebody looks for it; otherwise a signal ends what is at work.
+        status: what the process is to end with.
     """
 
     def __init__(self) -> None:
         self.reason = ""
-        self.final = False
-        self.patient = False
+        self.status = 0
 
-    def request(self, reason: str, *, final: bool = False) -> None:
+    def request(self, reason: str, status: int) -> None:
         """Ask for an end; the first reason stays."""
         if not self.reason:
-            self.final = final
+            self.status = status
             self.reason = reason
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing will take the work up again by itself."""
+        return self.status == 1
 
     def is_requested(self) -> bool:
         """Whether there is such a request."""
@@ -119,12 +123,13 @@ def _attempt(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, l
     with log.open("ab") as output:
         offset = output.tell()
         _write_head(output, attempt)
-        attempt.cause = _missing_gpu(job.model, phase, environment) if options.require_gpu else []
+        attempt.cause = _missing_gpu(job.model, phase, environment, stop) if options.require_gpu else []
         if not attempt.cause:
             directory = _prepare(job, phase, options)
             # heareval's runner has nothing to finish, as it begins anew.
             gently = phase is Phase.EMBED or options.predictor is Predictor.OWN
-            status = _run(command, directory, environment, output, lock, stop, gently=gently)
+            streams = {"stdout": output, "stderr": subprocess.STDOUT, "pass_fds": (lock,)}
+            status = _run(command, stop, gently=gently, cwd=directory, env=environment, **streams)
             _judge(attempt, job, phase, status, stop, log, offset)
         else:
             attempt.outcome = Outcome.FAILED
@@ -170,23 +175,20 @@ def _write_head(output: BinaryIO, attempt: Attempt) -> None:
     output.flush()
 
 
-def _missing_gpu(model: RunModel, phase: Phase, environment: dict[str, str]) -> list[str]:
+def _missing_gpu(model: RunModel, phase: Phase, environment: dict[str, str], stop: Stop) -> list[str]:
     """What to say where the library that is to use a GPU sees none; [] where it does."""
     library, code, package = _GPU_PROBES[phase]
     python = sys.executable
     if phase is Phase.EMBED and model.stage is None:
         library, code, package = "torch or TensorFlow", _PLUGIN_PROBE, "one of them for CUDA"
         python = model.python or python
-    probe = subprocess.run(
-        [python, "-c", code],
-        env=environment | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    lines = (probe.stdout if probe.returncode == 0 else probe.stderr).strip().splitlines() or ["nothing"]
-    if probe.returncode == 0 and lines[-1] == "gpu":
+    environment = environment | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
+        status = _run([python, "-c", code], stop, gently=False, env=environment, stdout=out, stderr=err)
+        told = err if status else out
+        told.seek(0)
+        lines = told.read().strip().splitlines() or ["nothing"]
+    if stop.is_requested() or (status == 0 and lines[-1] == "gpu"):
         return []
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     return [
@@ -199,7 +201,7 @@ def _missing_gpu(model: RunModel, phase: Phase, environment: dict[str, str]) -> 
 def _prepare(job: Job, phase: Phase, options: Options) -> pathlib.Path:
     """Make room for predictions, without what a killed run of heareval may have left; the folder to start in."""
     if phase is not Phase.PREDICT:
-        return job.out
+        return pathlib.Path.cwd()  # in which a plugin may lie
     # Half a mark counts as a whole one, with which the task would be skipped.
     (job.target / PREDICTED_FILE).unlink(missing_ok=True)
     shutil.rmtree(job.work, ignore_errors=True)
@@ -218,29 +220,10 @@ def tidy(jobs: Iterable[Job]) -> None:
             shutil.rmtree(job.work, ignore_errors=True)
 
 
-def _run(
-    command: list[str],
-    directory: pathlib.Path,
-    environment: dict[str, str],
-    output: BinaryIO,
-    lock: int,
-    stop: Stop,
-    *,
-    gently: bool,
-) -> int:
-    """The exit status of a command; negative where a signal ended it."""
-    process = subprocess.Popen(
-        bound_command(command),
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        pass_fds=(lock,),
-        # Ctrl-C is not for it: Lightning would end the training at once and heareval go on to score what there is.
-        process_group=0,
-    )
-    with process:
+def _run(command: list[str], stop: Stop, *, gently: bool, **settings: Any) -> int:
+    """The exit status of a command; negative where a signal ended it. `settings` are those of Popen."""
+    # Ctrl-C is not for it: this process ends it, if need be.
+    with subprocess.Popen(bound_command(command), stdin=subprocess.DEVNULL, process_group=0, **settings) as process:
         while not stop.is_requested():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(POLL_SECONDS)

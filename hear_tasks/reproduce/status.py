@@ -8,30 +8,55 @@ import sys
 from collections.abc import Sequence
 
 from hear_cacophony.text_table import text_table
-from hear_tasks.reproduce.jobs import make_jobs
+from hear_tasks.entry_point import run
+from hear_tasks.reproduce.jobs import Job, check_out, make_jobs
 from hear_tasks.reproduce.options import Phase, add_work_options, parse_options
 from hear_tasks.reproduce.record import State, read_state
 from hear_tasks.reproduce.run_job import summary
 
-_PHASES = (Phase.EMBED, Phase.PREDICT)
+_DESCRIPTION = "Where a run is, from its files alone: the state of each job, and the cause where one failed."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the state of each job, and the cause where one failed; 1 if the input was at fault."""
-    parser = argparse.ArgumentParser(prog="status", description="Where a run is, from its files alone.")
+    """Print the state of each job, or what is still to do, for scripts that submit it; 1 if the input was at fault."""
+    return run("status", lambda _: _run(argv), whole_process=argv is None)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = argparse.ArgumentParser(prog="status", description=_DESCRIPTION)
+    parser.add_argument(
+        "--to-do",
+        action="store_true",
+        help="for scripts: a line for each unfinished job, the largest first: model, task, next phase and its state, "
+        "with tabs between",
+    )
     add_work_options(parser)
-    try:
-        options = parse_options(parser.parse_args(argv))
-    except (OSError, ValueError) as error:
-        print(f"status: {error}", file=sys.stderr)
-        return 1
-    lines = [("model", "task", "embed", "predict")]
-    causes = []
-    counts = {phase: collections.Counter[State]() for phase in _PHASES}
+    args = parser.parse_args(argv)
+    options = parse_options(args)
+    jobs = make_jobs(options)
+    if args.to_do:
+        check_out(options)
+        _print_to_do(jobs)
+        return 0
     order = [model.name for model in options.models]
-    for job in sorted(make_jobs(options), key=lambda each: (order.index(each.model.name), each.task.name)):
-        states = {phase: read_state(job, phase) for phase in _PHASES}
-        lines.append((job.model.name, job.task.name, states[Phase.EMBED][0], states[Phase.PREDICT][0]))
+    _print_states(sorted(jobs, key=lambda each: (order.index(each.model.name), each.task.name)))
+    return 0
+
+
+def _print_to_do(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        phase = next((each for each in (Phase.EMBED, Phase.PREDICT) if not job.is_done(each)), None)
+        if phase:
+            print(job.model.name, job.task.name, phase, read_state(job, phase)[0], sep="\t")
+
+
+def _print_states(jobs: Sequence[Job]) -> None:
+    lines: list[tuple[str, ...]] = [("model", "task", "embed", "predict")]
+    causes = []
+    counts = {phase: collections.Counter[State]() for phase in (Phase.EMBED, Phase.PREDICT)}
+    for job in jobs:
+        states = {phase: read_state(job, phase) for phase in counts}
+        lines.append((job.model.name, job.task.name, *(state for state, _ in states.values())))
         for phase, (state, cause) in states.items():
             counts[phase][state] += 1
             if cause:
@@ -39,9 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(*text_table(lines), sep="\n")
     for phase, counted in counts.items():
         print(f"{phase}: " + ", ".join(f"{counted[state]} {state}" for state in State if counted[state]))
-    if causes:
-        print(*causes, sep="\n")
-    return 0
+    for line in causes:
+        print(line)
 
 
 if __name__ == "__main__":

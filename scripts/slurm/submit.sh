@@ -68,7 +68,7 @@ read_config "$config"
 [ "$dry_run" = yes ] || command -v sbatch >/dev/null || fail "no command sbatch here; submit from a login node of the cluster"
 activate
 set_options
-plan=$(python -m hear_tasks.reproduce.plan "${run_options[@]}" "${selection[@]}") || exit 1
+plan=$(python -m hear_tasks.reproduce.status --to-do "${run_options[@]}" "${selection[@]}") || exit 1
 
 embed=() predict_after=() predict_now=() number=0 running=0
 while IFS=$'\t' read -r model task phase state; do
