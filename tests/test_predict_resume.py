@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -255,15 +256,66 @@ def test_scores_whose_mark_was_deleted_are_made_again(whole, tmp_path):
     assert content(task) == content(whole)
 
 
-def test_a_request_to_terminate_ends_all_processes(tmp_path):
+def processes_of(session: int) -> list[str]:
+    """The processes of a session, by what they run, but for the one that clears up when all others have ended."""
+    found = []
+    for file in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, its_session = file.read_text().rpartition(")")[2].split()[:4]
+            if int(its_session) == session and state != "Z":
+                found.append((file.parent / "cmdline").read_text().replace("\0", " "))
+    return [command for command in found if "resource_tracker" not in command]
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "a server of processes"),
+        (signal.SIGTERM, "a process of a task"),
+        (signal.SIGINT, "processes of all tasks"),
+        (signal.SIGTERM, "training"),
+    ],
+)
+def test_a_request_to_end_ends_all_processes(tmp_path, number, moment):
+    """Whenever it comes: also while processes are started."""
     grid = {"max_epochs": [1_000_000], "patience": [1_000_000]}
     tasks = [make_embeddings(tmp_path / f"{name}-v1-full", [30, 20, 25], grid=grid) for name in ("a", "b")]
     command = [sys.executable, "-m", "hear_tasks.cli", "predict", "--jobs", "2", "--threads", "1"]
-    process = subprocess.Popen([*command, *map(str, tasks)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, *map(str, tasks)], stderr=subprocess.PIPE, text=True, start_new_session=True)
     logs = [task / "prediction.log" for task in tasks]
-    while process.poll() is None and not all(log.exists() and log.stat().st_size for log in logs):
-        time.sleep(0.02)
-    process.terminate()
+
+    def has_come() -> bool:
+        if moment == "training":
+            return all(log.exists() and log.stat().st_size for log in logs)
+        servers = sum("forkserver" in command for command in processes_of(process.pid))
+        return servers >= ["a server of processes", "a process of a task", "processes of all tasks"].index(moment) + 1
+
+    while process.poll() is None and not has_come():
+        time.sleep(0.001)
+    process.send_signal(number)
     assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
-    assert process.returncode == 143
+    assert process.returncode == 128 + number
+    assert processes_of(process.pid) == []
     assert not any(is_held(tmp_path / f".predicting-{task.name}" / "lock") for task in tasks)
+
+
+@pytest.mark.parametrize(("module", "count"), [("numpy._core.multiarray", 2), ("torch.optim", 1)])
+def test_a_request_to_end_is_not_lost_while_torch_is_loaded(tmp_path, module, count):
+    """torch imports numpy in C++, where exceptions are dropped."""
+    code = """
+import os, signal, sys
+
+def hook(event, arguments):
+    if event == "import" and arguments[0] == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(hook)
+from hear_tasks.cli import main
+sys.exit(main(["predict", *sys.argv[2:]]))
+"""
+    tasks = [str(tmp_path / name) for name in ("a", "b")[:count]]
+    command = [sys.executable, "-c", code, module, *tasks]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
+    assert process.returncode == 130
+    assert processes_of(process.pid) == []

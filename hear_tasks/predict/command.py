@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import pathlib
+import signal
+from collections.abc import Iterator
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -51,7 +54,8 @@ def _run(args: argparse.Namespace) -> int:
         from hear_tasks.predict import fork_server
 
         fork_server.start()
-    importlib.import_module("hear_tasks.predict.preload")
+    with _signals_held_back():
+        importlib.import_module("hear_tasks.predict.preload")
     from hear_tasks.predict import predict_tasks
 
     failed = predict_tasks(
@@ -64,3 +68,18 @@ def _run(args: argparse.Namespace) -> int:
         threads=args.threads,
     )
     return 1 if failed else 0
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """A time in which signals raise nothing in this thread: torch loses exceptions while it is loaded."""
+    heard: list[int] = []
+    listened = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in listened}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if heard:
+            signal.raise_signal(heard[0])

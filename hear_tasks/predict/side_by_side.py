@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import collections
 import dataclasses
 import errno
 import multiprocessing.connection
 import multiprocessing.process
 import os
 import pathlib
-import queue
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.lock import BusyError
+from hear_tasks.predict import fork_server
 from hear_tasks.predict.engine import predict_folder
-from hear_tasks.predict.fork_server import PROCESSES
 from hear_tasks.predict.options import Options
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -104,60 +104,82 @@ def _teller(folder: pathlib.Path) -> Callable[[str], None]:
     return tell
 
 
+@dataclasses.dataclass(frozen=True)
+class _Running:
+    """A process that predicts a task."""
+
+    process: multiprocessing.process.BaseProcess
+    folder: pathlib.Path
+    slot: Slot
+
+
 class _Processes:
     """Runs tasks in processes, one in each slot at a time."""
 
     def __init__(self, options: Options, slots: Sequence[Slot]) -> None:
-        self._options = options
-        self._slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
-        for slot in slots:
-            self._slots.put(slot)
-        self._count = len(slots)
-        self._ending = False
-        self._running: set[multiprocessing.process.BaseProcess] = set()
+        self._options, self._free = options, list(slots)
+        self._running: dict[Connection, _Running] = {}
+        self._held_by_tasks, self._lifeline = fork_server.PROCESSES.Pipe(duplex=False)
 
     def run(self, folders: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
         """The outcomes of tasks, begun in this order."""
-        with concurrent.futures.ThreadPoolExecutor(self._count) as threads:
-            try:
-                return dict(zip(folders, threads.map(self._run_task, folders), strict=True))
-            except BaseException:
-                self._ending = True
-                threads.shutdown(wait=False, cancel_futures=True)
-                for process in list(self._running):
-                    process.terminate()
-                raise
-
-    def _run_task(self, folder: pathlib.Path) -> str:
-        slot = self._slots.get()
-        ours, theirs = PROCESSES.Pipe(duplex=False)
-        process = PROCESSES.Process(target=_work, args=(theirs, folder, _in_slot(self._options, slot)))
-        process.start()
-        self._running.add(process)
-        theirs.close()
+        waiting, outcomes = collections.deque(folders), {}
         try:
-            return ours.recv()
-        except EOFError:
-            process.join()
-            error = f"its process ended with status {process.exitcode}; was it killed for want of memory?"
-            if not self._ending:
-                _teller(folder)(f"FAILED: {error}")
-            return error
+            while waiting or self._running:
+                while waiting and self._free:
+                    self._start(waiting.popleft(), self._free.pop(0))
+                for ours in multiprocessing.connection.wait(list(self._running)):
+                    outcomes |= self._finish(ours)
         finally:
+            self._end()
+        return outcomes
+
+    def _start(self, folder: pathlib.Path, slot: Slot) -> None:
+        ours, theirs = fork_server.PROCESSES.Pipe(duplex=False)
+        settings = _in_slot(self._options, slot)
+        process = fork_server.PROCESSES.Process(target=_work, args=(theirs, self._held_by_tasks, folder, settings))
+        self._running[ours] = _Running(process, folder, slot)  # before it starts, which may be interrupted
+        try:
+            process.start()
+        except EOFError:
+            raise ChildProcessError(
+                "the process that loads torch for those of the tasks has ended; was it killed for want of memory?"
+            ) from None
+        finally:
+            theirs.close()
+
+    def _finish(self, ours: Connection) -> dict[pathlib.Path, str]:
+        """What has come of the task at the other end of a connection."""
+        running = self._running[ours]
+        try:
+            outcome = ours.recv()
+            running.process.join()
+        except EOFError:
+            running.process.join()
+            outcome = f"its process ended with status {running.process.exitcode}; was it killed for want of memory?"
+            _teller(running.folder)(f"FAILED: {outcome}")
+        ours.close()
+        del self._running[ours]
+        self._free.append(running.slot)
+        return {running.folder: outcome}
+
+    def _end(self) -> None:
+        """End the processes that are still running; those that are just being started end at the lifeline."""
+        self._lifeline.close()
+        started = [each.process for each in self._running.values() if each.process.pid is not None]
+        for process in started:
+            process.terminate()
+        for process in started:
             process.join()
-            self._running.remove(process)
-            self._slots.put(slot)
 
 
-def _work(outcome: multiprocessing.connection.Connection, folder: pathlib.Path, options: Options) -> None:
-    """Predict a task in this process, which ends when its parent does."""
+def _work(outcome: Connection, lifeline: Connection, folder: pathlib.Path, options: Options) -> None:
+    """Predict a task in this process, which ends when the other end of the lifeline is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the others
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     outcome.send(_try_task(folder, options))
 
 
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
+def _end_with(lifeline: Connection) -> None:
+    multiprocessing.connection.wait([lifeline])
     os._exit(1)
