@@ -80,7 +80,7 @@ def test_labels_cut_short(task):
     ("labels", "message"),
     [
         ([["a"]] * 7, "labels of 7 clips or frames, but 8 embeddings"),
-        ([["a"]] * 7 + [["z"]], "'z': not in labelvocabulary.csv"),
+        ([["a"]] * 7 + [["z"]], r"'z' \(row 7\): not in labelvocabulary.csv; are both files"),
         ([["a"]] * 7 + [["a", "b"]], r"row 7 has the labels \['a', 'b'\]; expected one"),
         ([["a"]] * 7 + [[]], r"row 7 has the labels \[\]; expected one"),
         ({"a": 1}, "expected a list of labels for each embedding"),
@@ -141,15 +141,13 @@ def test_damaged_vocabularies(task, text):
         ({"evaluation_params": {"task_specific_param_grid": {"lr": 0.1}}}, "expected lists of values"),
         ({"evaluation_params": {"task_specific_param_grid": {"optim": ["Adam"]}}}, "optim: expected values like"),
         ({"evaluation_params": {"task_specific_param_grid": {"max_epochs": [2]}}}, "no validation in 2 epochs"),
+        ({"evaluation_params": {"task_specific_param_grid": {"batch_size": [32, 0]}}}, "batch_size: expected 1 to inf"),
+        ({"evaluation_params": {"task_specific_param_grid": {"dropout": [1.5]}}}, "dropout: expected 0 to 1"),
     ],
 )
 def test_metadata(task, changes, message):
     change_json(task / "task_metadata.json", **changes)
-    if "no validation" in message:
-        with pytest.raises(ValueError, match=message):
-            predict(task)
-    else:
-        refuse(task, message)
+    refuse(task, message)
 
 
 def test_a_last_batch_of_one_row(tmp_path):
@@ -181,9 +179,82 @@ def test_timestamps_in_seconds(event_task):
 def test_timestamps_of_other_clips(event_task):
     file = event_task / "test.filename-timestamps.json"
     file.write_text(json.dumps([[f"other-{name[-5:]}", time] for name, time in json.loads(file.read_text())]))
-    refuse(event_task, "other-0.wav: not in test.json")
+    refuse(event_task, r"other-0\.wav and 1 more: not in test\.json")
     file.write_text(json.dumps([["test-0.wav", 0.0]]))
     refuse(event_task, "timestamps of 1 frames, but 80 embeddings")
+    file.write_text(json.dumps([["test-0.wav", 50.0 * frame] for frame in range(80)]))
+    refuse(event_task, r"test-1\.wav: in test\.json alone")
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"label": "z", "start": 0.0, "end": 1.0}, r"{0}\.json: expected labels of .*, got 'z' in {0}-1\.wav"),
+        ({"label": "a", "start": 0.0, "end": np.inf}, r"{0}\.json: expected finite times of events, .* in {0}-1\.wav"),
+        ({"label": "a", "start": 0.0}, r"{0}: expected events of {0}-1\.wav to be"),
+    ],
+)
+def test_events_that_could_not_be_scored_in_the_end(event_task, split, event, message):
+    change_json(event_task / "task_metadata.json", evaluation=["event_onset_200ms_fms", "segment_1s_er"])
+    events = json.loads((event_task / f"{split}.json").read_text())[f"{split}-1.wav"]
+    change_json(event_task / f"{split}.json", **{f"{split}-1.wav": [*events, event]})
+    refuse(event_task, message.format(split))
+
+
+def test_events_of_unknown_labels_are_told_before_training(event_task):
+    change_json(event_task / "test.json", **{"test-1.wav": [{"label": "z", "start": 0.0, "end": 1.0}]})
+    assert predict(event_task)[0].startswith("test.json: 'z' in test-1.wav: not in labelvocabulary.csv; counts as")
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"median_filter_ms": ["250"]}, "expected numbers as values for median_filter_ms .*, got '250'"),
+        ({"median_filter_ms": [-1]}, "expected median_filter_ms of 0 or more"),
+        ({"threshold": [float("nan")]}, "expected numbers as values for threshold .*, got nan"),
+    ],
+)
+def test_postprocessing_that_is_not_possible(event_task, grid, message):
+    change_json(event_task / "task_metadata.json", evaluation_params={"event_postprocessing_grid": grid})
+    refuse(event_task, message)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "label", "message"),
+    [
+        (["01", "02", "03", "04"], "02", r"'02' \(valid-1\.wav in valid\.json\): .* reads '02' there as '2'"),
+        (["1", "2", "3", "4.0"], "2", r"reads '2' there as '2\.0'"),
+        (["NA", "a", "b", "c"], "NA", "reads 'NA' there as"),
+        (["true", "false", "TRUE", "FALSE"], "true", "reads 'true' there as 'True'"),
+        (["1", "01", "2", "3"], "1", "expected 4 different labels .* reads '01' there as '1'"),
+        (["a", "b", "c, d", "e"], "a", "labels with commas belong in double quotes"),
+        (["a", "b", "c", "d"], "z", r"'z' \(valid-1\.wav in valid\.json\): not in labelvoc.*; are both files"),
+    ],
+)
+def test_labels_that_pandas_and_so_heareval_reads_as_others(task, vocabulary, label, message):
+    lines = [f"{number},{text}\n" for number, text in enumerate(vocabulary)]
+    (task / "labelvocabulary.csv").write_text("idx,label\n" + "".join(lines))
+    for split, rows in (("train", 30), ("valid", 12), ("test", 8)):
+        others = ["2" if vocabulary[0].isdigit() else "a"] if split == "train" else [label]
+        (task / f"{split}.target-labels.pkl").write_bytes(pickle.dumps([others] * rows))
+        change_json(task / f"{split}.json", **{f"{split}-{row}.wav": others for row in range(1, rows)})
+    refuse(task, message)
+
+
+@pytest.mark.parametrize(("written", "label"), [("1", 1), ("1.50", 1.5), ("True", True), ("\ufeffa", "a")])
+def test_labels_that_heareval_knows(tmp_path, written, label):
+    """Numbers and truth values of JSON, and a file that begins with a byte order mark."""
+    task = make_embeddings(tmp_path / "task-v1-full", [30, 12, 8], labels=[label])
+    mark = "\ufeff" if written.startswith("\ufeff") else ""
+    (task / "labelvocabulary.csv").write_text(f"{mark}idx,label\n0,{written.removeprefix(mark)}\n", encoding="utf-8")
+    assert predict(task)[-1].startswith("top1_acc 1.0000 in")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(task, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: pathlib.Path(path) != task)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*scene-v1-full"):
+        predict(task)
 
 
 def test_a_validation_without_a_score_is_said(tmp_path):

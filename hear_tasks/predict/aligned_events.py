@@ -18,7 +18,7 @@ class AlignedEvents:
     """Events of the clips that are scored; the arrays have one element for each event.
 
     Attributes:
-        n_clips: number of clips.
+        clips: names of the clips.
         labels: texts of the labels; None for one that says "none" or nothing.
         clip: number of each event's clip.
         label: number of its label in `labels`.
@@ -26,7 +26,7 @@ class AlignedEvents:
         offset: its end in seconds.
     """
 
-    n_clips: int
+    clips: tuple[str, ...]
     labels: tuple[str | None, ...]
     clip: NDArray[np.int64]
     label: NDArray[np.int64]
@@ -58,7 +58,7 @@ def _align(events: Events, clips: Mapping[str, int], labels: Mapping[str | None,
     clip_numbers = np.array([clips.get(_read_clip(name), -1) for name in events.clips], dtype=np.int64)
     label_numbers = np.array([labels[_read_label(label)] for label in events.labels], dtype=np.int64)
     aligned = AlignedEvents(
-        n_clips=len(clips),
+        clips=tuple(clips),
         labels=tuple(labels),
         clip=clip_numbers[events.clip],
         label=label_numbers[events.label],

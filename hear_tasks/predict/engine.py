@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import operator
@@ -34,9 +35,9 @@ from hear_tasks.predict.same_run import check_done, check_unchanged, identify_ru
 from hear_tasks.predict.split import SplitEvents, read_split, read_split_events, to_device
 from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.trainer import StackedTrainer, Trainer
-from hear_tasks.predict.training import Job, Training, check_batches, predict_logits
+from hear_tasks.predict.training import Job, Training, check_training, predict_logits
 from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
-from hear_tasks.task_folder import PREDICTED_FILE
+from hear_tasks.task_folder import PREDICTED_FILE, VOCABULARY_FILE
 
 
 def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str], None], *, wait: bool = False) -> bool:
@@ -112,7 +113,8 @@ class _TaskRun:
         self._identity = identity
         self._splits = {name: read_split(task, name) for name in task.splits}
         self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
-        self._check_batches()
+        self._check()
+        self._tell_of_unknown_events()
 
     def run(self, work: WorkFolder) -> None:
         """Train and test what is still to be trained and tested, and write the results."""
@@ -123,10 +125,24 @@ class _TaskRun:
         with contextlib.closing(Log(self._task)) as self._log, _torch_set_up(self._options):
             self._run()
 
-    def _check_batches(self) -> None:
+    def _check(self) -> None:
+        """Raise an error where something would fail later: after hours, perhaps."""
+        if not os.access(self._task.folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._task.folder))
         for point in self._points:
             for partition in self._task.partitions:
-                check_batches(self._task, point, sum(len(self._splits[name]) for name in partition.train))
+                check_training(self._task, point, sum(len(self._splits[name]) for name in partition.train))
+
+    def _tell_of_unknown_events(self) -> None:
+        for name, events in self._events.items():
+            strange = [label not in self._task.label_numbers for label in events.targets.labels]
+            first = next((event for event, label in enumerate(events.targets.label) if strange[label]), None)
+            if first is not None:
+                label = events.targets.labels[events.targets.label[first]]
+                clip = events.targets.clips[events.targets.clip[first]]
+                self._tell(
+                    f"{name}.json: {label!r} in {clip}: not in {VOCABULARY_FILE}; counts as missed, as in heareval"
+                )
 
     def _run(self) -> None:
         task, points = self._task, self._points

@@ -108,5 +108,4 @@ def _evaluate_events(
 ) -> EventEvaluation:
     from hear_tasks.predict.event_evaluation import evaluate_events  # takes long to load
 
-    vocabulary = sorted(task.label_numbers, key=task.label_numbers.__getitem__)
-    return evaluate_events(predictions, events.frames, events.targets, vocabulary, tuple(scores), postprocessings)
+    return evaluate_events(predictions, events.frames, events.targets, task.vocabulary, tuple(scores), postprocessings)

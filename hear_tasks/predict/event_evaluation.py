@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_tasks.predict.event_postprocessing import Postprocessing, choose_postprocessing, make_events
+from hear_tasks.predict.event_postprocessing import Postprocessing, check_filters, choose_postprocessing, make_events
 from hear_tasks.predict.event_scores import EVENT_SCORES
 from hear_tasks.predict.events import Events
 from hear_tasks.predict.frames import Frames
@@ -28,6 +28,19 @@ class EventEvaluation:
     postprocessing: Postprocessing
     events: Events
     scores: dict[str, float]
+
+
+def check_events(
+    frames: Frames,
+    targets: Events,
+    vocabulary: Sequence[str],
+    scores: Sequence[str],
+    postprocessings: Iterable[Postprocessing],
+) -> None:
+    """Raise ValueError where `evaluate_events` could not score predictions for these frames."""
+    check_filters(frames, postprocessings)
+    for name in scores:
+        EVENT_SCORES[name].compute(Events.none(frames.clips), targets, vocabulary)
 
 
 def evaluate_events(

@@ -57,6 +57,15 @@ def _check_parameter(name: str, values: object) -> None:
         )
     if not isinstance(values, list | tuple) or not values:
         raise ValueError(f"expected a list of values for {name} in event postprocessing, got {values!r}")
+    bad = [value for value in values if type(value) not in (int, float) or not math.isfinite(value)]
+    if bad:
+        raise ValueError(f"expected numbers as values for {name} in event postprocessing, got {bad[0]!r}")
+
+
+def check_filters(frames: Frames, points: Iterable[Postprocessing]) -> None:
+    """Raise ValueError where the filter of a postprocessing is not possible for a clip."""
+    for filter_ms in dict.fromkeys({**_DEFAULTS, **dict(point)}["median_filter_ms"] for point in points):
+        _filter_widths(frames, filter_ms)
 
 
 def choose_postprocessing(scores: Mapping[Postprocessing, float]) -> Postprocessing:

@@ -150,7 +150,7 @@ class SegmentErrorRate:
 
     def _count_segments(self, events: AlignedEvents) -> NDArray[np.int64]:
         """The number of segments in each clip up to the last end of an event."""
-        last = np.zeros(events.n_clips)
+        last = np.zeros(len(events.clips))
         np.maximum.at(last, events.clip, events.offset)
         return np.ceil(last / self.seconds).astype(np.int64)
 
@@ -172,14 +172,20 @@ class SegmentErrorRate:
 
 
 def _check_segmentable(events: AlignedEvents, vocabulary: Collection[str]) -> None:
-    unknown = {events.labels[label] for label in np.unique(events.label)} - set(vocabulary)
-    if unknown:
-        shown = ", ".join(sorted(map(repr, unknown)))
+    unknown = np.flatnonzero([label not in vocabulary for label in events.labels])
+    bad = np.flatnonzero(np.isin(events.label, unknown))
+    if len(bad):
+        shown, clip = repr(events.labels[events.label[bad[0]]]), events.clips[events.clip[bad[0]]]
         raise ValueError(
-            f"expected labels of the task's vocabulary in its events, got {shown}; do the files belong together?"
+            f"expected labels of the task's vocabulary in its events, got {shown} in {clip}; "
+            "do the files belong together?"
         )
-    if not (np.isfinite(events.onset).all() and np.isfinite(events.offset).all()):
-        raise ValueError("expected finite times of events, got NaN or infinity; was the task prepared in full?")
+    bad = np.flatnonzero(~(np.isfinite(events.onset) & np.isfinite(events.offset)))
+    if len(bad):
+        clip = events.clips[events.clip[bad[0]]]
+        raise ValueError(
+            f"expected finite times of events, got NaN or infinity in {clip}; was the task prepared in full?"
+        )
 
 
 def _error_rate(estimated: NDArray[np.int64], referenced: NDArray[np.int64], n_labels: int) -> float:

@@ -41,6 +41,9 @@ class Events:
             ValueError: an event lacks a key, or a time of it is not a number.
         """
         names = tuple(lists)
+        odd = next((name for name, listed in lists.items() if not isinstance(listed, Sequence)), None)
+        if odd is not None:
+            raise ValueError(f"expected a list of events of {odd}, got {lists[odd]!r}; was the task prepared in full?")
         events = [event for listed in lists.values() for event in listed]
         clips = [number for number, listed in enumerate(lists.values()) for _ in listed]
         try:
@@ -56,6 +59,12 @@ class Events:
             start=_read_times(events, "start", clips, names),
             end=_read_times(events, "end", clips, names),
         )
+
+    @classmethod
+    def none(cls, clips: tuple[str, ...]) -> Events:
+        """No event in these clips."""
+        numbers, times = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return cls(clips, (), numbers, numbers, times, times)
 
     def to_lists(self) -> dict[str, list[dict[str, Any]]]:
         """For each clip by name its events, in the order that they have here."""

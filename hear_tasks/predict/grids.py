@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,6 +49,13 @@ GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
 }
 """By the name that heareval gives them."""
 
+_BOUNDS = {
+    **dict.fromkeys(("hidden_layers", "lr", "patience"), (0, math.inf)),
+    **dict.fromkeys(("hidden_dim", "max_epochs", "check_val_every_n_epoch", "batch_size"), (1, math.inf)),
+    "dropout": (0, 1),
+}
+"""What values a task may give."""
+
 _BY_TASK: Mapping[str, Mapping[str, Sequence[Any]]] = {"dcase2016_task2": {"check_val_every_n_epoch": (10,)}}
 """heareval's own exceptions, by `task_name`."""
 
@@ -83,6 +91,9 @@ def _changes(metadata: Mapping[str, Any]) -> dict[str, list[Any]]:
         expected = {type(value) for value in _DEFAULT.get(name, ())}
         if expected and not all(_is_of(value, expected) for value in values):
             raise ValueError(f"task_specific_param_grid: {name}: expected values like {_DEFAULT[name]}, got {values}")
+        least, most = _BOUNDS.get(name, (None, None))
+        if least is not None and not all(least <= value <= most for value in values):
+            raise ValueError(f"task_specific_param_grid: {name}: expected {least} to {most}, got {values}")
     return changes
 
 

@@ -14,7 +14,8 @@ import torch
 
 from hear_tasks.predict.events import Events
 from hear_tasks.predict.frames import Frames
-from hear_tasks.predict.task import Task, TaskError, read_dimensions, read_json
+from hear_tasks.predict.task import EMBED_AGAIN, Task, TaskError, explain_unknown, read_dimensions, read_json
+from hear_tasks.task_folder import VOCABULARY_FILE
 
 _CHUNK_BYTES = 1 << 24
 _FLOAT_BYTES = 4
@@ -99,10 +100,9 @@ def read_split(task: Task, name: str) -> Split:
     _check_embeddings(task.folder / f"{name}.embeddings.npy", embeddings)
     file = task.folder / f"{name}.target-labels.pkl"
     labels = _read_labels(file, rows)
-    targets = _encode(file, labels, task.label_numbers, task.n_labels)
+    tensor = torch.from_numpy(_encode(task, name, labels))
     if task.is_multiclass:
         _check_single(file, labels)
-    tensor = torch.from_numpy(targets)
     return Split(
         name=name,
         embeddings=torch.from_numpy(embeddings),
@@ -150,25 +150,43 @@ def _read_labels(file: pathlib.Path, rows: int) -> list[list[Any]]:
     except FileNotFoundError:
         raise TaskError(f"{file}: not there; embed the task again") from None
     except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError, IndexError) as error:
-        raise TaskError(f"{file}: damaged or cut short ({error}); embed the task again") from error
+        raise TaskError(f"{file}: damaged or cut short ({error}); {EMBED_AGAIN}") from error
     if not isinstance(labels, list) or not all(isinstance(each, list) for each in labels):
-        raise TaskError(f"{file}: expected a list of labels for each embedding; embed the task again")
+        raise TaskError(f"{file}: expected a list of labels for each embedding; {EMBED_AGAIN}")
     if len(labels) != rows:
-        raise TaskError(f"{file}: labels of {len(labels)} clips or frames, but {rows} embeddings; embed the task again")
+        raise TaskError(f"{file}: labels of {len(labels)} clips or frames, but {rows} embeddings; {EMBED_AGAIN}")
     return labels
 
 
-def _encode(file: pathlib.Path, labels: Sequence[list[Any]], numbers: Mapping[str, int], n_labels: int) -> np.ndarray:
+def _encode(task: Task, split: str, labels: Sequence[list[Any]]) -> np.ndarray:
     """1 where a row has a label, otherwise 0, float32 (rows, n_labels)."""
-    targets = np.zeros((len(labels), n_labels), np.float32)
+    targets = np.zeros((len(labels), task.n_labels), np.float32)
     rows = np.repeat(np.arange(len(labels)), [len(each) for each in labels])
     texts = [str(label) for each in labels for label in each]
-    unknown = set(texts) - numbers.keys()
+    unknown = [text for text in dict.fromkeys(texts) if text not in task.label_numbers]
     if unknown:
-        shown = ", ".join(map(repr, sorted(unknown)[:5])) + (", ..." if len(unknown) > 5 else "")
-        raise TaskError(f"{file}: {shown}: not in labelvocabulary.csv; are both files of the same task?")
-    targets[rows, np.array([numbers[text] for text in texts], dtype=np.int64)] = 1
+        clips = _clips_of_labels(task.folder / f"{split}.json")
+        where = {text: clips.get(text, f"row {rows[texts.index(text)]}") for text in unknown}
+        shown = ", ".join(f"{text!r} ({where[text]})" for text in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        raise TaskError(
+            f"{task.folder / split}.target-labels.pkl: {shown}: not in {VOCABULARY_FILE}; "
+            f"{explain_unknown(task, unknown)}"
+        )
+    targets[rows, np.array([task.label_numbers[text] for text in texts], dtype=np.int64)] = 1
     return targets
+
+
+def _clips_of_labels(file: pathlib.Path) -> dict[str, str]:
+    """A clip that has each label, of a split's file of scenes or events; {} where that cannot be told."""
+    try:
+        clips = read_json(file, dict)
+        return {
+            str(label["label"] if isinstance(label, dict) else label): f"{clip} in {file.name}"
+            for clip, labels in reversed(clips.items())
+            for label in labels
+        }
+    except (TaskError, KeyError, TypeError):
+        return {}
 
 
 def _check_single(file: pathlib.Path, labels: Sequence[list[Any]]) -> None:
@@ -183,30 +201,43 @@ def read_split_events(task: Task, name: str) -> SplitEvents:
     """Read the times of an event task's embeddings, and its events.
 
     Raises:
-        TaskError: a file is missing, damaged, or does not go with the embeddings.
+        TaskError: a file is missing, damaged, or does not go with the embeddings, or there are events that could not
+            be scored in the end.
     """
+    from hear_tasks.predict.event_evaluation import check_events  # takes long to load
+
     rows, _ = read_dimensions(task.folder, name)
     file = task.folder / f"{name}.filename-timestamps.json"
     pairs = read_json(file, list)
     if len(pairs) != rows:
-        raise TaskError(f"{file}: timestamps of {len(pairs)} frames, but {rows} embeddings; embed the task again")
+        raise TaskError(f"{file}: timestamps of {len(pairs)} frames, but {rows} embeddings; {EMBED_AGAIN}")
     listed = read_json(task.folder / f"{name}.json", dict)
     try:
         names, times = [str(pair[0]) for pair in pairs], [float(pair[1]) for pair in pairs]
         frames, targets = Frames.from_rows(names, times), Events.from_lists(listed)
     except (TypeError, IndexError, ValueError) as error:
         raise TaskError(f"{task.folder}: {name}: {error}") from error
-    strangers = sorted(set(frames.clips) - listed.keys())
-    if strangers:
-        raise TaskError(f"{file}: {strangers[0]}: not in {name}.json; are both files of the same task?")
+    _check_clips(file, name, set(frames.clips), set(listed))
     _check_times(file, frames, targets)
+    try:
+        check_events(frames, targets, task.vocabulary, task.scores, task.postprocessings)
+    except ValueError as error:
+        raise TaskError(f"{task.folder / name}.json: {error}") from error
     return SplitEvents(frames, torch.tensor(times, dtype=torch.float64), targets, listed)
+
+
+def _check_clips(file: pathlib.Path, split: str, embedded: set[str], listed: set[str]) -> None:
+    for odd, told in ((embedded - listed, f"not in {split}.json"), (listed - embedded, f"in {split}.json alone")):
+        if odd:
+            more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+            raise TaskError(f"{file}: {min(odd)}{more}: {told}; are both files of the same task?")
 
 
 def _check_times(file: pathlib.Path, frames: Frames, targets: Events) -> None:
     """Timestamps in seconds beside events in milliseconds would score nothing."""
-    if len(targets) and len(frames.time):
-        last_frame, last_event = float(frames.time.max()), float(targets.end.max())
+    ends = targets.end[np.isfinite(targets.end)]
+    if len(ends) and len(frames.time):
+        last_frame, last_event = float(frames.time.max()), float(ends.max())
         if last_event > 100 * last_frame > 0 and not math.isclose(last_frame, 0):
             raise TaskError(
                 f"{file}: the last frame is at {last_frame:g} ms, the last event ends at {last_event:g} ms; "

@@ -71,7 +71,7 @@ class _Stack:
                 self._epochs[job], self._minutes[job] = epoch, (time.monotonic() - self._start) / 60
             self._drop_stopped()
         outcomes = zip(self._best, self._minutes, self._epochs, strict=True)
-        return [best.training(self._task, minutes, epochs) for best, minutes, epochs in outcomes]
+        return [best.training(minutes, epochs) for best, minutes, epochs in outcomes]
 
     def _train_epoch(self) -> None:
         jobs = [self._jobs[number] for number in self._running]

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hear_tasks.predict.scene_scores import SCENE_SCORES
@@ -15,6 +15,10 @@ from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 if TYPE_CHECKING:
     from hear_tasks.predict.event_postprocessing import Postprocessing
+
+
+EMBED_AGAIN = "delete it, and embed the task again"
+"""For a file that has its size, so that `embed` cannot see that it is damaged."""
 
 
 class TaskError(ValueError):
@@ -44,6 +48,7 @@ class Task:
         size: length of an embedding.
         label_numbers: number of each label, by its text.
         n_labels: length of the vocabulary.
+        renamed: labels of the vocabulary that are read as others than those that are written, by these.
         scores: names of the scores, the first one primary.
         partitions: one, or one for each fold.
         stops_by_score: whether training is stopped by the primary score; otherwise by the loss.
@@ -55,6 +60,7 @@ class Task:
     size: int
     label_numbers: Mapping[str, int]
     n_labels: int
+    renamed: Mapping[str, str]
     scores: tuple[str, ...]
     partitions: tuple[Partition, ...]
     stops_by_score: bool
@@ -69,6 +75,11 @@ class Task:
     def is_multiclass(self) -> bool:
         """Whether there is one label to each embedding."""
         return self.metadata["prediction_type"] == "multiclass"
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The labels by their numbers."""
+        return sorted(self.label_numbers, key=self.label_numbers.__getitem__)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -96,7 +107,7 @@ def read_task(folder: pathlib.Path) -> Task:
         )
     metadata = read_json(file, dict)
     _check_metadata(file, metadata)
-    numbers, n_labels = _read_vocabulary(folder / VOCABULARY_FILE)
+    numbers, renamed = _read_vocabulary(folder / VOCABULARY_FILE)
     partitions = _partitions(file, metadata)
     postprocessings = _postprocessings(file, metadata)
     stops_by_score = metadata.get("use_scoring_for_early_stopping", True)
@@ -109,7 +120,8 @@ def read_task(folder: pathlib.Path) -> Task:
         metadata=metadata,
         size=_embedding_size(folder, metadata["splits"]),
         label_numbers=numbers,
-        n_labels=n_labels,
+        n_labels=len(numbers),
+        renamed=renamed,
         scores=tuple(metadata["evaluation"]),
         partitions=partitions,
         stops_by_score=bool(stops_by_score),
@@ -117,7 +129,7 @@ def read_task(folder: pathlib.Path) -> Task:
     )
 
 
-def read_json(file: pathlib.Path, kind: type, remedy: str = "embed the task again") -> Any:
+def read_json(file: pathlib.Path, kind: type, remedy: str = EMBED_AGAIN) -> Any:
     """The content of a file, of this kind.
 
     Raises:
@@ -126,7 +138,7 @@ def read_json(file: pathlib.Path, kind: type, remedy: str = "embed the task agai
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise TaskError(f"{file}: not there; delete the folder of the task, and embed it again") from None
+        raise TaskError(f"{file}: not there; embed the task again") from None
     except (ValueError, RecursionError) as error:
         raise TaskError(f"{file}: damaged or cut short ({error}); {remedy}") from error
     if not isinstance(content, kind):
@@ -170,27 +182,29 @@ def _known_scores(embedding_type: str) -> Mapping[str, Any]:
     return EVENT_SCORES
 
 
-_PLAIN_LABEL = re.compile(r"(?!(na|n/a|nan|null|none|true|false|inf|infinity)$)[a-z_].*", re.IGNORECASE)
+_PLAIN_LABEL = re.compile(r"(?!(na|n/a|nan|null|none|true|false|inf|infinity)\s*$)[a-z_].*", re.IGNORECASE)
 
 
-def _read_vocabulary(file: pathlib.Path) -> tuple[dict[str, int], int]:
-    """The number of each label, and how many there are."""
+def _read_vocabulary(file: pathlib.Path) -> tuple[dict[str, int], dict[str, str]]:
+    """The number of each label, and the labels that are read as others than those that are written, by these."""
     try:
-        with file.open(encoding="utf-8", newline="") as opened:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
             lines = list(csv.DictReader(opened))
-        labels = [line["label"] for line in lines]
-        if not all(map(_PLAIN_LABEL.fullmatch, labels)):
-            labels = _read_labels_with_pandas(file)
+        if any(None in line or None in line.values() for line in lines):
+            raise ValueError("a line of another length; labels with commas belong in double quotes")
+        written = [line["label"] for line in lines]
+        plain = all(map(_PLAIN_LABEL.fullmatch, written))
+        labels = written if plain else _read_labels_with_pandas(file)
         numbers = dict(zip(labels, [int(line["idx"]) for line in lines], strict=True))
     except FileNotFoundError:
         raise TaskError(f"{file}: not there; embed the task again") from None
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise TaskError(
-            f"{file}: expected a header and lines of idx,label ({error!r}); embed the task again"
-        ) from error
+    except (KeyError, ValueError, csv.Error) as error:
+        raise TaskError(f"{file}: expected a header and lines of idx,label ({error!r}); {EMBED_AGAIN}") from error
+    renamed = {old: new for old, new in zip(written, labels, strict=True) if old != new}
     if not lines or sorted(numbers.values()) != list(range(len(lines))):
-        raise TaskError(f"{file}: expected {len(lines)} different labels with the numbers 0 to {len(lines) - 1}")
-    return numbers, len(lines)
+        why = f"; {_explain_renamed(next(iter(renamed)), renamed)}" if renamed else ""
+        raise TaskError(f"{file}: expected {len(lines)} different labels with the numbers 0 to {len(lines) - 1}{why}")
+    return numbers, renamed
 
 
 def _read_labels_with_pandas(file: pathlib.Path) -> list[str]:
@@ -198,6 +212,19 @@ def _read_labels_with_pandas(file: pathlib.Path) -> list[str]:
     import pandas as pd  # takes as long to load as a small task takes to train
 
     return pd.read_csv(file)["label"].astype(str).tolist()
+
+
+def explain_unknown(task: Task, labels: Iterable[str]) -> str:
+    """Why labels may be missing in the vocabulary, and what to do."""
+    renamed = next((label for label in labels if label in task.renamed), None)
+    return "are both files of the same task?" if renamed is None else _explain_renamed(renamed, task.renamed)
+
+
+def _explain_renamed(label: str, renamed: Mapping[str, str]) -> str:
+    return (
+        f"pandas, and so heareval, reads {label!r} there as {renamed[label]!r}: take labels that are no numbers, truth "
+        "values or words for nothing, in the split files, too, and embed the task anew"
+    )
 
 
 def _partitions(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Partition, ...]:
@@ -239,5 +266,5 @@ def read_dimensions(folder: pathlib.Path, split: str) -> tuple[int, int]:
     file = folder / f"{split}.embedding-dimensions.json"
     dimensions = read_json(file, list)
     if len(dimensions) != 2 or not all(type(each) is int and each >= 0 for each in dimensions) or not dimensions[1]:
-        raise TaskError(f"{file}: expected [embeddings, size], got {dimensions}; embed the task again")
+        raise TaskError(f"{file}: expected [embeddings, size], got {dimensions}; {EMBED_AGAIN}")
     return dimensions[0], dimensions[1]

@@ -72,8 +72,13 @@ class Job:
     validate: Callable[[torch.Tensor], Validation]
 
 
-def check_batches(task: Task, configuration: Configuration, rows: int) -> None:
-    """Raise TaskError where a batch of one row would come up, of which batch normalization has no variance."""
+def check_training(task: Task, configuration: Configuration, rows: int) -> None:
+    """Raise TaskError where training on so many rows would fail: without a validation, or in a batch of one row."""
+    if configuration["check_val_every_n_epoch"] > configuration["max_epochs"]:
+        raise TaskError(
+            f"{task.folder}: no validation in {configuration['max_epochs']} epochs: check_val_every_n_epoch is larger "
+            "than max_epochs; see task_specific_param_grid in its metadata"
+        )
     normalizes = configuration["hidden_layers"] and configuration["hidden_norm"] is torch.nn.BatchNorm1d
     if normalizes and rows % configuration["batch_size"] == 1:
         raise TaskError(
@@ -120,11 +125,7 @@ def predict_logits(network: torch.nn.Module, split: Split, batch_size: int) -> t
 
 
 def train(task: Task, job: Job) -> Training:
-    """Train a new network until it has stopped improving.
-
-    Raises:
-        TaskError: training ends before the first validation.
-    """
+    """Train a new network until it has stopped improving."""
     configuration, valid = job.configuration, job.valid
     start = time.monotonic()
     network = make_network(task.size, task.n_labels, configuration).to(valid.device)
@@ -139,7 +140,7 @@ def train(task: Task, job: Job) -> Training:
             validation = job.validate(predict_logits(network, valid, configuration["batch_size"]))
             best.take(epochs, validation, lambda: {name: each.clone() for name, each in network.state_dict().items()})
         epochs += 1
-    return best.training(task, (time.monotonic() - start) / 60, epochs)
+    return best.training((time.monotonic() - start) / 60, epochs)
 
 
 def _train_epoch(
@@ -186,17 +187,9 @@ class Best:
             self._state = state()
         self._decide(value)
 
-    def training(self, task: Task, minutes: float, epochs: int) -> Training:
-        """What has become of the training of that network, which took so long.
-
-        Raises:
-            TaskError: it was never validated.
-        """
-        if self._validation is None:
-            raise TaskError(
-                f"{task.folder}: no validation in {epochs} epochs: check_val_every_n_epoch is larger than max_epochs; "
-                "see task_specific_param_grid in its metadata"
-            )
+    def training(self, minutes: float, epochs: int) -> Training:
+        """What has become of the training of that network, which took so long."""
+        assert self._validation is not None, "see check_training"
         return Training(
             score=self._score.item(),
             epoch=self._epoch,
