@@ -9,7 +9,7 @@ import torch
 
 from hear_tasks.benchmark import __main__ as benchmark
 from hear_tasks.benchmark import predict
-from hear_tasks.benchmark.predict_cases import QUICK, make_embeddings
+from hear_tasks.benchmark.predict_cases import FULL, QUICK, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
 from hear_tasks.benchmark.product_timer import ProductTimer
 from hear_tasks.predict.split import read_split, read_split_events
@@ -39,7 +39,7 @@ def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
     assert lines[-2] == ("two of x at once", "2.0 s, one after the other 3.0 s: 1.50 times as fast")
     assert lines[0][0] == "20 clips x 4 folds, 1 threads"
     assert "scores equal" in lines[1][1]
-    assert lines[-1] == ("all of HEAR, both stages", "12 hours, 150 epochs each")
+    assert lines[-1] == ("all of HEAR, both stages", "12 hours, at most 150 epochs each")
 
 
 def test_the_memory_of_a_process_is_its_own(tmp_path):
@@ -89,12 +89,27 @@ def test_a_process_that_fails_is_told_of(tmp_path):
 
 
 def test_the_projection_takes_the_cost_of_the_nearest_case():
-    one = {"training_rows": 100, "trainings": 2, "epochs": 5, "predict_seconds": 1.0}  # 1 ms for each row and epoch
-    hours = project_hours({"small": [one]})
+    one = {"events": False, "labels": 10, "training_rows": 100, "trainings": 2, "epochs": 5, "predict_seconds": 1.0}
+    hours = project_hours({"small": [one]})  # 1 ms for each row and epoch
     assert project_hours({"small": [{**one, "predict_seconds": 2.0}, one]}) == hours
-    dear = {"training_rows": 300_000, "trainings": 1, "epochs": 1, "predict_seconds": 3000.0}  # 10 ms, only for MAESTRO
-    maestro_rows = 185 * 3000 * 3 // 5
-    added = 2 * 0.009 * maestro_rows * (8 + 4) * EPOCHS / 3600
     far = {**one, "training_rows": 100_000, "trainings": 1, "epochs": 1, "predict_seconds": 100.0}
-    assert project_hours({"small": [one, far], "events": [dear]}) == pytest.approx(hours + added)
+    assert project_hours({"small": [one, far]}) == hours
+    events = {**one, "events": True, "training_rows": 1000, "trainings": 1, "epochs": 1}
+    dcase, maestro = {**events, "labels": 11}, {**events, "labels": 88, "predict_seconds": 10.0}
+    dcase_rows, maestro_rows = 72 * 3000 * 4 // 5, 185 * 3000 * 3 // 5
+    assert project_hours({"small": [one], "events": [dcase]}) == pytest.approx(hours)
+    added = 2 * 0.009 * maestro_rows * (8 + 4) * 50 / 3600
+    assert project_hours({"small": [one], "events": [dcase, maestro]}) == pytest.approx(hours + added)
+    added += 2 * 0.009 * dcase_rows * 8 * EPOCHS / 3600
+    assert project_hours({"small": [one], "events": [maestro]}) == pytest.approx(hours + added)
     assert json.dumps(hours)
+
+
+def test_event_cases_are_trained_like_the_tasks_that_they_are_named_for():
+    dcase, maestro = (case.metadata for case in FULL if case.frames)
+    assert (dcase["use_scoring_for_early_stopping"], maestro["use_scoring_for_early_stopping"]) == (True, False)
+    assert maestro["evaluation_params"] == {
+        "task_specific_param_grid": {"max_epochs": [6], "check_val_every_n_epoch": [1]},
+        "event_postprocessing_grid": {"median_filter_ms": (150,), "min_duration": (50,)},
+    }
+    assert dcase["evaluation_params"]["task_specific_param_grid"]["check_val_every_n_epoch"] == [10]

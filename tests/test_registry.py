@@ -55,6 +55,28 @@ def test_every_field_of_a_column(row):
         assert task.split_mode == expected_mode
 
 
+# What the metadata of each task say of its scores, and, where heareval or they differ from its default (500 epochs, a
+# check each 3, stopped by the score), how it is trained.
+SCORES = {
+    "Beehive": "aucroc mAP d_prime top1_acc",
+    "DCASE 2016": "event_onset_200ms_fms segment_1s_er",
+    "FSD50K": "mAP d_prime aucroc top1_acc",
+    "Maestro 5h": "event_onset_50ms_fms event_onset_offset_50ms_20perc_fms",
+    "NSynth Pitch 50h": "pitch_acc chroma_acc",
+    "NSynth Pitch 5h": "pitch_acc chroma_acc",
+    "Speech commands 5h": "top1_acc",
+    "Speech commands full": "top1_acc",
+    "Vocal Imitation": "mAP d_prime aucroc top1_acc",
+}
+TRAININGS = {"DCASE 2016": (500, 10, True, (250,), (125, 250)), "Maestro 5h": (50, 1, False, (150,), (50,))}
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.directory)
+def test_scores_and_training(task):
+    assert " ".join(task.scores) == SCORES.get(task.column, "top1_acc mAP d_prime aucroc")
+    assert dataclasses.astuple(task.training) == TRAININGS.get(task.column, (500, 3, True, (), ()))
+
+
 def test_directories_are_made_of_name_version_and_mode():
     task = find_tasks("nsynth_pitch-v2.2.3-50h")[0]
     assert (task.name, task.version, task.mode) == ("nsynth_pitch", "v2.2.3", "50h")

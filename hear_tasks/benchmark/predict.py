@@ -102,6 +102,8 @@ def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) ->
     return {
         **result,
         "threads": threads,
+        "events": bool(case.frames),
+        "labels": case.labels,
         "training_rows": case.training_rows,
         "trainings": case.trainings,
         "epochs": case.epochs,
@@ -185,4 +187,7 @@ def describe_predict(result: dict[str, Any]) -> list[tuple[str, str]]:
             f"{pair['speed_at_once']:.2f} times as fast",
         )
     )
-    return [*lines, ("all of HEAR, both stages", f"{result['projection_hours']:.0f} hours, {EPOCHS} epochs each")]
+    return [
+        *lines,
+        ("all of HEAR, both stages", f"{result['projection_hours']:.0f} hours, at most {EPOCHS} epochs each"),
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hear_tasks.registry import USUAL, Training, find_tasks
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 GRID_POINTS = 2
@@ -30,7 +31,7 @@ class Case:
         epochs: that each training is capped at.
         frames: embeddings of a clip, of an event task; otherwise 0.
         events: of each clip of an event task.
-        every: epochs from one validation to the next.
+        training: that of the task of HEAR that it is like, but for the epochs.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Case:
     epochs: int
     frames: int = 0
     events: int = 0
-    every: int = 3
+    training: Training = USUAL
 
     @property
     def trainings(self) -> int:
@@ -58,7 +59,11 @@ class Case:
         """task_metadata.json."""
         kfold = len(self.clips) > 3
         splits = [f"fold{number:02d}" for number in range(len(self.clips))] if kfold else ["train", "valid", "test"]
-        grid = {"max_epochs": [self.epochs], "check_val_every_n_epoch": [self.every]}
+        grid = {"max_epochs": [self.epochs], "check_val_every_n_epoch": [self.training.check_every]}
+        events = {
+            "median_filter_ms": self.training.median_filter_ms,
+            "min_duration": self.training.min_duration_ms,
+        }
         return {
             "task_name": re.sub(r"\W", "_", self.name),
             "version": "v1",
@@ -67,20 +72,28 @@ class Case:
             "prediction_type": "multilabel" if self.frames else "multiclass",
             "split_mode": "new_split_kfold" if kfold else "trainvaltest",
             "evaluation": ["event_onset_50ms_fms"] if self.frames else ["top1_acc"],
-            "evaluation_params": {"task_specific_param_grid": grid},
+            "use_scoring_for_early_stopping": self.training.stops_by_score,
+            "evaluation_params": {
+                "task_specific_param_grid": grid,
+                **({"event_postprocessing_grid": events} if self.frames else {}),
+            },
             "splits": splits,
         }
 
 
+_EVENTS = Training(median_filter_ms=(250,), min_duration_ms=(125,))
 FULL = (
     Case("236 clips x 5 folds", (48, 47, 47, 47, 47), 768, 4, 60),
     Case("4,000 clips x 4 folds", (1000,) * 4, 768, 10, 12),
     Case("16,000 clips", (16_000, 2_000, 2_000), 768, 12, 6),
     Case("100,000 clips", (80_000, 10_000, 10_000), 768, 35, 3),
-    Case("DCASE-like, 36 clips", (24, 6, 6), 768, 11, 10, frames=3000, events=40, every=10),
-    Case("MAESTRO-like, 12 clips", (8, 2, 2), 768, 88, 6, frames=3000, events=1000, every=1),
+    Case("DCASE-like, 36 clips", (24, 6, 6), 768, 11, 10, 3000, 40, find_tasks("dcase2016_task2")[0].training),
+    Case("MAESTRO-like, 12 clips", (8, 2, 2), 768, 88, 6, 3000, 1000, find_tasks("maestro")[0].training),
 )
-QUICK = (Case("20 clips x 4 folds", (5,) * 4, 16, 3, 3), Case("3 clips of events", (1, 1, 1), 16, 4, 3, 100, 10))
+QUICK = (
+    Case("20 clips x 4 folds", (5,) * 4, 16, 3, 3),
+    Case("3 clips of events", (1, 1, 1), 16, 4, 3, 100, 10, _EVENTS),
+)
 
 
 def make_embeddings(case: Case, folder: pathlib.Path) -> pathlib.Path:

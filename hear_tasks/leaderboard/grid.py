@@ -36,12 +36,6 @@ GRID: Grid = {
 }
 """The default grid of heareval 2021.1.3, from which the official leaderboard takes 8 random points."""
 
-_GRID_CHANGES: Mapping[str, tuple[Grid, ...]] = {
-    "dcase2016_task2": ({"check_val_every_n_epoch": (10,)},),  # in heareval itself
-    # In the metadata of the task, which older copies do not have.
-    "maestro": ({"max_epochs": (50,), "check_val_every_n_epoch": (1,)}, {}),
-}
-
 _RUN_START = re.compile(r" - Computing predictions for (.+)$", re.MULTILINE)
 _RUN_POINT = re.compile(r" -  result: (\[.*\])$", re.MULTILINE)
 _RUN_RESULTS = re.compile(r" - Final Test Results: (\{.*\})$", re.MULTILINE)
@@ -114,7 +108,12 @@ def find_run(runs: Iterable[Run], scores: dict[str, Any]) -> Run | None:
 def official_grids(task: HearTask | None, metadata: Mapping[str, Any]) -> list[Grid]:
     """The grids that the scores of a task may come from; a task of one's own may bring changes in its metadata."""
     if task is not None:
-        return [{**GRID, **changes} for changes in _GRID_CHANGES.get(task.name, ({},))]
+        own = {
+            "max_epochs": (task.training.max_epochs,),
+            "check_val_every_n_epoch": (task.training.check_every,),
+        }
+        # Those of MAESTRO are in the metadata of the task, which older copies do not have.
+        return [{**GRID, **own}, *([GRID] if task.name == "maestro" else [])]
     parameters = metadata.get("evaluation_params")
     changes = parameters.get("task_specific_param_grid") if isinstance(parameters, dict) else None
     if not isinstance(changes, dict):
