@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 OURS = "hear_cacophony"
+_COST_OF_PEERS = "those of hear_tasks.plugins need 20 passes of 10 s for each second of an event task"
 
 
 def add_module_options(
@@ -20,7 +21,7 @@ def add_module_options(
 ) -> None:
     """Add --model, --module, --model-options and --python, with help for the first two."""
     parser.add_argument("--model", default="", metavar="PATH", help=model)
-    parser.add_argument("--module", metavar="NAME", help=module)
+    parser.add_argument("--module", metavar="NAME", help=f"{module}; {_COST_OF_PEERS}")
     parser.add_argument(
         "--model-options", type=json_object, default={}, metavar="JSON", help="keyword arguments for its load_model"
     )

@@ -79,6 +79,16 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 """
 
 
+@pytest.mark.parametrize("command", ["embed", "doctor"])
+def test_help_of_commands_that_run_the_peers_says_what_timestamps_cost(command, capsys):
+    from hear_tasks.plugins.windows import count_timestamps
+
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "need 20 passes of 10 s for each second of an event task" in " ".join(capsys.readouterr().out.split())
+    assert count_timestamps(48_000, 50, 48_000) == 20
+
+
 def test_help_imports_nothing_that_takes_time():
     commands = [name.split(".")[-2] if name.endswith(".command") else name.split(".")[-1] for name in cli.COMMANDS]
     names = [{"demo": "demo-tasks"}.get(name, name) for name in commands]

@@ -10,5 +10,6 @@ All five share one way with time, as none has timestamp embeddings of its own fi
   excerpts as do, evenly spread, and their embeddings are averaged: nothing is random, and no part of a clip is lost.
 - A timestamp embedding is the scene embedding of the second around it (`timestamp_window_ms`), with silence outside
   the clip. Timestamps lie at 0, 50, 100, ... milliseconds (`timestamp_hop_ms`), all inside the clip, each at the centre
-  of its window.
+  of its window. Each is filled up to the model's input, so that a second of an event task costs 20 passes of 10 s
+  (MS-CLAP: 5 or 7 s), 200 times the sound of a scene task.
 """

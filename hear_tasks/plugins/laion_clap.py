@@ -7,6 +7,7 @@ then filled up with zeros ("repeatpad"). Of a longer one transformers embeds 10 
 segments of 10 s, whose embeddings are averaged.
 
 A timestamp embedding is the scene embedding of the second around it, each 50 ms; HTSAT itself tells times 312 ms apart.
+So a second of an event task costs 20 passes of 10 s.
 
 Weights: the repository laion/clap-htsat-unfused on the Hugging Face hub, licence Apache-2.0; no checksum of its
 pytorch_model.bin (615 MB) is known to us, so the module takes it at one commit.

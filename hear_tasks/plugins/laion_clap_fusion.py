@@ -11,6 +11,7 @@ here they are the middle of each third of the possible ones. transformers also f
 has no long one, with three copies of itself; here none is, so that an embedding does not depend on the batch.
 
 A timestamp embedding is the scene embedding of the second around it, each 50 ms; HTSAT itself tells times 312 ms apart.
+So a second of an event task costs 20 passes of 10 s.
 
 Weights: the repository laion/clap-htsat-fused on the Hugging Face hub, licence Apache-2.0; pytorch_model.bin (615 MB)
 has SHA-256 1ed5d0215d887551ddd0a49ce7311b21429ebdf1e6a129d4e68f743357225253.

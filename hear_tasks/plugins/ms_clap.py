@@ -10,7 +10,7 @@ longer one msclap embeds 5 or 7 s at random; here it is covered by segments of t
 averaged.
 
 A timestamp embedding is the scene embedding of the second around it, each 50 ms; CNN14 itself tells times 232 ms apart
-and HTSAT 219 ms.
+and HTSAT 219 ms. So a second of an event task costs 20 passes of 5 or 7 s.
 
 Weights: the repository microsoft/msclap on the Hugging Face hub and Zenodo record 8378278, licence of the weights
 MS-PL, of the code MIT. CLAP_weights_2022.pth (2.33 GB) has SHA-256

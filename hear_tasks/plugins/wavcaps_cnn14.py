@@ -11,6 +11,7 @@ zero_shot_classification.py. CNN14 takes longer ones whole, but training cut the
 covered by segments of 30 s, whose embeddings are averaged.
 
 A timestamp embedding is the scene embedding of the second around it, each 50 ms; CNN14 itself tells times 640 ms apart.
+So a second of an event task costs 20 passes of 10 s.
 
 Weights: CNN14-BERT-PT.pt in the Google Drive folder 1pFr8IRY3E1FAtc2zjYmeuSVY3M5a-Kdj, which the repository names. No
 checksum is published, and no licence for the weights; the data that they were trained on is for academic use only.

@@ -10,6 +10,7 @@ longer one that embeds the first 10 s, as HTSAT takes no more. Here it is covere
 are averaged.
 
 A timestamp embedding is the scene embedding of the second around it, each 50 ms; HTSAT itself tells times 312 ms apart.
+So a second of an event task costs 20 passes of 10 s.
 
 Weights: HTSAT-BERT-PT.pt in the Google Drive folder 1pFr8IRY3E1FAtc2zjYmeuSVY3M5a-Kdj, which the repository names. No
 checksum is published, and no licence for the weights; the data that they were trained on is for academic use only.
