@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from os import _exit  # by its name, as the code of plugins finds another in `os`
 
@@ -136,6 +137,7 @@ def run(name: str, work: Callable[[Command], int], *, whole_process: bool) -> in
     command = Command(name)
     try:
         if whole_process:
+            warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"  # no line of our source
             _open_closed_streams()
             command.listen()
         return _status(command, work)

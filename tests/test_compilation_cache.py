@@ -14,9 +14,10 @@ print(jax.config.values["jax_compilation_cache_dir"])
 """
 
 
-def run(**variables: str) -> str:
+def run(*, stream: str = "stdout", **variables: str) -> str:
     env = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")} | variables
-    return subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, check=True)
+    return getattr(done, stream)
 
 
 def test_compiled_functions_are_kept_in_the_users_cache(tmp_path):
@@ -33,4 +34,6 @@ def test_the_configuration_of_jax_goes_first(tmp_path):
 
 def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
     (tmp_path / "hear_cacophony").write_text("a file in the way")
-    assert run(XDG_CACHE_HOME=str(tmp_path)).strip() == "None"
+    told = run(XDG_CACHE_HOME=str(tmp_path), stream="stderr")
+    assert f"compiled functions are not kept: {tmp_path / 'hear_cacophony' / 'compiled'}: cannot be written to" in told
+    assert "set HOME, or XDG_CACHE_HOME, to a folder that you may write to, or JAX_COMPILATION_CACHE_DIR" in told

@@ -7,9 +7,11 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -26,9 +28,9 @@ import hear_cacophony
 from hear_cacophony.files.cache_folder import cache_folder
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds import chunks as chunks_module
-from hear_cacophony.sounds import search_index
-from hear_cacophony.sounds.chunks import BusyError, open_chunks
-from hear_cacophony.sounds.find import find_sounds
+from hear_cacophony.sounds.chunks import open_chunks
+from hear_cacophony.sounds.find import Sound, find_sounds
+from hear_cacophony.sounds.search_index import Matches
 from hear_tasks.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
@@ -90,6 +92,93 @@ def test_no_path_no_file_and_no_audio_are_errors(tmp_path):
         find_sounds(["nosuch"])
     with pytest.raises(ValueError, match="expected audio files in this folder, found none"):
         find_sounds([tmp_path])
+
+
+def test_links_are_followed_and_each_real_file_is_taken_once(tmp_path):
+    write_sounds(tmp_path / "store", 2)
+    write_sounds(tmp_path / "own", 1, first=5)
+    (tmp_path / "own" / "session").symlink_to(tmp_path / "store")
+    (tmp_path / "own" / "again").symlink_to("../store")
+    (tmp_path / "own" / "loop").symlink_to(tmp_path / "own")
+    (tmp_path / "own" / "deeper").mkdir()
+    (tmp_path / "own" / "deeper" / "loop").symlink_to("..")
+    (tmp_path / "own" / "copy.wav").symlink_to("sound005.wav")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a").symlink_to(tmp_path / "store")
+    assert [sound.name for sound in find_sounds(["own", "./own", str(tmp_path / "own")])] == [
+        "own/again/sound000.wav",
+        "own/again/sound001.flac",
+        "own/copy.wav",
+    ]
+    assert [sound.name for sound in find_sounds(["links"])] == ["links/a/sound000.wav", "links/a/sound001.flac"]
+    (tmp_path / "own" / "gone.wav").symlink_to("nowhere")
+    assert [sound.name for sound in find_sounds(["own"]) if sound.state is None] == ["own/gone.wav"]
+
+
+def test_sounds_are_told_by_their_endings_or_by_how_they_begin(tmp_path):
+    tone = 0.3 * np.sin(np.arange(8_000) / 9)
+    forms = {
+        "a.sph": "NIST", "b.nist": "NIST", "c.sf": "IRCAM", "d.mat": "MAT5", "e.pvf": "PVF", "f.sds": "SDS",
+        "g.iff": "SVX", "h.caf": "CAF", "i": "FLAC", "j.bak": "WAV", "k.mat": "MAT4", "l.data": "OGG", "m.paf": "PAF",
+        "n.bin": "AIFF", "o.snd": "AU", "p.x": "W64", "q.y": "VOC", "r.z": "RF64",
+    }  # fmt: skip
+    for name, form in forms.items():
+        soundfile.write(tmp_path / name, tone, 8_000, "PCM_16" if form != "OGG" else None, format=form)
+    foreign = {"1.m4a": b"\0\0\0\x20ftypM4A ", "2.wma": b"\x30\x26\xb2\x75", "3.WEBM": b"?", "4": b"\0\0\0\x20ftypisom"}
+    for name, head in foreign.items():
+        (tmp_path / name).write_bytes(head.ljust(600, b"\0"))
+    for name, text in (
+        ("notes.txt", b"samplerate, sounds"),
+        ("table.mat", b"MATLAB 5.0 MAT-file"),
+        ("a.iff", b"FORM1234ILBM"),
+    ):
+        (tmp_path / name).write_bytes(text.ljust(600))
+    found = [pathlib.Path(sound.name).name for sound in find_sounds([tmp_path])]
+    assert found == sorted([*forms, *foreign])
+    for name in forms:
+        assert len(read_audio(tmp_path / name)) == 16_000
+
+
+def test_sounds_that_cannot_be_read_here_are_named_with_what_to_do(sounds, capsys):
+    (sounds / "talk.m4a").write_bytes(b"\0\0\0\x20ftypM4A ".ljust(600, b"\0"))
+    (sounds / "video.webm").write_bytes(b"\x1a\x45\xdf\xa3".ljust(600, b"\0"))
+    assert main(["features", str(sounds), "--model", "random-tiny", "--out", "f.npz"]) == 1
+    told = capsys.readouterr().err
+    assert "talk.m4a: expected an audio file, such as WAV, FLAC, OGG or MP3, got an MP4 file" in told
+    assert "video.webm: expected an audio file, such as WAV, FLAC, OGG or MP3, got a WebM or Matroska file" in told
+    assert "ffmpeg -i IN OUT.wav" in told
+    assert "2 files could not be read and were left out" in told
+
+
+def test_names_of_any_bytes_keep_their_lines_and_files(sounds, text_model, capsys):
+    strange = os.fsdecode(b"sounds/caf\xe9 one\ntwo.wav")
+    (sounds / "sound000.wav").rename(strange)
+    arguments = [str(sounds), "--labels", "dog,rain", *text_model]
+    assert main(["classify", "sounds", *arguments[1:]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("sounds/caf\\xe9 one\\ntwo.wav")
+    assert main(["classify", "sounds", *arguments[1:], "--json"]) == 0
+    assert strange in json.loads(capsys.readouterr().out)["files"]
+    assert main(["features", "sounds", "--model", "random-tiny", "--out", "f.npz"]) == 0
+    with np.load("f.npz") as features:
+        assert features["files"].tolist()[0] == strange
+
+
+def test_without_a_cache_folder_the_work_is_done_all_the_same(sounds, text_model, monkeypatch, capsys):
+    pathlib.Path("home").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", "home")
+    for arguments in (
+        ["features", "sounds", "--model", "random-tiny", "--out", "f.npz"],
+        ["search", "dog", "sounds", *text_model],
+        ["search", "dog", "sounds", *text_model],
+    ):
+        assert main(arguments) == 0
+        told = capsys.readouterr().err
+        assert "home/hear_cacophony/unfinished" in told
+        assert "set HOME, or XDG_CACHE_HOME, to a folder that you may write to" in told
+    assert main(["search", "dog", "sounds", "--index", "home/i.safetensors", *text_model]) == 1
+    assert "home: cannot be written to (File exists); choose another --index" in capsys.readouterr().err
 
 
 # features
@@ -196,14 +285,54 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(sounds, tmp_path):
     assert pathlib.Path("a.npz").read_bytes() == pathlib.Path("b.npz").read_bytes()
 
 
-def test_two_processes_do_not_do_the_same(sounds):
+def test_of_two_processes_that_do_the_same_one_waits(sounds, monkeypatch):
     listed = find_sounds([sounds])
-    with (
-        open_chunks(listed, {"a": 1}),
-        pytest.raises(BusyError, match="another process works on it"),
-        open_chunks(listed, {"a": 1}),
-    ):
-        pass
+    waits, told = threading.Event(), []
+    monkeypatch.setattr(chunks_module, "tell", lambda message: (told.append(message), waits.set()))
+
+    def do_the_same() -> None:
+        with open_chunks(listed, {"a": 1}, "features"):
+            told.append("done")
+
+    with open_chunks(listed, {"a": 1}, "features"):
+        second = threading.Thread(target=do_the_same)
+        second.start()
+        assert waits.wait(60)
+        told.append("the first one ends")
+    second.join(60)
+    assert told == ["features: another process does the same; waiting for that", "the first one ends", "done"]
+
+
+def count_reads(monkeypatch) -> list[str]:
+    """The names of the files that are read from now on."""
+    read, names_read = read_audio, []
+    monkeypatch.setattr(chunks_module, "read_audio", lambda name: (names_read.append(name), read(name))[1])
+    return names_read
+
+
+def test_a_run_that_ended_before_its_output_is_taken_up(sounds, text_model, monkeypatch, capsys):
+    (sounds / "text.wav").write_text("this is no audio")
+    arguments = ["classify", str(sounds), "--labels", "dog,rain", *text_model]
+    assert main(arguments) == 1
+    expected = capsys.readouterr()
+
+    with open("/dev/full", "w") as full, monkeypatch.context() as context:
+        context.setattr(sys, "stdout", full)
+        assert main(arguments) == 1
+    assert "no room" in capsys.readouterr().err
+    names_read = count_reads(monkeypatch)
+    capsys.readouterr()
+    assert main(arguments) == 1
+    assert capsys.readouterr() == expected
+    assert names_read == []
+    assert not list(cache_folder("unfinished").iterdir())
+
+
+def test_where_no_file_can_be_read_each_run_says_so(sounds, capsys):
+    pathlib.Path("text.wav").write_text("this is no audio")
+    for _ in range(2):
+        assert main(["features", "text.wav", "--model", "random-tiny", "--out", "f.npz"]) == 1
+        assert "none of the files could be read" in capsys.readouterr().err
 
 
 # classify and caption
@@ -265,7 +394,59 @@ def test_a_checkpoint_without_text_side_is_told(sounds, tiny_checkpoints, capsys
     assert "stage 1 (AudioMAE) has no text side" in capsys.readouterr().err
 
 
+def test_a_missing_tokenizer_is_told_before_the_model_is_loaded(sounds, text_model, tmp_path, monkeypatch, capsys):
+    shutil.copy(text_model[1], tmp_path / "tiny.ckpt")
+    monkeypatch.setattr("hear_cacophony.engine.load_audio_text.load_checkpoint", lambda *_, **__: pytest.fail("loaded"))
+    for command in (["caption", "sounds"], ["classify", "sounds", "--labels", "a,b"], ["search", "a", "sounds"]):
+        assert main([*command, "--model", "tiny.ckpt"]) == 1
+        assert "no tokenizer found in" in capsys.readouterr().err
+
+
 # search
+
+
+def test_a_folder_is_known_by_its_contents_however_it_is_spelled(sounds, text_model, monkeypatch, capsys):
+    names_read = count_reads(monkeypatch)
+    spellings = ["sounds", "sounds/", "./sounds", str(sounds), "sounds/../sounds"]
+    scores = []
+    for spelling in spellings:
+        assert main(["search", "dog", spelling, *text_model]) == 0
+        scores.append(capsys.readouterr().out.replace(spelling.rstrip("/") + "/", "sounds/"))
+    monkeypatch.chdir(sounds)
+    assert main(["search", "dog", ".", *text_model]) == 0
+    assert len(names_read) == 6
+    assert set(scores) == {scores[0]}
+
+
+def test_other_clips_with_equal_names_sizes_and_times_get_their_own_embeddings(sounds, text_model, capsys):
+    arguments = ["search", "dog", "sounds", "--index", "i.safetensors", "--json", *text_model]
+    here, other = pathlib.Path("sounds/sound000.wav"), pathlib.Path("sounds/sound005.wav")
+    other.write_bytes(here.read_bytes()[:-4_000] + bytes(4_000))
+    os.utime(other, ns=(here.stat().st_atime_ns, here.stat().st_mtime_ns))
+
+    def scores() -> dict[str, float]:
+        assert main(arguments) == 0
+        return {match["file"]: match["score"] for match in json.loads(capsys.readouterr().out)["matches"]}
+
+    first = scores()
+    assert first[str(here)] != pytest.approx(first[str(other)], abs=1e-6)
+    other.rename("moved")
+    here.rename(other)
+    pathlib.Path("moved").rename(here)
+    swapped = {**first, str(here): first[str(other)], str(other): first[str(here)]}
+    assert scores() == pytest.approx(swapped, abs=1e-6)
+    assert swapped != pytest.approx(first, abs=1e-6)
+
+
+def test_options_may_stand_between(sounds, text_model, capsys):
+    assert main(["search", "dog", *text_model, "sounds", "--top", "1"]) == 0
+    assert main(["search", "--audio", "sounds/sound000.wav", *text_model, "sounds"]) == 0
+    assert (
+        main(["features", "sounds/sound000.wav", "--model", "random-tiny", "sounds/sound001.flac", "--out", "f.npz"])
+        == 0
+    )
+    with np.load("f.npz") as features:
+        assert len(features["files"]) == 2
 
 
 def test_the_second_search_embeds_what_is_new_or_changed_alone(sounds, text_model, capsys, monkeypatch):
@@ -275,10 +456,9 @@ def test_the_second_search_embeds_what_is_new_or_changed_alone(sounds, text_mode
     assert len(first) == 6
     assert [match["score"] for match in first] == sorted((match["score"] for match in first), reverse=True)
     write_sounds(sounds, 1, first=6)
-    (sounds / "sound000.wav").write_bytes((sounds / "sound003.wav").read_bytes())
+    soundfile.write(sounds / "sound000.wav", np.zeros(8_000), 16_000)
     (sounds / "sound004.mp3").unlink()
-    read, names_read = chunks_module.read_audio, []
-    monkeypatch.setattr(chunks_module, "read_audio", lambda name: (names_read.append(name), read(name))[1])
+    names_read = count_reads(monkeypatch)
     assert main(arguments) == 0
     second = {match["file"]: match["score"] for match in json.loads(capsys.readouterr().out)["matches"]}
     assert sorted(names_read) == [str(sounds / "sound000.wav"), str(sounds / "sound006.flac")]
@@ -328,6 +508,6 @@ def test_impossible_searches_are_told(arguments, message, sounds, text_model, ca
 
 def test_ties_keep_the_order_of_names():
     embeddings = np.array([[0, 1], [1, 0], [1, 0]], np.float32)
-    sounds = tuple(search_index.Sound(name, 0, 0) for name in "abc")
-    nearest = search_index.SearchIndex(sounds, embeddings).nearest(np.array([1, 0], np.float32), 2)
+    sounds = tuple(Sound(name, None) for name in "abc")
+    nearest = Matches(sounds, embeddings, {}).nearest(np.array([1, 0], np.float32), 2)
     assert [sound.name for sound, _ in nearest] == ["b", "c"]

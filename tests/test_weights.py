@@ -91,11 +91,11 @@ def test_nothing_found_says_where_weights_are_published(folder):
         load_checkpoint("")
 
 
-def test_both_stages_ask_for_a_module(folder, tiny_checkpoints):
+def test_of_both_stages_the_second_is_taken_unless_told(folder, tiny_checkpoints):
     shutil.copy(tiny_checkpoints["audiomae"], folder / "AudioMAE.ckpt")
     shutil.copy(tiny_checkpoints["cacophony"], folder / "Cacophony.ckpt")
-    with pytest.raises(ValueError, match=r"use the module hear_cacophony\.audiomae or hear_cacophony\.cacophony"):
-        find_weights()
+    assert find_weights().name == load_checkpoint("").source == "Cacophony.ckpt"
+    assert find_weights(AUDIOMAE).name == "AudioMAE.ckpt"
 
 
 def test_variable_that_names_no_folder(monkeypatch, tmp_path):
@@ -110,6 +110,7 @@ def test_variable_can_name_untrained_weights(monkeypatch):
         checkpoint = load_checkpoint("", AUDIOMAE)
     assert checkpoint.untrained
     assert checkpoint.stage is AUDIOMAE
+    assert load_summary("").source == "random-tiny"
 
 
 def test_untrained_weights_have_the_usual_spread():

@@ -24,11 +24,10 @@ def find_weights(stage: Stage | None = None, *, with_text: bool = False) -> path
 
     It is looked for in the folder that HEAR_CACOPHONY_WEIGHTS names, if it is set, then in the
     user's cache folder (`hear_cacophony` below XDG_CACHE_HOME, or below ~/.cache); the first
-    folder that has it wins.
+    folder that has it wins. Where either stage will do and it has both, stage 2 is taken.
 
     Raises:
         FileNotFoundError: none is there, or the variable names no folder.
-        ValueError: `stage` is None and one folder has both stages.
     """
     folders = weights_folders()
     stages = STAGES if stage is None else (stage,)
@@ -41,12 +40,9 @@ def find_weights(stage: Stage | None = None, *, with_text: bool = False) -> path
 
 def _first_file(folders: list[pathlib.Path], stages: tuple[Stage, ...], *, with_text: bool) -> pathlib.Path | None:
     for folder in folders:
-        found = {wanted: file for wanted in stages if (file := _find_in(folder, wanted, with_text)) is not None}
-        if len(found) > 1:
-            modules = " or ".join(each.module for each in found)
-            raise ValueError(f"{folder} holds the weights of both stages; use the module {modules}, or name a file")
+        found = [file for stage in stages if (file := _find_in(folder, stage, with_text)) is not None]
         if found:
-            return next(iter(found.values()))
+            return found[-1]
     return None
 
 

@@ -30,8 +30,6 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *,
         raise TypeError(
             f"stage={stage!r} is not possible; expected hear_cacophony.model.stages.find_stage('cacophony')"
         )
-    if name == "" and os.environ.get(FOLDER_VARIABLE) in UNTRAINED:
-        name = os.environ[FOLDER_VARIABLE]
     if name in UNTRAINED:
         return untrained_checkpoint(name, stage or CACOPHONY, with_text=with_text)
     return read_checkpoint(name or find_weights(stage, with_text=with_text), stage, with_text=with_text)
@@ -52,4 +50,4 @@ def _name(path: str | os.PathLike[str]) -> str:
             f"expected the path of a checkpoint, {' or '.join(map(repr, UNTRAINED))} for untrained weights, or '' for "
             f"those of this machine, got {path!r}"
         )
-    return name
+    return os.environ[FOLDER_VARIABLE] if name == "" and os.environ.get(FOLDER_VARIABLE) in UNTRAINED else name

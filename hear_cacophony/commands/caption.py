@@ -7,18 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from hear_cacophony.commands.model_options import (
     add_model_options,
-    device_indices,
+    add_tokenizer_option,
     engine_options,
     identify_model,
+    load_text_model,
     tell_untrained,
 )
-from hear_cacophony.commands.text_options import add_output_options, add_tokenizer_option, format_csv, format_json
+from hear_cacophony.commands.sound_options import (
+    add_output_options,
+    add_paths,
+    format_csv,
+    format_json,
+    take_options_between,
+)
+from hear_cacophony.sounds.names import as_text, on_one_line
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hear_cacophony.engine.audio_text import AudioTextModel
     from hear_cacophony.sounds.chunks import Compute
+    from hear_cacophony.sounds.find import Sound
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -29,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Describe each audio file in a sentence. What was interrupted goes on where it was; files that "
         "cannot be read are listed at the end, and the exit status is then 1.",
     )
-    parser.add_argument("paths", nargs="+", metavar="FILE", help="audio files, or folders of them")
+    add_paths(parser)
     parser.add_argument(
         "--method", choices=("greedy", "sample", "beam"), default="greedy", help="of generation (default: greedy)"
     )
@@ -40,34 +49,33 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_output_options(parser)
     add_tokenizer_option(parser)
     add_model_options(parser)
+    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.engine.caption_keys import CAPTION_SEED, choose_keys
     from hear_cacophony.engine.generation import Generation
-    from hear_cacophony.engine.load_audio_text import load_audio_text_model
-    from hear_cacophony.sounds.chunks import open_chunks, tell_faults
+    from hear_cacophony.sounds.chunks import open_chunks, read_clips, tell_faults
     from hear_cacophony.sounds.find import find_sounds
 
     chosen = _chosen(args)
     Generation(args.method, **chosen)
     sounds = find_sounds(args.paths)
     keys = choose_keys(args.method, len(sounds), args.seed, None)
-    options = engine_options(args)
-    model = load_audio_text_model(args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **options)
+    model = load_text_model(args)
     tokenizer = model.tokenizer
     seed = {"seed": CAPTION_SEED if args.seed is None else args.seed} if args.method == "sample" else {}
-    about = {**identify_model(model.audio, options), "method": args.method, **seed, **chosen}
-    compute = _captions(model, args.method, keys, chosen)
+    about = {**identify_model(model.audio, engine_options(args)), "method": args.method, **seed, **chosen}
+    compute = _captions(model, args.method, dict(zip((sound.name for sound in sounds), keys, strict=True)), chosen)
     found: dict[str, str] = {}
-    with open_chunks(sounds, {"command": "caption", **about}) as chunks:
-        chunks.compute(compute, model.audio.check_length, "caption")
+    with open_chunks(sounds, {"command": "caption", **about}, "caption") as chunks:
+        chunks.compute(read_clips(model.audio.check_length), compute, "caption")
         for chunk in chunks:
             for sound, ids in zip(chunk.sounds, chunk.arrays.get("ids", ()), strict=True):
                 found[sound.name] = tokenizer.decode(ids[1:].tolist()).strip()
         faults = chunks.faults
-        print(_formatted(args, found, about), end="")
+        print(_formatted(args, found, about), end="", flush=True)  # before the results are removed
     tell_untrained(model.audio, "caption")
     return tell_faults(faults, "caption")
 
@@ -77,10 +85,12 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _captions(model: AudioTextModel, method: str, keys: np.ndarray, chosen: dict[str, Any]) -> Compute:
-    def compute(clips: list[np.ndarray], places: list[int]) -> dict[str, np.ndarray]:
+def _captions(model: AudioTextModel, method: str, keys: dict[str, np.ndarray], chosen: dict[str, Any]) -> Compute:
+    import numpy as np
+
+    def compute(clips: list[np.ndarray], sounds: list[Sound]) -> dict[str, np.ndarray]:
         fresh = model.with_options(model.audio.options)
-        mine = keys[places] if method == "sample" else None
+        mine = np.stack([keys[sound.name] for sound in sounds]) if method == "sample" else None
         return {"ids": fresh.caption_tokens(clips, method, keys=mine, **chosen)}
 
     return compute
@@ -90,5 +100,5 @@ def _formatted(args: argparse.Namespace, found: dict[str, str], about: dict[str,
     if args.json:
         return format_json(about, found)
     if args.csv:
-        return format_csv(("file", "caption"), list(found.items()))
-    return "".join(f"{name}: {caption}\n" for name, caption in found.items())
+        return format_csv(("file", "caption"), [(as_text(name), caption) for name, caption in found.items()])
+    return "".join(f"{on_one_line(name)}: {caption}\n" for name, caption in found.items())

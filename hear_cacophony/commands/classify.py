@@ -7,12 +7,20 @@ import pathlib
 
 from hear_cacophony.commands.model_options import (
     add_model_options,
-    device_indices,
+    add_tokenizer_option,
     engine_options,
     identify_model,
+    load_text_model,
     tell_untrained,
 )
-from hear_cacophony.commands.text_options import add_output_options, add_tokenizer_option, format_csv, format_json
+from hear_cacophony.commands.sound_options import (
+    add_output_options,
+    add_paths,
+    format_csv,
+    format_json,
+    take_options_between,
+)
+from hear_cacophony.sounds.names import as_text, on_one_line
 from hear_cacophony.text_table import GAP, text_table
 
 
@@ -24,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Tell which of some labels fits each audio file, without training. What was interrupted goes on "
         "where it was; files that cannot be read are listed at the end, and the exit status is then 1.",
     )
-    parser.add_argument("paths", nargs="+", metavar="FILE", help="audio files, or folders of them")
+    add_paths(parser)
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument("--labels", metavar="A,B,...", help="the labels, such as dog,rain,speech")
     labels.add_argument("--labels-file", type=pathlib.Path, metavar="F", help="a file with a label in each line")
@@ -38,14 +46,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_output_options(parser)
     add_tokenizer_option(parser)
     add_model_options(parser)
+    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, check_labels, check_templates, probabilities
     from hear_cacophony.sounds.chunk_embeddings import scene_embeddings
-    from hear_cacophony.sounds.chunks import open_chunks, tell_faults
+    from hear_cacophony.sounds.chunks import open_chunks, read_clips, tell_faults
     from hear_cacophony.sounds.find import find_sounds
 
     labels, templates = _labels(args), args.template or [TEMPLATE]
@@ -54,20 +62,20 @@ def _run(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise ValueError(f"--top: expected 1 or more, got {args.top}")
     sounds = find_sounds(args.paths)
-    options = engine_options(args)
-    model = load_audio_text_model(args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **options)
+    model = load_text_model(args)
     texts = model.embed_labels(labels, template=templates)
-    identity = identify_model(model.audio, options)
+    identity = identify_model(model.audio, engine_options(args))
     found: dict[str, list[tuple[str, float]]] = {}
-    with open_chunks(sounds, {"command": "classify", **identity}) as chunks:
-        chunks.compute(scene_embeddings(model.audio), model.audio.check_length, "classify")
+    with open_chunks(sounds, {"command": "classify", **identity}, "classify") as chunks:
+        chunks.compute(read_clips(model.audio.check_length), scene_embeddings(model.audio), "classify")
         for chunk in chunks:
             if chunk.sounds:
                 similar = model.similarities(chunk.arrays["embeddings"], texts)
                 ranked = Classification(tuple(labels), probabilities(similar, model.logit_scale)).best(args.top)
                 found |= zip((sound.name for sound in chunk.sounds), ranked, strict=True)
         faults = chunks.faults
-        print(_formatted(args, found, {**identity, "labels": labels, "templates": templates}), end="")
+        text = _formatted(args, found, {**identity, "labels": labels, "templates": templates})
+        print(text, end="", flush=True)  # before the results are removed
     tell_untrained(model.audio, "classify")
     return tell_faults(faults, "classify")
 
@@ -91,8 +99,10 @@ def _formatted(args: argparse.Namespace, found: dict[str, list[tuple[str, float]
         )
     if args.csv:
         rows = [
-            (name, rank, label, f"{p:.6f}") for name, best in found.items() for rank, (label, p) in enumerate(best, 1)
+            (as_text(name), rank, label, f"{p:.6f}")
+            for name, best in found.items()
+            for rank, (label, p) in enumerate(best, 1)
         ]
         return format_csv(("file", "rank", "label", "probability"), rows)
-    cells = [(name, GAP.join(f"{label} {p:.3f}" for label, p in best)) for name, best in found.items()]
+    cells = [(on_one_line(name), GAP.join(f"{label} {p:.3f}" for label, p in best)) for name, best in found.items()]
     return "".join(f"{line}\n" for line in text_table(cells))

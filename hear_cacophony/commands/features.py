@@ -12,6 +12,7 @@ from hear_cacophony.commands.model_options import (
     identify_model,
     tell_untrained,
 )
+from hear_cacophony.commands.sound_options import add_paths, take_options_between
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -22,19 +23,20 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Embed audio files, and all those in folders, of any format and rate, into one file. What was "
         "interrupted goes on where it was. Files that cannot be read are listed at the end; the exit status is then 1.",
     )
-    parser.add_argument("paths", nargs="+", metavar="FILE", help="audio files, or folders of them")
+    add_paths(parser)
     parser.add_argument(
         "--out", type=pathlib.Path, required=True, metavar="F", help="a .npz, .parquet or .safetensors file to write"
     )
     parser.add_argument("--timestamps", action="store_true", help="embeddings along each clip (default: one a clip)")
     add_model_options(parser, hop=True)
+    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.engine.embedding import load_embedding_model
     from hear_cacophony.sounds.chunk_embeddings import scene_embeddings, timestamp_embeddings
-    from hear_cacophony.sounds.chunks import open_chunks, tell_faults
+    from hear_cacophony.sounds.chunks import open_chunks, read_clips, tell_faults
     from hear_cacophony.sounds.feature_files import check_feature_file, write_features
     from hear_cacophony.sounds.find import find_sounds
 
@@ -45,9 +47,9 @@ def _run(args: argparse.Namespace) -> int:
     options = engine_options(args)
     model = load_embedding_model(args.model, devices=device_indices(args.devices), **options)
     about = {"kind": "timestamp" if args.timestamps else "scene", **identify_model(model, options)}
-    with open_chunks(sounds, {"command": "features", **about}) as chunks:
+    with open_chunks(sounds, about, "features") as chunks:
         compute = timestamp_embeddings(model) if args.timestamps else scene_embeddings(model)
-        chunks.compute(compute, model.check_length, "features")
+        chunks.compute(read_clips(model.check_length), compute, "features")
         faults = chunks.faults
         status = tell_faults(faults, "features")
         written = write_features(args.out, chunks, about)

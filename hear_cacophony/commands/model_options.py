@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hear_cacophony.engine.audio_text import AudioTextModel
     from hear_cacophony.engine.embedding import Embedder
 
 
@@ -68,6 +69,37 @@ def device_indices(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(f"--devices: expected indices such as 0,1, got {text!r}") from None
+
+
+def add_tokenizer_option(parser: argparse.ArgumentParser) -> None:
+    """Add --tokenizer."""
+    parser.add_argument(
+        "--tokenizer",
+        metavar="PATH",
+        help="tokenizer.json, or its folder (default: beside the checkpoint, then in the weights folder)",
+    )
+
+
+def load_text_model(args: argparse.Namespace, *, text: bool = True) -> AudioTextModel:
+    """The model that --model, --tokenizer and the options of the engine name.
+
+    Args:
+        args: the arguments.
+        text: whether a text is going to be read: a tokenizer that is missing is told before the model is loaded.
+    """
+    from hear_cacophony.checkpoint.load import load_summary
+    from hear_cacophony.engine.load_audio_text import load_audio_text_model
+    from hear_cacophony.text.tokenizer import find_tokenizer
+
+    if text:
+        try:
+            find_tokenizer(args.tokenizer, beside=args.model or None)
+        except FileNotFoundError:
+            if load_summary(args.model).text_config is not None:  # loading it tells what is wrong otherwise
+                raise
+    return load_audio_text_model(
+        args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **engine_options(args)
+    )
 
 
 def identify_model(model: Embedder, options: Mapping[str, Any]) -> dict[str, Any]:

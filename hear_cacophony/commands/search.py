@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from hear_cacophony.commands.model_options import (
     add_model_options,
-    device_indices,
+    add_tokenizer_option,
     engine_options,
     identify_model,
+    load_text_model,
     tell_untrained,
 )
-from hear_cacophony.commands.text_options import add_tokenizer_option
+from hear_cacophony.commands.sound_options import take_options_between
+from hear_cacophony.sounds.names import on_one_line
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hear_cacophony.engine.audio_text import AudioTextModel
+    from hear_cacophony.sounds.find import Sound
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -40,34 +43,35 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_tokenizer_option(parser)
     add_model_options(parser)
+    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.engine.load_audio_text import load_audio_text_model
     from hear_cacophony.sounds.chunk_embeddings import scene_embeddings
-    from hear_cacophony.sounds.chunks import tell_faults
+    from hear_cacophony.sounds.chunks import read_clips, tell_faults
     from hear_cacophony.sounds.find import find_sounds
-    from hear_cacophony.sounds.search_index import default_index_file, read_index, update_index
+    from hear_cacophony.sounds.search_index import check_index, default_index_file, find_embeddings
 
     _check(args)
     sounds = find_sounds([args.folder])
-    options = engine_options(args)
-    model = load_audio_text_model(args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **options)
+    model = load_text_model(args, text=args.audio is None)
     query = _embed_query(args, model)
-    identity = identify_model(model.audio, options)
+    identity = identify_model(model.audio, engine_options(args))
     file = args.index or default_index_file(args.folder, identity)
-    read_index(file, identity)
-    index, faults = update_index(file, sounds, identity, scene_embeddings(model.audio), model.audio.check_length)
-    matches = index.nearest(query, args.top) if index.sounds else []
+    check_index(file, identity)
+    read, compute = read_clips(model.audio.check_length), scene_embeddings(model.audio)
+    found = find_embeddings(file, sounds, identity, read, compute)
+    print(_formatted(args, found.nearest(query, args.top), identity["model"]), end="")
+    tell_untrained(model.audio, "search")
+    return tell_faults(found.faults, "search")
+
+
+def _formatted(args: argparse.Namespace, matches: list[tuple[Sound, float]], model: str) -> str:
     if args.json:
         found = [{"file": sound.name, "score": score} for sound, score in matches]
-        print(json.dumps({"query": args.text or args.audio, "model": identity["model"], "matches": found}, indent=1))
-    else:
-        for sound, score in matches:
-            print(f"{score:7.4f}  {sound.name}")
-    tell_untrained(model.audio, "search")
-    return tell_faults(faults, "search")
+        return json.dumps({"query": args.text or args.audio, "model": model, "matches": found}, indent=1) + "\n"
+    return "".join(f"{score:7.4f}  {on_one_line(sound.name)}\n" for sound, score in matches)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import dataclasses
 import os
 import re
 import struct
+from collections.abc import Callable
 from typing import BinaryIO
 
 from hear_cacophony.files.wav_header import is_placeholder
@@ -182,7 +183,7 @@ def _check_ogg(stream: BinaryIO, length: int) -> str:
 
 _RIFF = _Chunks()
 _BIG = _Chunks(size=">I", data=(b"data", b"SSND", b"BODY"))
-_CHECKS = {
+_CHECKS: dict[bytes, Callable[[BinaryIO, int], str]] = {
     b"RIFF": _RIFF,
     b"RIFX": _BIG,
     b"FORM": _BIG,

@@ -70,7 +70,7 @@ class ContentDigests:
     """
 
     def __init__(self, rows: Iterable[Sequence[str | int]] = ()) -> None:
-        self._known = {FileState(*state): digest for *state, digest in rows}  # type: ignore[arg-type]
+        self._known = {FileState(*state): str(digest) for *state, digest in rows}  # type: ignore[arg-type]
         self._lock = threading.Lock()
 
     def of(self, path: str | os.PathLike[str]) -> str:

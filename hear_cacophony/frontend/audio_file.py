@@ -15,6 +15,7 @@ import soundfile
 
 from hear_cacophony.files.audio_extent import check_whole
 from hear_cacophony.files.mpeg_frames import count_frames
+from hear_cacophony.frontend.audio_kinds import HEAD_BYTES, codec_name, foreign_kind
 
 BLOCK = 1 << 18
 """Samples of each channel in a block unless told otherwise."""
@@ -101,13 +102,19 @@ class AudioFile:
             ValueError: they cannot be decoded.
         """
         if start != self._position and self._sound.can_seek():
-            self._position = self._sound.seek(start)
+            self._seek(start)
         assert start >= self._position, f"back from sample {self._position} to {start}"
         while self._position < start:
             skipped = np.empty((min(BLOCK, start - self._position), self.header.channels), target.dtype)
             if not len(self._decode(skipped)):
                 return 0
         return len(self._decode(target))
+
+    def _seek(self, start: int) -> None:
+        try:
+            self._position = self._sound.seek(start)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"sample {start} cannot be gone to ({_reason(error)}); is it damaged?") from error
 
     def _decode(self, target: np.ndarray) -> np.ndarray:
         """The part of `target` that the decoder fills."""
@@ -153,10 +160,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
     try:
         sound = _Sound(os.fsencode(file))
     except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"expected an audio file, such as WAV, FLAC, OGG or MP3, got: {_reason(error)}; "
-            "is it what its name says, and whole? Other formats: ffmpeg -i IN OUT.wav"
-        ) from error
+        raise ValueError(f"expected an audio file, such as WAV, FLAC, OGG or MP3, got{_kind(file, error)}") from error
     except TypeError as error:  # files named .raw, of which soundfile wants to be told everything
         raise ValueError(_HEADERLESS) from error
     with sound:
@@ -183,6 +187,16 @@ def _existing_file(path: str | os.PathLike[str]) -> pathlib.Path:
     if not status.st_size:
         raise ValueError("expected an audio file, this is empty; was a copy or download interrupted?")
     return file
+
+
+def _kind(file: pathlib.Path, error: soundfile.LibsndfileError) -> str:
+    """What a file is that libsndfile cannot open, and what to do."""
+    with file.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    if kind := foreign_kind(head):
+        return f" {kind}, which cannot be read here; ffmpeg -i IN OUT.wav makes one"
+    codec = f" (codec {codec})" if (codec := codec_name(head)) else ""
+    return f": {_reason(error)}{codec}; is it what its name says, and whole? Other formats: ffmpeg -i IN OUT.wav"
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:

@@ -6,12 +6,13 @@ import numpy as np
 
 from hear_cacophony.engine.embedding import Embedder
 from hear_cacophony.sounds.chunks import Compute
+from hear_cacophony.sounds.find import Sound
 
 
 def scene_embeddings(model: Embedder) -> Compute:
     """One embedding for each clip: `embeddings`, shape (clips, size)."""
 
-    def compute(clips: list[np.ndarray], _: list[int]) -> dict[str, np.ndarray]:
+    def compute(clips: list[np.ndarray], _: list[Sound]) -> dict[str, np.ndarray]:
         return {"embeddings": _without_history(model).embed_scenes(clips)}
 
     return compute
@@ -20,7 +21,7 @@ def scene_embeddings(model: Embedder) -> Compute:
 def timestamp_embeddings(model: Embedder) -> Compute:
     """Embeddings along each clip: `embeddings`, `timestamps` in milliseconds, and `lengths`, how many each clip has."""
 
-    def compute(clips: list[np.ndarray], _: list[int]) -> dict[str, np.ndarray]:
+    def compute(clips: list[np.ndarray], _: list[Sound]) -> dict[str, np.ndarray]:
         along = _without_history(model).embed_timestamps(clips)
         return {
             "embeddings": np.concatenate([each.embeddings for each in along]),

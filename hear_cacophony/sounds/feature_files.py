@@ -5,13 +5,15 @@
     timestamps   timestamps only: milliseconds, shape (total,)
     lengths      timestamps only: how many of them belong to each file, shape (files,)
 
-In a .parquet file each embedding is a row, with the columns file, embedding and, for timestamps, timestamp_ms.
+In a .parquet file each embedding is a row, with the columns file, embedding and, for timestamps, timestamp_ms; names
+that are no UTF-8 have the bytes in question as \\xNN there.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import pathlib
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -23,6 +25,7 @@ from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.host_memory import available_memory
 from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.sounds.chunks import Chunks
+from hear_cacophony.sounds.names import as_text
 
 SUFFIXES = (".npz", ".parquet", ".safetensors")
 
@@ -34,6 +37,7 @@ def check_feature_file(path: pathlib.Path) -> None:
         ValueError: the name ends in none of `SUFFIXES`.
         FileExistsError: the file is there.
         FileNotFoundError: its folder is not.
+        PermissionError: its folder cannot be written to.
         ModuleNotFoundError: a .parquet file, and pyarrow is not installed.
     """
     if path.suffix not in SUFFIXES:
@@ -42,6 +46,8 @@ def check_feature_file(path: pathlib.Path) -> None:
         raise FileExistsError(f"{path} exists; delete it first, or choose another name")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder for the features")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path.parent}: cannot be written to; choose another folder for the features")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ModuleNotFoundError("a .parquet file needs pyarrow: pip install 'hear_cacophony[parquet]'")
 
@@ -66,6 +72,7 @@ def write_features(path: pathlib.Path, chunks: Chunks, about: Mapping[str, Any])
     if not names:
         raise ValueError("none of the files could be read, so there are no features to write")
     write = {".npz": _write_npz, ".parquet": _write_parquet, ".safetensors": _write_safetensors}[path.suffix]
+    check_feature_file(path)
     write_file(path, lambda part: write(part, names, chunks, json.dumps(about, sort_keys=True)))
     return len(names)
 
@@ -120,7 +127,7 @@ def _write_parquet(path: pathlib.Path, names: list[str], chunks: Chunks, about: 
                 continue
             arrays = chunk.arrays
             repeats = arrays["lengths"] if timed else np.ones(len(chunk.sounds), int)
-            files = np.repeat(np.array([sound.name for sound in chunk.sounds], object), repeats)
+            files = np.repeat(np.array([as_text(sound.name) for sound in chunk.sounds], object), repeats)
             values = pyarrow.array(arrays["embeddings"].ravel())
             table = [pyarrow.array(files, pyarrow.string()), pyarrow.FixedSizeListArray.from_arrays(values, size)]
             table += [pyarrow.array(arrays["timestamps"])] if timed else []

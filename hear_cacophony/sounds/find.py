@@ -6,16 +6,16 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Self
 
-SUFFIXES = frozenset(
-    f".{name}"
-    for names in (
-        "aif aifc aiff au avr caf flac htk mp2 mp3 oga ogg",
-        "opus paf rf64 snd voc w64 wav wave xi",
-    )
-    for name in names.split()
+from hear_cacophony.files.file_identity import FileState
+from hear_cacophony.frontend.audio_kinds import (
+    FOREIGN_ENDINGS,
+    HEAD_BYTES,
+    READABLE_ENDINGS,
+    foreign_kind,
+    is_readable,
 )
-"""Endings by which audio files are told in a folder: those of the formats that libsndfile reads."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,30 +24,45 @@ class Sound:
 
     Attributes:
         name: its path as it was given, or below the folder that was given, in front of which that folder stands.
-        size: in bytes.
-        mtime_ns: time of its last change, in nanoseconds.
+        state: how it was then; None where it could not be looked at, of which reading it tells the reason.
+        tag: what its results depend on besides its content, "" if nothing.
     """
 
     name: str
-    size: int
-    mtime_ns: int
+    state: FileState | None
+    tag: str = ""
+
+    @classmethod
+    def at(cls, name: str | os.PathLike[str], tag: str = "") -> Self:
+        """The sound in a file as it is now."""
+        return cls(os.fspath(name), _state(os.fspath(name)), tag)
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 where it could not be looked at."""
+        return 0 if self.state is None else self.state.size
 
     def has_changed(self) -> bool:
         """Whether the file is another one by now, or gone."""
-        try:
-            status = os.stat(self.name)
-        except OSError:
-            return True
-        return (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns)
+        return self.state is None or _state(self.name) != self.state
+
+
+def _state(name: str) -> FileState | None:
+    try:
+        return FileState.of(name)
+    except OSError:
+        return None
 
 
 def find_sounds(paths: Sequence[str | os.PathLike[str]]) -> list[Sound]:
-    """The files that are named, whatever their endings, and all audio files in the folders that are named.
+    """The files that are named, whatever they are, and all files with sound in the folders that are named.
 
-    Folders are searched to their depth; what is hidden (a leading dot) is left alone.
+    Folders are searched to their depth, links followed; what is hidden (a leading dot) is left alone. A file with
+    sound is told by its ending, or by how it begins. Those that cannot be read here are among them, so that nothing is
+    left out without a word: reading them says what they are.
 
     Returns:
-        Each file once, in the order of the paths, those of a folder sorted by name.
+        Each file once, whatever the links to it, in the order of the paths, those of a folder sorted by name.
 
     Raises:
         FileNotFoundError: nothing is there under a path.
@@ -55,8 +70,12 @@ def find_sounds(paths: Sequence[str | os.PathLike[str]]) -> list[Sound]:
     """
     if not paths:
         raise ValueError("expected at least one audio file, or a folder of them, got none")
-    names = [name for path in paths for name in _names_below(os.fspath(path))]
-    return [_describe(name) for name in dict.fromkeys(names)]
+    found: dict[str, Sound] = {}
+    for path in paths:
+        for name in _names_below(os.fspath(path)):
+            sound = Sound.at(name)
+            found.setdefault(name if sound.state is None else sound.state.place, sound)
+    return list(found.values())
 
 
 def _names_below(path: str) -> list[str]:
@@ -64,26 +83,41 @@ def _names_below(path: str) -> list[str]:
         raise FileNotFoundError(f"{path}: no such file or folder; expected an audio file, or a folder of them")
     if not os.path.isdir(path):
         return [path]
-    names = sorted(_audio_files(path))
+    names = sorted(name for name in _files_below(path) if _has_sound(name))
     if not names:
         raise ValueError(
-            f"{path}: expected audio files in this folder, found none; they are told by their endings, such as "
-            ".wav, .flac, .mp3 and .ogg. Name a file of another ending by itself"
+            f"{path}: expected audio files in this folder, found none; they are told by their endings, such as .wav, "
+            ".flac, .mp3 and .ogg, or by how they begin. Name any other file by itself"
         )
     return names
 
 
-def _audio_files(folder: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if not each.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and pathlib.PurePath(name).suffix.lower() in SUFFIXES:
-                yield os.path.join(parent, name)
+def _files_below(folder: str) -> Iterator[str]:
+    """Files in a folder and the folders in it, and then in those that links lead to, each folder once."""
+    seen: set[str] = set()
+    waiting = [folder]
+    while waiting:
+        linked: list[str] = []
+        for parent, folders, files in os.walk(waiting.pop(0)):
+            place = os.path.realpath(parent)
+            if place in seen:
+                folders.clear()
+                continue
+            seen.add(place)
+            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            linked += [path for each in folders if os.path.islink(path := os.path.join(parent, each))]
+            yield from (os.path.join(parent, name) for name in files if not name.startswith("."))
+        waiting += linked
 
 
-def _describe(name: str) -> Sound:
+def _has_sound(name: str) -> bool:
+    if pathlib.PurePath(name).suffix.lower() in READABLE_ENDINGS | FOREIGN_ENDINGS:
+        return True
+    if not os.path.isfile(name):
+        return False
     try:
-        status = os.stat(name)
-    except OSError:  # a link to nowhere, or gone meanwhile: reading it will tell
-        return Sound(name, 0, 0)
-    return Sound(name, status.st_size, status.st_mtime_ns)
+        with open(name, "rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return False
+    return is_readable(head) or bool(foreign_kind(head))

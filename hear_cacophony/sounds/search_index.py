@@ -7,35 +7,41 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import safetensors
 
 from hear_cacophony.files.atomic_write import write_file
-from hear_cacophony.files.cache_folder import cache_folder
+from hear_cacophony.files.cache_folder import CACHE_ADVICE, cache_folder, make_writable_folder
+from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.sorted_safetensors import save_sorted
-from hear_cacophony.sounds.chunks import Compute, open_chunks
+from hear_cacophony.sounds.chunks import Chunks, Compute, Read, tell
 from hear_cacophony.sounds.find import Sound
+from hear_cacophony.sounds.kept_results import open_unfinished
 
-FORMAT = "hear_cacophony search index 1"
+FORMAT = "hear_cacophony search index 2"
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchIndex:
+class Matches:
     """Embeddings of sounds.
 
     Attributes:
-        sounds: sorted by name.
+        sounds: in the order in which they were found.
         embeddings: of unit norm, shape (sounds, size), float32.
+        faults: what is wrong with sounds that have none, by name.
     """
 
     sounds: tuple[Sound, ...]
     embeddings: np.ndarray
+    faults: Mapping[str, str]
 
     def nearest(self, query: np.ndarray, count: int) -> list[tuple[Sound, float]]:
         """The sounds nearest to an embedding of unit norm, shape (size,), with their cosine similarity, best first."""
+        if not self.sounds:
+            return []
         similar = self.embeddings @ query
         order = np.argsort(-similar, kind="stable")[:count]
         return [(self.sounds[i], float(similar[i])) for i in order]
@@ -44,28 +50,85 @@ class SearchIndex:
 def default_index_file(folder: str | os.PathLike[str], identity: Mapping[str, Any]) -> pathlib.Path:
     """Where the index of a folder is kept unless told otherwise: in the user's cache, one for each model."""
     path = os.path.realpath(folder)
-    digest = hashlib.sha256(json.dumps([path, identity], sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([FORMAT, path, identity], sort_keys=True).encode()).hexdigest()
     return cache_folder("search", f"{os.path.basename(path) or 'root'}-{digest[:16]}.safetensors")
 
 
-def read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> SearchIndex | None:
-    """The index in a file, None where there is none.
+def find_embeddings(
+    file: pathlib.Path,
+    sounds: Sequence[Sound],
+    identity: Mapping[str, Any],
+    read: Read,
+    compute: Compute,
+) -> Matches:
+    """The embeddings of a folder's files: those that an index has of their contents, and the others computed anew.
+
+    Args:
+        file: where the index is kept; it is brought up to date. Where another process does so, this one waits.
+        sounds: the files of the folder now.
+        identity: model and options, for JSON.
+        read: reads a file.
+        compute: gives `embeddings`.
 
     Raises:
-        ValueError: it is damaged, no index, or was made with another model or other options.
+        ValueError: the file is damaged, no index, or was made with another model or other options.
+        OSError: it cannot be written; one in the user's cache is done without, with a remark.
     """
+    work = {"command": "search", "index": os.path.realpath(file), **identity}
+    with open_unfinished(work, lambda message: tell(f"search: {message}")) as kept:
+        index = _read_index(file, identity)
+        kept.digests = index.digests
+        missing = [sound for sound in sounds if index.find(sound) is None]
+        save = not missing or _can_save(file)
+        chunks = Chunks(kept, kept.missing(missing))
+        chunks.compute(read, compute, "search")
+        new = kept.values(missing, "embeddings")
+        embedded = dict(zip(new.sounds, new.values, strict=True))
+        embedded |= {sound: row for sound in sounds if (row := index.find(sound)) is not None}
+        found = {sound: embedded[sound] for sound in sounds if sound in embedded}
+        if save:
+            _save(file, index, found, identity)
+        rows = np.stack(list(found.values())) if found else np.empty((0, 0), np.float32)
+        return Matches(tuple(found), rows, chunks.faults)
+
+
+class _Index:
+    """Embeddings by the contents of files.
+
+    Attributes:
+        embeddings: by digest.
+        digests: of the contents.
+        saved: what the file has of them.
+    """
+
+    def __init__(self, embeddings: Mapping[str, np.ndarray], rows: Sequence[list[str | int]]) -> None:
+        self.embeddings = embeddings
+        self.digests = ContentDigests(rows)
+        self.saved = sorted(rows)
+        self._sizes = {row[1] for row in rows}
+
+    def find(self, sound: Sound) -> np.ndarray | None:
+        """The embedding of a sound, None where there is none of its content."""
+        if sound.size not in self._sizes:  # not read for nothing
+            return None
+        try:
+            return self.embeddings.get(self.digests.of(sound.name))
+        except OSError:
+            return None
+
+
+def _read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> _Index:
     if not file.exists():
-        return None
-    if file.is_dir():
-        raise ValueError(f"{file}: expected a file for the index of a folder, got a folder; choose another --index")
+        return _Index({}, ())
     try:
         with safetensors.safe_open(file, framework="numpy") as tensors:
             metadata = tensors.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError(f"expected {FORMAT!r}, got {metadata.get('format')!r}")
-            made_by = json.loads(metadata["identity"])
-            sounds = tuple(Sound(*each) for each in json.loads(metadata["sounds"]))
-            embeddings = tensors.get_tensor("embeddings")
+            made_by, contents = json.loads(metadata["identity"]), json.loads(metadata["contents"])
+            index = _Index(
+                dict(zip(contents, tensors.get_tensor("embeddings"), strict=True)), json.loads(metadata["digests"])
+            )
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{file}: expected an index of a folder, could not read it ({error}); delete it, and search again"
@@ -74,60 +137,40 @@ def read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> SearchIndex |
     if differing:
         told = "; ".join(f"{key} {made_by.get(key)!r} there, {identity.get(key)!r} now" for key in differing)
         raise ValueError(f"{file}: the index was made with another model ({told}); choose another --index")
-    return SearchIndex(sounds, embeddings)
+    return index
 
 
-def update_index(
-    file: pathlib.Path,
-    sounds: Sequence[Sound],
-    identity: Mapping[str, Any],
-    compute: Compute,
-    check_length: Callable[[int], None],
-) -> tuple[SearchIndex, dict[str, str]]:
-    """Bring the index of a folder up to date with its files.
-
-    Args:
-        file: where the index is kept.
-        sounds: the files of the folder now.
-        identity: model and options, for JSON.
-        compute: gives `embeddings`.
-        check_length: raises ValueError where clips of so many samples cannot be embedded.
-
-    Returns:
-        The index, and what is wrong with files that could not be read, by name.
-
-    Raises:
-        ValueError: see `read_index`.
-        BusyError: another process embeds the same files.
-    """
-    known = read_index(file, identity)
-    embedded = {} if known is None else dict(zip(known.sounds, known.embeddings, strict=True))
-    missing = [sound for sound in sounds if sound not in embedded]
-    kept = {sound: embedded[sound] for sound in sounds if sound in embedded}
-    if known is not None and not missing and len(kept) == len(embedded):
-        return known, {}
-    faults: dict[str, str] = {}
-    with open_chunks(missing, {"command": "search", **identity}) as chunks:
-        chunks.compute(compute, check_length, "search")
-        for chunk in chunks:
-            faults |= chunk.faults
-            if chunk.sounds:
-                kept |= zip(chunk.sounds, chunk.arrays["embeddings"], strict=True)
-        index = _ordered(kept)
-        if index.sounds:
-            _write_index(file, index, identity)
-    return index, faults
+def check_index(file: pathlib.Path, identity: Mapping[str, Any]) -> None:
+    """Raise ValueError, before any work, where `find_embeddings` would for the index."""
+    if file.is_dir():
+        raise ValueError(f"{file}: expected a file for the index of a folder, got a folder; choose another --index")
+    _read_index(file, identity)
 
 
-def _ordered(embedded: Mapping[Sound, np.ndarray]) -> SearchIndex:
-    sounds = sorted(embedded, key=lambda sound: sound.name)
-    return SearchIndex(tuple(sounds), np.stack([embedded[each] for each in sounds]) if sounds else np.empty((0, 0)))
+def _can_save(file: pathlib.Path) -> bool:
+    """Whether the index can be written; raises PermissionError where it has to be, since it was asked for."""
+    in_cache = file.is_relative_to(cache_folder())
+    try:
+        make_writable_folder(file.parent, "choose another --index" if not in_cache else CACHE_ADVICE)
+    except PermissionError as error:
+        if not in_cache:
+            raise
+        tell(f"search: {error}. Until then, each search embeds all anew")
+        return False
+    return True
 
 
-def _write_index(file: pathlib.Path, index: SearchIndex, identity: Mapping[str, Any]) -> None:
+def _save(file: pathlib.Path, index: _Index, found: Mapping[Sound, np.ndarray], identity: Mapping[str, Any]) -> None:
+    """Write what is of use of the index, where that is anything else than before."""
+    places = {sound.state.place for sound in found if sound.state is not None}
+    digests = sorted(row for row in index.digests.rows() if row[0] in places)
+    embeddings = {index.digests.of(sound.name): row for sound, row in found.items()}
+    if not embeddings or (embeddings.keys() == index.embeddings.keys() and digests == index.saved):
+        return
     metadata = {
         "format": FORMAT,
         "identity": json.dumps(identity, sort_keys=True),
-        "sounds": json.dumps([dataclasses.astuple(sound) for sound in index.sounds]),
+        "contents": json.dumps(list(embeddings)),
+        "digests": json.dumps(digests),
     }
-    write_file(file, lambda part: save_sorted({"embeddings": index.embeddings}, part, metadata))
+    write_file(file, lambda part: save_sorted({"embeddings": np.stack(list(embeddings.values()))}, part, metadata))

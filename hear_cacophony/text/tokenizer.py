@@ -130,13 +130,20 @@ def load_tokenizer(
         TokenizerError: the files are damaged, or of another model: what was expected, and what came.
         ModuleNotFoundError: the `tokenizers` library is not installed.
     """
-    files = _find_files(beside) if path is None else _named_files(pathlib.Path(path))
+    files = find_tokenizer(path, beside=beside)
     tokenizer = Tokenizer(_read(files))
     _check(tokenizer, size, " and ".join(map(str, files)))
     return tokenizer
 
 
 # Finding the files
+
+
+def find_tokenizer(
+    path: str | os.PathLike[str] | None = None, *, beside: str | os.PathLike[str] | None = None
+) -> tuple[pathlib.Path, ...]:
+    """The files of a tokenizer; arguments and errors as of `load_tokenizer`, without reading them."""
+    return _find_files(beside) if path is None else _named_files(pathlib.Path(path))
 
 
 def _named_files(path: pathlib.Path) -> tuple[pathlib.Path, ...]:

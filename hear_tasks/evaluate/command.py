@@ -7,8 +7,12 @@ import pathlib
 import sys
 from typing import Any
 
-from hear_cacophony.commands.model_options import add_window_options, device_indices, window_options
-from hear_cacophony.commands.text_options import add_tokenizer_option
+from hear_cacophony.commands.model_options import (
+    add_tokenizer_option,
+    add_window_options,
+    device_indices,
+    window_options,
+)
 from hear_tasks.evaluate.datasets import DATASETS, PROTOCOLS, Evaluation, find_dataset
 
 _WHAT = {

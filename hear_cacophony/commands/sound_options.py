@@ -1,4 +1,4 @@
-"""Arguments and output that the commands with words share."""
+"""Arguments and output that the commands on sounds of one's own share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def add_tokenizer_option(parser: argparse.ArgumentParser) -> None:
-    """Add --tokenizer."""
-    parser.add_argument(
-        "--tokenizer",
-        metavar="PATH",
-        help="tokenizer.json, or its folder (default: beside the checkpoint, then in the weights folder)",
-    )
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """Add the files and folders."""
+    parser.add_argument("paths", nargs="+", metavar="FILE", help="audio files, or folders of them")
+
+
+def take_options_between(parser: argparse.ArgumentParser) -> None:
+    """Have options stand between positional arguments, too: `search TEXT --model M FOLDER`."""
+    plain = parser.parse_known_args
+
+    def parse(args: Any = None, namespace: Any = None) -> Any:
+        parser.parse_known_args = plain  # type: ignore[method-assign]
+        try:
+            return parser.parse_known_intermixed_args(args, namespace)
+        finally:
+            parser.parse_known_args = parse  # type: ignore[method-assign]
+
+    parser.parse_known_args = parse  # type: ignore[method-assign]
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:

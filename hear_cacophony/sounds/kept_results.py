@@ -1,0 +1,239 @@
+"""Results of sounds on disk: chunk by chunk, each a file that is written whole or not at all, found by their content.
+
+A folder of
+
+    lock             held by the process that works with it
+    chunk-*.npz      the results of some sounds, and what is wrong with others
+    digests          what the files' contents were when they were last looked at
+
+A process that is killed loses the chunks that it has not written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hear_cacophony.files.atomic_write import write_file, write_text
+from hear_cacophony.files.cache_folder import cache_folder, make_writable_folder
+from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.files.lock import BusyError, locked_folder
+from hear_cacophony.sounds.find import Sound
+
+Tell = Callable[[str], None]
+
+_ABOUT = "about"
+_DIGESTS = "digests"
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """What became of some sounds.
+
+    Attributes:
+        sounds: those that have results.
+        digests: of their files' contents.
+        samples: their lengths at 16 kHz.
+        arrays: their results, with one entry for each along the first axis or, where some have more, an array
+            `lengths` of how many belong to each.
+        faults: what is wrong with the others, by name.
+    """
+
+    sounds: tuple[Sound, ...]
+    digests: tuple[str, ...]
+    samples: tuple[int, ...]
+    arrays: Mapping[str, np.ndarray]
+    faults: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """Results of sounds that lie in any chunks.
+
+    Attributes:
+        sounds: those that have one.
+        values: of one array, shape (sounds, ...).
+        samples: lengths of the sounds at 16 kHz.
+    """
+
+    sounds: tuple[Sound, ...]
+    values: np.ndarray
+    samples: tuple[int, ...]
+
+
+class KeptResults:
+    """The results in a folder. Made by `open_kept` and `open_unfinished`.
+
+    Attributes:
+        digests: of the contents of files.
+    """
+
+    def __init__(self, folder: pathlib.Path, tell: Tell) -> None:
+        self._folder = folder
+        self._places: dict[tuple[str, str], tuple[pathlib.Path, int]] = {}
+        self._sizes: set[int] = set()
+        self.digests = ContentDigests(_read_digests(folder / _DIGESTS))
+        for file in sorted(folder.glob("chunk-*.npz")):
+            try:
+                self._take(file, _read_about(file))
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                tell(f"{file}: cannot be read ({error}); its sounds are computed again")
+                file.unlink()
+
+    def _take(self, file: pathlib.Path, about: Mapping[str, Any]) -> None:
+        for row, (digest, tag, size, _) in enumerate(about["sounds"]):
+            self._places.setdefault((digest, tag), (file, row))
+            self._sizes.add(size)
+
+    def save_digests(self) -> None:
+        """Have the next process find the files' contents without reading them, as far as they stay as they are."""
+        rows = self.digests.rows()
+        if rows != _read_digests(self._folder / _DIGESTS):
+            write_text(self._folder / _DIGESTS, json.dumps(rows))
+
+    def has(self, part: Sequence[Sound]) -> bool:
+        """Whether there is a chunk of exactly these sounds."""
+        return self._file(part).exists()
+
+    def write(self, part: Sequence[Sound], chunk: Chunk) -> None:
+        """Keep what became of some sounds; it is on the disk when this returns."""
+        columns = zip(chunk.sounds, chunk.digests, chunk.samples, strict=True)
+        sounds = [(digest, sound.tag, sound.size, samples) for sound, digest, samples in columns]
+        about = {"sounds": sounds, "faults": dict(chunk.faults)}
+        told = np.frombuffer(json.dumps(about).encode(), np.uint8)
+
+        def save(file: pathlib.Path) -> None:
+            with file.open("wb") as stream:
+                np.savez(stream, **{_ABOUT: told}, **chunk.arrays)  # type: ignore[arg-type]
+
+        write_file(self._file(part), save)
+        self._take(self._file(part), about)
+
+    def read(self, part: Sequence[Sound]) -> Chunk:
+        """The chunk of exactly these sounds, which has to be there."""
+        file = self._file(part)
+        about, arrays = _read_about(file), _read_arrays(file)
+        faults = about["faults"]
+        good = tuple(sound for sound in part if sound.name not in faults)
+        digests, samples = (tuple(row[i] for row in about["sounds"]) for i in (0, 3))
+        return Chunk(good, digests, samples, arrays, faults)
+
+    def missing(self, sounds: Sequence[Sound]) -> list[Sound]:
+        """Those of some sounds that have no result, in any chunk."""
+        return [sound for sound in sounds if self._place(sound) is None]
+
+    def values(self, sounds: Sequence[Sound], name: str) -> Values:
+        """The results of those of some sounds that have one.
+
+        Args:
+            sounds: the sounds.
+            name: of the array; each sound has one entry in it.
+        """
+        placed = [(sound, place) for sound in sounds if (place := self._place(sound)) is not None]
+        files = {file: (_read_arrays(file)[name], _read_about(file)) for file in {file for _, (file, _) in placed}}
+        return Values(
+            tuple(sound for sound, _ in placed),
+            np.array([files[file][0][row] for _, (file, row) in placed]),
+            tuple(files[file][1]["sounds"][row][3] for _, (file, row) in placed),
+        )
+
+    def _place(self, sound: Sound) -> tuple[pathlib.Path, int] | None:
+        if sound.size not in self._sizes:  # not read for nothing
+            return None
+        try:
+            return self._places.get((self.digests.of(sound.name), sound.tag))
+        except OSError:
+            return None
+
+    def _file(self, part: Sequence[Sound]) -> pathlib.Path:
+        listed = [dataclasses.astuple(sound) for sound in part]
+        return self._folder / f"chunk-{_hash(listed)}.npz"
+
+
+@contextlib.contextmanager
+def open_kept(folder: pathlib.Path, identity: Mapping[str, Any], tell: Tell) -> Iterator[KeptResults]:
+    """The results that are kept in a folder under an identity, for this process alone.
+
+    Where another process has them, this one waits.
+
+    Args:
+        folder: holds a folder for each identity.
+        identity: all that a result depends on but its sound, for JSON.
+        tell: takes remarks.
+
+    Raises:
+        OSError: it cannot be written to.
+    """
+    own = folder / _hash(identity)
+    with _locked(own, tell):
+        write_text(own / "identity.json", json.dumps(identity, sort_keys=True, indent=1) + "\n")
+        kept = KeptResults(own, tell)
+        try:
+            yield kept
+        finally:
+            kept.save_digests()
+
+
+@contextlib.contextmanager
+def open_unfinished(identity: Any, tell: Tell) -> Iterator[KeptResults]:
+    """Results in the user's cache folder until the work with them has ended well: then they are removed.
+
+    Where another process does the same work, this one waits; where the cache folder cannot be written to, they lie in
+    a temporary folder, which a process that is killed leaves for nothing.
+
+    Args:
+        identity: what tells this work from others, for JSON.
+        tell: takes remarks.
+    """
+    folder = cache_folder("unfinished", _hash(identity))
+    with contextlib.ExitStack() as stack:
+        try:
+            make_writable_folder(folder)
+        except PermissionError as error:
+            tell(f"{error}. Until then, a run that is stopped begins anew")
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hear_cacophony-")))
+        stack.enter_context(_locked(folder, tell))
+        yield KeptResults(folder, tell)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path, tell: Tell) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked_folder(folder, tell))
+        except BusyError:
+            tell("another process does the same; waiting for that")
+            stack.enter_context(locked_folder(folder, tell, wait=True))
+        yield
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _read_about(file: pathlib.Path) -> dict[str, Any]:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        return json.loads(arrays[_ABOUT].tobytes())
+
+
+def _read_arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files if name != _ABOUT}
+
+
+def _read_digests(file: pathlib.Path) -> list[list[str | int]]:
+    try:
+        return json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return []
