@@ -128,7 +128,10 @@ def test_tasks_side_by_side_give_what_one_gives(scored, tmp_path, capfd):
 def test_torch_is_loaded_for_the_processes_of_tasks_meanwhile(monkeypatch, tmp_path, jobs, count, starts):
     started: list[bool] = []
     monkeypatch.setattr(fork_server, "start", lambda: started.append(True))
-    assert main(["predict", *jobs, *(str(tmp_path / f"missing{number}") for number in range(count))]) != 0
+    folders = [tmp_path / f"empty{number}" for number in range(count)]
+    for folder in folders:
+        folder.mkdir()
+    assert main(["predict", *jobs, *map(str, folders)]) != 0
     assert len(started) == starts
 
 

@@ -273,3 +273,32 @@ def test_constant_embeddings_are_scored(task):
     for split, rows in (("train", 30), ("valid", 12), ("test", 8)):
         np.full((rows, SIZE), 0.5, np.float32).tofile(task / f"{split}.embeddings.npy")
     assert predict(task)[-1].startswith("top1_acc 0.2500 in")
+
+
+def test_what_lies_beside_tasks_is_left_out(task, monkeypatch, capsys):
+    module = task.parent
+    (module / "weights.json").write_text("{}")
+    (module / "notes.txt").write_text("")
+    shutil.copytree(task, module / "other-v1-full")
+    monkeypatch.chdir(module)
+    arguments = ["--grid-points", "1", "--jobs", "1"]
+    assert main(["predict", *sorted(map(str, module.iterdir())), f"../{module.name}/{task.name}", *arguments]) == 0
+    told = capsys.readouterr().err
+    assert f"{module}/notes.txt: a file, no folder of a task; left out" in told
+    assert ("weights.json" in told, told.count(": done\n"), "already" in told) == (False, 2, False)
+    assert main(["predict", str(module), *arguments]) == 0
+    assert capsys.readouterr().err.count(": was done already") == 2
+
+
+def test_folders_that_are_none_of_a_task(task, tmp_path, capsys):
+    module = tmp_path / "embeddings" / "module"
+    shutil.copytree(task, module / task.name)
+    for paths, message in [
+        ([module.parent], f"a folder of modules; expected that of one, such as {module}, or of a task in it"),
+        ([task / "labelvocabulary.csv"], "no folder among the arguments; expected EMBEDDINGS/MODULE/TASK, or"),
+    ]:
+        assert main(["predict", *map(str, paths)]) == 1
+        assert message in capsys.readouterr().err
+    (task.parent / "empty").mkdir()
+    assert main(["predict", str(task.parent / "empty")]) == 1
+    assert "empty: no task_metadata.json in it; expected the embeddings of a task" in capsys.readouterr().err

@@ -312,8 +312,10 @@ sys.addaudithook(hook)
 from hear_tasks.cli import main
 sys.exit(main(["predict", *sys.argv[2:]]))
 """
-    tasks = [str(tmp_path / name) for name in ("a", "b")[:count]]
-    command = [sys.executable, "-c", code, module, *tasks]
+    tasks = [tmp_path / name for name in ("a", "b")[:count]]
+    for task in tasks:
+        task.mkdir()
+    command = [sys.executable, "-c", code, module, *map(str, tasks)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
     assert process.returncode == 130

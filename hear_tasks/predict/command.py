@@ -9,6 +9,8 @@ import pathlib
 import signal
 from collections.abc import Iterator
 
+from hear_tasks.predict.find_tasks import find_tasks
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `predict` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
@@ -19,7 +21,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "files, in less time. What is finished is kept; what was interrupted goes on where it was.",
     )
     parser.add_argument(
-        "tasks", nargs="+", type=pathlib.Path, metavar="EMBEDDINGS/MODULE/TASK", help="embeddings of a task"
+        "tasks",
+        nargs="+",
+        type=pathlib.Path,
+        metavar="EMBEDDINGS/MODULE[/TASK]",
+        help="embeddings of a task, or of all tasks of a module; files beside them are left out",
     )
     parser.add_argument(
         "--grid", default="default", metavar="NAME", help="grid of hyperparameters: default, fast or faster"
@@ -50,7 +56,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    if len(args.tasks) > 1 and args.jobs != 1:
+    tasks = find_tasks(args.tasks)
+    if len(tasks) > 1 and args.jobs != 1:
         from hear_tasks.predict import fork_server
 
         fork_server.start()
@@ -59,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     from hear_tasks.predict import predict_tasks
 
     failed = predict_tasks(
-        args.tasks,
+        tasks,
         grid=args.grid,
         grid_points=args.grid_points,
         seeds=args.seeds,

@@ -12,6 +12,7 @@ import torch
 
 from hear_tasks.predict import SEEDS
 from hear_tasks.predict.engine import predict_folder
+from hear_tasks.predict.find_tasks import find_tasks
 from hear_tasks.predict.grids import DEFAULT_GRID_POINTS, GRIDS
 from hear_tasks.predict.options import Options
 from hear_tasks.predict.side_by_side import Slot, predict_side_by_side
@@ -69,7 +70,7 @@ def predict_tasks(
     """Predict several tasks, as many at once as the machine carries, and tell of it on standard error.
 
     Args:
-        folders: EMBEDDINGS/MODULE/TASK of each.
+        folders: EMBEDDINGS/MODULE/TASK of each, or EMBEDDINGS/MODULE for all tasks in it.
         grid: see `predict_task`.
         grid_points: see `predict_task`.
         seeds: see `predict_task`.
@@ -86,10 +87,7 @@ def predict_tasks(
     _check_choice("grid", grid, GRIDS)
     _check_choice("seeds", seeds, SEEDS)
     options = Options(grid, _checked("grid-points", grid_points) or DEFAULT_GRID_POINTS, seeds=seeds)
-    paths = list(dict.fromkeys(pathlib.Path(folder) for folder in folders))
-    for path in paths:
-        if not path.is_dir():
-            raise ValueError(f"{path}: no such folder; expected EMBEDDINGS/MODULE/TASK")
+    paths = find_tasks(map(pathlib.Path, folders))
     slots = make_slots(len(paths), _read_gpus(gpus), _checked("jobs", jobs), _checked("threads", threads))
     return predict_side_by_side(paths, options, slots)
 
