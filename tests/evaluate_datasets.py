@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import pathlib
+import types
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -38,6 +39,7 @@ class ToneModel:
         patches: `kept_patches` of all clips that were embedded.
         clips: how many clips were embedded or captioned.
         tokens: `max_tokens` of the texts.
+        tokenizer: a stand-in of files.
     """
 
     source = "tones.ckpt"
@@ -51,6 +53,7 @@ class ToneModel:
         self.patches: list = []
         self.clips = 0
         self.tokens: set[int] = set()
+        self.tokenizer = types.SimpleNamespace(files=[])
 
     def embed_audio(self, clips, *, kept_patches=None):
         self.clips += len(clips)

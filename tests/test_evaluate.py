@@ -39,7 +39,7 @@ def evaluate(evaluation: str, name: str, data: pathlib.Path, model: ToneModel, *
     out = data.parent / "out"
     request = Request(kind, find_dataset(name, kind), data, "tones.ckpt", out, **settings)
     report = run.evaluate(request, load=lambda path, **options: model, tell=lambda message: None)
-    return report, out / "tones-01234567" / f"{evaluation}-{name}-{request.protocol}"
+    return report, out / "tones-01234567" / request.folder_name
 
 
 def read_json(folder: pathlib.Path):
@@ -202,7 +202,7 @@ def test_an_interrupted_evaluation_goes_on(esc50, monkeypatch):
     _, folder = evaluate("zero-shot", "esc50", esc50, model)
     assert model.clips == 7
     resumed = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    for chunk in folder.glob("kept/*/chunk-*"):
+    for chunk in folder.parent.glob("kept/*/chunk-*"):
         chunk.unlink()
     model = ToneModel(ESC50_CLASSES)
     evaluate("zero-shot", "esc50", esc50, model)
@@ -228,10 +228,52 @@ def test_what_is_kept_belongs_to_file_weights_and_options(esc50):
     assert count() == 1
 
 
+def test_evaluations_that_differ_lie_apart(esc50, tmp_path):
+    def folder(evaluation="zero-shot", **settings):
+        return evaluate(
+            evaluation, "esc50" if evaluation == "zero-shot" else "clotho", data, ToneModel(words), **settings
+        )[1]
+
+    data, words = esc50, ESC50_CLASSES
+    first = folder()
+    assert first == folder(
+        templates=("This is a sound of {}",), options={"precision": "float32", "window_seconds": 30.0}
+    )
+    others = [
+        folder(templates=("a {}",)),
+        folder(templates=("a {}", "the {}")),
+        folder(options={"precision": "bfloat16"}),
+        folder(options={"window_seconds": 12.5}),
+        folder(options={"window_overlap_seconds": 8}),
+        folder(protocol="published"),
+        folder(protocol="published", seed=2),
+    ]
+    assert others[3].name == "zero-shot-esc50-hear-window-12.5"
+    data, words = write_clotho(tmp_path / "clotho"), WORDS
+    others += [folder("captioning"), folder("captioning", beams=3)]
+    assert len({first, *others}) == 10
+    assert all((each / "results.json").exists() for each in others)
+
+
+def test_results_say_which_tokenizer_made_them(tmp_path):
+    file = tmp_path / "tokenizer.json"
+    model = ToneModel(WORDS)
+    model.tokenizer.files = [file]
+    data = write_clotho(tmp_path / "clotho")
+    digests = []
+    for text in ("first", "other"):
+        file.write_text(text)
+        report, folder = evaluate("captioning", "clotho", data, model)
+        digests.append(read_json(folder)["tokenizer"][str(file)])
+        assert f"tokenizer: {file}" in report.as_text()
+    assert digests[0] != digests[1]
+    assert model.clips == 10, "what another tokenizer wrote is none of its captions"
+
+
 def test_a_damaged_chunk_is_computed_again(esc50):
     model = ToneModel(ESC50_CLASSES)
     _, folder = evaluate("zero-shot", "esc50", esc50, model)
-    chunk = next(folder.glob("kept/*/chunk-*"))
+    chunk = next(folder.parent.glob("kept/*/chunk-*"))
     chunk.write_bytes(chunk.read_bytes()[:100])
     abandoned = chunk.with_name(".part-1")
     abandoned.touch()

@@ -49,6 +49,38 @@ def test_published_captions_are_drawn_with_a_key_for_each_clip(tmp_path):
     np.testing.assert_array_equal(call["keys"][4], last)
 
 
+def test_captions_depend_on_no_other_clip(tmp_path):
+    """Neither on one that is missing, nor on one that is unreadable, twice in the table, or there again later."""
+
+    class Telling(ToneModel):
+        def caption(self, clips, **settings):
+            keys = [key.tolist() for key in settings["keys"]]
+            return [f"{text} {key}" for text, key in zip(super().caption(clips), keys, strict=True)]
+
+    def captions(data):
+        _, folder = evaluate("captioning", "clotho", data, Telling(WORDS), protocol="published")
+        with (folder / "captions.csv").open(newline="") as file:
+            return {row["file"]: row["caption"] for row in csv.DictReader(file)}
+
+    whole = captions(write_clotho(tmp_path / "whole/clotho"))
+    data = write_clotho(tmp_path / "clotho")
+    clips = sorted((data / "evaluation").iterdir())
+    table = data / "clotho_captions_evaluation.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([*lines[:3], lines[1], *lines[3:]]))
+    content = clips[0].read_bytes()
+    clips[0].unlink()
+    clips[1].write_text("no sound")
+    found = captions(data)
+    assert len(found) == 3
+    clips[0].write_bytes(content)
+    found |= captions(data)
+    clips[1].rename(clips[1].with_suffix(".m4a"))
+    assert captions(data) == found
+    assert found == {name: whole[name] for name in found}
+    assert len(found) == 4
+
+
 def test_scores_of_known_captions():
     """BLEU-1 counts clipped words: 2 of 3 and 2 of 2, as long as the references; ROUGE-L is of subsequences."""
     found = score_captions(["a dog sings", "Rain falls."], [["a dog barks"], ["rain falls"]])

@@ -58,9 +58,11 @@ class Tokenizer:
 
     Args:
         model: what the `tokenizers` library read.
+        files: what it read it from.
     """
 
-    def __init__(self, model: tokenizers.Tokenizer) -> None:
+    def __init__(self, model: tokenizers.Tokenizer, files: Sequence[pathlib.Path] = ()) -> None:
+        self.files = tuple(files)
         self._model = model
         self._model.no_truncation()
         self._model.no_padding()
@@ -131,7 +133,7 @@ def load_tokenizer(
         ModuleNotFoundError: the `tokenizers` library is not installed.
     """
     files = find_tokenizer(path, beside=beside)
-    tokenizer = Tokenizer(_read(files))
+    tokenizer = Tokenizer(_read(files), files)
     _check(tokenizer, size, " and ".join(map(str, files)))
     return tokenizer
 

@@ -11,7 +11,7 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_json
 from hear_tasks.evaluate import caption_scores
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.evaluate.model import AudioTextModel
+from hear_tasks.evaluate.model import AudioTextModel, tokenizer_digests
 from hear_tasks.evaluate.over_clips import Sound
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
 from hear_tasks.evaluate.result_files import write_csv
@@ -21,11 +21,11 @@ from hear_tasks.evaluate.results import Evaluator, Scored
 class Captioning(Evaluator):
     """Captioning."""
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self, model: AudioTextModel) -> dict[str, Any]:
+        identity = {"values": "captions", "tokenizer": sorted(tokenizer_digests(model).values())}
         if self.request.published:
-            return {"values": "captions", "temperature": CAPTION_TEMPERATURE, "seed": CAPTION_SEED}
-        return {"values": "captions", "beams": self.request.num_beams}
+            return {**identity, "temperature": CAPTION_TEMPERATURE, "seed": CAPTION_SEED}
+        return {**identity, "beams": self.request.num_beams}
 
     def check(self) -> None:
         caption_scores.check_installed()
@@ -39,7 +39,7 @@ class Captioning(Evaluator):
         if self.request.published:
             from hear_cacophony.engine.caption_keys import caption_keys  # here: jax is slow to import
 
-            keys = caption_keys([sound.number for sound in sounds], CAPTION_SEED)
+            keys = caption_keys([sound.clip.number for sound in sounds], CAPTION_SEED)
             sampling = {"method": "sample", "temperature": CAPTION_TEMPERATURE, "keys": keys}
             return {**sampling, **self.subsets(sounds)}
         if self.request.num_beams > 1:
@@ -70,7 +70,7 @@ class Captioning(Evaluator):
     @property
     def _how(self) -> str:
         if self.request.published:
-            return f"captions drawn at temperature {CAPTION_TEMPERATURE}, the key of a clip by its place in the table"
+            return f"captions drawn at temperature {CAPTION_TEMPERATURE}, the key of a clip by its number in the table"
         return f"captions by {self.request.num_beams} beams" if self.request.num_beams > 1 else "greedy captions"
 
 

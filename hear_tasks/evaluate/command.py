@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
+import textwrap
 from typing import Any
 
 from hear_cacophony.commands.model_options import (
@@ -13,7 +14,8 @@ from hear_cacophony.commands.model_options import (
     device_indices,
     window_options,
 )
-from hear_tasks.evaluate.datasets import DATASETS, PROTOCOLS, Evaluation, find_dataset
+from hear_cacophony.engine.options import PROTOCOLS
+from hear_tasks.evaluate.datasets import DATASETS, Evaluation, find_dataset
 
 _WHAT = {
     Evaluation.ZERO_SHOT: "classify clips by the words for their classes: top-1 and top-5",
@@ -39,12 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _add_evaluation(evaluations: argparse._SubParsersAction, evaluation: Evaluation) -> None:
     fitting = [dataset for dataset in DATASETS if evaluation in dataset.evaluations]
-    layouts = "\n".join(f"  {dataset.name}: {dataset.layout}" for dataset in fitting)
+    layouts = [f"{dataset.name}: {dataset.layout}; clips of any form that can be read" for dataset in fitting]
+    wrapped = "\n".join(textwrap.fill(each, 110, initial_indent="  ", subsequent_indent="    ") for each in layouts)
     parser = evaluations.add_parser(
-        evaluation,
+        evaluation.value,
         help=_WHAT[evaluation],
         description=f"{_WHAT[evaluation].capitalize()}.",
-        epilog=f"The folder DIR of --data holds, for\n{layouts}",
+        epilog=f"The folder DIR of --data holds, for\n{wrapped}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = ", ".join(dataset.name for dataset in fitting)
@@ -63,7 +66,8 @@ def _add_evaluation(evaluations: argparse._SubParsersAction, evaluation: Evaluat
         type=pathlib.Path,
         default=pathlib.Path("evaluations"),
         metavar="DIR",
-        help="where to write DIR/MODEL/EVALUATION-NAME-PROTOCOL (default: evaluations)",
+        help="where to write DIR/MODEL/EVALUATION-NAME-PROTOCOL and, in its name, all options that change results "
+        "(default: evaluations)",
     )
     _add_particulars(parser, evaluation)
     parser.set_defaults(func=_run, goes_on=True, evaluation=evaluation)

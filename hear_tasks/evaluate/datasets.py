@@ -12,8 +12,6 @@ from hear_tasks.evaluate import captioned_datasets as captioned
 from hear_tasks.evaluate import labelled_datasets as labelled
 from hear_tasks.evaluate.listing import Listing
 
-PROTOCOLS = ("hear", "published")
-
 
 class Evaluation(enum.StrEnum):
     """What is evaluated."""

@@ -1,22 +1,32 @@
-"""What a data set holds: its clips, with a class or captions, and those that are missing."""
+"""What a data set holds: its clips, with a class or captions; those that are missing; whether its table is whole."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import pathlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from hear_tasks.evaluate.clip_files import UNREADABLE, ClipFiles, is_readable
 from hear_tasks.evaluate.tables import LayoutError
 from hear_tasks.similar_names import describe_similar, match_names
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
-"""Endings of clips that everyone fetches alone, the first one preferred where a clip is there twice."""
 
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A clip as the data set's table has it.
 
-_VIDEO_SUFFIXES = (".mp4", ".m4a", ".mkv", ".webm")
-"""Endings of files as they are fetched, which libsndfile does not read."""
+    Attributes:
+        name: of the clip.
+        texts: its class alone, or its captions.
+        path: its file, None where there is none.
+        expected: where a file of the table's own name would lie; None where any name does.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    path: pathlib.Path | None
+    expected: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +34,24 @@ class Clip:
     """One clip of a data set.
 
     Attributes:
+        number: its place among the clips of the table, whether these are there or not.
         name: as the data set's table names it.
         path: its file.
         texts: its class alone, or its captions.
     """
 
+    number: int
     name: str
     path: pathlib.Path
     texts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How much a data set's table holds: clips, and the classes of all or the captions of each."""
+
+    clips: int
+    texts: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,65 +61,102 @@ class Listing:
     Attributes:
         clips: in the order of the data set's table.
         missing: names of clips that the table has and the folder lacks.
+        unreadable: why clips cannot be read, by file, as far as their names tell.
         classes: all classes of the table, sorted; none in a data set of captions.
         remarks: what else is to be said of the data set.
+        faults: what must be wrong with it.
     """
 
     clips: tuple[Clip, ...]
     missing: tuple[str, ...]
-    classes: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    unreadable: dict[str, str]
+    classes: tuple[str, ...]
+    remarks: tuple[str, ...]
+    faults: tuple[str, ...]
 
     @property
     def listed(self) -> int:
         """Clips in the table."""
-        return len(self.clips) + len(self.missing)
+        return len(self.clips) + len(self.missing) + len(self.unreadable)
 
 
 def make_listing(
-    entries: Iterable[tuple[str, pathlib.Path | None, tuple[str, ...]]],
-    folder: pathlib.Path,
+    entries: Iterable[Entry],
+    files: ClipFiles,
+    published: Sequence[Size],
     *,
     labelled: bool,
-    files: AudioFiles | None = None,
+    names: str = "the names of the table",
     remarks: Sequence[str] = (),
 ) -> Listing:
-    """A listing from the table's entries: name, file (None or no file where it is missing) and texts.
+    """A listing of the entries of a table.
 
     Args:
         entries: in the order of the table.
-        folder: where the clips should be, at any depth.
+        files: where the clips were looked for.
+        published: sizes of the table as it is published.
         labelled: whether the texts are classes.
-        files: where the clips were looked for by name, for what there is to say of that.
+        names: those that the clips may have, in words.
         remarks: as in `Listing`.
 
     Raises:
-        LayoutError: a name is there twice with different texts, leads out of the folder, or no clip is there.
+        LayoutError: a name is there twice with different texts, or no clip is there that can be read.
     """
-    clips: dict[str, Clip] = {}
-    missing: dict[str, pathlib.Path | None] = {}
-    seen: dict[str, tuple[str, ...]] = {}
-    repeated = 0
-    for name, path, texts in entries:
-        if seen.setdefault(name, texts) != texts:
-            raise LayoutError(f"{folder}: {name!r} is in the table twice, as {seen[name]} and as {texts}")
-        if path is not None and not _is_below(path, folder):
-            raise LayoutError(f"{folder}: expected names of clips in this folder, but {name!r} leads to {path}")
-        if name in clips or name in missing:
-            repeated += 1
-        elif path is not None and path.is_file():
-            clips[name] = Clip(name, path, texts)
-        else:
-            missing[name] = path
+    table, repeated = _distinct(entries, files)
+    missing = [entry for entry in table if entry.path is None]
+    there = [(number, entry, entry.path) for number, entry in enumerate(table) if entry.path is not None]
+    clips = tuple(Clip(number, entry.name, path, entry.texts) for number, entry, path in there if is_readable(path))
+    unreadable = {str(path): f"{path.suffix} {UNREADABLE}" for _, _, path in there if not is_readable(path)}
     if not clips:
-        example = f", such as {next(iter(missing))!r}" if missing else ""
-        hint = files.hint if files else ""
-        raise LayoutError(f"expected clips in {folder}, found none of the {len(missing)} in the table{example}{hint}")
-    classes = {text for texts in seen.values() for text in texts} if labelled else set()
-    remarks = [*remarks, *(files.remarks if files else ()), *_alike_classes(classes), *_alike_files(missing.values())]
-    if repeated:
-        remarks.append(f"rows of the table that repeat another: {repeated}; each clip counts once")
-    return Listing(tuple(clips.values()), tuple(missing), tuple(sorted(classes)), tuple(remarks))
+        example = f", such as {table[0].name!r}" if table else ""
+        raise LayoutError(
+            f"expected clips in {' and '.join(map(str, files.folders))}, found none of the {len(table)} in the "
+            f"table{example}, under {names}; {files.describe()}"
+        )
+    classes = {text for entry in table for text in entry.texts} if labelled else set()
+    odd = _odd_size(table, classes, published)
+    strangers = f"sound files that the table lacks: {len(files.strangers)}; was it cut?" if files.strangers else ""
+    return Listing(
+        clips,
+        tuple(entry.name for entry in missing),
+        unreadable,
+        tuple(sorted(classes)),
+        (*remarks, *odd, *files.remarks, *_alike_classes(classes), *_alike_files(missing), *repeated),
+        (f"{odd[0]}; {strangers}",) if odd and strangers else (),
+    )
+
+
+def _distinct(entries: Iterable[Entry], files: ClipFiles) -> tuple[list[Entry], list[str]]:
+    """The entries, each name once, and a remark on those that were there again."""
+    table: dict[str, Entry] = {}
+    repeated = 0
+    for entry in entries:
+        first = table.setdefault(entry.name, entry)
+        if first.texts != entry.texts:
+            where = " and ".join(map(str, files.folders))
+            raise LayoutError(f"{where}: {entry.name!r} is in the table twice, as {first.texts} and as {entry.texts}")
+        repeated += first is not entry
+    return list(table.values()), [repeated_rows(repeated)] if repeated else []
+
+
+def repeated_rows(count: int) -> str:
+    """The remark on rows that are there again."""
+    return f"rows of the table that repeat another: {count}; each counts once"
+
+
+def _odd_size(table: Sequence[Entry], classes: Collection[str], published: Sequence[Size]) -> list[str]:
+    """Says where a table holds more or less than it does as it is published."""
+    captions = sum(len(entry.texts) for entry in table)
+    if classes:
+        size, unit = (len(table), len(classes)), "classes"
+        sizes = [(each.clips, each.texts) for each in published]
+    else:
+        size, unit = (len(table), captions), "captions"
+        sizes = [(each.clips, each.clips * each.texts) for each in published]
+    if size in sizes:
+        return []
+    known = " or ".join(f"{clips:,} and {texts:,}" for clips, texts in sizes)
+    return [f"the table has {size[0]:,} clips and {size[1]:,} {unit}, as published {known}"]
 
 
 def _alike_classes(classes: Iterable[str]) -> list[str]:
@@ -111,10 +168,10 @@ def _alike_classes(classes: Iterable[str]) -> list[str]:
     return [f"classes that differ in case or blanks alone, and count apart: {', '.join(pairs)}"] if pairs else []
 
 
-def _alike_files(missing: Iterable[pathlib.Path | None]) -> list[str]:
+def _alike_files(missing: Iterable[Entry]) -> list[str]:
     """Says which clips that are missing are there under a name that looks the same, or nearly."""
     by_folder: dict[pathlib.Path, list[str]] = {}
-    for path in missing:
+    for path in (entry.expected for entry in missing):
         if path is not None and path.parent.is_dir():
             by_folder.setdefault(path.parent, []).append(path.name)
     found = {
@@ -129,48 +186,20 @@ def _alike_files(missing: Iterable[pathlib.Path | None]) -> list[str]:
     return [f"missing clips with a name much like that of a file: {len(found)}; of {name!r}, {told}"]
 
 
-def _is_below(path: pathlib.Path, folder: pathlib.Path) -> bool:
-    """Whether a path is below a folder by its name; links inside may lead where they do."""
-    return os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), ""))
+def by_file(
+    files: ClipFiles, folder: pathlib.Path, named: Iterable[tuple[str, str, tuple[str, ...]]]
+) -> Iterator[Entry]:
+    """Entries of clips by their names, the paths of their files in a folder, and their texts.
 
-
-class AudioFiles:
-    """The audio files below a folder, by their name without its ending."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._by_stem: dict[str, list[pathlib.Path]] = {}
-        self._others: Counter[str] = Counter()
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                self._by_stem.setdefault(path.stem, []).append(path)
-            elif path.suffix.lower() in _VIDEO_SUFFIXES:
-                self._others[path.suffix.lower()] += 1
-        self._twice: set[str] = set()
-
-    def find(self, stems: Iterable[str]) -> pathlib.Path | None:
-        """The file with the first of these names that there is."""
-        for stem in stems:
-            found = self._by_stem.get(stem)
-            if found:
-                self._twice.update([stem] if len(found) > 1 else [])
-                return min(found, key=lambda path: (AUDIO_SUFFIXES.index(path.suffix.lower()), path))
-        return None
-
-    @property
-    def hint(self) -> str:
-        """What to say where no clip was found."""
-        if not self._others:
-            return ""
-        listed = " and ".join(f"{suffix} files ({count})" for suffix, count in self._others.items())
-        return f"; there are {listed}: extract their audio, to WAV for example"
-
-    @property
-    def remarks(self) -> list[str]:
-        """Says how many of the clips that were found are there more than once."""
-        if not self._twice:
-            return []
-        first = min(self._twice)
-        return [f"clips that are there more than once: {len(self._twice)}, such as {first}; {AUDIO_SUFFIXES[0]} first"]
+    Raises:
+        LayoutError: a path leads out of the folder; links inside may lead where they do.
+    """
+    inside = os.path.join(os.path.abspath(folder), "")
+    for name, file, texts in named:
+        path = folder / file
+        if not os.path.abspath(path).startswith(inside):
+            raise LayoutError(f"{folder}: expected names of clips in this folder, but {file!r} leads to {path}")
+        yield Entry(name, texts, files.at(path), path)
 
 
 def require(data: pathlib.Path, layout: str, *parts: str) -> None:

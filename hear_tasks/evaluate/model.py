@@ -7,9 +7,14 @@ import hashlib
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from hear_cacophony.files.file_identity import content_digest
+
+if TYPE_CHECKING:
+    from hear_cacophony.text.tokenizer import Tokenizer
 
 
 class AudioTextModel(Protocol):
@@ -23,6 +28,7 @@ class AudioTextModel(Protocol):
         md5: MD5 of the file that the weights were published in; "" where there is none.
         untrained: True where the weights are random.
         logit_scale: logarithm of the factor of similarities.
+        tokenizer: it knows the files that it was read from.
     """
 
     logit_scale: float
@@ -35,6 +41,9 @@ class AudioTextModel(Protocol):
 
     @property
     def untrained(self) -> bool: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
 
     def embed_audio(
         self, clips: Sequence[np.ndarray], *, kept_patches: Sequence[np.ndarray | None] | None = None
@@ -110,3 +119,8 @@ def find_weights(model: AudioTextModel, path: str) -> Weights:
         with pathlib.Path(path).open("rb") as file:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
     return Weights(model.source, md5, model.untrained)
+
+
+def tokenizer_digests(model: AudioTextModel) -> dict[str, str]:
+    """Digests of the contents of the files that a model's tokenizer was read from, by their paths."""
+    return {str(file): content_digest(file) for file in model.tokenizer.files}

@@ -24,13 +24,11 @@ class Sound:
     """A clip that was read.
 
     Attributes:
-        number: place of the clip in its data set.
         clip: the clip.
         state: its file's, before it was read.
         samples: 16 kHz mono, shape (samples,), float32.
     """
 
-    number: int
     clip: Clip
     state: FileState
     samples: np.ndarray
@@ -73,7 +71,7 @@ def compute_over_clips(
     states: dict[int, FileState] = {}
     for number, clip in enumerate(clips):
         try:
-            states[number] = file_state(clip.name, clip.path)
+            states[number] = file_state(f"{clip.number} {clip.name}", clip.path)
         except OSError as error:
             faults[str(clip.path)] = str(error)
     missing = [number for number, state in states.items() if state not in kept]
@@ -97,7 +95,7 @@ def _read_sounds(
     for number in numbers:
         clip = clips[number]
         try:
-            yield Sound(number, clip, states[number], read(clip.path))
+            yield Sound(clip, states[number], read(clip.path))
         except (ValueError, OSError) as error:
             faults[str(clip.path)] = str(error).removeprefix(f"{clip.path}: ")
 

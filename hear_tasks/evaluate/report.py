@@ -8,6 +8,7 @@ from typing import Any
 
 from hear_cacophony.text_table import text_table
 from hear_tasks.evaluate.comparison import Comparison, compare
+from hear_tasks.evaluate.listing import Listing
 from hear_tasks.evaluate.model import Weights
 from hear_tasks.evaluate.request import Request
 from hear_tasks.evaluate.results import Scored
@@ -23,29 +24,28 @@ class Report:
     Attributes:
         request: what was asked for.
         weights: the weights of the model.
-        listed: clips in the data set's table.
-        missing: names of those that are not there.
+        tokenizer: digests of the files of its tokenizer, by their paths.
+        listing: what the data set holds.
         unreadable: why clips could not be used, by file.
         shortened: names of clips of which a subset of patches counts.
-        remarks: on the data set.
         scored: what was found.
     """
 
     request: Request
     weights: Weights
-    listed: int
-    missing: Sequence[str]
+    tokenizer: dict[str, str]
+    listing: Listing
     unreadable: dict[str, str]
     shortened: Sequence[str]
-    remarks: Sequence[str]
     scored: Scored
 
     @property
     def faults(self) -> list[str]:
         """What the evaluation should have had and had not: one line each."""
-        lines = [f"unreadable: {file}: {reason}" for file, reason in self.unreadable.items()]
-        if self.missing and self.request.dataset.complete:
-            lines += [f"missing: {name}" for name in self.missing]
+        lines = [f"{self.request.data}: {fault}" for fault in self.listing.faults]
+        lines += [f"unreadable: {file}: {reason}" for file, reason in self.unreadable.items()]
+        if self.request.dataset.complete:
+            lines += [f"missing: {name}" for name in self.listing.missing]
         return lines
 
     @property
@@ -56,7 +56,7 @@ class Report:
     @property
     def used(self) -> int:
         """Clips that the scores are of."""
-        return self.listed - len(self.missing) - len(self.unreadable)
+        return self.listing.listed - len(self.listing.missing) - len(self.unreadable)
 
     def as_json(self) -> dict[str, Any]:
         """The whole report."""
@@ -69,15 +69,16 @@ class Report:
             "limits": {**dataclasses.asdict(request.limits), "patches": request.limits.patches},
             "options": dict(request.options),
             "model": dataclasses.asdict(weights),
+            "tokenizer": self.tokenizer,
             "clips": {
-                "listed": self.listed,
+                "listed": self.listing.listed,
                 "used": self.used,
-                "missing": list(self.missing),
+                "missing": list(self.listing.missing),
                 "unreadable": self.unreadable,
                 "shortened": list(self.shortened),
                 "seed_of_shortened": request.patch_seed,
             },
-            "remarks": list(self.remarks),
+            "remarks": list(self.listing.remarks),
             "scores": dict(self.scored.scores),
             **self.scored.details,
             "published": [dataclasses.asdict(each) for each in self.comparisons],
@@ -89,12 +90,14 @@ class Report:
         return "\n\n".join(part for part in parts if part)
 
     def _head(self) -> str:
-        request, weights = self.request, self.weights
+        request, weights, listing = self.request, self.weights, self.listing
         known = "untrained: a baseline, not a result" if weights.untrained else f"MD5 {weights.md5 or 'unknown'}"
+        missing, unreadable = len(listing.missing), len(self.unreadable)
         lines = [
             f"{request.dataset.title}, {request.evaluation}, protocol {request.protocol}, {weights.source} ({known})",
-            f"clips: {self.used} of {self.listed}, {len(self.missing)} missing, {len(self.unreadable)} unreadable",
-            *self.remarks,
+            f"clips: {self.used} of {listing.listed}, {missing} missing, {unreadable} unreadable",
+            f"tokenizer: {' and '.join(self.tokenizer)}",
+            *listing.remarks,
             self._limit_line(),
             *self.scored.lines,
         ]
@@ -120,10 +123,14 @@ class Report:
         if not rows:
             return f"no published figures of {self.request.evaluation} on {self.request.dataset.title}"
         table = "\n".join(text_table([("", "ours", "published", "difference", "source"), *rows], right=(1, 2, 3)))
-        if self.request.published and not self.missing:
+        if self.request.published and not self.listing.missing:
             return table
         but = [] if self.request.published else ["the published figures are of the published protocol"]
-        but += [f"missing from ours: {len(self.missing)} of {self.listed} clips"] if self.missing else []
+        but += (
+            [f"missing from ours: {len(self.listing.missing)} of {self.listing.listed} clips"]
+            if self.listing.missing
+            else []
+        )
         return f"{table}\n({'; '.join(but)})"
 
 

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hear_tasks.evaluate.datasets import PROTOCOLS, Dataset, Evaluation
+from hear_cacophony.engine.options import (
+    DEFAULT_WINDOW_OVERLAP_SECONDS,
+    DEFAULT_WINDOW_SECONDS,
+    PRECISIONS,
+    PROTOCOLS,
+)
+from hear_tasks.evaluate.datasets import Dataset, Evaluation
 from hear_tasks.evaluate.protocols import Limits, limits
 
 PLACEHOLDER = "{}"
 """Stands for the class in a prompt."""
+
+_AUDIO_DEFAULTS = {
+    "window_seconds": DEFAULT_WINDOW_SECONDS,
+    "window_overlap_seconds": DEFAULT_WINDOW_OVERLAP_SECONDS,
+    "precision": PRECISIONS[0],
+}
+"""Options of the model that change what it makes of a clip, and their values unless given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +74,22 @@ class Request:
         return self.protocol == "published"
 
     @property
+    def audio_options(self) -> dict[str, Any]:
+        """Options of the model that change what it makes of a clip, but for those that are as they are by default."""
+        given = {name: self.options.get(name, default) for name, default in _AUDIO_DEFAULTS.items()}
+        return {name: value for name, value in given.items() if value != _AUDIO_DEFAULTS[name]}
+
+    @property
+    def folder_name(self) -> str:
+        """A name for the folder of the results, another one wherever results may be others."""
+        special = [f"{name.removesuffix('_seconds')}-{_short(value)}" for name, value in self.audio_options.items()]
+        special += [f"beams-{self.num_beams}"] if self.num_beams > 1 else []
+        special += [f"seed-{self.patch_seed}"] if self.patch_seed else []
+        if self.templates != (self.dataset.template,):
+            special.append(f"template-{hashlib.sha256(json.dumps(self.templates).encode()).hexdigest()[:8]}")
+        return "-".join([self.evaluation, self.dataset.name, self.protocol, *special])
+
+    @property
     def limits(self) -> Limits:
         """What of clips and texts is used."""
         return limits(self.protocol, self.evaluation, self.dataset)
@@ -96,3 +127,7 @@ class Request:
             raise ValueError(f"--beams: expected 1 or more, got {self.beams}")
         if self.published or self.evaluation != Evaluation.CAPTIONING:
             raise ValueError("--beams goes with captioning under --protocol hear only")
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

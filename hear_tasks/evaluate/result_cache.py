@@ -26,7 +26,7 @@ _PART = ".part-"
 
 
 FileState = tuple[str, int, int]
-"""Name of a clip, and the bytes and the time of change in ns of its file."""
+"""Number and name of a clip, and the bytes and the time of change in ns of its file."""
 
 
 def file_state(name: str, path: pathlib.Path) -> FileState:

@@ -40,9 +40,8 @@ class Evaluator(abc.ABC):
     def __init__(self, request: Request) -> None:
         self.request = request
 
-    @property
     @abc.abstractmethod
-    def identity(self) -> dict[str, Any]:
+    def identity(self, model: AudioTextModel) -> dict[str, Any]:
         """What a clip's value depends on beside weights, protocol, limits and options."""
 
     @abc.abstractmethod
@@ -82,8 +81,7 @@ class Evaluator(abc.ABC):
 class EmbeddingEvaluator(Evaluator):
     """An evaluation of embeddings of clips."""
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self, model: AudioTextModel) -> dict[str, Any]:
         return {"values": "embeddings"}
 
     def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:

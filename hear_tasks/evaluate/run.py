@@ -15,7 +15,7 @@ from hear_cacophony.frontend.read_audio import read_audio
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
 from hear_tasks.evaluate.listing import Listing
-from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model
+from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model, tokenizer_digests
 from hear_tasks.evaluate.over_clips import Computed, compute_over_clips
 from hear_tasks.evaluate.protocols import is_longer
 from hear_tasks.evaluate.read_published import check_installed, read_published
@@ -32,9 +32,6 @@ _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
     Evaluation.CAPTIONING: Captioning,
 }
 RESULTS_FILE = "results.json"
-
-_OPTIONS_OF_AUDIO = ("window_seconds", "window_overlap_seconds", "precision")
-"""Options of the model that change what it makes of a clip."""
 
 
 def evaluate(
@@ -64,15 +61,15 @@ def evaluate(
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
     model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)
-    weights = find_weights(model, request.model)
-    folder = request.out / weights.folder_name / f"{request.evaluation}-{request.dataset.name}-{request.protocol}"
+    weights, tokenizer = find_weights(model, request.model), tokenizer_digests(model)
+    folder = request.out / weights.folder_name / request.folder_name
     folder.mkdir(parents=True, exist_ok=True)
-    with open_kept(folder / "kept", _identity(evaluator, weights)) as kept:
+    with open_kept(folder.parent / "kept", _identity(evaluator, model, weights)) as kept:
         for damage in kept.damaged:
             tell(damage)
         computed = _compute(evaluator, listing, model, kept)
         scored = evaluator.score(model, computed.clips, computed.values, listing.classes, folder)
-        report = _make_report(request, weights, listing, computed, scored)
+        report = _make_report(request, weights, tokenizer, listing, computed, scored)
         existed = (folder / RESULTS_FILE).exists()
         write_json(folder / RESULTS_FILE, report.as_json())
     tell(f"{folder}: {'replaced' if existed else 'written'}")
@@ -100,24 +97,25 @@ def _compute(evaluator: Evaluator, listing: Listing, model: AudioTextModel, kept
     return computed
 
 
-def _make_report(request: Request, weights: Weights, listing: Listing, computed: Computed, scored: Scored) -> Report:
+def _make_report(
+    request: Request, weights: Weights, tokenizer: dict[str, str], listing: Listing, computed: Computed, scored: Scored
+) -> Report:
     limit = request.limits.patches
     pairs = zip(computed.clips, computed.samples, strict=True)
     shortened = [clip.name for clip, samples in pairs if is_longer(samples, limit)]
-    return Report(
-        request, weights, listing.listed, listing.missing, computed.faults, shortened, listing.remarks, scored
-    )
+    return Report(request, weights, tokenizer, listing, listing.unreadable | computed.faults, shortened, scored)
 
 
-def _identity(evaluator: Evaluator, weights: Weights) -> dict[str, Any]:
+def _identity(evaluator: Evaluator, model: AudioTextModel, weights: Weights) -> dict[str, Any]:
     """All that a clip's value depends on but the clip."""
     request = evaluator.request
     seed = {"seed_of_patches": request.patch_seed} if request.published else {}
     return {
         "weights": weights.identity,
+        "dataset": request.dataset.name,
         "protocol": request.protocol,
         "seconds": request.limits.seconds,
-        "options": {name: value for name, value in request.options.items() if name in _OPTIONS_OF_AUDIO},
+        "options": request.audio_options,
         **seed,
-        **evaluator.identity,
+        **evaluator.identity(model),
     }

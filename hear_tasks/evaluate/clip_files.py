@@ -1,0 +1,198 @@
+"""The files of a data set's clips: where they lie, and under which names people have them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from hear_tasks.evaluate.tables import LayoutError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
+"""Endings of clips, the first one preferred where a clip is there twice."""
+
+UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".mkv", ".webm", ".wma", ".aac")
+"""Endings of clips as they are fetched, which libsndfile does not read."""
+
+UNREADABLE = "cannot be read here: extract the audio, to WAV for example"
+
+_PREFERENCE = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)
+
+CLIP_SECONDS = 10
+"""Length of the clips of VGGSound and AudioCaps, whose end some names tell."""
+
+YOUTUBE_NAMES = (
+    "ID_000030, ID_30, ID_30_40, ID_30000_40000, ID_30.000_40.000, the same with - for _, or ID alone where no other "
+    "clip has it, with or without a Y before it (ID being that of YouTube, 30 the second where the clip starts)"
+)
+_SPAN = re.compile(r"(?:[_-](\d+(?:\.0+)?))?(?:[_-](\d+(?:\.0+)?))?")
+
+
+class ClipFiles:
+    """The sound files below folders."""
+
+    def __init__(self, *folders: pathlib.Path) -> None:
+        self.folders = folders
+        self.paths = sorted(path for folder in folders for path in _walk(folder))
+        self._by_place: dict[str, list[pathlib.Path]] = {}
+        for path in self.paths:
+            self._by_place.setdefault(_without_suffix(path), []).append(path)
+        self._known: set[pathlib.Path] = set()
+        self._twice: dict[str, list[pathlib.Path]] = {}
+
+    def at(self, path: pathlib.Path) -> pathlib.Path | None:
+        """The file of a clip that a table names: this path, or the same with another ending."""
+        return self.choose(path.name, self._by_place.get(_without_suffix(path), []))
+
+    def choose(self, name: str, paths: Sequence[pathlib.Path]) -> pathlib.Path | None:
+        """The one of a clip's files that is taken."""
+        self.know(paths)
+        readable = [path for path in paths if is_readable(path)]
+        if len(readable) > 1:
+            self._twice[name] = readable
+        return min(readable or paths, key=lambda path: (_PREFERENCE.index(path.suffix.lower()), path), default=None)
+
+    def know(self, paths: Iterable[pathlib.Path]) -> None:
+        """These files belong to the data set, whether they are taken or not."""
+        self._known.update(paths)
+
+    @property
+    def strangers(self) -> list[pathlib.Path]:
+        """Files that no row of the table knows."""
+        return [path for path in self.paths if path not in self._known]
+
+    @property
+    def remarks(self) -> list[str]:
+        """Says which clips are there more than once, and which files belong to none."""
+        lines = []
+        if self._twice:
+            name, paths = next(iter(self._twice.items()))
+            lines.append(f"clips that are there more than once: {len(self._twice)}, such as {name}: {_listed(paths)}")
+        if strangers := self.strangers:
+            lines.append(f"sound files that the table lacks, left out: {len(strangers)}, such as {strangers[0].name}")
+        return lines
+
+    def describe(self) -> str:
+        """What lies in the folders, for an error."""
+        if not self.paths:
+            kinds = Counter(os.path.splitext(name)[1] or name for each in self.folders for name in os.listdir(each))
+            there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
+            return f"there is no sound file, but {there}" if there else "there is nothing"
+        first, last = self.paths[0].name, self.paths[-1].name
+        line = f"there are {len(self.paths)} sound files, from {first} to {last}"
+        kinds = sorted({path.suffix for path in self.paths if not is_readable(path)})
+        return (
+            f"{line}; {' and '.join(kinds)} cannot be read: extract their audio, to WAV for example" if kinds else line
+        )
+
+
+def is_readable(path: pathlib.Path) -> bool:
+    """Whether a file's ending is one that can be read here."""
+    return path.suffix.lower() in AUDIO_SUFFIXES
+
+
+def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Sound files below a folder, hidden ones aside; links are followed, but not round in a circle."""
+    entered = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [] if real in entered else [each for each in folders if not each.startswith(".")]
+        if real not in entered:
+            paths = (pathlib.Path(parent, name) for name in names if not name.startswith("."))
+            yield from (path for path in paths if path.suffix.lower() in _PREFERENCE)
+        entered.add(real)
+
+
+def _without_suffix(path: pathlib.Path) -> str:
+    return str(path.with_suffix("") if path.suffix.lower() in _PREFERENCE else path)
+
+
+def _listed(paths: Iterable[pathlib.Path]) -> str:
+    first, *others = sorted(paths, key=lambda path: _PREFERENCE.index(path.suffix.lower()))
+    return f"{first.name} is taken, not {' or '.join(each.name for each in others)}"
+
+
+YoutubeClip = tuple[str, int]
+"""A YouTube id, and where in the video the clip starts, in seconds."""
+
+
+def find_youtube_clips(
+    files: ClipFiles, clips: Collection[YoutubeClip]
+) -> tuple[dict[YoutubeClip, list[pathlib.Path]], list[str]]:
+    """The files of clips by any of `YOUTUBE_NAMES`, and remarks on those that may be of several clips."""
+    starts: dict[str, list[int]] = {}
+    for youtube_id, start in clips:
+        starts.setdefault(youtube_id, []).append(start)
+    lengths = {len(youtube_id) for youtube_id in starts}
+    found: dict[YoutubeClip, list[pathlib.Path]] = {}
+    doubtful: dict[pathlib.Path, set[YoutubeClip]] = {}
+    for path in files.paths:
+        fitting = _fitting(path.stem, starts, lengths)
+        if len(fitting) == 1:
+            found.setdefault(fitting.pop(), []).append(path)
+        elif fitting:
+            doubtful[path] = fitting
+    files.know([*doubtful, *(path for paths in found.values() for path in paths)])
+    if not doubtful:
+        return found, []
+    path, fitting = next(iter(doubtful.items()))
+    which = " or ".join(f"{youtube_id}_{start}" for youtube_id, start in sorted(fitting))
+    return found, [f"files that may be of several clips, left out: {len(doubtful)}, such as {path.name}: {which}"]
+
+
+def _fitting(stem: str, starts: Mapping[str, Sequence[int]], lengths: Collection[int]) -> set[YoutubeClip]:
+    """The clips that a file of this name may hold; `lengths` are those of the ids."""
+    found = set()
+    for name in {stem, stem.removeprefix("Y")}:
+        for length in lengths:
+            youtube_id, span = name[:length], _SPAN.fullmatch(name[length:])
+            if span and youtube_id in starts:
+                found |= {(youtube_id, start) for start in starts[youtube_id] if _fits(span, start)}
+    return found
+
+
+def _fits(span: re.Match[str], start: int) -> bool:
+    """Whether numbers in a name, start and end in seconds or milliseconds, are those of a clip."""
+    first, last = (None if text is None else float(text) for text in span.groups())
+    if first is None:
+        return True
+    return any(first == start * unit and last in (None, (start + CLIP_SECONDS) * unit) for unit in (1, 1000))
+
+
+def find_numbered_clips(files: ClipFiles, owners: Mapping[int, YoutubeClip]) -> dict[YoutubeClip, list[pathlib.Path]]:
+    """The files of clips that are named by an id of the table, among those that belong to no clip yet.
+
+    Args:
+        files: all files.
+        owners: the clip of each id, in the order of the table.
+
+    Raises:
+        LayoutError: the numbers are not all ids of the table, or may as well be places in it.
+    """
+    numbers = {path: int(path.stem) for path in files.strangers if path.stem.isdecimal()}
+    ids = [number for number in numbers.values() if number in owners]
+    if not ids:
+        return {}
+    if len(ids) < len(numbers) or _may_be_places(ids, owners):
+        path = next(iter(numbers))
+        raise LayoutError(
+            f"{path.parent}: expected clips named by the YouTube id, or all by an audiocap_id of the table; got "
+            f"{len(numbers)} named by a number, such as {path.name}, of which {len(ids)} are an audiocap_id, maybe by "
+            "accident. If the numbers are places in some list, clips would get the captions of others: rename them; "
+            "else move away those that are not of the table"
+        )
+    found: dict[YoutubeClip, list[pathlib.Path]] = {}
+    for path, number in numbers.items():
+        found.setdefault(owners[number], []).append(path)
+    return found
+
+
+def _may_be_places(ids: Collection[int], owners: Mapping[int, YoutubeClip]) -> bool:
+    """Whether numbers may count the clips of the table, from 0 or from 1, and would then mean other clips."""
+    clips = list(dict.fromkeys(owners.values()))
+    if max(ids) > len(clips):
+        return False
+    counted = [dict(enumerate(clips, first)) for first in (0, 1)]
+    return not any(all(places.get(number) == owners[number] for number in ids) for places in counted)
