@@ -22,6 +22,7 @@ from tokenizer_files import write_tokenizer
 from hear_cacophony.download import fetch as download_command
 from hear_cacophony.download import published_files
 from hear_cacophony.download.fetch import STAGING, DownloadError, download
+from hear_cacophony.download.network import HTTPX
 from hear_cacophony.download.published_files import DriveFile, TokenizerFiles
 from hear_cacophony.model import stages
 from hear_cacophony.model.stages import STAGES, Release
@@ -36,6 +37,7 @@ WEIGHTS = [DriveFile(Release(name, hashlib.md5(content).hexdigest())) for name, 
 AUDIOMAE, CACOPHONY = WEIGHTS
 TOKENIZER = TokenizerFiles(512)
 CHUNK = 512 * 1024  # gdown keeps what came in whole chunks
+KINDS = "expected a proxy of http, https, socks5, socks5h"
 NAMES = ("tokenizer.json", "vocab.json", "merges.txt")
 
 
@@ -45,12 +47,17 @@ def tokenizer_contents(tmp_path_factory) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in NAMES}
 
 
+def forget_network(monkeypatch) -> None:
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    for variable in (*proxies, *map(str.lower, proxies), *certificates):
+        monkeypatch.delenv(variable, raising=False)
+
+
 @pytest.fixture
 def hosts(tokenizer_contents, monkeypatch):
     """Both hosts, with their right files, for everything in this process."""
-    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.lower(), raising=False)
+    forget_network(monkeypatch)
     with LoopbackHosts() as hosts:
         hosts.drive.update(CONTENTS)
         hosts.hub.update(tokenizer_contents)
@@ -294,6 +301,88 @@ def test_refused_connections_give_the_steps_by_hand(tmp_path, monkeypatch):
         assert "refused" in line
         assert "By hand: " in line
     assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "variable", "value", "message"),
+    [
+        (AUDIOMAE, "REQUESTS_CA_BUNDLE", "{folder}/no.pem", "no such file or folder; correct the variable, or"),
+        (AUDIOMAE, "CURL_CA_BUNDLE", "{folder}/text", "expected certificates as PEM, cannot be read ("),
+        (TOKENIZER, "SSL_CERT_FILE", "{folder}/no.pem", "no such file; correct the variable, or unset it"),
+        (TOKENIZER, "SSL_CERT_FILE", "{folder}", "expected a file of certificates, this is a folder"),
+        (TOKENIZER, "SSL_CERT_DIR", "{folder}/text", "expected a folder of certificates, this is a file"),
+        (AUDIOMAE, "HTTPS_PROXY", "http://:3128", "expected a proxy as http://HOST:PORT"),
+        (AUDIOMAE, "https_proxy", "http://a.proxy:many", "expected a proxy as http://HOST:PORT"),
+        (TOKENIZER, "HTTPS_PROXY", "a.proxy:many", "expected a proxy as http://HOST:PORT"),
+        (TOKENIZER, "ALL_PROXY", "socks4://a.proxy:1", f"{KINDS}, got socks4"),
+        (TOKENIZER, "ALL_PROXY", "socks://a.proxy:1", f"{KINDS}, got socks; most likely it is socks5://a.proxy:1"),
+        (
+            AUDIOMAE,
+            "all_proxy",
+            "socks://a.proxy:1",
+            f"{KINDS}, socks4, socks4a, got socks; most likely it is socks5://a.proxy:1",
+        ),
+        (AUDIOMAE, "HTTPS_PROXY", "ftp://a.proxy:1", f"{KINDS}, socks4, socks4a, got ftp"),
+    ],
+)
+def test_what_variables_say_of_the_way_is_told_with_their_name(
+    wanted, variable, value, message, hosts, tmp_path, monkeypatch
+):
+    (tmp_path / "text").write_text("no certificate")
+    value = value.format(folder=tmp_path)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(DownloadError) as error:
+        _bring([wanted], tmp_path / "weights")
+    assert f"could not be downloaded: {variable}={value}: {message}" in str(error.value)
+    assert f"By hand: {wanted.by_hand(tmp_path / 'weights')}" in str(error.value)
+    assert hosts.requests == []
+    assert _names(tmp_path / "weights") == []
+
+
+@pytest.mark.parametrize(("wanted", "package"), [(AUDIOMAE, "socks"), (TOKENIZER, "socksio")], ids=["Drive", "hub"])
+def test_a_socks_proxy_without_its_package_says_what_to_install(wanted, package, hosts, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    monkeypatch.setenv("ALL_PROXY", "socks5h://me:secret@a.proxy:1080")
+    expected = f"ALL_PROXY=socks5h://\\*\\*\\*@a.proxy:1080: a SOCKS proxy needs {package}: pip install 'hear_cacophony"
+    with pytest.raises(DownloadError, match=expected):
+        _bring([wanted], tmp_path)
+
+
+def test_what_is_set_for_other_hosts_and_libraries_does_not_matter(hosts, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such.pem")
+    monkeypatch.setenv("ALL_PROXY", "socks://a.proxy:1")
+    monkeypatch.setenv("NO_PROXY", "google.com,127.0.0.1")
+    _bring([AUDIOMAE], tmp_path)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such.pem")
+    monkeypatch.setenv("NO_PROXY", "*")
+    _bring([TOKENIZER], tmp_path)
+    assert _names(tmp_path) == ["AudioMAE.ckpt", *sorted(NAMES)]
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
+@pytest.mark.parametrize("wanted", [AUDIOMAE, TOKENIZER], ids=["Drive", "hub"])
+def test_a_proxy_that_refuses_is_named(scheme, wanted, tmp_path, monkeypatch):
+    forget_network(monkeypatch)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with LoopbackHosts() as closed:
+        proxy = f"127.0.0.1:{closed.server_port}"
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://me:secret@{proxy}")
+    huggingface_hub.close_session()  # which would go on by the way of other tests
+    try:
+        with pytest.raises(DownloadError) as error:
+            _bring([wanted], tmp_path)
+    finally:
+        huggingface_hub.close_session()
+    assert f"(by way of HTTPS_PROXY={scheme}://***@{proxy}). By hand: " in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_certificate_that_is_not_trusted_says_where_to_name_it():
+    error = OSError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in chain")
+    said = str(published_files._refusal("https://huggingface.co", error, HTTPX))
+    assert said.endswith("a proxy that opens connections? its certificate goes, as PEM, into SSL_CERT_FILE")
 
 
 # This machine

@@ -105,7 +105,7 @@ def _bring(files: PublishedFiles, work: pathlib.Path, folder: pathlib.Path, usua
     except OSError as error:
         if not is_full(error):
             raise
-        needs = "" if error.strerror == os.strerror(error.errno or 0) else error.strerror
+        needs = "" if error.strerror == os.strerror(error.errno or 0) else str(error.strerror)
         told = describe_full(error, work, needs)
         for part in parts(work):
             part.unlink()

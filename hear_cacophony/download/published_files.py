@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hear_cacophony.checkpoint.find import DRIVE_FOLDER
+from hear_cacophony.download.network import HTTPX, REQUESTS, Client, check_way, describe_way
 from hear_cacophony.model.stages import Release, Stage
 from hear_cacophony.text.tokenizer import FORMS, HUB_REPOSITORY, ROBERTA_SIZE, TOKENIZER_FILE, load_tokenizer
 
@@ -157,18 +158,21 @@ def _is_html(file: pathlib.Path) -> bool:
 
 # The hosts
 
+_DRIVE = "https://drive.google.com"
+
 
 def _find_on_drive(name: str) -> str:
     """The id of a file in the published folder."""
     import gdown
     import requests
 
+    _check_way(_DRIVE, REQUESTS)
     try:
         listed = gdown.download_folder(
             id=DRIVE_FOLDER, skip_download=True, quiet=True, use_cookies=False, timeout=TIMEOUT_SECONDS
         )
     except (gdown.DownloadError, requests.RequestException) as error:
-        raise _refusal("drive.google.com", error) from error
+        raise _refusal(_DRIVE, error, REQUESTS) from error
     ids = {pathlib.PurePosixPath(file.path).name: file.id for file in listed if not isinstance(file, str)}
     if name not in ids:
         found = ", ".join(sorted(ids)) or "nothing"
@@ -197,22 +201,34 @@ def _fetch_from_drive(file_id: str, target: pathlib.Path) -> None:
             log_messages={"start": "", "output": f"To: {target.name}\n"},
         )
     except (gdown.DownloadError, requests.RequestException) as error:
-        raise _refusal("drive.google.com", error) from error
+        raise _refusal(_DRIVE, error, REQUESTS) from error
 
 
 def _fetch_from_hub(name: str, folder: pathlib.Path) -> None:
-    import huggingface_hub
+    import huggingface_hub.constants
     from huggingface_hub.utils import httpx
 
+    host = huggingface_hub.constants.ENDPOINT
+    _check_way(host, HTTPX)
     try:
         huggingface_hub.hf_hub_download(HUB_REPOSITORY, name, local_dir=folder)
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # this machine's, such as a full disk
             raise
-        raise _refusal(huggingface_hub.constants.ENDPOINT, error) from error
+        raise _refusal(host, error, HTTPX) from error
 
 
-def _refusal(host: str, error: Exception) -> HostError:
+def _check_way(url: str, client: Client) -> None:
+    try:
+        check_way(url, client)
+    except ValueError as error:
+        raise HostError(str(error)) from None
+
+
+def _refusal(url: str, error: Exception, client: Client) -> HostError:
     said = " ".join(str(error).split())
     cause = f" ({' '.join(str(error.__cause__).split())})" if error.__cause__ is not None else ""
-    return HostError(f"{host}: {said}{cause}")
+    told = f"{url.removeprefix('https://')}: {said}{cause}{describe_way(url)}"
+    if "CERTIFICATE_VERIFY_FAILED" in told:
+        told += f"; a proxy that opens connections? its certificate goes, as PEM, into {client.certificates[0]}"
+    return HostError(told)

@@ -1,0 +1,116 @@
+"""The way to the hosts as environment variables have it: proxies, and the certificates that are trusted.
+
+They are checked before anything is fetched, as libraries fail over them without naming the variable.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+import pathlib
+import re
+import ssl
+import urllib.parse
+import urllib.request
+
+
+@dataclasses.dataclass(frozen=True)
+class Client:
+    """A library that fetches.
+
+    Attributes:
+        certificates: variables that name what it trusts; the first that is set counts.
+        schemes: forms of proxies that it knows.
+        socks: what it imports for SOCKS proxies.
+        takes_all: whether it looks at every proxy that is set, and not at the one for the host alone.
+    """
+
+    certificates: tuple[str, ...]
+    schemes: tuple[str, ...]
+    socks: str
+    takes_all: bool
+
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+REQUESTS = Client(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), (*_SCHEMES, "socks4", "socks4a"), "socks", False)
+HTTPX = Client(("SSL_CERT_FILE", "SSL_CERT_DIR"), _SCHEMES, "socksio", True)
+
+
+def check_way(url: str, client: Client) -> None:
+    """Check what environment variables say of the way to the host of `url`.
+
+    Raises:
+        ValueError: the client cannot use it; the message names the variable and what to do.
+    """
+    _check_certificates(client)
+    proxies = urllib.request.getproxies()
+    if client.takes_all and "*" not in map(str.strip, proxies.get("no", "").split(",")):
+        used = [scheme for scheme in ("http", "https", "all") if proxies.get(scheme)]
+    else:
+        used = _used_for(url)
+    for scheme in used:
+        _check_proxy(_variable(scheme), proxies[scheme], client)
+
+
+def describe_way(url: str) -> str:
+    """Which proxy leads to the host of `url`, for people; "" where none does."""
+    proxies = urllib.request.getproxies()
+    return "".join(f" (by way of {_variable(scheme)}={_shown(proxies[scheme])})" for scheme in _used_for(url))
+
+
+def _used_for(url: str) -> list[str]:
+    split = urllib.parse.urlsplit(url)
+    proxies = urllib.request.getproxies()
+    if urllib.request.proxy_bypass(split.hostname or ""):
+        return []
+    return [scheme for scheme in (split.scheme, "all") if proxies.get(scheme)][:1]
+
+
+def _variable(scheme: str) -> str:
+    name = f"{scheme}_proxy"
+    return name if os.environ.get(name) else name.upper()
+
+
+def _shown(proxy: str) -> str:
+    """A proxy without the password that may be in it."""
+    return re.sub(r"//[^/@]*@", "//***@", proxy)
+
+
+def _check_proxy(variable: str, proxy: str, client: Client) -> None:
+    told = f"{variable}={_shown(proxy)}"
+    try:
+        split = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        whole = bool(split.hostname) and split.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(f"{told}: expected a proxy as http://HOST:PORT; correct the variable, or unset it")
+    if split.scheme not in client.schemes:
+        meant = f"; most likely it is socks5://{split.netloc.rpartition('@')[2]}" if split.scheme == "socks" else ""
+        raise ValueError(f"{told}: expected a proxy of {', '.join(client.schemes)}, got {split.scheme}{meant}")
+    if split.scheme.startswith("socks") and importlib.util.find_spec(client.socks) is None:
+        raise ValueError(f"{told}: a SOCKS proxy needs {client.socks}: pip install 'hear_cacophony[download]'")
+
+
+def _check_certificates(client: Client) -> None:
+    """Raise ValueError where the variable that counts leads to no certificates."""
+    variable = next((name for name in client.certificates if os.environ.get(name)), None)
+    if variable is None:
+        return
+    path = pathlib.Path(os.environ[variable])
+    kinds = {"SSL_CERT_FILE": "file", "SSL_CERT_DIR": "folder"}
+    problem = ""
+    if not path.exists():
+        problem = f"no such {kinds.get(variable, 'file or folder')}"
+    elif path.is_dir() and kinds.get(variable) == "file":
+        problem = "expected a file of certificates, this is a folder"
+    elif path.is_file() and kinds.get(variable) == "folder":
+        problem = "expected a folder of certificates, this is a file"
+    elif path.is_file():
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:  # of which ssl.SSLError is one
+            problem = f"expected certificates as PEM, cannot be read ({error.strerror or error})"
+    if problem:
+        raise ValueError(f"{variable}={path}: {problem}; correct the variable, or unset it")
