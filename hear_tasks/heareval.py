@@ -130,11 +130,11 @@ def note_weights() -> None:
     embed = runner.task_embeddings
 
     def note_and_embed(embedding, task_path, embed_task_dir) -> None:
-        from hear_tasks.embed import claim_folder, identify
+        from hear_tasks.embed import OwnModel, claim_folder
 
         embedder = getattr(embedding.model, "embedder", None)
         if embedder is not None:
-            claim_folder(embed_task_dir.parent, identify(embedding.name, embedder))
+            claim_folder(embed_task_dir.parent, {"module": embedding.name, **OwnModel(embedder).identity})
         embed(embedding, task_path, embed_task_dir)
 
     runner.task_embeddings = note_and_embed

@@ -276,6 +276,12 @@ def write(rate=16_000, channels=1, samples=1000):
     return make
 
 
+def cut_flac(file: pathlib.Path) -> None:
+    """FLAC by another name, whose header is whole."""
+    soundfile.write(file, np.random.default_rng(0).uniform(-1, 1, 9_000), 16_000, format="FLAC")
+    file.write_bytes(file.read_bytes()[:-4_000])
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -284,8 +290,9 @@ def write(rate=16_000, channels=1, samples=1000):
         (write(channels=2), "expected mono, got 2 channels"),
         (write(samples=0), "empty, it has no samples"),
         (pathlib.Path.unlink, "no such file"),
-        (lambda file: file.write_bytes(b""), "cannot be read"),
-        (lambda file: file.write_text("no audio"), "cannot be read"),
+        (lambda file: file.write_bytes(b""), "expected an audio file, this is empty"),
+        (lambda file: file.write_text("no audio"), "expected an audio file, such as WAV"),
+        (cut_flac, "expected 9000 samples by its header, they cannot be decoded behind"),
     ],
 )
 def test_clips_that_cannot_be_embedded(change, expected, tasks, tiny_checkpoints, tmp_path, capsys):

@@ -81,7 +81,7 @@ def test_windows_that_are_done_are_not_written_again(tmp_path):
     from hear_tasks.embed.results import SceneResults
 
     plan = types.SimpleNamespace(windows=[None] * 4, embedder=types.SimpleNamespace(size=2), task=None)
-    results = SceneResults(None, plan, tmp_path / "task")
+    results = SceneResults(plan, tmp_path / "task", None)
     batch = Batch((2, 0), 2, 1)
     with open_work_folder(tmp_path / "task") as work:
         assert work.start(4, SETTINGS, results.files) == ""

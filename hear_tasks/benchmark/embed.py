@@ -106,11 +106,12 @@ class TaskRuns:
     """
 
     def __init__(self, model: EmbeddingModel, task: pathlib.Path, folder: pathlib.Path) -> None:
-        from hear_tasks.embed import make_plan, read_task
+        from hear_tasks.embed import OwnModel, make_plan, read_task
 
         self.model, self._task, self._folder = model, task, folder
-        self._plan: Plan = make_plan(model, read_task(task, SAMPLE_RATE))
-        self._batches = self._plan.batches(model.devices.tokens_per_batch, len(model.devices))
+        found = read_task(task, SAMPLE_RATE)
+        self._plan: Plan = make_plan(OwnModel(model).embedder(found.name, found.embedding_type), found)
+        self._batches = self._plan.batches(model.devices.tokens_per_batch)
         self._audio = [self._plan.read(batch) for batch in self._batches]
         self._numbers = itertools.count()
         self.encoder_flops = sum(batch_flops(model, batch) for batch in self._batches)
@@ -131,10 +132,10 @@ class TaskRuns:
 
     def embed(self) -> pathlib.Path:
         """`hear-cacophony embed`, into a new folder; the folder of the task's embeddings."""
-        from hear_tasks.embed import HearModule, embed_tasks
+        from hear_tasks.embed import HearModule, OwnModel, embed_tasks
 
         folder = self._new_folder()
-        module = HearModule(self.model.stage.module, self.model, {})
+        module = HearModule(self.model.stage.module, OwnModel(self.model), {})
         with contextlib.redirect_stderr(io.StringIO()):
             failed = embed_tasks(module, [self._task], folder, tell=lambda _: None)
         if failed:

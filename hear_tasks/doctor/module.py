@@ -62,7 +62,7 @@ def check_module(request: ModuleRequest, findings: Findings) -> ModelFacts | Non
             f"expected a sample rate of {listed([str(rate) for rate in SAMPLE_RATES])} Hz, got {module.sample_rate}"
         )
         findings.error("module-rate", request.name, message, "let the module resample from one of these")
-    for problem in module.find_problems():
+    for problem in module.model.find_problems():
         findings.error(
             "module-api", request.name, f"expected embeddings as the HEAR API has them, got: {problem}", _FIX
         )

@@ -8,7 +8,8 @@ from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from hear_tasks.embed.engine import IN_WORK
-    from hear_tasks.embed.models import HearModule, claim_folder, identify, load_module
+    from hear_tasks.embed.models import HearModule, claim_folder, load_module
+    from hear_tasks.embed.own_model import OwnModel
     from hear_tasks.embed.plan import Plan, make_plan
     from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
     from hear_tasks.embed.run import embed_tasks
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "IN_WORK",
     "HearModule",
+    "OwnModel",
     "Plan",
     "claim_folder",
     "compare_with_task",
     "describe_lost",
     "embed_tasks",
-    "identify",
     "is_busy",
     "is_done",
     "load_module",
@@ -41,7 +42,7 @@ __getattr__ = lazy_exports(
         "make_plan": "hear_tasks.embed.plan",
         "read_task": "hear_tasks.embed.task",
         "claim_folder": "hear_tasks.embed.models",
-        "identify": "hear_tasks.embed.models",
+        "OwnModel": "hear_tasks.embed.own_model",
         "load_module": "hear_tasks.embed.models",
         "compare_with_task": "hear_tasks.embed.record",
         "describe_lost": "hear_tasks.embed.record",

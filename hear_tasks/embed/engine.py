@@ -13,22 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hear_cacophony.files.full_disk import describe_full, is_full
-from hear_tasks.embed.clips import BadClipError, FailedClipsError, check_samples
-from hear_tasks.embed.event_results import PlannedEventResults
+from hear_tasks.embed.clips import BadClipError, check_samples
+from hear_tasks.embed.model import FailedClipsError, Model
 from hear_tasks.embed.pipeline import READERS, Reader, Writer
 from hear_tasks.embed.plan import Plan, make_plan
-from hear_tasks.embed.plugin.model import PluginModel
-from hear_tasks.embed.plugin.results import GrowingEventResults
 from hear_tasks.embed.progress import TaskProgress
 from hear_tasks.embed.record import lost_files
-from hear_tasks.embed.results import Results, SceneResults, check_clip_file_names
+from hear_tasks.embed.results import Results, check_clip_file_names
 from hear_tasks.embed.task import Task, TaskError, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
-from hear_tasks.registry import EmbeddingType
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch
-    from hear_cacophony.engine.embedding import Embedder
 
 IN_WORK = 2
 """Batches that are on the devices at a time."""
@@ -44,7 +40,7 @@ _MOST_NAMED = 20
 
 
 def embed_task(
-    model: Embedder | PluginModel,
+    model: Model,
     task_folder: pathlib.Path,
     target: pathlib.Path,
     *,
@@ -84,7 +80,8 @@ def embed_task(
         _tell_of_headers(task, tell)
         if clip_files:
             check_clip_file_names(task, target)
-        run = _Run(model, make_plan(model, task), work, place, identity, batch_seconds, tell)
+        embedder = model.embedder(task.name, task.embedding_type)
+        run = _Run(make_plan(embedder, task), work, place, identity, batch_seconds, tell)
         try:
             run.compute()
             run.finish(clip_files)
@@ -109,15 +106,6 @@ def _no_room(task: Task, results: Results, work: WorkFolder, error: OSError) -> 
     return f"{task.name}: {told} and run the same command again; what is finished stays"
 
 
-def _make_results(model: Embedder | PluginModel, plan: Plan, place: pathlib.Path) -> Results:
-    """Where the results of a task go; `place` is its final folder, as it was given."""
-    if plan.task.embedding_type == EmbeddingType.SCENE:
-        return SceneResults(model, plan, place)
-    if isinstance(model, PluginModel):
-        return GrowingEventResults(model, plan, place)
-    return PlannedEventResults(model, plan, place)
-
-
 def _named(files: list[str]) -> str:
     more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
     return ", ".join(files[:_MOST_NAMED]) + more
@@ -128,7 +116,6 @@ class _Run:
 
     def __init__(
         self,
-        model: Embedder | PluginModel,
         plan: Plan,
         work: WorkFolder,
         place: pathlib.Path,
@@ -136,10 +123,11 @@ class _Run:
         batch_seconds: float | None,
         tell: Callable[[str], None],
     ) -> None:
-        self._model, self._plan, self._work = model, plan, work
+        self._plan, self._work, self._embedder = plan, work, plan.embedder
         self._identity, self._tell = identity, tell
-        self._tokens = model.devices.tokens_per_batch if batch_seconds is None else plan.tokens(batch_seconds)
-        self.results = _make_results(model, plan, place)
+        embedder = plan.embedder
+        self._tokens = embedder.tokens_per_batch if batch_seconds is None else embedder.tokens(batch_seconds)
+        self.results = embedder.results(plan, place)
         self._start = time.monotonic()
         self._earlier_samples = 0
         self._shapes: set[tuple[int, int]] = set()
@@ -153,8 +141,8 @@ class _Run:
         reason = self._work.start(len(plan.windows), settings, self.results.files)
         if reason:
             self._tell(f"{task.name}: work of an earlier run is done again: {reason}")
-        with TaskProgress(task.name, len(task.clips), task.samples, self._model.sample_rate) as progress:
-            batches = self._remaining(plan.batches(self._tokens, len(self._model.devices)))
+        with TaskProgress(task.name, len(task.clips), task.samples, task.sample_rate) as progress:
+            batches = self._remaining(plan.batches(self._tokens))
             clips, self._earlier_samples = self._shares_done()
             progress.advance(clips, self._earlier_samples)
             while batches:
@@ -179,17 +167,17 @@ class _Run:
         return []
 
     def _halve(self, batches: list[Batch], error: Exception) -> list[Batch]:
-        devices, name = len(self._model.devices), self._plan.task.name
+        devices, name = len(self._embedder.devices), self._plan.task.name
         if all(batch.size <= devices for batch in batches):
             raise TaskError(
                 f"{name}: out of memory on the device, even one clip at a time ({error}); does another program use "
-                f"it?{'' if self._plan.of_plugin else ' Shorter windows need less: --window'}"
+                f"it?{self._embedder.thrift}"
             ) from error
-        largest = max(batch.size * batch.steps for batch in batches) * self._plan.embedder.tokens_per_step
+        largest = max(batch.size * batch.steps for batch in batches) * self._embedder.tokens_per_step
         self._tokens = min(self._tokens, largest) // 2
-        unit = "samples" if self._plan.of_plugin else "patches"
-        self._tell(f"{name}: out of memory on the device; going on with batches of at most {self._tokens} {unit}")
-        return self._remaining(self._plan.batches(self._tokens, devices))
+        size = f"{self._tokens} {self._embedder.unit}"
+        self._tell(f"{name}: out of memory on the device; going on with batches of at most {size}")
+        return self._remaining(self._plan.batches(self._tokens))
 
     def _pump(self, batches: list[Batch], progress: TaskProgress) -> None:
         """Read, compute and write, each while the others go on."""
@@ -219,7 +207,7 @@ class _Run:
     def _run(self, audio: np.ndarray, batch: Batch) -> Any:
         """The results of a batch, perhaps not yet computed; None if a plugin fails for some of its clips."""
         try:
-            return self._plan.embedder.run(audio, self._plan.members(batch))
+            return self._embedder.run(audio, self._plan.members(batch))
         except FailedClipsError as error:
             self._failed |= error.messages
             if error.every or len(self._failed) >= _MOST_FAILED:
@@ -268,15 +256,15 @@ class _Run:
 
     def _profile(self) -> dict[str, Any]:
         """heareval's three figures, and some of our own beside them."""
-        devices, seconds = self._model.devices, time.monotonic() - self._start
-        computed = (self._plan.task.samples - self._earlier_samples) / self._model.sample_rate
+        task, devices, seconds = self._plan.task, list(self._embedder.devices), time.monotonic() - self._start
+        computed = (task.samples - self._earlier_samples) / task.sample_rate
         return {
             "time_elapsed": seconds,
-            "gpu_max_mem": devices.peak_gibibytes,
-            "gpu_device_name": None if devices.platform == "cpu" else devices.kind,
-            "devices": [devices.kind] * len(devices),
-            "clips": len(self._plan.task.clips),
-            "hours_of_audio": self._plan.task.samples / self._model.sample_rate / 3600,
+            "gpu_max_mem": self._embedder.peak_gibibytes,
+            "gpu_device_name": None if devices[0] == "cpu" else devices[0],
+            "devices": devices,
+            "clips": len(task.clips),
+            "hours_of_audio": task.samples / task.sample_rate / 3600,
             "hours_of_audio_in_this_run": computed / 3600,
             "hours_of_audio_per_hour": computed / seconds,
             "batch_shapes": len(self._shapes),

@@ -6,20 +6,16 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hear_cacophony.files.atomic_write import write_text_once
+from hear_tasks.embed.model import Model
 from hear_tasks.embed.plugin.call import PluginError
-from hear_tasks.embed.plugin.model import PluginModel, check_plugin
+from hear_tasks.embed.plugin.model import PluginModel
 from hear_tasks.module_options import OURS, folder_name, is_ours
-from hear_tasks.registry import TASKS
-from hear_tasks.task_folder import UNTRAINED, WEIGHTS_FILE
-
-if TYPE_CHECKING:
-    from hear_cacophony.engine.embedding import Embedder
+from hear_tasks.task_folder import WEIGHTS_FILE
 
 BASELINE = "hear_cacophony.logmel"
-_PUBLISHED_SECONDS = {task.directory: task.published_seconds for task in TASKS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +29,7 @@ class HearModule:
     """
 
     name: str
-    model: Embedder | PluginModel
+    model: Model
     options: Mapping[str, Any]
 
     @property
@@ -49,23 +45,7 @@ class HearModule:
     @property
     def identity(self) -> dict[str, Any]:
         """What tells its embeddings from others."""
-        return {**identify(self.name, self.model), "options": dict(self.options)}
-
-    def find_problems(self) -> list[str]:
-        """What is wrong with what a plugin gives for noise; [] if nothing is. Our own modules are not asked."""
-        return check_plugin(self.model) if isinstance(self.model, PluginModel) else []
-
-    def for_task(self, name: str) -> Embedder | PluginModel:
-        """The model for one task: the published protocol pads to a length of each task."""
-        from hear_cacophony.engine.options import Options
-
-        if isinstance(self.model, PluginModel):
-            return self.model
-        options = self.model.options
-        seconds = _PUBLISHED_SECONDS.get(name)
-        if options.protocol != "published" or options.max_seconds is not None or seconds is None:
-            return self.model
-        return self.model.with_options(Options(protocol="published", max_seconds=seconds, precision=options.precision))
+        return {"module": self.name, **self.model.identity, "options": dict(self.options)}
 
 
 def load_module(
@@ -109,6 +89,7 @@ def _load_own(name: str | None, path: str, options: Mapping[str, Any], devices: 
     from hear_cacophony.engine.logmel_baseline import LogMelModel
     from hear_cacophony.engine.options import parse_options
     from hear_cacophony.model.stages import STAGES
+    from hear_tasks.embed.own_model import OwnModel
 
     stages = {stage.module: stage for stage in STAGES}
     if name not in (None, OURS, BASELINE, *stages):
@@ -116,23 +97,16 @@ def _load_own(name: str | None, path: str, options: Mapping[str, Any], devices: 
     try:
         if name != BASELINE:
             model = load_embedding_model(path, stage=stages.get(name or ""), devices=Devices(devices), **options)
-            return HearModule(name or model.stage.module, model, options)
+            return HearModule(name or model.stage.module, OwnModel(model), options)
         if path:
             raise ValueError(f"expected no checkpoint, as the log-mel baseline has no weights, got {path}")
         parsed = parse_options({key: options[key] for key in options if key == "timestamp_hop_ms"})
         if len(options) > ("timestamp_hop_ms" in options):
             raise ValueError(f"the log-mel baseline takes the option timestamp_hop_ms only, got {', '.join(options)}")
         compilation_cache.enable()
-        return HearModule(name, LogMelModel(parsed, Devices(devices)), options)
+        return HearModule(name, OwnModel(LogMelModel(parsed, Devices(devices))), options)
     except TypeError as error:
         raise ValueError(str(error)) from error
-
-
-def identify(module: str, model: Embedder | PluginModel) -> dict[str, Any]:
-    """What tells a model's weights from others, under the name of its HEAR module."""
-    weights = UNTRAINED if model.untrained else model.source
-    version = {"version": model.version} if isinstance(model, PluginModel) else {}
-    return {"module": module, "weights": weights, "md5": model.md5, "source": model.source, **version}
 
 
 def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import os
 import pathlib
 import pickle
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,14 +25,14 @@ from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch
-    from hear_cacophony.engine.embedding import Embedder
-    from hear_tasks.embed.plugin.model import PluginModel
 
 _CHUNK = 4096
 """Clips whose windows are held at once when windows are merged."""
 
 _FLOAT = np.dtype(np.float32)
 
+MergeWindows = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Makes the embeddings of clips, float32, from those of their windows, their weights, and where each clip begins."""
 
 _LONGEST_ENDING = ".target-labels.json"
 
@@ -51,8 +51,8 @@ def check_clip_file_names(task: Task, target: pathlib.Path) -> None:
 class Results(abc.ABC):
     """Where the results of a task go."""
 
-    def __init__(self, model: Embedder | PluginModel, plan: Plan, place: pathlib.Path) -> None:
-        self._model, self._plan, self._place = model, plan, place
+    def __init__(self, plan: Plan, place: pathlib.Path) -> None:
+        self._plan, self._place = plan, place
         self._task = plan.task
         self._size = plan.embedder.size
 
@@ -120,6 +120,10 @@ class Results(abc.ABC):
 class SceneResults(Results):
     """One embedding for each clip. The windows are collected first, since a clip may have several windows."""
 
+    def __init__(self, plan: Plan, place: pathlib.Path, merge: MergeWindows) -> None:
+        super().__init__(plan, place)
+        self._merge = merge
+
     @property
     def files(self) -> dict[str, int]:
         return {"windows": len(self._plan.windows) * self._size * _FLOAT.itemsize}
@@ -145,7 +149,7 @@ class SceneResults(Results):
         first_windows = self._plan.first_windows[start : stop + 1]
         chosen = slice(first_windows[0], first_windows[-1])
         weights = np.array([window.weight for window in self._plan.windows[chosen]])
-        return self._model.merge_windows(np.asarray(windows[chosen]), weights, first_windows[:-1] - first_windows[0])
+        return self._merge(np.asarray(windows[chosen]), weights, first_windows[:-1] - first_windows[0])
 
     def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
         pickle_labels(work, split, [split.labels[name] for name in split.order])

@@ -57,7 +57,7 @@ def embed_tasks(
             if lost := lost_files(target):
                 tell(f"{target}: embedded before, but files are lost: {describe_lost(lost)}; embedding it again")
             did = not is_finished(target) and embed_task(
-                module.for_task(task.name),
+                module.model,
                 task,
                 target,
                 place=given / task.name,

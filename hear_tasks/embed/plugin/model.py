@@ -1,23 +1,28 @@
-"""A loaded HEAR plugin, as `embed` uses models: whole clips, in batches of exactly equal lengths."""
+"""A loaded HEAR plugin, as `embed` uses models."""
 
 from __future__ import annotations
 
 import collections
-import dataclasses
 import hashlib
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from hear_cacophony.engine.batches import Batch
 from hear_cacophony.engine.windows import Window, WindowSpan
-from hear_tasks.embed.clips import FailedClipsError
+from hear_tasks.embed.event_results import GrowingEventResults
+from hear_tasks.embed.model import ClipEmbedder, FailedClipsError, Model
 from hear_tasks.embed.plugin.call import SCENE, TIMESTAMPS, Plugin, PluginApiError, PluginError, PluginMemoryError
 from hear_tasks.embed.plugin.checks import check_scenes, check_timestamps
 from hear_tasks.embed.plugin.process import PluginProcess
+from hear_tasks.embed.results import Results, SceneResults
+from hear_tasks.registry import EmbeddingType
+
+if TYPE_CHECKING:
+    from hear_tasks.embed.plan import Plan
 
 BATCH_SAMPLES = 1_344_000
 """Samples in a batch unless told otherwise: 84 s at 16 kHz, as many as heareval takes at any rate."""
@@ -33,43 +38,13 @@ class _Caller(Protocol):
     def call(self, kind: str, audio: np.ndarray) -> list[np.ndarray]: ...
 
 
-@dataclasses.dataclass(frozen=True)
-class PluginDevice:
-    """Where a plugin computes; it chooses by itself.
-
-    Attributes:
-        kind: "cpu", or the name of its GPU.
-        tokens_per_batch: samples in a batch.
-    """
-
-    kind: str
-    tokens_per_batch: int = BATCH_SAMPLES
-    peak_gibibytes: float | None = None
-
-    @property
-    def platform(self) -> str:
-        """ "cpu" or "gpu"."""
-        return "cpu" if self.kind == "cpu" else "gpu"
-
-    def __len__(self) -> int:
-        return 1
-
-
-class PluginModel:
+class PluginModel(Model):
     """A loaded plugin.
 
     Attributes:
         name: its module.
-        source: name of its file of weights; "none" without one.
-        md5: MD5 of that file, or of all files in that folder; "" without one.
-        version: of its distribution, "" where that is not known.
-        sample_rate: samples per second of the audio that it takes.
-        scene_embedding_size, timestamp_embedding_size: values in an embedding.
-        devices: what it computes on.
-        scene_embedder, timestamp_embedder: its two functions.
+        device: "cpu", or the name of the GPU that it has chosen.
     """
-
-    untrained = False
 
     def __init__(
         self,
@@ -92,8 +67,8 @@ class PluginModel:
             PluginError: it cannot be loaded, or lacks something of the HEAR API; the message says what.
         """
         self.name = name
-        self.source = pathlib.Path(path).name if path else "none"
-        self.md5 = _digest(pathlib.Path(path)) if path else ""
+        source = pathlib.Path(path).name if path else "none"
+        md5 = _digest(pathlib.Path(path)) if path else ""
         self._plugin: _Caller = (
             PluginProcess(python, name, path, options) if python else Plugin(name, path, dict(options))
         )
@@ -101,10 +76,12 @@ class PluginModel:
         self.sample_rate: int = facts["sample_rate"]
         self.scene_embedding_size: int = facts["scene_embedding_size"]
         self.timestamp_embedding_size: int = facts["timestamp_embedding_size"]
-        self.version: str = facts["version"]
-        self.devices = PluginDevice(facts["device"])
-        self.scene_embedder = PluginEmbedder(self, SCENE, self.scene_embedding_size, tell)
-        self.timestamp_embedder = PluginEmbedder(self, TIMESTAMPS, self.timestamp_embedding_size, tell)
+        self.device: str = facts["device"]
+        self.identity = {"weights": source, "md5": md5, "source": source, "version": facts["version"]}
+        self._tell = tell
+
+    def embedder(self, task: str, kind: EmbeddingType) -> PluginEmbedder:
+        return PluginEmbedder(self, kind, self._tell)
 
     def call(self, kind: str, audio: np.ndarray) -> list[Any]:
         """What the plugin gives for clips of equal lengths, checked; one result for each.
@@ -118,71 +95,74 @@ class PluginModel:
             return list(check_scenes(arrays, len(audio), self.scene_embedding_size))
         return check_timestamps(arrays, len(audio), self.timestamp_embedding_size, audio.shape[1] / self.sample_rate)
 
-    def check_length(self, num_samples: int) -> None:
-        """Any length will do: what a plugin cannot embed, it has to say by itself."""
+    def find_problems(self) -> list[str]:
+        """What is wrong with what it gives for two clips of noise, of a second each; [] if nothing is."""
+        audio = np.random.default_rng(0).uniform(-0.5, 0.5, (2, self.sample_rate)).astype(np.float32)
+        problems = []
+        for kind in (SCENE, TIMESTAMPS):
+            try:
+                self.call(kind, audio)
+            except PluginError as error:
+                problems.append(str(error))
+        return problems
 
-    def merge_windows(self, windows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """The scene embeddings of clips: each is one window."""
-        return windows
 
+class PluginEmbedder(ClipEmbedder):
+    """One of a plugin's two functions: whole clips, in batches of exactly equal lengths; a step is a sample."""
 
-class PluginEmbedder:
-    """One of a plugin's two functions, for batches of a task.
-
-    Attributes:
-        size: values in an embedding.
-        tokens_per_step: 1; a window's steps are its samples here.
-    """
-
+    unit = "samples"
+    tokens_per_batch = BATCH_SAMPLES
     tokens_per_step = 1
+    thrift = ""
+    peak_gibibytes = None
 
-    def __init__(self, model: PluginModel, kind: str, size: int, tell: Callable[[str], None]) -> None:
-        self.size = size
-        self._model, self._kind, self._tell = model, kind, tell
+    def __init__(self, model: PluginModel, kind: EmbeddingType, tell: Callable[[str], None]) -> None:
+        scenes = kind == EmbeddingType.SCENE
+        self.size = model.scene_embedding_size if scenes else model.timestamp_embedding_size
+        self.devices = [model.device]
+        self._model, self._kind, self._tell = model, SCENE if scenes else TIMESTAMPS, tell
         self._alone = False
 
     def windows(self, clip: int, num_samples: int) -> list[Window]:
-        """The only window of a clip, which is the whole of it."""
         return [Window(clip, WindowSpan(0, num_samples, 0, num_samples), 0, num_samples)]
 
     def num_samples(self, steps: int) -> int:
-        """Samples in a window of so many steps."""
         return steps
 
-    def batches(self, window_samples: Sequence[int], samples_per_batch: int) -> Iterator[Batch]:
+    def tokens(self, seconds: float) -> int:
+        return max(1, round(seconds * self._model.sample_rate))
+
+    def batches(self, window_steps: Sequence[int], tokens_per_batch: int) -> list[Batch]:
         """All clips in batches of equal lengths, longest first, nothing padded."""
         by_length: dict[int, list[int]] = collections.defaultdict(list)
-        for index, samples in enumerate(window_samples):
+        for index, samples in enumerate(window_steps):
             by_length[samples].append(index)
+        found = []
         for samples, members in sorted(by_length.items(), reverse=True):
-            full = max(1, samples_per_batch // samples)
-            for first in range(0, len(members), full):
-                chunk = tuple(members[first : first + full])
-                yield Batch(chunk, len(chunk), samples)
+            full = max(1, tokens_per_batch // samples)
+            chunks = [tuple(members[first : first + full]) for first in range(0, len(members), full)]
+            found += [Batch(chunk, len(chunk), samples) for chunk in chunks]
+        return found
 
-    def run(self, audio: np.ndarray, members: Sequence[Window]) -> np.ndarray:
-        """The results of a batch: scene embeddings, or an array of objects, each embeddings and timestamps of a clip.
+    def results(self, plan: Plan, place: pathlib.Path) -> Results:
+        if self._kind == SCENE:
+            return SceneResults(plan, place, lambda windows, *_: windows)
+        return GrowingEventResults(plan, place)
 
-        Args:
-            audio: float32, or 16-bit integers as they lie in the files, shape (clips, samples).
-            members: the clips.
-
-        Raises:
-            PluginMemoryError: there is not enough memory for so many clips.
-            FailedClipsError: the plugin fails for some of them, or for all.
-        """
+    def run(self, audio: np.ndarray, windows: Sequence[Window]) -> np.ndarray:
+        """See `ClipEmbedder`; along clips an array of objects, each embeddings and timestamps of a clip."""
         clips = audio.astype(np.float32) / _FULL_SCALE if audio.dtype == np.int16 else audio
         try:
             if self._alone or len(clips) == 1:
-                return self._one_by_one(clips, members)
+                return self._one_by_one(clips, windows)
             return self._packed(self._model.call(self._kind, clips))
         except PluginMemoryError:
             raise
         except PluginApiError as error:
             told = f"{self._model.name}: {error}"
-            raise FailedClipsError({member.clip: told for member in members}, every=True) from error
+            raise FailedClipsError({window.clip: told for window in windows}, every=True) from error
         except PluginError as error:
-            results = self._one_by_one(clips, members)
+            results = self._one_by_one(clips, windows)
             self._alone = True
             together = f"{self._model.name} fails with {len(clips)} clips at once ({error})"
             self._tell(f"{together}, and not with one: going on one by one")
@@ -210,23 +190,6 @@ class PluginEmbedder:
         for i, result in enumerate(results):
             packed[i] = result
         return packed
-
-
-def check_plugin(model: PluginModel, seconds: float = 1.0) -> list[str]:
-    """What is wrong with the embeddings that a plugin gives for two clips of noise; [] if nothing is.
-
-    Args:
-        model: the plugin.
-        seconds: length of the clips.
-    """
-    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (2, round(seconds * model.sample_rate))).astype(np.float32)
-    problems = []
-    for kind in (SCENE, TIMESTAMPS):
-        try:
-            model.call(kind, audio)
-        except PluginError as error:
-            problems.append(str(error))
-    return problems
 
 
 def _digest(path: pathlib.Path) -> str:
