@@ -83,17 +83,22 @@ def check_finite(samples: np.ndarray, first: int = 0, of: str = "") -> None:
 
 def is_loud(clips: Sequence[np.ndarray]) -> bool:
     """Whether a sample lies far outside [-1, 1]."""
-    return any(np.abs(clip).max() > LOUD for clip in clips)
+    return any(_peak(clip) > LOUD for clip in clips)
 
 
 def warn_loud(clips: Sequence[np.ndarray]) -> None:
     """Warn that samples lie far outside [-1, 1]."""
-    peak = max(float(np.abs(clip).max()) for clip in clips)
+    peak = max(map(_peak, clips))
     warnings.warn(
         f"expected samples in [-1, 1], got a peak of {peak:.6g}: the embeddings will be off; "
         "are these 16-bit integers as floats? divide them by 32768",
         stacklevel=3,
     )
+
+
+def _peak(clip: np.ndarray) -> float:
+    """Of the absolute values, which are not written down beside the clip."""
+    return max(float(clip.max()), -float(clip.min()))
 
 
 def _clip_hint(array: np.ndarray) -> str:
