@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import tracemalloc
 
 import numpy as np
@@ -77,6 +78,40 @@ def test_an_mp3_holds_what_its_frames_do(music, tmp_path):
         file.write_bytes(content)
         with pytest.raises(ValueError, match=message):
             read_audio(file)
+
+
+def mp3_in_wav(mp3: bytes) -> bytes:
+    form = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 8_000, 4_000, 1, 0, 12, 1, 2, 144, 1, 1393)
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(mp3)) + mp3
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def test_an_mp3_in_a_wav_file_is_one(music, tmp_path):
+    file = tmp_path / "clip.wav"
+    whole = encode(music, 8_000, "MP3")
+    file.write_bytes(mp3_in_wav(whole))
+    assert length_of(file) == (20_001, 20_001)
+    file.write_bytes(
+        mp3_in_wav(without_count(encode(music, 8_000, "MP3", bitrate_mode="CONSTANT", compression_level=0.5)))
+    )
+    assert length_of(file)[0] is None
+    for content in (
+        mp3_in_wav(whole)[:-300],
+        mp3_in_wav(whole[:-300]),
+        mp3_in_wav(without_count(whole)),
+        mp3_in_wav(whole[:-5]),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="by its header"):
+            read_audio(file)
+
+
+def test_a_codec_that_cannot_be_read_is_named(tmp_path):
+    content = bytearray(mp3_in_wav(bytes(600)))
+    content[20:22] = b"\x22\0"
+    (tmp_path / "clip.wav").write_bytes(content)
+    with pytest.raises(ValueError, match=r"codec TrueSpeech \(WAV format 0x0022\)"):
+        read_audio(tmp_path / "clip.wav")
 
 
 def test_nothing_is_made_up_of_memory_that_was_never_written(music, tmp_path):

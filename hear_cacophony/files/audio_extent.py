@@ -39,6 +39,14 @@ def check_whole(file: str | os.PathLike[str]) -> str:
     return ""
 
 
+def find_samples(wav: str | os.PathLike[str]) -> tuple[int, int]:
+    """Place and size of the samples in a WAV file; of any other form, all of the file."""
+    with open(wav, "rb") as stream:
+        length = os.fstat(stream.fileno()).st_size
+        found = _RIFF.find_data(stream, length) if stream.read(4) == b"RIFF" else None
+    return (0, length) if found is None else (found[0], min(found[1], length - found[0]))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Chunks:
     """How a file of named chunks is built.
@@ -66,9 +74,10 @@ class _Chunks:
         told = self._told_length(stream)
         # One byte less is a file without the padding of an odd last chunk.
         outer = f"its header says {told} bytes, the file has {length}" if told - 1 > length else ""
-        data = self._find_data(stream, length)
+        data = self.find_data(stream, length)
         if data is None:
-            _need(told - 1, length)
+            if outer:
+                _need(told, length)
             return ""
         start, size = data
         if 0 < size <= length - start:
@@ -88,7 +97,7 @@ class _Chunks:
         size = _number(stream, place, self.size)
         return 0 if is_placeholder(size) else size + beside
 
-    def _find_data(self, stream: BinaryIO, length: int) -> tuple[int, int] | None:
+    def find_data(self, stream: BinaryIO, length: int) -> tuple[int, int] | None:
         """Place and size of the samples, None where the file ends before them."""
         place, long_size = self.first, 0xFFFFFFFF
         width = self.name + struct.calcsize(self.size)

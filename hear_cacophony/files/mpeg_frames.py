@@ -6,6 +6,8 @@ import dataclasses
 import os
 from typing import BinaryIO
 
+from hear_cacophony.files.audio_extent import find_samples
+
 _RATES = (44_100, 48_000, 32_000)
 _KILOBITS = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -47,14 +49,15 @@ class _Frame:
 
 
 def count_frames(file: str | os.PathLike[str]) -> MpegFrames:
-    """Walk along the frames of an MPEG audio file.
+    """Walk along the frames of an MPEG audio file, or of a WAV file that holds one.
 
     Raises:
         OSError: it cannot be read.
     """
+    start, size = find_samples(file)
+    length = start + size
     with open(file, "rb") as stream:
-        length = os.fstat(stream.fileno()).st_size
-        place = _first_place(stream)
+        place = _first_place(stream, start)
         first = _parse(_read(stream, place, 4))
         if first is None:
             return MpegFrames(None, 0, is_cut=False, frame=0)
@@ -73,13 +76,13 @@ def _samples(frames: int | None, first: _Frame) -> int | None:
     return None if frames is None else frames * first.samples
 
 
-def _first_place(stream: BinaryIO) -> int:
+def _first_place(stream: BinaryIO, start: int) -> int:
     """Where frames begin: behind a tag of ID3v2, whose size has seven bits a byte."""
-    head = _read(stream, 0, 10)
+    head = _read(stream, start, 10)
     if head[:3] != b"ID3" or len(head) < 10:
-        return 0
+        return start
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-    return 10 + size + (10 if head[5] & 0x10 else 0)
+    return start + 10 + size + (10 if head[5] & 0x10 else 0)
 
 
 def _read(stream: BinaryIO, place: int, count: int) -> bytes:

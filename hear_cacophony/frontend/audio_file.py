@@ -208,7 +208,7 @@ def _read_header(sound: _Sound, file: pathlib.Path, remark: str) -> AudioHeader:
     if sound.format == "RAW" and sound.subtype == "ULAW":  # what libsndfile takes .au and .snd for that are none
         raise ValueError(_HEADERLESS)
     frames = None if sound.frames >= _UNKNOWN else sound.frames
-    if sound.format == "MP3":
+    if sound.subtype.startswith("MPEG"):
         frames = _mpeg_samples(file, frames)
     elif sound.format in _RARE_FORMS:
         _check_remarks(sound)
