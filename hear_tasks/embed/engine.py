@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hear_cacophony.files.full_disk import describe_full, is_full
+from hear_cacophony.sounds.pump import ReadAhead, WriteBehind
 from hear_tasks.embed.clips import BadClipError, check_samples
 from hear_tasks.embed.model import FailedClipsError, Model
-from hear_tasks.embed.pipeline import READERS, Reader, Writer
 from hear_tasks.embed.plan import Plan, make_plan
 from hear_tasks.embed.progress import TaskProgress
 from hear_tasks.embed.record import lost_files
 from hear_tasks.embed.results import Results, check_clip_file_names
-from hear_tasks.embed.task import Task, TaskError, listed, read_task
+from hear_tasks.embed.task import READERS, Task, TaskError, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 IN_WORK = 2
 """Batches that are on the devices at a time."""
+
+_READ_AHEAD = 3
+"""Batches that are read before they are needed."""
 
 _OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
 """What XLA calls it."""
@@ -181,12 +184,15 @@ class _Run:
 
     def _pump(self, batches: list[Batch], progress: TaskProgress) -> None:
         """Read, compute and write, each while the others go on."""
-        with Reader(self._plan, batches) as reader, Writer(self._work, self.results) as writer:
+        with (
+            ReadAhead(([batch] for batch in batches), self._plan.read, _READ_AHEAD) as reader,
+            WriteBehind(self._write, self._work.flush) as writer,
+        ):
             in_work: collections.deque[tuple[Batch, Any]] = collections.deque()
 
             def collect() -> None:
                 batch, embedded = in_work.popleft()
-                writer.put(batch, np.asarray(embedded)[: len(batch.windows)])
+                writer.put((batch, np.asarray(embedded)[: len(batch.windows)]))
                 progress.advance(*self._shares(batch.windows))
 
             for batch in batches:
@@ -198,9 +204,15 @@ class _Run:
             while in_work:
                 collect()
 
-    def _next(self, reader: Reader) -> np.ndarray:
+    def _write(self, result: tuple[Batch, np.ndarray]) -> None:
+        batch, embedded = result
+        self.results.write(self._work, batch, embedded, self._work.missing(batch.windows))
+        self._work.mark(batch.windows)
+
+    def _next(self, reader: ReadAhead[Batch, np.ndarray]) -> np.ndarray:
         try:
-            return reader.next()
+            (audio,) = next(reader)
+            return audio
         except BadClipError as error:
             raise TaskError(self._all_bad_clips(error)) from error
 
