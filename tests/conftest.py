@@ -9,8 +9,8 @@ import os
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 " + os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
-os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow alone; importing Keras 3 takes as long again
 
 import importlib.util
 import pathlib
@@ -49,19 +49,30 @@ def pytest_collection_modifyitems(items) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory):
-    """Keep compiled functions while the tests run, for all their processes.
+    """Compile each function once for all processes of the tests and all commands that they start.
 
-    Not for the commands that tests start: one that is killed would leave half a file.
+    The folder has a limit, as jax locks only one that has.
     """
     import jax
 
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # that of all workers
-    jax.config.update("jax_enable_compilation_cache", True)
-    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
-    jax.config.update("jax_compilation_cache_max_size", 1 << 33)  # jax locks only a folder that has a limit
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    kept = {
+        "jax_enable_compilation_cache": True,
+        "jax_compilation_cache_dir": str(folder / "compiled"),
+        "jax_compilation_cache_max_size": 1 << 33,
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }
+    for name, value in kept.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+
+
+@pytest.fixture
+def keeps_nothing() -> dict[str, str]:
+    """Environment of commands that are killed: they take what is compiled, and leave no half file of their own."""
+    return {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1e9"}
 
 
 def _stand_in_weights():

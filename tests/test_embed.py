@@ -48,7 +48,7 @@ def command(tasks, out, checkpoint, *more: str) -> list[str]:
 
 
 def subprocess_env() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")}
+    return {key: value for key, value in os.environ.items() if key != "JAX_NUMPY_DTYPE_PROMOTION"}
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
@@ -144,21 +144,16 @@ def test_finished_tasks_are_left_alone(tasks, tiny_checkpoints, tmp_path, capsys
     assert capsys.readouterr().err.count("was done already") == 3
 
 
-def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoints, tmp_path):
+def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoints, tmp_path, keeps_nothing):
     """SIGKILL while windows are computed: many small batches, so that there are many moments."""
     tasks = tmp_path / "tasks"
     make_tags_task(tasks, clips=120)
     arguments = [*command(tasks, "", tiny_checkpoints["audiomae"], "--batch-seconds", "4"), "--embeddings-dir"]
-    environment = {
-        **subprocess_env(),
-        "JAX_ENABLE_COMPILATION_CACHE": "true",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
 
-    def start(out: str) -> subprocess.Popen:
+    def start(out: str, **environment: str) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "hear_tasks.cli", *arguments, str(tmp_path / out)],
-            env=environment,
+            env={**subprocess_env(), **environment},
             stderr=subprocess.DEVNULL,
         )
 
@@ -167,7 +162,7 @@ def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoi
     done = tmp_path / "killed" / "hear_cacophony.audiomae" / ".embedding-test_tags-v1-full" / "done"
     progress = []
     for _ in range(3):
-        process = start("killed")
+        process = start("killed", **keeps_nothing)
         while not done.exists() and process.poll() is None:
             time.sleep(0.01)
         time.sleep(kills.uniform(0, 1.5))
@@ -414,14 +409,14 @@ def test_a_second_process_waits(tasks, tiny_checkpoints, tmp_path, capsys):
     assert not is_busy(folder / "test_pitch-v1-full")
 
 
-def test_a_limit_on_the_size_of_files_keeps_what_is_finished(tasks, tmp_path):
+def test_a_limit_on_the_size_of_files_keeps_what_is_finished(tasks, tmp_path, keeps_nothing):
     """The scene tasks fit, the event task does not."""
     arguments = command(tasks, tmp_path / "out", "random-tiny")
     code = (
         "import resource, sys; from hear_tasks import cli; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); sys.exit(cli.main(sys.argv[1:]))"
     )
-    environment = {**subprocess_env(), "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    environment = {**subprocess_env(), **keeps_nothing}
     full = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(full, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -38,7 +38,7 @@ SMALL_GRID = ("--grid", "faster", "--grid-points", "1")
 def environment(home: pathlib.Path | None = None) -> dict[str, str]:
     left_out = ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")
     there = {key: value for key, value in os.environ.items() if key not in left_out and not key.startswith("SLURM")}
-    own = {"HOME": str(home), "TMPDIR": str(home / ".cache"), "JAX_ENABLE_COMPILATION_CACHE": "true"} if home else {}
+    own = {"HOME": str(home), "TMPDIR": str(home / ".cache")} if home else {}
     return {**there, "PYTHONPATH": str(ROOT), **own}
 
 
@@ -91,7 +91,7 @@ def parse(given: list[str]):
     return parse_options(parser.parse_args(given))
 
 
-def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(tmp_path):
+def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(tmp_path, monkeypatch, keeps_nothing):
     """One process at a time and killed, with either predictor and our own at last, against two at a time with
     heareval's and left alone; all paths with spaces.
 
@@ -115,7 +115,10 @@ def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(t
     others = pathlib.Path("embeddings", "hear_cacophony.cacophony")
     shutil.copytree(place / "left alone" / others, out / others)
     given = [*arguments(tasks, out), "--from-phase", "embed", "--devices", "1"]
-    first = start(*given, cwd=cwd, home=home)
+    with monkeypatch.context() as patched:
+        for name, value in keeps_nothing.items():
+            patched.setenv(name, value)
+        first = start(*given, cwd=cwd, home=home)
     working = out / "embeddings" / "hear_cacophony.audiomae" / ".embedding-test_tags-v1-full" / "settings"
     wait_until(working.exists, first)
     os.killpg(first.pid, signal.SIGKILL)

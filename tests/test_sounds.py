@@ -269,13 +269,14 @@ def test_a_file_that_changes_while_it_is_read_is_told(sounds, monkeypatch, capsy
     assert "sound002.ogg: changed while it was read" in capsys.readouterr().err
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(sounds, tmp_path):
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(sounds, tmp_path, keeps_nothing):
     write_sounds(sounds, 80, first=6)
     arguments = [sys.executable, "-m", "hear_tasks", "features", "sounds", "--model", "random-tiny", "--out"]
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "undisturbed")}
     subprocess.run([*arguments, "a.npz"], env=env, check=True, capture_output=True)
+    killed = {"env": {**os.environ, **keeps_nothing}, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     for wanted in (1, 2):
-        process = subprocess.Popen([*arguments, "b.npz"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([*arguments, "b.npz"], **killed)
         while process.poll() is None and len(list(cache_folder("unfinished").glob("*/chunk-*.npz"))) < wanted:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
