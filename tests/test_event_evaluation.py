@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hear_tasks.predict.event_evaluation import EventEvaluation, evaluate_events
+from hear_tasks.predict.evaluation import EventEvaluation, evaluate_events
 from hear_tasks.predict.event_postprocessing import DEFAULT_GRID, list_postprocessings
 from hear_tasks.predict.event_scores import EVENT_SCORES
-from hear_tasks.predict.events import Events
-from hear_tasks.predict.frames import Frames
+from hear_tasks.predict.events import Events, Frames
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -112,12 +110,3 @@ def test_a_validation_and_its_test_are_those_of_heareval(seed, capsys):
     expected = {"test_score": test.scores[scores[0]]} | {f"test_{name}": value for name, value in test.scores.items()}
     assert repr(logged) == repr(expected)
     assert repr(model.model.test_predictions["predicted_events"]) == repr(test.events.to_lists())
-
-
-def test_a_score_that_is_not_of_events_is_refused():
-    split, points = Split(0), list_postprocessings(DEFAULT_GRID)
-    known = ", ".join(EVENT_SCORES)
-    with pytest.raises(ValueError, match=re.escape(f"expected scores of events ({known}), got mAP; see the metadata")):
-        evaluate(split, ["segment_1s_er", "mAP"], points)
-    with pytest.raises(ValueError, match=re.escape(f"expected scores of events ({known}), got none")):
-        evaluate(split, [], points)

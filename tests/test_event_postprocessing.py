@@ -16,7 +16,7 @@ from hear_tasks.predict.event_postprocessing import (
     list_postprocessings,
     make_events,
 )
-from hear_tasks.predict.frames import Frames
+from hear_tasks.predict.events import Frames
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

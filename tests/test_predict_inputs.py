@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pathlib
 import pickle
 import shutil
@@ -12,7 +14,8 @@ import pytest
 from embeddings_on_disk import EVENT_PARAMETERS, SIZE, make_embeddings
 
 from hear_tasks.cli import main
-from hear_tasks.predict import predict_task
+from hear_tasks.predict import predict_task, run
+from hear_tasks.predict.same_run import Options
 
 
 @pytest.fixture(scope="module")
@@ -302,3 +305,21 @@ def test_folders_that_are_none_of_a_task(task, tmp_path, capsys):
     (task.parent / "empty").mkdir()
     assert main(["predict", str(task.parent / "empty")]) == 1
     assert "empty: no task_metadata.json in it; expected the embeddings of a task" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOSPC, "no room (No space left on device): "),
+        (errno.EDQUOT, "delete some of your files and run the same command again"),
+        (errno.EACCES, "give yourself leave to write there, or copy them elsewhere"),
+        (errno.EROFS, "Read-only file system"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch, capsys, number, told):
+    def fail(*_: object, **__: object) -> bool:
+        raise OSError(number, os.strerror(number), str(tmp_path / ".predicting-task"))
+
+    monkeypatch.setattr(run, "predict_folder", fail)
+    assert told in run._try_task(tmp_path, Options("fast", 1))
+    assert told in capsys.readouterr().err

@@ -17,19 +17,17 @@ from embeddings_on_disk import SIZE, make_embeddings
 
 from hear_tasks.leaderboard import read_score
 from hear_tasks.predict import predict_task, run
-from hear_tasks.predict.adam import Adam, make_adam
-from hear_tasks.predict.dropout import Dropout
 from hear_tasks.predict.engine import _torch_set_up
 from hear_tasks.predict.evaluation import validate
 from hear_tasks.predict.grids import GRIDS, choose_points
-from hear_tasks.predict.network import make_network
-from hear_tasks.predict.options import Options
+from hear_tasks.predict.network import Dropout, make_network
 from hear_tasks.predict.results import _moments
+from hear_tasks.predict.same_run import Options
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.predict.split import read_split, to_device
 from hear_tasks.predict.stacked_training import seed_of, train_stacked
 from hear_tasks.predict.task import read_task
-from hear_tasks.predict.training import Job, batches, predict_logits, train
+from hear_tasks.predict.training import Adam, Job, batches, make_adam, predict_logits, train
 
 
 @pytest.fixture(autouse=True)

@@ -19,25 +19,22 @@ from hear_tasks.predict import SEEDS
 from hear_tasks.predict.evaluation import Test, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points
 from hear_tasks.predict.network import make_network
-from hear_tasks.predict.options import Options
-from hear_tasks.predict.progress import Progress
 from hear_tasks.predict.results import (
     Log,
     describe_training,
     has_scores,
     is_done,
     make_scores,
-    write_done,
+    write_notes,
     write_predictions,
-    write_scores,
 )
-from hear_tasks.predict.same_run import check_done, check_unchanged, identify_run
+from hear_tasks.predict.same_run import Options, check_done, check_unchanged, identify_run
 from hear_tasks.predict.split import SplitEvents, read_split, read_split_events, to_device
 from hear_tasks.predict.task import Partition, Task, read_task
-from hear_tasks.predict.trainer import StackedTrainer, Trainer
+from hear_tasks.predict.trainer import Progress, StackedTrainer, Trainer
 from hear_tasks.predict.training import Job, Training, check_training, predict_logits
 from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
-from hear_tasks.task_folder import PREDICTED_FILE, VOCABULARY_FILE
+from hear_tasks.task_folder import PREDICTED_FILE, SCORES_FILE, VOCABULARY_FILE
 
 
 def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str], None], *, wait: bool = False) -> bool:
@@ -196,14 +193,14 @@ class _TaskRun:
             write_predictions(task, partition, test)
             tests[partition.test] = test.scores
         scores = make_scores(task, point, trainings, tests, options.marks)
-        write_scores(task, scores)
+        write_notes(task, SCORES_FILE, scores)
         self._log(f"Final Test Results: {json.dumps(scores)}")
         seconds = time.monotonic() - self._start
         run = options.describe_run(task)
         logged = {"gpu_max_mem_used" if name == "gpu_max_mem" else name: value for name, value in run.items()}
         listed = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": options.grid}.items())
         self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
-        write_done(task, {"time": seconds, **run, **self._identity})
+        write_notes(task, PREDICTED_FILE, {"time": seconds, **run, **self._identity})
         metric = task.scores[0]
         mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])
         self._tell(f"{metric} {mean:.4f} in {seconds:.1f} s")

@@ -1,24 +1,26 @@
 """Validations and tests: from the logits of a split to what heareval logs for it.
 
-heareval logs through Lightning, which holds a float of Python in single precision; so do the values here.
+heareval logs through Lightning, which holds a float of Python in single precision; so do the values here. What
+scores events takes long to load, and is so where there are some.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.predict.split import Split, SplitEvents
 from hear_tasks.predict.task import Task
 
 if TYPE_CHECKING:
-    from hear_tasks.predict.event_evaluation import EventEvaluation
     from hear_tasks.predict.event_postprocessing import Postprocessing
+    from hear_tasks.predict.events import Events, Frames
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,23 @@ class Test:
     predictions: dict[str, Any]
 
 
-def loss_of(task: Task, logits: torch.Tensor, targets: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
+@dataclasses.dataclass(frozen=True)
+class EventEvaluation:
+    """What comes of one validation or test.
+
+    Attributes:
+        postprocessing: the best one by the first score.
+        events: the events that it makes.
+        scores: by the names under which heareval logs them, less its "val_" or "test_": each score, and each of its
+            statistics behind the score's name.
+    """
+
+    postprocessing: Postprocessing
+    events: Events
+    scores: dict[str, float]
+
+
+def loss_of(logits: torch.Tensor, targets: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
     """Mean loss over rows: cross-entropy in a multiclass task, otherwise binary cross-entropy."""
     if classes is not None:
         return torch.nn.functional.cross_entropy(logits, classes)
@@ -62,13 +80,16 @@ def probabilities(task: Task, logits: torch.Tensor) -> torch.Tensor:
 def validate(task: Task, split: Split, events: SplitEvents | None, logits: torch.Tensor) -> Validation:
     """What heareval's early stopping reads after a validation, and nothing else."""
     if not task.stops_by_score:
-        loss = loss_of(task, logits, split.targets, split.classes)
+        loss = loss_of(logits, split.targets, split.classes)
         return Validation(loss, task.postprocessings[0] if events else ())
     predictions = probabilities(task, logits).cpu().numpy()
     if events is None:
         score = SCENE_SCORES[task.scores[0]].compute(predictions, split.targets.cpu().numpy())
         return Validation(torch.tensor(score), ())
-    evaluation = _evaluate_events(task, events, predictions, task.scores[:1], task.postprocessings)
+    scores = task.scores[:1]
+    evaluation = evaluate_events(
+        predictions, events.frames, events.targets, task.vocabulary, scores, task.postprocessings
+    )
     return Validation(torch.tensor(evaluation.scores[task.scores[0]]), evaluation.postprocessing)
 
 
@@ -76,7 +97,7 @@ def run_test(
     task: Task, split: Split, events: SplitEvents | None, logits: torch.Tensor, postprocessing: Postprocessing
 ) -> Test:
     """All scores of a network, and its predictions."""
-    loss = loss_of(task, logits, split.targets, split.classes)
+    loss = loss_of(logits, split.targets, split.classes)
     predictions = probabilities(task, logits).cpu()
     kept: dict[str, Any] = {
         "target": split.targets.cpu(),
@@ -87,7 +108,9 @@ def run_test(
         targets = split.targets.cpu().numpy()
         scores = {name: SCENE_SCORES[name].compute(predictions.numpy(), targets) for name in task.scores}
     else:
-        evaluation = _evaluate_events(task, events, predictions.numpy(), task.scores, [postprocessing])
+        evaluation = evaluate_events(
+            predictions.numpy(), events.frames, events.targets, task.vocabulary, task.scores, [postprocessing]
+        )
         scores = evaluation.scores
         kept |= {
             "target_events": events.listed,
@@ -99,13 +122,53 @@ def run_test(
     return Test(logged, kept)
 
 
-def _evaluate_events(
-    task: Task,
-    events: SplitEvents,
-    predictions: np.ndarray,
-    scores: Iterable[str],
+def check_events(
+    frames: Frames,
+    targets: Events,
+    vocabulary: Sequence[str],
+    scores: Sequence[str],
+    postprocessings: Iterable[Postprocessing],
+) -> None:
+    """Raise ValueError where `evaluate_events` could not score predictions for these frames."""
+    from hear_tasks.predict.event_postprocessing import check_filters
+    from hear_tasks.predict.event_scores import EVENT_SCORES
+    from hear_tasks.predict.events import Events
+
+    check_filters(frames, postprocessings)
+    for name in scores:
+        EVENT_SCORES[name].compute(Events.none(frames.clips), targets, vocabulary)
+
+
+def evaluate_events(
+    predictions: NDArray[np.floating],
+    frames: Frames,
+    targets: Events,
+    vocabulary: Sequence[str],
+    scores: Sequence[str],
     postprocessings: Iterable[Postprocessing],
 ) -> EventEvaluation:
-    from hear_tasks.predict.event_evaluation import evaluate_events  # takes long to load
+    """Score predictions under the best of some postprocessings.
 
-    return evaluate_events(predictions, events.frames, events.targets, task.vocabulary, tuple(scores), postprocessings)
+    Args:
+        predictions: probabilities with shape [n_rows, n_labels].
+        frames: the frames that the rows are of.
+        targets: the events of the split.
+        vocabulary: labels of the task, with shape [n_labels].
+        scores: names in `EVENT_SCORES`; the first one chooses the postprocessing.
+        postprocessings: in a validation all of the grid, in a test the one that was best in the best validation.
+
+    Raises:
+        ValueError: see `make_events` and `EventScore.compute`.
+    """
+    from hear_tasks.predict.event_postprocessing import choose_postprocessing, make_events
+    from hear_tasks.predict.event_scores import EVENT_SCORES
+
+    made = make_events(predictions, frames, vocabulary, postprocessings)
+    first = {point: EVENT_SCORES[scores[0]].compute(events, targets, vocabulary) for point, events in made.items()}
+    best = choose_postprocessing({point: statistics[0][1] for point, statistics in first.items()})
+    logged: dict[str, float] = {}
+    for name in scores:
+        computed = first[best] if name == scores[0] else EVENT_SCORES[name].compute(made[best], targets, vocabulary)
+        logged[name] = computed[0][1]
+        logged.update({f"{name}_{statistic}": value for statistic, value in computed})
+    return EventEvaluation(best, made[best], logged)

@@ -17,8 +17,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from hear_tasks.predict.events import Events
-from hear_tasks.predict.frames import Frames
+from hear_tasks.predict.events import Events, Frames
 
 Postprocessing = tuple[tuple[str, Any], ...]
 """A point of the grid as heareval records it: parameters with their values, sorted by name."""

@@ -106,14 +106,9 @@ def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(mean), float(deviation)
 
 
-def write_scores(task: Task, scores: Mapping[str, Any]) -> None:
-    """Write the scores file."""
-    write_bytes(task.folder / SCORES_FILE, json.dumps(scores, indent=4).encode())
-
-
-def write_done(task: Task, content: Mapping[str, Any]) -> None:
-    """Mark a task as done."""
-    write_bytes(task.folder / PREDICTED_FILE, json.dumps(content, indent=4).encode())
+def write_notes(task: Task, name: str, content: Mapping[str, Any]) -> None:
+    """Write one of heareval's files about a finished task: its scores, or the mark that it is done."""
+    write_bytes(task.folder / name, json.dumps(content, indent=4).encode())
 
 
 def has_scores(folder: pathlib.Path) -> bool:

@@ -1,16 +1,62 @@
-"""What the scores of a run depend on, noted with its trainings and with its results, and how two runs differ."""
+"""How a task is predicted, and all else that its scores depend on: noted with trainings and results, and compared."""
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from hear_tasks.predict.options import Options
+from hear_cacophony.files.file_identity import content_digest
+from hear_tasks.predict import SEEDS
+from hear_tasks.predict.grids import DEFAULT_GRID_POINTS
 from hear_tasks.predict.task import Task, TaskError, read_json
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, VOCABULARY_FILE
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a task is predicted.
+
+    Attributes:
+        grid: name of the grid of hyperparameters.
+        grid_points: how many of it are tried.
+        gpu: index of the GPU to use, None for the CPU.
+        threads: of the CPU, 1 or more; sums are rounded by their number.
+        seeds: one of `SEEDS`.
+    """
+
+    grid: str = "default"
+    grid_points: int = DEFAULT_GRID_POINTS
+    gpu: int | None = None
+    threads: int = 1
+    seeds: str = SEEDS[0]
+
+    @property
+    def device(self) -> torch.device:
+        """The device."""
+        return torch.device("cpu") if self.gpu is None else torch.device("cuda", self.gpu)
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What the scores file says of how it differs from heareval's."""
+        return {} if self.seeds == SEEDS[0] else {"seeds": self.seeds}
+
+    def describe_run(self, task: Task) -> dict[str, Any]:
+        """What heareval notes of a run."""
+        on_gpu = self.gpu is not None
+        return {
+            "embedding_path": str(task.folder),
+            "embedding_size": task.size,
+            "grid_points": self.grid_points,
+            "gpus": [self.gpu] if on_gpu else None,
+            "gpu_max_mem": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
+            "gpu_device_name": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
+            "in_memory": True,
+            "deterministic": True,
+        }
+
 
 _ENGINE = "hear_cacophony 1"
 """Who has predicted, with another number whenever the same run gets other scores than before."""
@@ -42,12 +88,7 @@ def identify_run(task: Task, options: Options) -> dict[str, Any]:
 
 def _digests(task: Task) -> dict[str, str]:
     names = [METADATA_FILE, VOCABULARY_FILE, *(f"{split}.{kind}" for split in task.splits for kind in _OF_SPLIT)]
-    digests = {}
-    for name in names:
-        if (task.folder / name).exists():
-            with (task.folder / name).open("rb") as file:
-                digests[name] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return digests
+    return {name: content_digest(task.folder / name) for name in names if (task.folder / name).exists()}
 
 
 def list_differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

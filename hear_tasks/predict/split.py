@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hear_tasks.predict.events import Events
-from hear_tasks.predict.frames import Frames
+from hear_tasks.predict.events import Events, Frames
 from hear_tasks.predict.task import EMBED_AGAIN, Task, TaskError, explain_unknown, read_dimensions, read_json
 from hear_tasks.task_folder import VOCABULARY_FILE
 
@@ -204,7 +203,7 @@ def read_split_events(task: Task, name: str) -> SplitEvents:
         TaskError: a file is missing, damaged, or does not go with the embeddings, or there are events that could not
             be scored in the end.
     """
-    from hear_tasks.predict.event_evaluation import check_events  # takes long to load
+    from hear_tasks.predict.evaluation import check_events  # takes long to load
 
     rows, _ = read_dimensions(task.folder, name)
     file = task.folder / f"{name}.filename-timestamps.json"

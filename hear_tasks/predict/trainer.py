@@ -1,14 +1,45 @@
-"""The trainings of a task, one after the other or side by side, each kept as soon as it has ended."""
+"""The trainings of a task, one after the other or side by side, each told of and kept as soon as it has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
-from hear_tasks.predict.progress import Progress
+from hear_cacophony.progress import clock
 from hear_tasks.predict.stacked_training import form_of, train_stacked
 from hear_tasks.predict.task import Task
 from hear_tasks.predict.training import Job, Training, train
 from hear_tasks.predict.work_folder import WorkFolder
+
+
+class Progress:
+    """Tells of the trainings of a task, of which there are `total`."""
+
+    def __init__(self, total: int, tell: Callable[[str], None]) -> None:
+        self._total, self._tell = total, tell
+        self._done = self._trained = 0
+        self._start = time.monotonic()
+
+    def restored(self, name: str, training: Training) -> None:
+        """A training was kept by an earlier run."""
+        self._done += 1
+        self._tell(f"{name}: {_describe(training)}, done before")
+
+    def finished(self, name: str, training: Training) -> None:
+        """A training has ended."""
+        self._done += 1
+        self._trained += 1
+        left = (self._total - self._done) * (time.monotonic() - self._start) / self._trained
+        self._tell(f"{name}: {_describe(training)}, {60 * training.minutes:.1f} s, {clock(left)} left")
+        if training.ended_without_score:
+            self._tell(
+                f"{name}: a validation gave no score (NaN), which ended the training, as it does in heareval: "
+                "no event was found, or a label has no clip or no other in the split"
+            )
+
+
+def _describe(training: Training) -> str:
+    return f"score {training.score:.4f} in epoch {training.epoch + 1} of {training.epochs}"
 
 
 class Trainer:

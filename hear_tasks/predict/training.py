@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
-from hear_tasks.predict.adam import Adam, make_adam
 from hear_tasks.predict.evaluation import Validation, loss_of
 from hear_tasks.predict.grids import Configuration
 from hear_tasks.predict.network import draw_for_pass, make_network
@@ -20,11 +19,13 @@ from hear_tasks.predict.task import Task, TaskError
 if TYPE_CHECKING:
     from hear_tasks.predict.event_postprocessing import Postprocessing
 
+_DECAY = 0.9
+_SQUARE_DECAY = 0.999
+_EPSILON = 1e-8
+"""Those of `torch.optim.Adam`."""
+
 _ALIGNMENT = 64
 """Bytes on which torch begins its own tensors; matrix products may round by where their input begins."""
-
-_OPTIMIZERS = {torch.optim.Adam: make_adam}
-"""What trains as an optimizer of the grid does."""
 
 Parameters = dict[str, torch.Tensor]
 """Parameters and buffers of a network, by name."""
@@ -129,12 +130,12 @@ def train(task: Task, job: Job) -> Training:
     configuration, valid = job.configuration, job.valid
     start = time.monotonic()
     network = make_network(task.size, task.n_labels, configuration).to(valid.device)
-    optimizer = _OPTIMIZERS[configuration["optim"]](network.parameters(), configuration["lr"])
+    optimizer = make_adam(network.parameters(), configuration["lr"])
     best = Best(task.maximizes, configuration["patience"])
     epochs = 0
     while epochs < configuration["max_epochs"] and not best.stops:
         draw_for_pass()
-        _train_epoch(task, network, optimizer, job.splits, configuration["batch_size"])
+        _train_epoch(network, optimizer, job.splits, configuration["batch_size"])
         if (epochs + 1) % configuration["check_val_every_n_epoch"] == 0:
             draw_for_pass()
             validation = job.validate(predict_logits(network, valid, configuration["batch_size"]))
@@ -144,7 +145,6 @@ def train(task: Task, job: Job) -> Training:
 
 
 def _train_epoch(
-    task: Task,
     network: torch.nn.Module,
     optimizer: Adam | torch.optim.Adam,
     splits: Sequence[Split],
@@ -153,7 +153,7 @@ def _train_epoch(
     network.train()
     for embeddings, targets, classes in batches(splits, batch_size):
         optimizer.zero_grad()
-        loss_of(task, network(embeddings), targets, classes).backward()
+        loss_of(network(embeddings), targets, classes).backward()
         optimizer.step()
 
 
@@ -209,3 +209,43 @@ class Best:
         else:
             self._waited += 1
             self.stops = self._waited >= self._patience
+
+
+def make_adam(parameters: Iterable[torch.nn.Parameter], rate: float) -> Adam | torch.optim.Adam:
+    """What trains as heareval's optimizer does; on a GPU torch's own, which needs few launches."""
+    listed = list(parameters)
+    make = Adam if listed[0].device.type == "cpu" else torch.optim.Adam
+    return make(listed, rate)
+
+
+class Adam:
+    """As `torch.optim.Adam(parameters, lr)`, without its checks, its temporary tensors and what it imports."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], rate: float) -> None:
+        self._parameters = list(parameters)
+        self._rate = rate
+        self._means = [torch.zeros_like(each) for each in self._parameters]
+        self._squares = [torch.zeros_like(each) for each in self._parameters]
+        longest = max(self._parameters, key=torch.numel)
+        self._buffer = torch.empty(longest.numel(), dtype=longest.dtype, device=longest.device)
+        self._steps = 0
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the last step."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change the parameters by their gradients."""
+        self._steps += 1
+        rate = self._rate / (1 - _DECAY**self._steps)
+        correction = (1 - _SQUARE_DECAY**self._steps) ** 0.5
+        for parameter, mean, square in zip(self._parameters, self._means, self._squares, strict=True):
+            gradient = parameter.grad
+            assert gradient is not None
+            mean.lerp_(gradient, 1 - _DECAY)
+            square.mul_(_SQUARE_DECAY).addcmul_(gradient, gradient, value=1 - _SQUARE_DECAY)
+            divisor = self._buffer[: square.numel()].view_as(square)
+            torch.sqrt(square, out=divisor).div_(correction).add_(_EPSILON)
+            parameter.addcdiv_(mean, divisor, value=-rate)
