@@ -16,9 +16,11 @@ import signal
 import sys
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable
 from os import _exit  # by its name, as the code of plugins finds another in `os`
+from typing import NoReturn
 
 GRACE_SECONDS = 3.0
 """Time for the work to end by itself when a signal came: as long as small batches take."""
@@ -88,10 +90,12 @@ class Command:
         for number in self._signals:
             signal.signal(number, signal.SIG_DFL)
 
-    def _take(self, number: int, _: object) -> None:
+    def _take(self, number: int, frame: types.FrameType | None) -> None:
         self.hear(number)
         if self._raises and self.grace:
             self._raises = False
+            if _is_importing(frame):
+                self._end(number)
             raise Interruption(number)
 
     def _watch(self, heard: int) -> None:
@@ -101,6 +105,9 @@ class Command:
                 pass
         else:
             self._next(heard, time.monotonic() + self.grace)
+        self._end(number)
+
+    def _end(self, number: int) -> NoReturn:
         self.say_farewell()
         end_descendants()
         _exit(128 + number)
@@ -123,6 +130,15 @@ class Command:
         farewell, self.farewell = self.farewell, ""
         if farewell:
             self.say(farewell)
+
+
+def _is_importing(frame: types.FrameType | None) -> bool:
+    """Whether a module is being imported: extension modules crash where something is raised meanwhile."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def run(name: str, work: Callable[[Command], int], *, whole_process: bool) -> int:

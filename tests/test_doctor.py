@@ -23,11 +23,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from damaged_audio import FORMS, encode, without_length
+from damaged_audio import cut as cut_file
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
 from hear_tasks import child_process
 from hear_tasks.doctor import audio as doctor_audio
 from hear_tasks.doctor import command, environment, examination, metadata, metadata_parameters, resources
+from hear_tasks.doctor.audio_file import AudioFault, read_clip
 from hear_tasks.doctor.environment import Device, Environment, check_environment
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.report import SHOWN
@@ -370,11 +373,11 @@ FAULTS = {
     "48 kHz only": (SCENE, move_to_48, ERROR, "16000", "found only 48000"),
     "a fold at 48 kHz": (SCENE, move_fold_to_48, ERROR, "16000/fold01", "folder with the audio of split fold01"),
     "no audio": (SCENE, lambda task: shutil.rmtree(task / "16000"), ERROR, "16000", "no audio at all"),
-    "audio empty": (SCENE, write(CLIP, b""), ERROR, CLIP, "0 bytes"),
+    "audio empty": (SCENE, write(CLIP, b""), ERROR, CLIP, "this is empty"),
     "audio without samples": (SCENE, rewrite(CLIP, lambda x: x[:0]), ERROR, CLIP, "without samples"),
-    "audio is text": (SCENE, write(CLIP, "no audio"), ERROR, CLIP, "could not read it"),
+    "audio is text": (SCENE, write(CLIP, "no audio"), ERROR, CLIP, "got: Format not recognised"),
     "audio cut": (TAGS, cut(TAGGED), ERROR, TAGGED, "was a copy interrupted?"),
-    "audio a folder": (SCENE, make_folder(CLIP), ERROR, CLIP, "found a folder"),
+    "audio a folder": (SCENE, make_folder(CLIP), ERROR, CLIP, "got a folder"),
     "wrong rate": (TAGS, rewrite(TAGGED, lambda x: x, rate=48_000), ERROR, TAGGED, "16000 Hz, got 48000 Hz"),
     "stereo": (SCENE, rewrite(CLIP, lambda x: np.stack([x, x], 1)), ERROR, CLIP, "one channel, got 2"),
     "24 bit": (SCENE, rewrite(CLIP, lambda x: x, subtype="PCM_24"), WARNING, CLIP, "16-bit PCM, got PCM_24"),
@@ -555,6 +558,28 @@ def test_a_planted_fault_is_found(fault, clean, tmp_path, doctor):
     lines = [line for line in out.splitlines() if line.startswith(f"{severity.upper()} {task}/{file}: expected ")]
     assert any(message in line and "; fix: " in line for line in lines), out
     assert status == (1 if severity is Severity.ERROR else 0)
+
+
+@pytest.mark.parametrize("ending", FORMS)
+def test_a_clip_of_any_form_is_read_and_a_cut_one_is_found(ending, tmp_path, noise):
+    file = tmp_path / "clip.wav"
+    file.write_bytes(encode(noise(9_000), 8_000, *FORMS[ending]))
+    whole, header = read_clip(str(file), whole=True), read_clip(str(file), whole=False)
+    assert whole.frames >= 9_000
+    assert whole.header == header.header
+    assert (whole.content is None, header.content is None) == (False, True)
+    with pytest.raises(AudioFault, match=r"interrupted|is it what its name says"):
+        read_clip(str(cut_file(file)), whole=True)
+
+
+def test_a_clip_whose_header_tells_no_length_is_read_in_a_quick_check_too(tmp_path, noise):
+    file = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    file.write_bytes(without_length(encode(noise(9_000), 16_000, "FLAC")))
+    assert read_clip(str(file), whole=False).frames == 9_000
+    file.unlink()
+    file.symlink_to("nowhere")
+    with pytest.raises(AudioFault, match="found a link to nowhere"):
+        read_clip(str(file), whole=False)
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -1122,7 +1147,8 @@ from hear_tasks.doctor import environment
 lock, begun = sys.argv[1:]
 slow = f"import fcntl, time; held = open({lock!r}, 'w'); fcntl.flock(held, 2); open({begun!r}, 'w'); time.sleep(6000)"
 environment._PROBES = {"csv": "import time; time.sleep(6000)", "json": slow}
-sys.exit(cli.main(["doctor"]))
+sys.argv = ["hear-cacophony", "doctor"]
+sys.exit(cli.main())
 """
 
 
@@ -1135,7 +1161,7 @@ def test_a_signal_while_a_library_is_waited_for_leaves_nothing(tmp_path, number)
         time.sleep(0.01)
     process.send_signal(number)
     told = process.communicate()[1]
-    assert (process.returncode, told) == ((130, "hear-cacophony: interrupted\n") if number == 2 else (-number, ""))
+    assert (process.returncode, told) == ((-9, "") if number == 9 else (128 + number, "doctor: interrupted\n"))
     with lock.open() as held:  # which the probe has as long as it lives
         fcntl.flock(held, fcntl.LOCK_EX)
 

@@ -40,6 +40,10 @@ LONG_CALL = f"""
     {BEGUN}
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # one call, of minutes
 """
+IMPORT = """
+    sys.path.insert(0, {folder!r})
+    import slow
+"""
 LOST = f"""
     import time
 
@@ -95,6 +99,17 @@ def test_a_call_that_does_not_end_is_left(number):
     assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
     assert ended(process) == (128 + number, "", "work: interrupted; all is kept\n")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_import_is_not_unwound(number, tmp_path):
+    """What is raised in the midst of an extension module's import makes it crash."""
+    (tmp_path / "slow.py").write_text(f"import time\n{BEGUN}\ntry:\n    time.sleep(600)\nfinally:\n    print('left')\n")
+    process = start(IMPORT.format(folder=str(tmp_path)))
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    assert process.communicate() == ("", "work: interrupted; all is kept\n")
+    assert process.returncode == 128 + number
 
 
 def test_a_second_signal_ends_at_once_what_would_have_had_time():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -22,10 +23,11 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from damaged_audio import FORMS, cut, encode, without_length
 
+from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample_clip
-from hear_tasks.prepare import run as prepare
+from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample_clip, workers
 from hear_tasks.prepare.command import add_parser
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 
@@ -49,7 +51,7 @@ def _one_job_needs_no_process(monkeypatch):
     def choose(jobs: int, *rest: object) -> concurrent.futures.Executor:
         return start(jobs, *rest) if jobs > 1 else concurrent.futures.ThreadPoolExecutor(1)
 
-    monkeypatch.setattr(prepare.concurrent.futures, "ProcessPoolExecutor", choose)
+    monkeypatch.setattr(workers.concurrent.futures, "ProcessPoolExecutor", choose)
 
 
 def make_task(tasks: pathlib.Path, *, rate=48_000, clips=2, seconds=0.25, duration="as made", name="tones-v1-full"):
@@ -258,9 +260,12 @@ def _cut(path, noise):
 FAULTS = {
     "rate": (lambda path, noise: soundfile.write(path, noise(11_025), 44_100), "expected 48000 Hz .* got 44100 Hz"),
     "stereo": (_write_stereo, "expected one channel, got 2"),
-    "0 bytes": (lambda path, noise: path.write_bytes(b""), "got an empty one"),
+    "0 bytes": (lambda path, noise: path.write_bytes(b""), "this is empty"),
     "no samples": (lambda path, noise: soundfile.write(path, noise(0), 48_000), "without samples"),
-    "text": (lambda path, noise: path.write_text("<html>not audio</html>"), "could not read it"),
+    "text": (
+        lambda path, noise: path.write_text("<html>not audio</html>"),
+        "got: Format not recognised; is it what its name says",
+    ),
     "NaN": (_write_nan, "expected finite samples, got nan at sample 7000"),
     "cut": (_cut, r"expected \d+ bytes by its header, got \d+"),
     "missing": (lambda path, noise: path.unlink(), "named in train.json, but not there"),
@@ -284,6 +289,30 @@ def test_all_bad_clips_are_in_one_error_and_the_others_are_made(tmp_path, noise)
         f"train-{i}.wav" for i in range(len(FAULTS))
     }
     assert len(list((other / "16000").rglob("*.wav"))) == 6
+
+
+@pytest.mark.parametrize("ending", FORMS)
+def test_a_source_of_any_form_is_read_and_a_cut_one_is_bad(ending, tmp_path, noise):
+    source = tmp_path / f"in.{ending}"
+    source.write_bytes(encode(noise(9_000), 8_000, *FORMS[ending]))
+    with open_audio(source) as audio:
+        rate = audio.header.rate
+    assert convert(source, tmp_path / "out.wav", rate=rate).written == 1
+    assert convert(source, tmp_path / "out.wav", rate=rate).kept == 1
+    (tmp_path / "out.wav").unlink()
+    ((file, fault),) = convert(cut(source), tmp_path / "out.wav", rate=rate).bad
+    assert file == str(source)
+    assert re.search("interrupted|is it what its name says", fault)
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_sources_of_unknown_length_and_names_that_are_no_utf_8(tmp_path, noise):
+    source, target = (tmp_path / os.fsdecode(b"caf\xe9" + ending) for ending in (b".flac", b".wav"))
+    source.write_bytes(without_length(encode(noise(9_000), 48_000, "FLAC")))
+    assert convert(source, target).written == 1
+    assert convert(source, target).kept == 1
+    source.write_bytes(source.read_bytes()[:-900])
+    assert "they cannot be decoded behind" in convert(source, target).bad[0][1]
 
 
 # Tasks
@@ -346,7 +375,7 @@ def test_rates_are_resumed_each_by_itself_and_bad_clips_named_once(tmp_path):
     first, second = result.stdout.splitlines()
     assert first == "tones-v1-full at 16000 Hz: 5 clips made from 48000 Hz, 0 there already, not whole, see below"
     assert second == "tones-v1-full at 32000 Hz: 1 clips made from 48000 Hz, 4 there already, not whole, see below"
-    assert result.stderr.count("train-0.wav: expected a WAV file, got an empty one") == 1
+    assert result.stderr.count("train-0.wav: expected an audio file, this is empty") == 1
     assert contents(task / "32000") == whole
 
 
@@ -572,10 +601,10 @@ def test_wrong_arguments(tmp_path):
     assert not (task / "16000").exists()
 
 
-def test_without_the_extra_the_way_to_install_it_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None if name == "soxr" else name)
-    with pytest.raises(ModuleNotFoundError, match=r"needs soxr: pip install 'hear_cacophony\[tasks\]'"):
-        prepare_tasks([make_task(tmp_path)])
+def test_without_soxr_the_way_to_install_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(ModuleNotFoundError, match="needs soxr: pip install soxr"):
+        prepare_tasks([make_task(tmp_path)], jobs=1)
 
 
 def test_two_runs_do_not_write_to_one_task(tmp_path):
@@ -590,7 +619,7 @@ def test_a_process_that_is_killed_is_reported(tmp_path, monkeypatch, capsys):
     task = make_task(tmp_path, clips=100)
 
     def kill_a_worker(self, done):
-        for worker in prepare.multiprocessing.active_children():
+        for worker in workers.multiprocessing.active_children():
             worker.kill()
 
     monkeypatch.setattr(ByteProgress, "advance", kill_a_worker)
@@ -891,30 +920,51 @@ def test_what_a_kill_leaves_is_removed(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["tones-v1-full"]
 
 
-def test_processes_end_with_the_run_that_started_them(tmp_path):
-    code = """
-import concurrent.futures, multiprocessing, os, signal, time
-from hear_tasks.prepare.resample_clip import start_worker
-if __name__ == "__main__":
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(1, context, start_worker)
-    print(pool.submit(os.getpid).result(), flush=True)
-    pool.submit(time.sleep, 600)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    # The worker holds the other end of standard output, which ends with it.
-    script = tmp_path / "run.py"
-    script.write_text(code)
+@pytest.mark.parametrize(
+    ("state", "number"),
+    [
+        ("tarball", signal.SIGINT),
+        ("workers", signal.SIGINT),
+        ("workers", signal.SIGTERM),
+        ("clips", signal.SIGTERM),
+        ("clips", signal.SIGKILL),
+    ],
+)
+def test_a_signal_leaves_no_process_and_nothing_unfinished(state, number, tmp_path):
+    source = make_task(tmp_path / "in", clips=60)
+    if state == "tarball":
+        source = pack(tmp_path / "tones.tar.gz", source)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "hear_tasks.cli", "prepare", source, "--out", out, "--jobs", "2"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=False,
-        env=environment,
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    reached = {
+        "tarball": lambda: any(out.glob(".unpacking-*/*")),
+        "workers": lambda: b"spawn_main" in _commands_below(process.pid),
+        "clips": lambda: any(out.rglob("*.wav")),
+    }
+    while process.poll() is None and not reached[state]():
+        pass
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # a terminal tells all processes
+    told = process.communicate()[1]  # standard error is open until the last process has ended
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+        return
+    assert (process.returncode, told) in (
+        (128 + number, "prepare: interrupted; the same command goes on where this one was\n"),
+        (0, ""),  # it was done before
     )
-    assert int(result.stdout)
-    assert result.returncode == -signal.SIGKILL
+    assert not list(out.rglob(".*"))
+
+
+def _commands_below(parent: int) -> bytes:
+    """The command lines of the processes that a process has started."""
+    found = b""
+    for file in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(file.read_text().rpartition(")")[2].split()[1]) == parent:
+                found += file.with_name("cmdline").read_bytes()
+    return found
 
 
 # The command

@@ -9,8 +9,7 @@ import numpy as np
 
 from hear_cacophony.frontend.audio_checks import check_finite
 from hear_cacophony.frontend.audio_file import BLOCK, AudioFile, AudioHeader, open_audio
-from hear_cacophony.frontend.resample import resample_blocks
-from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_cacophony.frontend.resample import SAMPLE_RATE, resample_blocks
 
 _MOST_EXPECTED = 1 << 28
 """Samples that a place is made for on a header's word."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+SAMPLE_RATE = 16_000
+"""Samples per second, as the encoders take them."""
 
 RATES = (1_000, 768_000)
 """Lowest and highest sample rate in Hz that is believed: others are kHz, or a number of samples."""

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SAMPLE_RATE = 16_000
-"""Samples per second."""
+from hear_cacophony.frontend.resample import SAMPLE_RATE
 
 HOP_LENGTH = 160
 """Samples from one frame to the next: 10 ms."""

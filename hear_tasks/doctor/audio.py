@@ -55,7 +55,7 @@ class Audio:
         """Length of a clip in seconds, from its header, the task's metadata or its size; None if it is not there."""
         clip = self.clips.get((split, name))
         if clip:
-            return clip.header.frames / clip.header.rate if clip.header.rate else None
+            return clip.frames / clip.header.rate
         if self.duration is not None:
             return self.duration
         file = self.files.get((split, name))
@@ -151,7 +151,7 @@ def _check_form(file: AudioFile, clip: Clip, findings: Findings) -> None:
     if header.channels != 1:
         message = f"expected one channel, got {header.channels}"
         findings.error("audio-channels", file.shown, message, "mix it down to mono")
-    if not header.frames:
+    if not clip.frames:
         findings.error("audio-empty", file.shown, "expected audio, got a file without samples", UNPACK_AGAIN)
     if not header.format.startswith(("WAV", "RF64")):
         message = f"expected a WAV file, got {header.format}"
@@ -162,8 +162,10 @@ def _check_form(file: AudioFile, clip: Clip, findings: Findings) -> None:
 
 
 def _check_header(file: AudioFile, clip: Clip, findings: Findings) -> None:
-    if clip.remark:
-        message = f"expected the sizes of the file in its header, got others ({clip.remark}); it is read to its end"
+    if clip.header.remark:
+        message = (
+            f"expected the sizes of the file in its header, got others ({clip.header.remark}); it is read to its end"
+        )
         findings.note("audio-header", file.shown, message, "nothing, or write it anew, such as with sox or prepare")
 
 
@@ -194,7 +196,7 @@ def _check_lengths(rate: int, clips: list[tuple[AudioFile, Clip]], metadata: Met
     seconds = metadata.seconds
     if seconds is None:
         return
-    timed = [(file, clip.header.frames) for file, clip in clips if clip.header.rate == rate]
+    timed = [(file, clip.frames) for file, clip in clips if clip.header.rate == rate]
     timed = [(file, frames) for file, frames in timed if frames]
     lengths = {frames for _, frames in timed}
     wanted, tolerance = round(seconds * rate), rate * DURATION_TOLERANCE_MS // 1000

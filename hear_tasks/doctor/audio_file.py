@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
-from collections.abc import Iterator
 
 import numpy as np
-import soundfile
 
-from hear_cacophony.files.audio_extent import check_whole
-
-BLOCK = 1 << 18
-"""Samples that are held at a time."""
+from hear_cacophony.frontend.audio_file import AudioFile, AudioHeader, open_audio
 
 _SCALE = 1 << 15
 
 
 class AudioFault(Exception):
     """A file that cannot be read as audio."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Header:
-    """What the header of a file says: sample rate in Hz, channels, samples in each, format and coding."""
-
-    rate: int
-    channels: int
-    frames: int
-    format: str
-    subtype: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,46 +35,36 @@ class Content:
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A file's header and, if they were read, its samples; what is wrong with the header although all can be read."""
+    """A file's header and, if they were read, its samples; `frames` of either kind."""
 
-    header: Header
+    header: AudioHeader
+    frames: int
     content: Content | None
-    remark: str = ""
 
 
 def read_clip(file: str, *, whole: bool) -> Clip:
-    """Read the header of an audio file, or all of it, in blocks.
+    """Read the header of an audio file, or all of it, in blocks; all where the header does not tell its length.
 
     Raises:
         AudioFault: it cannot be read, is empty or cut short.
     """
     try:
-        remark = _check_size(file)
-        with soundfile.SoundFile(file) as audio:
-            header = Header(audio.samplerate, audio.channels, audio.frames, audio.format, audio.subtype)
-            return Clip(header, _read_content(audio) if whole and audio.frames else None, remark)
-    except (OSError, soundfile.SoundFileError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AudioFault(f"expected a WAV file, could not read it: {reason}") from error
+        with open_audio(file) as audio:
+            frames = audio.header.frames
+            if frames == 0 or (frames is not None and not whole):
+                return Clip(audio.header, frames, None)
+            return _read_whole(audio)
+    except FileNotFoundError as error:
+        raise AudioFault("expected an audio file, found a link to nowhere") from error
+    except (OSError, ValueError) as error:
+        raise AudioFault(getattr(error, "strerror", None) or str(error)) from error
 
 
-def _check_size(file: str) -> str:
-    """Raise AudioFault where there is no file of the size that its header says; a remark on a header that is wrong."""
-    if os.path.isdir(file):
-        raise AudioFault("expected a WAV file, found a folder")
-    size = os.path.getsize(file)
-    if not size:
-        raise AudioFault("expected a WAV file, got an empty one (0 bytes)")
-    try:
-        return check_whole(file)
-    except ValueError as error:
-        raise AudioFault(str(error)) from error
-
-
-def _read_content(audio: soundfile.SoundFile) -> Content:
+def _read_whole(audio: AudioFile) -> Clip:
     digest = hashlib.blake2b(digest_size=16)
     not_finite, peak, clipped, position = None, 0, 0, 0
-    for block in _blocks(audio):
+    dtype = "int16" if audio.header.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
+    for block in audio.blocks(dtype=dtype):
         finite = np.isfinite(block) if block.dtype.kind == "f" else None
         if finite is not None and not finite.all():
             not_finite = position + int(np.argmin(finite.all(axis=1))) if not_finite is None else not_finite
@@ -101,13 +74,5 @@ def _read_content(audio: soundfile.SoundFile) -> Content:
         clipped += int(np.count_nonzero(pcm == _SCALE - 1)) + int(np.count_nonzero(pcm == -_SCALE))
         digest.update(np.ascontiguousarray(pcm).data)
         position += len(block)
-    if position != audio.frames:
-        raise AudioFault(f"expected {audio.frames:,} samples by its header, got {position:,}")
-    return Content(not_finite, peak <= 1, clipped / (position * audio.channels), digest.digest())
-
-
-def _blocks(audio: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """Blocks of shape (samples, channels)."""
-    dtype = "int16" if audio.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
-    while len(block := audio.read(BLOCK, dtype=dtype, always_2d=True)):
-        yield block
+    content = Content(not_finite, peak <= 1, clipped / (position * audio.header.channels), digest.digest())
+    return Clip(audio.header, position, content)

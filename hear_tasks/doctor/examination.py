@@ -49,14 +49,14 @@ def examine(
     model = _check_module(module, of_module)
     if model is None:
         return Report(None, (), None, None, tuple(of_module.found))
-    with probing() if environment is None else contextlib.nullcontext(lambda: environment) as probed:
+    with contextlib.nullcontext(lambda: environment) if environment else probing() as probed:
         reports = [check_task(task, deep=deep, model=model) for task in tasks]
         checkpoint_report = None if checkpoint is None else check_checkpoint(checkpoint, of_checkpoint)
         of_disk = Findings("resources")
         resources = check_resources((task.needs for task in reports), embeddings_dir, of_disk) if reports else None
-        environment = probed()
+        seen = probed()
     of_environment = Findings(ENVIRONMENT)
-    check_environment(environment, of_environment)
+    check_environment(seen, of_environment)
     findings = (
         *of_environment.found,
         *of_checkpoint.found,
@@ -66,7 +66,7 @@ def examine(
         *(finding for task in reports for finding in task.findings),
         *check_embedded(tasks, embeddings_dir),
     )
-    return Report(environment, tuple(reports), resources, checkpoint_report, findings)
+    return Report(seen, tuple(reports), resources, checkpoint_report, findings)
 
 
 def _check_module(module: ModuleRequest | None, findings: Findings) -> ModelFacts | None:

@@ -83,7 +83,7 @@ class _Storage:
         else:
             with self.file.open("rb") as stream:
                 stream.seek(self.place + offset)
-                read = stream.readinto(target)  # type: ignore[attr-defined]
+                read = stream.readinto(target)
         if read != len(target):
             raise damaged(f"expected {len(target)} bytes of a tensor, got {read}")
 
@@ -113,7 +113,7 @@ class StoredTensor:
             1 + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True)) if all(self.shape) else 0
         )
         raw = torch.empty(span * self.dtype.itemsize, dtype=torch.uint8)
-        self.storage.fill(memoryview(raw.numpy()), self.offset * self.dtype.itemsize)
+        self.storage.fill(raw.numpy().data, self.offset * self.dtype.itemsize)
         return raw.view(self.dtype).as_strided(self.shape, self.stride)
 
 

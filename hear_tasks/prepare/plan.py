@@ -10,9 +10,8 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import soundfile
-
 from hear_cacophony.files.plain_name import is_plain_name
+from hear_cacophony.frontend.audio_file import open_audio
 from hear_tasks.prepare.resample_clip import Clip, Conversion
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar, match_names
@@ -99,8 +98,9 @@ class Plan:
     def _bytes_per_sample(self) -> int:
         first = next(entry.path for split in self.splits for entry in _scan(self.source(split), self.splits[split]))
         try:
-            return _SAMPLE_BYTES.get(soundfile.info(first).subtype, 2)
-        except soundfile.LibsndfileError:
+            with open_audio(first) as audio:
+                return _SAMPLE_BYTES.get(audio.header.subtype, 2)
+        except (OSError, ValueError):
             return 2
 
 

@@ -7,30 +7,24 @@ integer without dither: the same source gives the same bytes in every process.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import multiprocessing
-import multiprocessing.connection
 import os
 import pathlib
-import signal
-import threading
 import wave
 from collections.abc import Iterator
 
 import numpy as np
-import soundfile
 
-from hear_cacophony.files.audio_extent import check_whole
+from hear_cacophony.frontend.audio_checks import check_finite
+from hear_cacophony.frontend.audio_file import AudioFile, open_audio
+from hear_cacophony.frontend.resample import resample_blocks
 from hear_tasks.task_folder import DURATION_TOLERANCE_MS, UNFINISHED_CLIP
 
 BLOCK = 1 << 15
 """Samples that are held at a time."""
 
 _SCALE = 1 << 15
-
-
-class BadClipError(ValueError):
-    """The source of a clip is not what it should be."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,19 +110,6 @@ class Tally:
         self.failure = self.failure or other.failure
 
 
-def start_worker() -> None:
-    """Prepare a worker process: it leaves an interrupt to its parent, and ends if its parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-
 def resample_clips(clips: list[Clip], conversion: Conversion) -> Tally:
     """Make those clips that are not there yet.
 
@@ -139,7 +120,7 @@ def resample_clips(clips: list[Clip], conversion: Conversion) -> Tally:
     for clip in clips:
         try:
             _make_if_needed(clip, conversion, tally)
-        except BadClipError as error:
+        except ValueError as error:
             tally.bad.append((clip.source, str(error)))
         except OSError as error:
             tally.failure = error
@@ -150,8 +131,8 @@ def resample_clips(clips: list[Clip], conversion: Conversion) -> Tally:
 
 def _make_if_needed(clip: Clip, conversion: Conversion, tally: Tally) -> None:
     with _open_source(clip.source) as source:
-        _check_source(source, clip.source, conversion)
-        samples = conversion.samples(source.frames)
+        frames = _checked_frames(source, clip.source, conversion)
+        samples = conversion.samples(frames)
         if _is_current(clip, conversion.rate, samples):
             tally.kept += 1
             return
@@ -159,36 +140,40 @@ def _make_if_needed(clip: Clip, conversion: Conversion, tally: Tally) -> None:
         clipped = _write_whole(clip.target, _resample(source, conversion, samples), conversion.rate, samples)
         tally.replaced += exists
         tally.written += not exists
-        tally.fitted += _is_fitted(source.frames, conversion)
+        tally.fitted += _is_fitted(frames, conversion)
         tally.count_clipping(clip.source, clipped)
 
 
-def _open_source(file: str) -> soundfile.SoundFile:
-    try:
-        if not os.path.getsize(file):
-            raise BadClipError("expected a WAV file, got an empty one (0 bytes); was a copy interrupted?")
-        check_whole(file)
-        return soundfile.SoundFile(file)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise BadClipError(f"expected a WAV file, could not read it: {error}") from error
-    except ValueError as error:
-        raise BadClipError(str(error)) from error
+@contextlib.contextmanager
+def _open_source(file: str) -> Iterator[AudioFile]:
+    with contextlib.ExitStack() as stack:
+        try:
+            source = stack.enter_context(open_audio(file))
+        except OSError as error:  # not one of writing, which ends the work
+            raise ValueError(f"expected an audio file, could not read it: {error.strerror or error}") from error
+        yield source
 
 
-def _check_source(source: soundfile.SoundFile, file: str, conversion: Conversion) -> None:
+def _checked_frames(source: AudioFile, file: str, conversion: Conversion) -> int:
+    """Samples of a source, which has to be mono, and of its folder's rate and its task's length."""
     rate, seconds = conversion.source_rate, conversion.seconds
-    if source.samplerate != rate:
+    if source.header.rate != rate:
         folder = pathlib.PurePath(file).parent.parent.name
-        raise BadClipError(f"expected {rate} Hz as in the folder's name {folder}, got {source.samplerate} Hz")
-    if source.channels != 1:
-        raise BadClipError(f"expected one channel, got {source.channels}; mix it down to mono")
-    if not source.frames:
-        raise BadClipError("expected audio, got a WAV file without samples")
-    if seconds is not None and abs(source.frames - round(seconds * rate)) > rate * DURATION_TOLERANCE_MS // 1000:
-        raise BadClipError(
+        raise ValueError(f"expected {rate} Hz as in the folder's name {folder}, got {source.header.rate} Hz")
+    if source.header.channels != 1:
+        raise ValueError(f"expected one channel, got {source.header.channels}; mix it down to mono")
+    frames = source.header.frames
+    if frames is None:
+        with open_audio(file) as counted:
+            frames = sum(map(len, counted.blocks()))
+    if not frames:
+        raise ValueError("expected audio, got a WAV file without samples")
+    if seconds is not None and abs(frames - round(seconds * rate)) > rate * DURATION_TOLERANCE_MS // 1000:
+        raise ValueError(
             f"expected {seconds:g} s ({round(seconds * rate)} samples) as in task_metadata.json, got "
-            f"{source.frames / rate:g} s ({source.frames} samples); is it cut short, or of another task?"
+            f"{frames / rate:g} s ({frames} samples); is it cut short, or of another task?"
         )
+    return frames
 
 
 def _is_fitted(frames: int, conversion: Conversion) -> bool:
@@ -202,46 +187,30 @@ def _is_current(clip: Clip, rate: int, samples: int) -> bool:
     try:
         if os.stat(clip.target).st_mtime_ns < os.stat(clip.source).st_mtime_ns:
             return False
-        found = soundfile.info(clip.target)
-    except (OSError, soundfile.LibsndfileError):
+        with open_audio(clip.target) as audio:
+            found = audio.header
+    except (OSError, ValueError):
         return False
-    form = (found.format, found.subtype, found.channels, found.samplerate, found.frames)
+    form = (found.format, found.subtype, found.channels, found.rate, found.frames)
     return form == ("WAV", "PCM_16", 1, rate, samples)
 
 
-def _resample(source: soundfile.SoundFile, conversion: Conversion, samples: int) -> Iterator[np.ndarray]:
+def _resample(source: AudioFile, conversion: Conversion, samples: int) -> Iterator[np.ndarray]:
     """Exactly `samples` samples in blocks, float64, full scale 1."""
     left = samples
-    for block in _resampled_blocks(source, conversion):
+    for block in resample_blocks(_source_blocks(source), conversion.source_rate, conversion.rate, "float64"):
         yield block[:left]
         left -= min(left, len(block))
     yield np.zeros(left)
 
 
-def _resampled_blocks(source: soundfile.SoundFile, conversion: Conversion) -> Iterator[np.ndarray]:
-    import soxr  # here, so that the command line starts where the package's extra is not installed
-
-    resampler = soxr.ResampleStream(conversion.source_rate, conversion.rate, 1, dtype="float64", quality="VHQ")
-    for block in _source_blocks(source):
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0), last=True)
-
-
-def _source_blocks(source: soundfile.SoundFile) -> Iterator[np.ndarray]:
+def _source_blocks(source: AudioFile) -> Iterator[np.ndarray]:
+    """Samples, shape (samples,), float64."""
     position = 0
-    while position < source.frames:
-        try:
-            block = source.read(BLOCK, dtype="float64")
-        except soundfile.LibsndfileError as error:
-            raise BadClipError(f"could not be read at sample {position}: {error}") from error
-        if not len(block):
-            raise BadClipError(f"expected {source.frames} samples by its header, got {position}")
-        finite = np.isfinite(block)
-        if not finite.all():
-            first = position + int(np.argmin(finite))
-            raise BadClipError(f"expected finite samples, got {block[first - position]} at sample {first}")
+    for block in source.blocks(BLOCK, "float64"):
+        check_finite(block[:, 0], position)
         position += len(block)
-        yield block
+        yield block[:, 0]
 
 
 def _write_whole(target: str, blocks: Iterator[np.ndarray], rate: int, samples: int) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 import itertools
-import multiprocessing
 import os
 import pathlib
 import shutil
@@ -16,8 +14,9 @@ from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare.lock_folder import FolderBusyError, lock_folder
 from hear_tasks.prepare.plan import Plan, TaskError, make_plan
 from hear_tasks.prepare.report import Report, TaskReport
-from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally, resample_clips, start_worker
+from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
 from hear_tasks.prepare.sources import Task, find_sources, unpack_all
+from hear_tasks.prepare.workers import Workers
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
 
 
@@ -49,7 +48,7 @@ def prepare_tasks(
     Raises:
         FileNotFoundError: a source is not there.
         ValueError: a source holds no task, two sources hold the same one, or another argument is wrong.
-        ModuleNotFoundError: the package's extra "tasks" is not installed.
+        ModuleNotFoundError: soxr is not installed.
     """
     unknown = [rate for rate in rates if rate not in SAMPLE_RATES]
     if unknown or not rates:
@@ -68,12 +67,7 @@ def prepare_tasks(
 def _prepare_all(tasks: list[Task], rates: list[int], jobs: int) -> list[TaskReport]:
     plans = [[_plan_or_report(task, rate) for rate in rates] for task in tasks]
     total = sum(plan.size for of_task in plans for plan in of_task if isinstance(plan, Plan))
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
-    with (
-        ByteProgress("resample", total) as progress,
-        concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker) as pool,
-    ):
-        workers = _Workers(pool, jobs, progress)
+    with ByteProgress("resample", total) as progress, Workers(jobs, progress) as workers:
         return [report for of_task in plans for report in _prepare(of_task, workers)]
 
 
@@ -84,39 +78,7 @@ def _plan_or_report(task: Task, rate: int) -> Plan | TaskReport:
         return TaskReport(task.target, rate, None, Tally(), str(error))
 
 
-class _Workers:
-    """The processes that resample, and how far they are."""
-
-    def __init__(self, pool: concurrent.futures.Executor, jobs: int, progress: ByteProgress) -> None:
-        self._pool, self._progress = pool, progress
-        self._most_pending = 4 * jobs
-
-    def resample(self, batches: Iterable[tuple[Conversion, list[Clip]]], tallies: dict[int, Tally]) -> None:
-        """Make the clips of all batches, a few batches ahead at a time, until one cannot be written.
-
-        Args:
-            batches: clips, and what to make of them.
-            tallies: by rate, where to count what became of them.
-        """
-        pending: dict[concurrent.futures.Future[Tally], Tally] = {}
-        for conversion, batch in batches:
-            pending[self._pool.submit(resample_clips, batch, conversion)] = tallies[conversion.rate]
-            if len(pending) == self._most_pending:
-                self._collect(pending)
-            if any(tally.failure for tally in tallies.values()):
-                break
-        while pending:
-            self._collect(pending)
-
-    def _collect(self, pending: dict[concurrent.futures.Future[Tally], Tally]) -> None:
-        done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
-        for future in done:
-            result = future.result()
-            pending.pop(future).add(result)
-            self._progress.advance(result.size)
-
-
-def _prepare(plans: list[Plan | TaskReport], workers: _Workers) -> list[TaskReport]:
+def _prepare(plans: list[Plan | TaskReport], workers: Workers) -> list[TaskReport]:
     """Prepare one task at all its rates; whatever is wrong with it leaves the other tasks alone."""
     fit = [plan for plan in plans if isinstance(plan, Plan)]
     tallies = {plan.rate: Tally() for plan in fit}
@@ -129,7 +91,7 @@ def _prepare(plans: list[Plan | TaskReport], workers: _Workers) -> list[TaskRepo
     ]
 
 
-def _prepare_rates(plans: list[Plan], workers: _Workers, tallies: dict[int, Tally]) -> str:
+def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally]) -> str:
     """Make the audio of a task at the rates of its plans; what is wrong, "" if nothing is."""
     task = plans[0].task
     to_make = [plan for plan in plans if plan.conversion]
@@ -137,11 +99,16 @@ def _prepare_rates(plans: list[Plan], workers: _Workers, tallies: dict[int, Tall
         task.target.mkdir(parents=True, exist_ok=True)
         with lock_folder(task.target, task.target.parent):
             _remove_temporaries(task, to_make)
-            _copy_description(task)
-            _check_room(task, to_make)
-            for plan in to_make:
-                tallies[plan.rate].bad += plan.bad
-            workers.resample(_batches(to_make, tallies), tallies)
+            try:
+                _copy_description(task)
+                _check_room(task, to_make)
+                for plan in to_make:
+                    tallies[plan.rate].bad += plan.bad
+                workers.resample(_batches(to_make, tallies), tallies)
+            except KeyboardInterrupt:
+                workers.end()
+                _remove_temporaries(task, to_make)
+                raise
         return _describe_faults(task, to_make, tallies.values())
     except (TaskError, FolderBusyError, OSError) as fault:
         return str(fault)

@@ -1,0 +1,82 @@
+"""The processes that resample."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Iterable, Iterator
+from typing import Self
+
+from hear_cacophony.progress import ByteProgress
+from hear_tasks.child_process import end_with_parent
+from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally, resample_clips
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Workers:
+    """Processes that resample, and how far they are. They end with this one, however that ends."""
+
+    def __init__(self, jobs: int, progress: ByteProgress) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
+        self._pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _start)
+        self._progress = progress
+        self._most_pending = 4 * jobs
+        self._others = set(multiprocessing.active_children())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def end(self) -> None:
+        """End them at once; what they write is left unfinished."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - self._others:
+            process.kill()
+            process.join()
+
+    def resample(self, batches: Iterable[tuple[Conversion, list[Clip]]], tallies: dict[int, Tally]) -> None:
+        """Make the clips of all batches, a few batches ahead at a time, until one cannot be written.
+
+        Args:
+            batches: clips, and what to make of them.
+            tallies: by rate, where to count what became of them.
+        """
+        pending: dict[concurrent.futures.Future[Tally], Tally] = {}
+        for conversion, batch in batches:
+            with _signals_kept_from_children():
+                future = self._pool.submit(resample_clips, batch, conversion)
+            pending[future] = tallies[conversion.rate]
+            if len(pending) == self._most_pending:
+                self._collect(pending)
+            if any(tally.failure for tally in tallies.values()):
+                break
+        while pending:
+            self._collect(pending)
+
+    def _collect(self, pending: dict[concurrent.futures.Future[Tally], Tally]) -> None:
+        done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+        for future in done:
+            result = future.result()
+            pending.pop(future).add(result)
+            self._progress.advance(result.size)
+
+
+@contextlib.contextmanager
+def _signals_kept_from_children() -> Iterator[None]:
+    """Processes that are started here do not hear of Ctrl-C, which a terminal sends them, too: this one ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    end_with_parent(parent.pid or 0)
