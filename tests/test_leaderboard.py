@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
 import pathlib
+import re
 import shutil
 import statistics
 import struct
@@ -13,11 +13,11 @@ import sys
 
 import pytest
 
-from hear_tasks.leaderboard import command as leaderboard_command
-from hear_tasks.leaderboard.metric_names import readable_metric
+from hear_tasks.cli import main
 from hear_tasks.leaderboard.models import Weights, read_models, read_weights
 from hear_tasks.leaderboard.plot import draw_leaderboard
 from hear_tasks.leaderboard.published import published_rows
+from hear_tasks.leaderboard.table import readable_metric
 from hear_tasks.leaderboard.text import format_text
 from hear_tasks.registry import TASKS, find_tasks
 from hear_tasks.task_folder import UNTRAINED
@@ -84,7 +84,9 @@ def write_task(
 
 def write_weights(folder: pathlib.Path, weights: Weights) -> None:
     """The note that `embed` leaves beside the embeddings."""
-    (folder / "weights.json").write_text(json.dumps({"weights": weights.name, "md5": weights.md5}))
+    (folder / "weights.json").write_text(
+        json.dumps({"weights": weights.name, "md5": weights.md5, "module": weights.module})
+    )
 
 
 def log_of(directory: str, content: dict | None, points: list[dict], grid: str = "default") -> str:
@@ -106,10 +108,7 @@ def run(capsys):
     """Runs the command; gives exit status, standard output and standard error."""
 
     def run(*arguments) -> tuple[int, str, str]:
-        parser = argparse.ArgumentParser()
-        leaderboard_command.add_parser(parser.add_subparsers())
-        args = parser.parse_args(["leaderboard", *map(str, arguments)])
-        status = args.func(args)
+        status = main(["leaderboard", *map(str, arguments)])
         return status, *capsys.readouterr()
 
     return run
@@ -194,13 +193,13 @@ def test_another_grid_is_marked_and_kept_out_of_the_csv(run, tmp_path, directory
     write_task(tmp_path / "model", directory, content, grid_points)
     column = find_tasks(directory)[0].column
     _, out, _ = run(tmp_path)
-    assert cells(out, column)[-1] in ("0.875*", "0.000*")
-    assert f"* not as the official leaderboard asks: {remark} [model]" in out
+    assert cells(out, column)[-1] in ("0.875*a", "0.000*a")
+    assert f"*a not as the official leaderboard asks: {remark} [model]" in out
     status, out, err = run(tmp_path, "--csv")
     assert (status, out) == (0, HEADER + "\n")
     assert f"left out of the CSV: {remark} [model]" in err
     _, out, err = run(tmp_path, "--csv", "--unofficial")
-    assert csv_rows(out)["model"][column] == "0.875000"
+    assert csv_rows(out)[f"model (unofficial: {remark})"][column] == "0.875000"
     assert err == ""
 
 
@@ -208,12 +207,43 @@ def test_independent_seeds_are_marked_and_kept_out_of_the_csv(run, tmp_path):
     write_task(tmp_path / "model", ESC50, {**scores_of(ESC50, 0.875), "seeds": "independent"})
     column = find_tasks(ESC50)[0].column
     _, out, _ = run(tmp_path)
-    assert cells(out, column)[-1] == "0.000*"
+    assert cells(out, column)[-1] == "0.000*a"
     remark = "seeds independent (official: those of heareval)"
-    assert f"* not as the official leaderboard asks: {remark} [model]" in out
+    assert f"*a not as the official leaderboard asks: {remark} [model]" in out
     status, out, err = run(tmp_path, "--csv")
     assert (status, out) == (0, HEADER + "\n")
     assert f"left out of the CSV: {remark} [model]" in err
+    status, out, err = run(tmp_path, "--csv", "--unofficial")
+    assert (status, err) == (0, "")
+    assert csv_rows(out)[f"model (unofficial: {remark})"][column] == "0.875000"
+
+
+def test_each_kind_of_reservation_has_its_letter_in_every_table(run, tmp_path):
+    (published,) = (row for row in published_rows() if row.model == "Cacophony (stage 2)")
+    ours = Weights("Cacophony.ckpt", published.md5, published.module)
+    for name, weights in (("ours", ours), ("theirs", Weights(UNTRAINED, "", "hear_cacophony.audiomae"))):
+        write_task(tmp_path / name, ESC50, {**scores_of(ESC50, 0.875), "seeds": "independent"})
+        write_task(tmp_path / name, SPEECH, scores_of(SPEECH, 0.5), grid_points=3)
+        write_weights(tmp_path / name, weights)
+    write_task(tmp_path / "ours", "gunshot_triangulation-v1.0-full", scores_of("gunshot_triangulation-v1.0-full", 0.75))
+    seeds, points = "seeds independent (official: those of heareval)", "grid points 3 (official: 8)"
+    legend = [
+        f"*a not as the official leaderboard asks: {seeds} [ours: ESC-50]",
+        f"*b not as the official leaderboard asks: untrained weights; {seeds} [theirs: ESC-50]",
+        f"*c not as the official leaderboard asks: {points} [ours: Speech commands 5h]",
+        f"*d not as the official leaderboard asks: untrained weights; {points} [theirs: Speech commands 5h]",
+    ]
+    _, out, _ = run(tmp_path, "--published", "--published-table")
+    assert [line for line in out.splitlines() if line.startswith("*")] == legend
+    marks = {label: re.findall(rf"{label} .*", out) for label in ("ESC-50", "Speech commands 5h")}
+    assert [re.findall(r"\*\w", line) for line in marks["ESC-50"]] == [["*a", "*b"], ["*a"], ["*b"], ["*b", "*a"]]
+    assert re.findall(r"\*\w", marks["Speech commands 5h"][0]) == ["*c", "*d"]
+    _, out, err = run(tmp_path, "--csv", "--unofficial")
+    assert err.splitlines() == ["leaderboard: theirs: not run on gunshot_triangulation-v1.0-full"]
+    assert list(csv_rows(out)) == [
+        f"ours (unofficial: ESC-50: {seeds}; Speech commands 5h: {points})",
+        f"theirs (unofficial: ESC-50: untrained weights; {seeds}; Speech commands 5h: untrained weights; {points})",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +277,7 @@ def test_untrained_weights_are_marked_and_kept_out_of_the_csv(run, tmp_path):
     write_weights(tmp_path / "model", Weights(UNTRAINED))
     _, out, _ = run(tmp_path)
     assert "(untrained)" in out
-    assert "0.500 ± 0.000*" in out
+    assert "0.500 ± 0.000*a" in out
     _, out, err = run(tmp_path, "--csv")
     assert (out, err) == (HEADER + "\n", "leaderboard: left out of the CSV: untrained weights [model]\n")
 
@@ -271,13 +301,13 @@ def test_weights_note(tmp_path):
 def test_what_heareval_itself_wrote(run):
     status, out, err = run(WRITTEN_BY_HEAREVAL)
     assert (status, err) == (0, "")
-    assert cells(out, "test_pitch-v1-full") == ["accuracy", "0.333", "0.333", "±", "0.083*"]
-    assert cells(out, "test_events-v1-full") == ["onset", "F1,", "200", "ms", "0.000*"]
+    assert cells(out, "test_pitch-v1-full") == ["accuracy", "0.333", "0.333", "±", "0.083*a"]
+    assert cells(out, "test_events-v1-full") == ["onset", "F1,", "200", "ms", "0.000*a"]
     remark = (
         "check_val_every_n_epoch 1 (official: 3); hidden_dim 64 (official: 1024); max_epochs 10 (official: 500); "
         "patience 3 (official: 20); grid points 1 (official: 8); grid faster (official: default) [tiny]"
     )
-    assert f"* not as the official leaderboard asks: {remark}" in out
+    assert f"*a not as the official leaderboard asks: {remark}" in out
     assert "not recorded" not in out
     status, out, err = run(WRITTEN_BY_HEAREVAL, "--csv", "--unofficial")
     assert (status, out) == (0, HEADER + "\n")
@@ -531,9 +561,9 @@ def test_markdown(run, tmp_path):
     assert out.splitlines() == [
         r"| task | score | chance | a\_model | b\|c |",
         "| --- | --- | --- | --- | --- |",
-        r"| ESC-50 | accuracy | 0.020 | 0.500 ± 0.000\* | 0.750 ± 0.000 |",
+        r"| ESC-50 | accuracy | 0.020 | 0.500 ± 0.000\*a | 0.750 ± 0.000 |",
         "",
-        r"- \* not as the official leaderboard asks: hidden\_dim 64 (official: 1024) \[a\_model\]",
+        r"- \*a not as the official leaderboard asks: hidden\_dim 64 (official: 1024) \[a\_model\]",
     ]
 
 

@@ -83,6 +83,7 @@ def test_a_plugin_goes_all_the_way(for_processes, tmp_path, monkeypatch, capsys)
         }
     }
     assert manifest["jobs"][0]["model"] == folder
+    assert "grid points 1 (official: 8)" in manifest["jobs"][0]["score"]["reservations"]
     assert status.main(work) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == [folder, "esc50-v2.0.0-full", "done", "done"]
     assert status.main(["--to-do", *work]) == 0

@@ -49,7 +49,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--unofficial",
         action="store_true",
-        help="let scores of another grid and of untrained weights into the CSV",
+        help="let scores with reservations (another grid, other seeds, untrained weights ...) into the CSV, where the "
+        "name of their model says which",
     )
     parser.add_argument(
         "--model-name",
@@ -63,22 +64,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    try:
-        _take_folders(args)
-        whole = write_leaderboard(
-            args.folders,
-            Outputs(args.markdown, args.csv, args.plot),
-            lambda text: print(text, end=""),
-            _tell,
-            names={pathlib.Path(folder): name for folder, name in args.model_name},
-            published=args.published,
-            published_table=args.published_table,
-            unofficial=args.unofficial,
-            width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
-        )
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        _tell(str(error))
-        return 1
+    _take_folders(args)
+    whole = write_leaderboard(
+        args.folders,
+        Outputs(args.markdown, args.csv, args.plot),
+        lambda text: print(text, end=""),
+        lambda message: print(f"leaderboard: {message}", file=sys.stderr),
+        names={pathlib.Path(folder): name for folder, name in args.model_name},
+        published=args.published,
+        published_table=args.published_table,
+        unofficial=args.unofficial,
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
+    )
     return 0 if whole else 1
 
 
@@ -91,7 +88,3 @@ def _take_folders(args: argparse.Namespace) -> None:
             setattr(args, option, IN_PLACE_OF_TEXT)
     if not args.folders:
         raise ValueError("expected EMBEDDINGS_DIR, which holds MODEL/TASK, got no folder")
-
-
-def _tell(message: str) -> None:
-    print(f"leaderboard: {message}", file=sys.stderr)

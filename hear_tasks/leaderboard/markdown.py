@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hear_tasks.leaderboard.comparison import (
+from hear_tasks.leaderboard.models import Model
+from hear_tasks.leaderboard.published import (
+    CAPTION,
     COMPARISON,
     NONE_PUBLISHED,
+    PublishedRow,
     comparison_cells,
     explain_rows,
     name_published_row,
+    published_table_cells,
     shown_rows,
 )
-from hear_tasks.leaderboard.models import Model
-from hear_tasks.leaderboard.published import PublishedRow
-from hear_tasks.leaderboard.published_table import CAPTION, published_table_cells
-from hear_tasks.leaderboard.table import leaderboard_cells, remarks
+from hear_tasks.leaderboard.table import leaderboard_cells, remarks, reservation_marks
 
 
 def format_markdown(models: Sequence[Model]) -> str:
@@ -27,10 +28,10 @@ def format_markdown(models: Sequence[Model]) -> str:
 
 def format_markdown_comparisons(models: Sequence[Model], published: Sequence[PublishedRow]) -> str:
     """Each model beside the published rows, as markdown."""
-    shown = shown_rows(models, published)
+    shown, marks = shown_rows(models, published), reservation_marks(models)
     parts = [COMPARISON]
     for model in models:
-        cells = comparison_cells(model, shown)
+        cells = comparison_cells(model, shown, marks)
         parts += [_escape(name_published_row(model)), _markdown_table(cells) if cells else NONE_PUBLISHED]
     if shown:
         parts.append(_list(explain_rows(shown)))

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hear_cacophony.text_table import GAP, column_widths, text_table
-from hear_tasks.leaderboard.comparison import (
+from hear_tasks.leaderboard.models import Model
+from hear_tasks.leaderboard.published import (
+    CAPTION,
     COMPARISON,
     NONE_PUBLISHED,
+    PublishedRow,
     comparison_cells,
     explain_rows,
     name_published_row,
+    published_table_cells,
     shown_rows,
 )
-from hear_tasks.leaderboard.models import Model
-from hear_tasks.leaderboard.published import PublishedRow
-from hear_tasks.leaderboard.published_table import CAPTION, published_table_cells
-from hear_tasks.leaderboard.table import leaderboard_cells, remarks
+from hear_tasks.leaderboard.table import leaderboard_cells, remarks, reservation_marks
 
 _HEAD_WIDTH = 24
 
@@ -34,10 +35,10 @@ def format_text(models: Sequence[Model], width: int | None = None) -> str:
 
 def format_comparisons(models: Sequence[Model], published: Sequence[PublishedRow], width: int | None = None) -> str:
     """Each model beside the published rows, as text; see `format_text` for `width`."""
-    shown = shown_rows(models, published)
+    shown, marks = shown_rows(models, published), reservation_marks(models)
     parts = [COMPARISON]
     for model in models:
-        cells = comparison_cells(model, shown)
+        cells = comparison_cells(model, shown, marks)
         parts.append("\n".join([name_published_row(model), _text_table(cells, 2, width) if cells else NONE_PUBLISHED]))
     if shown:
         parts.append("\n".join(explain_rows(shown)))

@@ -75,7 +75,7 @@ def write_leaderboard(
         names: names for models, by their folder.
         published: whether each model is set beside all published rows.
         published_table: whether the published table is shown with the models in it.
-        unofficial: whether scores with reservations are let into the CSV.
+        unofficial: whether scores with reservations are let into the CSV, marked in the name of their model.
         width: characters in a line of the text; None: any.
 
     Returns:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_tasks.doctor import REQUIREMENTS
-from hear_tasks.leaderboard import TaskProblem, read_score
+from hear_tasks.leaderboard import Score, read_models
 from hear_tasks.reproduce.jobs import EMBEDDING_PROFILE, Job, embeddings_folder
 from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
@@ -33,6 +33,7 @@ _PACKAGES = (
 
 def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinished: Sequence[str]) -> dict[str, Any]:
     """The manifest of a run, for JSON."""
+    scores = {job.embeddings: _scores(job.embeddings) for job in jobs}
     return {
         "command": [sys.executable, *sys.argv],
         "started": started,
@@ -50,7 +51,7 @@ def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinishe
             "memory_fraction": options.memory_fraction,
         },
         "models": {model.name: _model(options, model) for model in options.models},
-        "jobs": [_job(job) for job in jobs],
+        "jobs": [_job(job, scores[job.embeddings].get(job.task.name)) for job in jobs],
         "unfinished": list(unfinished),
     }
 
@@ -100,12 +101,12 @@ def _weights(model: RunModel, noted: Mapping[str, Any]) -> dict[str, Any]:
     return {"file": file, "name": found.source, "md5": found.md5}
 
 
-def _job(job: Job) -> dict[str, Any]:
+def _job(job: Job, score: Score | None) -> dict[str, Any]:
     return {
         "model": job.model.name,
         "task": job.task.name,
         "audio_bytes": job.size,
-        "score": _score(job),
+        "score": None if score is None else dataclasses.asdict(score),
         "embedding": _read(job.target / EMBEDDING_PROFILE),
         **{
             phase.value: {
@@ -117,12 +118,13 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-def _score(job: Job) -> dict[str, Any] | None:
+def _scores(embeddings: pathlib.Path) -> Mapping[str, Score]:
+    """The scores of a model by task, with what keeps them from being official ones; {} where there are none."""
     try:
-        score = read_score(job.target)
-    except (TaskProblem, OSError):
-        return None
-    return {"metric": score.metric, "value": score.value, "deviation": score.deviation}
+        (model,) = read_models([embeddings])
+    except (OSError, ValueError):
+        return {}
+    return model.scores
 
 
 def _read(file: pathlib.Path) -> dict[str, Any]:
