@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Sets up what is missing and runs the tests, a file at a time in each of up to four processes. Arguments go to pytest,
-# whose own help is that of .venv/bin/python -m pytest --help:
+# Sets up what is missing and runs the tests, a file at a time in each of up to four processes; with --all those, too,
+# that only repeat (more seeds, lengths, sizes and kills). Arguments go to pytest, whose own help is that of
+# .venv/bin/python -m pytest --help:
 #
-#   scripts/test.sh             scripts/test.sh tests/test_golden.py -k tiny
+#   scripts/test.sh             scripts/test.sh --all             scripts/test.sh tests/test_golden.py -k tiny
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

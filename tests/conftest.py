@@ -41,8 +41,19 @@ LONG_FILES = (
 """Those of 20 s and more: the one that waits most, then the longest first."""
 
 
-def pytest_collection_modifyitems(items) -> None:
-    """Begin with long files, so that none is left alone at the end (with `--no-loadscope-reorder`)."""
+def pytest_addoption(parser) -> None:
+    parser.addoption("--all", action="store_true", help="also what only repeats: more seeds, lengths, sizes and kills")
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Leave out what only repeats; begin with long files, so that none is left alone at the end.
+
+    The order of the files needs `--no-loadscope-reorder`.
+    """
+    if not config.getoption("--all"):
+        repeating = [item for item in items if item.get_closest_marker("repeats")]
+        config.hook.pytest_deselected(items=repeating)
+        items[:] = [item for item in items if item not in repeating]
     order = {name: i for i, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 

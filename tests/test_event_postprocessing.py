@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repeats import first
 
 from hear_tasks.predict.event_postprocessing import (
     DEFAULT_GRID,
@@ -95,7 +96,7 @@ def random_split(seed: int) -> tuple[np.ndarray, list[str], list[float], Any]:
     return random_predictions(random, len(filenames)), filenames, timestamps, random_grid(random)
 
 
-@pytest.mark.parametrize("seeds", [range(100 * part, 100 * (part + 1)) for part in range(6)], ids=str)
+@pytest.mark.parametrize("seeds", first(1, (range(100 * part, 100 * (part + 1)) for part in range(6))), ids=str)
 def test_events_of_random_predictions_are_those_of_heareval(seeds):
     counts = [assert_same(*random_split(seed)) for seed in seeds]
     assert np.count_nonzero(counts) > 90

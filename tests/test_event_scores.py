@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repeats import first
 
 from hear_tasks.predict.event_scores import EVENT_SCORES, Statistics
 from hear_tasks.predict.events import Events
@@ -85,7 +86,7 @@ def random_lists(seed: int) -> tuple[EventLists, EventLists]:
     return predicted, targets
 
 
-@pytest.mark.parametrize("seeds", [range(200 * part, 200 * (part + 1)) for part in range(5)], ids=str)
+@pytest.mark.parametrize("seeds", first(1, (range(200 * part, 200 * (part + 1)) for part in range(5))), ids=str)
 def test_scores_of_random_lists_are_those_of_sed_eval(seeds):
     seen = {name: set() for name in EVENT_SCORES}
     for seed in seeds:
