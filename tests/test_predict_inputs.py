@@ -166,6 +166,7 @@ def test_arguments(task, capsys):
         (["--jobs", "0"], "--jobs: expected 1 or more, got 0"),
         (["--gpus", "[99]"], "--gpus: [99]: torch sees"),
         (["--gpus", "a"], "--gpus: expected a list of indices"),
+        (["--gpus", "0"], 'such as "[0]", or "[]" for the CPU, got \'0\''),
     ]:
         assert main(["predict", str(task), *arguments]) == 1
         assert message in capsys.readouterr().err
@@ -323,3 +324,12 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch, capsys, 
     monkeypatch.setattr(run, "predict_folder", fail)
     assert told in run._try_task(tmp_path, Options("fast", 1))
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["task-v1-full", "../module/task-v1-full", "/embeddings/module/task-v1-full", "."])
+def test_a_task_is_named_with_its_module_however_its_path_is_written(path, tmp_path, monkeypatch, capsys):
+    task = tmp_path / "module" / "task-v1-full"
+    task.mkdir(parents=True)
+    monkeypatch.chdir(task if path == "." else task.parent)
+    run._teller(pathlib.Path(path))("done")
+    assert capsys.readouterr().err == "predict: module/task-v1-full: done\n"

@@ -146,11 +146,11 @@ def _read_gpus(text: str | None) -> list[int]:
     if text is None:
         return available
     try:
-        gpus = json.loads(text) or []
+        gpus = json.loads(text)
     except ValueError:
         gpus = None
     if not isinstance(gpus, list) or not all(type(gpu) is int for gpu in gpus):
-        raise ValueError(f'--gpus: expected a list of indices such as "[0]", got {text!r}')
+        raise ValueError(f'--gpus: expected a list of indices such as "[0]", or "[]" for the CPU, got {text!r}')
     missing = [gpu for gpu in gpus if gpu not in available]
     if missing:
         raise ValueError(f"--gpus: {missing}: torch sees {len(available)} GPUs")
@@ -206,7 +206,7 @@ def _describe(error: Exception, folder: pathlib.Path) -> str:
 
 def _teller(folder: pathlib.Path) -> Callable[[str], None]:
     """Prints lines about a task on standard error, each in one piece, as several processes print there."""
-    name = f"{folder.parent.name}/{folder.name}"
+    name = "/".join(pathlib.Path(os.path.abspath(folder)).parts[-2:])
 
     def tell(message: str) -> None:
         sys.stderr.write(f"predict: {name}: {message}\n")

@@ -59,6 +59,11 @@ read_config() {
     case $SEEDS in '' | heareval | independent) ;; *) fail "$file: SEEDS: expected heareval or independent, got $SEEDS" ;; esac
     [ "$PREDICTOR $SEEDS" != 'heareval independent' ] || fail "$file: SEEDS=independent needs PREDICTOR=own"
     case $REQUIRE_GPU in yes | no) ;; *) fail "$file: REQUIRE_GPU: expected yes or no, got $REQUIRE_GPU" ;; esac
+    for key in EMBED_GPU PREDICT_GPU; do
+        if [[ " ${!key} " =~ [=:\ ]0+\  || ${!key} =~ ^-G\ *0+$ ]]; then
+            fail "$file: $key=${!key} asks for no card; leave $key empty to use CPUs"
+        fi
+    done
     for key in EMBED_CPUS PREDICT_CPUS REPORT_CPUS; do
         [[ ${!key} =~ ^[1-9][0-9]*$ ]] || fail "$file: $key: expected a number of CPUs, got ${!key}"
     done
