@@ -1,13 +1,53 @@
-"""The two functions of the HEAR API that are the same for all plugins."""
+"""The three functions of the HEAR API, which are the same for all plugins but for the network that they load."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from hear_tasks.plugins.libraries import explained_imports
 
 if TYPE_CHECKING:
     import torch
 
-    from hear_tasks.plugins.torch_model import TorchModel
+    from hear_tasks.plugins.torch_model import Encoder, TorchModel
+
+
+def model_loader(title: str, load_encoder: Callable[[str], Encoder]) -> Callable[..., TorchModel]:
+    """The `load_model` of a plugin.
+
+    Args:
+        title: of the model, for messages.
+        load_encoder: loads its network from a path; it imports what that needs.
+    """
+
+    def load_model(
+        model_file_path: str = "", *, timestamp_hop_ms: int = 50, timestamp_window_ms: int = 1000
+    ) -> TorchModel:
+        """Load the model.
+
+        Args:
+            model_file_path: its weights, which the docstring of the module names; a file of the same model, such as one
+                fine-tuned, will do. LAION-CLAP: a folder in the format of transformers (config.json,
+                preprocessor_config.json and model.safetensors or pytorch_model.bin), or the name of a repository on the
+                Hugging Face hub; unless given, the published one, from this machine's cache or the hub.
+            timestamp_hop_ms: milliseconds between timestamps.
+            timestamp_window_ms: milliseconds of audio around a timestamp that its embedding tells of.
+
+        Raises:
+            ModuleNotFoundError: a library is not installed; the message says how to install it.
+            FileNotFoundError: no file is named, or there is none.
+            OSError: a file is missing in the folder, or the hub cannot be reached.
+            CheckpointError: a model of another kind, or its parameters are not those of the model; all are listed.
+            ValueError: impossible options.
+        """
+        with explained_imports(title):
+            from hear_tasks.plugins.torch_model import TorchModel
+
+            encoder = load_encoder(model_file_path)
+        return TorchModel(encoder, timestamp_hop_ms, timestamp_window_ms)
+
+    return load_model
 
 
 def get_scene_embeddings(audio: torch.Tensor, model: TorchModel) -> torch.Tensor:

@@ -21,11 +21,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings
-from hear_tasks.plugins.libraries import explained_imports
+from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings, model_loader
 
 if TYPE_CHECKING:
-    from hear_tasks.plugins.torch_model import TorchModel
+    from hear_tasks.plugins.torch_model import Encoder
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
@@ -33,25 +32,11 @@ HUB_NAME = "laion/clap-htsat-fused"
 HUB_REVISION = "cca9e288ab447cee67d9ada1f85ddb46500f1401"
 
 
-def load_model(model_file_path: str = "", *, timestamp_hop_ms: int = 50, timestamp_window_ms: int = 1000) -> TorchModel:
-    """LAION-CLAP with fusion.
+def _load_encoder(path: str) -> Encoder:
+    from hear_tasks.plugins.laion_models import load_laion_clap
 
-    Args:
-        model_file_path: a folder in the format of transformers (config.json, preprocessor_config.json and
-            model.safetensors or pytorch_model.bin), or the name of a repository on the Hugging Face hub; unless given,
-            `HUB_NAME` at `HUB_REVISION`, from this machine's cache or the hub.
-        timestamp_hop_ms: milliseconds between timestamps.
-        timestamp_window_ms: milliseconds of audio around a timestamp that its embedding tells of.
+    place, revision = (path, "main") if path else (HUB_NAME, HUB_REVISION)
+    return load_laion_clap(place, revision, fusion=True)
 
-    Raises:
-        ModuleNotFoundError: transformers is not installed; the message says how to install it.
-        FileNotFoundError: no such folder.
-        OSError: a file is missing in the folder, or the hub cannot be reached.
-        CheckpointError: a model of another kind, or its parameters are not those of the model; all are listed.
-        ValueError: impossible options.
-    """
-    with explained_imports("LAION-CLAP with fusion"):
-        from hear_tasks.plugins.laion_models import load_laion_clap
-        from hear_tasks.plugins.torch_model import TorchModel
-    place, revision = (model_file_path, "main") if model_file_path else (HUB_NAME, HUB_REVISION)
-    return TorchModel(load_laion_clap(place, revision, fusion=True), timestamp_hop_ms, timestamp_window_ms)
+
+load_model = model_loader("LAION-CLAP with fusion", _load_encoder)

@@ -22,11 +22,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings
-from hear_tasks.plugins.libraries import explained_imports
+from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings, model_loader
 
 if TYPE_CHECKING:
-    from hear_tasks.plugins.torch_model import TorchModel
+    from hear_tasks.plugins.torch_model import Encoder
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
@@ -36,23 +35,10 @@ SOURCE = (
 )
 
 
-def load_model(model_file_path: str = "", *, timestamp_hop_ms: int = 50, timestamp_window_ms: int = 1000) -> TorchModel:
-    """MS-CLAP.
+def _load_encoder(path: str) -> Encoder:
+    from hear_tasks.plugins.msclap_models import load_ms_clap
 
-    Args:
-        model_file_path: `CLAP_weights_2022.pth` or `CLAP_weights_2023.pth`.
-        timestamp_hop_ms: milliseconds between timestamps.
-        timestamp_window_ms: milliseconds of audio around a timestamp that its embedding tells of.
+    return load_ms_clap(path, SOURCE)
 
-    Raises:
-        ModuleNotFoundError: msclap or torchlibrosa is not installed; the message says how to install it.
-        FileNotFoundError: no file is named, or there is none.
-        CheckpointError: a file of another kind, or its parameters are not those of the model; all are listed.
-        ValueError: impossible options.
-    """
-    with explained_imports("MS-CLAP"):
-        from hear_tasks.plugins.msclap_models import load_ms_clap
-        from hear_tasks.plugins.torch_model import TorchModel
 
-        encoder = load_ms_clap(model_file_path, SOURCE)
-    return TorchModel(encoder, timestamp_hop_ms, timestamp_window_ms)
+load_model = model_loader("MS-CLAP", _load_encoder)

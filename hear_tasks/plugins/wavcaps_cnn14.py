@@ -21,11 +21,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings
-from hear_tasks.plugins.libraries import explained_imports
+from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings, model_loader
 
 if TYPE_CHECKING:
-    from hear_tasks.plugins.torch_model import TorchModel
+    from hear_tasks.plugins.torch_model import Encoder
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
@@ -35,23 +34,10 @@ SOURCE = (
 )
 
 
-def load_model(model_file_path: str = "", *, timestamp_hop_ms: int = 50, timestamp_window_ms: int = 1000) -> TorchModel:
-    """WavCaps-CNN14.
+def _load_encoder(path: str) -> Encoder:
+    from hear_tasks.plugins.msclap_models import load_wavcaps_cnn14
 
-    Args:
-        model_file_path: `CNN14-BERT-PT.pt`, or another file of the same model, such as one fine-tuned.
-        timestamp_hop_ms: milliseconds between timestamps.
-        timestamp_window_ms: milliseconds of audio around a timestamp that its embedding tells of.
+    return load_wavcaps_cnn14(path, SOURCE)
 
-    Raises:
-        ModuleNotFoundError: msclap or torchlibrosa is not installed; the message says how to install it.
-        FileNotFoundError: no file is named, or there is none.
-        CheckpointError: a file of another kind, or its parameters are not those of the model; all are listed.
-        ValueError: impossible options.
-    """
-    with explained_imports("WavCaps-CNN14"):
-        from hear_tasks.plugins.msclap_models import load_wavcaps_cnn14
-        from hear_tasks.plugins.torch_model import TorchModel
 
-        encoder = load_wavcaps_cnn14(model_file_path, SOURCE)
-    return TorchModel(encoder, timestamp_hop_ms, timestamp_window_ms)
+load_model = model_loader("WavCaps-CNN14", _load_encoder)
