@@ -114,6 +114,14 @@ def test_a_codec_that_cannot_be_read_is_named(tmp_path):
         read_audio(tmp_path / "clip.wav")
 
 
+def test_packed_speech_is_not_taken_for_a_cut_file(tmp_path):
+    head = b"NIST_1A\n   1024\nsample_count -i 90000\nsample_n_bytes -i 2\nchannel_count -i 1\n"
+    head += b"sample_coding -s26 pcm,embedded-shorten-v2.00\nsample_rate -i 16000\nend_head\n"
+    (tmp_path / "clip.sph").write_bytes(head.ljust(1024) + bytes(9_000))
+    with pytest.raises(ValueError, match="such as WAV, FLAC, OGG or MP3, got: "):
+        read_audio(tmp_path / "clip.sph")
+
+
 def test_nothing_is_made_up_of_memory_that_was_never_written(music, tmp_path):
     file = tmp_path / "clip.mp3"
     file.write_bytes(with_count(encode(music, 8_000, "MP3"), 3))

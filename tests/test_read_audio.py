@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 import soundfile
+from damaged_audio import cut
 
 from hear_cacophony import load_embedding_model, read_audio
 from hear_cacophony.frontend import audio_file
@@ -54,11 +55,6 @@ def written(path: pathlib.Path, samples: np.ndarray, **options) -> pathlib.Path:
     return path
 
 
-def cut(path: pathlib.Path) -> pathlib.Path:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    return path
-
-
 BAD = {
     "folder": (lambda folder: folder, "expected an audio file, got a folder"),
     "empty": (lambda folder: (folder / "a.wav").touch() or folder / "a.wav", "this is empty; was a copy"),
@@ -68,11 +64,7 @@ BAD = {
     ),
     "raw": (lambda folder: (folder / "a.raw").write_bytes(bytes(99)) and folder / "a.raw", "headerless samples"),
     "no samples": (lambda folder: written(folder / "a.wav", np.zeros(0)), "the file holds none"),
-    "cut WAV": (lambda folder: cut(written(folder / "a.wav", np.zeros(9_000))), "was a copy interrupted"),
-    "cut FLAC": (
-        lambda folder: cut(written(folder / "a.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 90_000))),
-        "expected",
-    ),
+    "cut": (lambda folder: cut(written(folder / "a.wav", np.zeros(9_000))), "was a copy interrupted"),
     "NaN": (
         lambda folder: written(folder / "a.wav", np.array([0, np.nan]), subtype="FLOAT"),
         "expected finite samples, got nan at sample 1",

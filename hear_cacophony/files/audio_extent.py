@@ -148,9 +148,10 @@ def _check_voc(stream: BinaryIO, length: int) -> str:
 
 
 def _check_nist(stream: BinaryIO, length: int) -> str:
-    """A header of text, of one thousand bytes or as it says, and samples that are not packed."""
-    told = dict(re.findall(rb"^(\w+) -i (\d+)", _read(stream, 0, 1024), re.MULTILINE))
-    if b"sample_count" in told:
+    """A header of text, and samples; libsndfile refuses those that are packed."""
+    head = _read(stream, 0, 1024)
+    told = dict(re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE))
+    if b"sample_count" in told and b"embedded-" not in head:
         width = int(told.get(b"sample_n_bytes", 1)) * int(told.get(b"channel_count", 1))
         _need(int(_read(stream, 8, 8).strip() or 1024) + int(told[b"sample_count"]) * width, length)
     return ""
@@ -158,11 +159,11 @@ def _check_nist(stream: BinaryIO, length: int) -> str:
 
 def _check_mat5(stream: BinaryIO, length: int) -> str:
     """Elements behind 128 bytes, each with its kind and its size, which libsndfile writes 8 too large."""
-    order = "<" if _read(stream, 126, 2) == b"IM" else ">"
-    place = 128
+    head, place = _read(stream, 0, 128), 128
+    order = "<" if head.endswith(b"IM") else ">"
     while place < length:
         place += 8 + _number(stream, place + 4, f"{order}I")
-    _need(place - 8, length)
+    _need(place - (8 if b"libsndfile" in head else 0), length)
     return ""
 
 
