@@ -17,7 +17,7 @@ from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 from plugins_on_disk import FAULTS, LOAD, TENSORFLOW, TORCH, UNUSABLE, write_plugin
 
 from hear_tasks import cli
-from hear_tasks.embed.models import HearModule, load_module
+from hear_tasks.embed.hear_module import HearModule, load_module
 from hear_tasks.embed.record import RECORD_FILE
 from hear_tasks.task_folder import EMBEDDED_FILE
 

@@ -8,7 +8,7 @@ from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from hear_tasks.embed.engine import IN_WORK
-    from hear_tasks.embed.models import HearModule, claim_folder, load_module
+    from hear_tasks.embed.hear_module import HearModule, claim_folder, load_module
     from hear_tasks.embed.own_model import OwnModel
     from hear_tasks.embed.plan import Plan, make_plan
     from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
@@ -37,13 +37,13 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "IN_WORK": "hear_tasks.embed.engine",
-        "HearModule": "hear_tasks.embed.models",
+        "HearModule": "hear_tasks.embed.hear_module",
         "Plan": "hear_tasks.embed.plan",
         "make_plan": "hear_tasks.embed.plan",
         "read_task": "hear_tasks.embed.task",
-        "claim_folder": "hear_tasks.embed.models",
+        "claim_folder": "hear_tasks.embed.hear_module",
         "OwnModel": "hear_tasks.embed.own_model",
-        "load_module": "hear_tasks.embed.models",
+        "load_module": "hear_tasks.embed.hear_module",
         "compare_with_task": "hear_tasks.embed.record",
         "describe_lost": "hear_tasks.embed.record",
         "lost_files": "hear_tasks.embed.record",

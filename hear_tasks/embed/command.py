@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_tasks.embed.models import load_module
+    from hear_tasks.embed.hear_module import load_module
     from hear_tasks.embed.run import embed_tasks
 
     tasks = choose_tasks(args.tasks_dir, args.task)

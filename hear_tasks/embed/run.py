@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from hear_cacophony.files.lock import BusyError
 from hear_tasks.embed.engine import embed_task
-from hear_tasks.embed.models import HearModule, claim_folder
+from hear_tasks.embed.hear_module import HearModule, claim_folder
 from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
 from hear_tasks.embed.task import TaskError
 from hear_tasks.embed.work_folder import is_done, is_finished

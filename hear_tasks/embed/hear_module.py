@@ -1,4 +1,4 @@
-"""The models that tasks are embedded with: ours or any plugin, by the name of their HEAR module, with its options."""
+"""A model under the name of its HEAR module, ours or any plugin, with its options: what tasks are embedded with."""
 
 from __future__ import annotations
 
