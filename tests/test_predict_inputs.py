@@ -303,6 +303,11 @@ def test_folders_that_are_none_of_a_task(task, tmp_path, capsys):
     ]:
         assert main(["predict", *map(str, paths)]) == 1
         assert message in capsys.readouterr().err
+    lost = module / "lost-v1-full"
+    lost.mkdir()
+    (lost / ".done.embeddings").touch()
+    assert main(["predict", str(module), "--grid-points", "1", "--jobs", "1"]) == 1
+    assert f"{lost}: no task_metadata.json in it; embed the task again" in capsys.readouterr().err
     (task.parent / "empty").mkdir()
     assert main(["predict", str(task.parent / "empty")]) == 1
     assert "empty: no task_metadata.json in it; expected the embeddings of a task" in capsys.readouterr().err

@@ -271,8 +271,7 @@ def processes_of(session: int) -> list[str]:
     [
         (signal.SIGINT, "a server of processes"),
         (signal.SIGTERM, "a process of a task"),
-        (signal.SIGINT, "processes of all tasks"),
-        (signal.SIGTERM, "training"),
+        (signal.SIGINT, "training"),
     ],
 )
 def test_a_request_to_end_ends_all_processes(tmp_path, number, moment):
@@ -287,7 +286,7 @@ def test_a_request_to_end_ends_all_processes(tmp_path, number, moment):
         if moment == "training":
             return all(log.exists() and log.stat().st_size for log in logs)
         servers = sum("forkserver" in command for command in processes_of(process.pid))
-        return servers >= ["a server of processes", "a process of a task", "processes of all tasks"].index(moment) + 1
+        return servers >= ["a server of processes", "a process of a task"].index(moment) + 1
 
     while process.poll() is None and not has_come():
         time.sleep(0.001)
@@ -298,24 +297,23 @@ def test_a_request_to_end_ends_all_processes(tmp_path, number, moment):
     assert not any(is_held(tmp_path / f".predicting-{task.name}" / "lock") for task in tasks)
 
 
-@pytest.mark.parametrize(("module", "count"), [("numpy._core.multiarray", 2), ("torch.optim", 1)])
-def test_a_request_to_end_is_not_lost_while_torch_is_loaded(tmp_path, module, count):
+def test_a_request_to_end_is_not_lost_while_torch_is_loaded(tmp_path):
     """torch imports numpy in C++, where exceptions are dropped."""
     code = """
 import os, signal, sys
 
 def hook(event, arguments):
-    if event == "import" and arguments[0] == sys.argv[1]:
+    if event == "import" and arguments[0] == "numpy._core.multiarray":
         os.kill(os.getpid(), signal.SIGINT)
 
 sys.addaudithook(hook)
 from hear_tasks.cli import main
-sys.exit(main(["predict", *sys.argv[2:]]))
+sys.exit(main(["predict", *sys.argv[1:]]))
 """
-    tasks = [tmp_path / name for name in ("a", "b")[:count]]
+    tasks = [tmp_path / name for name in ("a", "b")]
     for task in tasks:
         task.mkdir()
-    command = [sys.executable, "-c", code, module, *map(str, tasks)]
+    command = [sys.executable, "-c", code, *map(str, tasks)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
     assert process.returncode == 130

@@ -6,7 +6,7 @@ import pathlib
 import sys
 from collections.abc import Iterable
 
-from hear_tasks.task_folder import METADATA_FILE, WEIGHTS_FILE
+from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, WEIGHTS_FILE
 
 
 def find_tasks(paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
@@ -31,9 +31,9 @@ def find_tasks(paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
 def _tasks_in(path: pathlib.Path) -> list[pathlib.Path]:
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder; expected EMBEDDINGS/MODULE/TASK")
-    if (path / METADATA_FILE).exists():
+    if (path / METADATA_FILE).exists() or (path / EMBEDDED_FILE).exists():
         return [path]
-    tasks = sorted(file.parent for file in path.glob(f"[!.]*/{METADATA_FILE}"))
+    tasks = sorted({file.parent for name in (METADATA_FILE, EMBEDDED_FILE) for file in path.glob(f"[!.]*/{name}")})
     modules = sorted({file.parent.parent for file in path.glob(f"[!.]*/[!.]*/{METADATA_FILE}")})
     if modules and not tasks:
         raise ValueError(f"{path}: a folder of modules; expected that of one, such as {modules[0]}, or of a task in it")

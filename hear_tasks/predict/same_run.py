@@ -117,11 +117,11 @@ def check_done(task: Task, run: Mapping[str, Any], tell: Callable[[str], None]) 
     again = f"delete {PREDICTED_FILE} in it to predict the task again"
     done = read_json(task.folder / PREDICTED_FILE, dict, again)
     deciding = {name: value for name, value in run.items() if name in done and name not in _ROUNDING}
-    differences = list_differences(done, deciding)
+    differences = ", ".join(list_differences(done, deciding))
     if differences:
         raise TaskError(
-            f"{task.folder}: predicted already with {', '.join(differences)}; nothing was done: bring that back, or "
-            f"{again}"
+            f"{task.folder}: predicted already with {differences}; nothing was done: bring that back (what is lost: "
+            f"embed the task again), or {again}"
         )
     rounding = list_differences(done, {name: run[name] for name in _ROUNDING if name in done})
     if rounding:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hear_tasks.predict.scene_scores import SCENE_SCORES
-from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
+from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE
 
 if TYPE_CHECKING:
     from hear_tasks.predict.event_postprocessing import Postprocessing
@@ -102,9 +102,9 @@ def read_task(folder: pathlib.Path) -> Task:
         raise TaskError(f"{folder}: no such folder; expected EMBEDDINGS/MODULE/TASK")
     file = folder / METADATA_FILE
     if not file.exists():
-        raise TaskError(
-            f"{folder}: no {METADATA_FILE} in it; expected the embeddings of a task, EMBEDDINGS/MODULE/TASK"
-        )
+        lost = (folder / EMBEDDED_FILE).exists()
+        remedy = "embed the task again" if lost else "expected the embeddings of a task, EMBEDDINGS/MODULE/TASK"
+        raise TaskError(f"{folder}: no {METADATA_FILE} in it; {remedy}")
     metadata = read_json(file, dict)
     _check_metadata(file, metadata)
     numbers, renamed = _read_vocabulary(folder / VOCABULARY_FILE)
