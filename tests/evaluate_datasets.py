@@ -98,7 +98,7 @@ def write_esc50(data: pathlib.Path) -> pathlib.Path:
             file = f"{take + 1}-10000{i}-A-{i}.wav"
             rows.append((file, take + 1, i, name, "False", 10000 + i, "A"))
             tone = 0 if (name, take) == ("sneezing", 1) else i
-            write_tone(data / "audio" / file, tone, rate=44_100, channels=2)
+            write_tone(data / "audio" / file, tone, seconds=0.5 + take / 10, rate=44_100, channels=2)
     write_csv(data / "meta/esc50.csv", [header, *rows])
     return data
 

@@ -6,6 +6,9 @@ import csv
 import json
 import os
 import pathlib
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -22,23 +25,24 @@ from evaluate_datasets import (
     write_vggsound,
 )
 
+from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.frontend.read_audio import read_audio
+from hear_cacophony.sounds import chunks
 from hear_tasks import cli
-from hear_tasks.evaluate import over_clips, run
+from hear_tasks.evaluate import run
 from hear_tasks.evaluate.datasets import Evaluation, find_dataset
-from hear_tasks.evaluate.protocols import choose_patches, is_longer, limits
-from hear_tasks.evaluate.read_published import read_published
+from hear_tasks.evaluate.protocols import choose_patches, is_longer, limits, read_published
 from hear_tasks.evaluate.request import Request
 
 ESC50_FOLDER = "tones-01234567/zero-shot-esc50-hear"
 
 
-def evaluate(evaluation: str, name: str, data: pathlib.Path, model: ToneModel, **settings):
+def evaluate(evaluation: str, name: str, data: pathlib.Path, model: ToneModel, tell=lambda message: None, **settings):
     """The report, and the folder of the results."""
     kind = Evaluation(evaluation)
     out = data.parent / "out"
     request = Request(kind, find_dataset(name, kind), data, "tones.ckpt", out, **settings)
-    report = run.evaluate(request, load=lambda path, **options: model, tell=lambda message: None)
+    report = run.evaluate(request, load=lambda path, **options: model, tell=tell)
     return report, out / "tones-01234567" / request.folder_name
 
 
@@ -188,7 +192,7 @@ def test_a_clip_that_the_model_refuses_takes_no_other_with_it(esc50):
 
 
 def test_an_interrupted_evaluation_goes_on(esc50, monkeypatch):
-    monkeypatch.setattr(over_clips, "CHUNK_CLIPS", 5)
+    monkeypatch.setattr(chunks, "CHUNK_SOUNDS", 5)
 
     class Interrupted(ToneModel):
         def embed_audio(self, clips, **settings):
@@ -202,22 +206,22 @@ def test_an_interrupted_evaluation_goes_on(esc50, monkeypatch):
     _, folder = evaluate("zero-shot", "esc50", esc50, model)
     assert model.clips == 7
     resumed = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    for chunk in folder.parent.glob("kept/*/chunk-*"):
-        chunk.unlink()
+    shutil.rmtree(folder.parent / "kept")
     model = ToneModel(ESC50_CLASSES)
     evaluate("zero-shot", "esc50", esc50, model)
     assert model.clips == 12
     assert resumed == {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
-def test_what_is_kept_belongs_to_file_weights_and_options(esc50):
-    def count(**settings):
+def test_what_is_kept_belongs_to_content_weights_and_options(esc50, tmp_path):
+    def count(data=esc50, **settings):
         model = ToneModel(ESC50_CLASSES)
         model.md5 = settings.pop("md5", model.md5)
-        evaluate("zero-shot", "esc50", esc50, model, **settings)
+        evaluate("zero-shot", "esc50", data, model, **settings)
         return model.clips
 
     assert count() == 12
+
     assert count() == 0
     assert count(templates=("a {}",)) == 0
     assert count(md5="0123456789abcdefffffffffffffffff") == 12
@@ -225,7 +229,20 @@ def test_what_is_kept_belongs_to_file_weights_and_options(esc50):
     assert count(protocol="published") == 12
     assert count(protocol="published", seed=1) == 12
     os.utime(esc50 / "audio/1-100000-A-0.wav", (0, 0))
-    assert count() == 1
+    assert count() == 0
+    other = shutil.copytree(esc50, tmp_path / "other")
+    assert count(other) == 0
+    clip, another = (other / "audio" / name for name in ("1-100000-A-0.wav", "1-100001-A-1.wav"))
+    status = clip.stat()
+    write_tone(clip, 7, rate=44_100, channels=2)
+    os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert clip.stat().st_size == status.st_size
+    assert count(other) == 1, "a clip of equal name, size and time"
+    assert "1-100000-A-0.wav" in [
+        row[0] for row in read_rows(clip.parents[2] / "out" / ESC50_FOLDER / "predictions.csv")
+    ]
+    clip.write_bytes(another.read_bytes())
+    assert count(other) == 0, "known by its content"
 
 
 def test_evaluations_that_differ_lie_apart(esc50, tmp_path):
@@ -275,22 +292,36 @@ def test_a_damaged_chunk_is_computed_again(esc50):
     _, folder = evaluate("zero-shot", "esc50", esc50, model)
     chunk = next(folder.parent.glob("kept/*/chunk-*"))
     chunk.write_bytes(chunk.read_bytes()[:100])
-    abandoned = chunk.with_name(".part-1")
-    abandoned.touch()
     evaluate("zero-shot", "esc50", esc50, model)
     assert model.clips == 24
-    assert not abandoned.exists()
 
 
-def test_two_processes_do_not_share_a_folder(esc50):
-    class Nested(ToneModel):
+def test_a_second_process_waits_for_what_the_first_computes(esc50):
+    _, folder = evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))
+    (kept,) = (folder.parent / "kept").iterdir()
+    waits = threading.Event()
+
+    def tell(message):
+        if "waiting" in message:
+            waits.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked_folder(kept):
+            second = pool.submit(evaluate, "zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES), tell=tell)
+            while not waits.wait(0.05):
+                assert not second.done()
+        assert second.result()[0].used == 12
+
+
+def test_what_failed_is_tried_again(esc50):
+    class Failing(ToneModel):
         def embed_audio(self, clips, **settings):
-            with pytest.raises(OSError, match="another process works on it"):
-                evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))
-            return super().embed_audio(clips, **settings)
+            raise ValueError("too long for the memory")
 
-    report, _ = evaluate("zero-shot", "esc50", esc50, Nested(ESC50_CLASSES))
-    assert report.used == 12
+    for _ in range(2):
+        with pytest.raises(ValueError, match="too long for the memory"):
+            evaluate("zero-shot", "esc50", esc50, Failing(ESC50_CLASSES))
+    assert evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))[0].used == 12
 
 
 def test_retrieval_both_ways(tmp_path):

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from hear_tasks.evaluate.retrieval_scores import Captions, audio_to_text, jackknife, text_to_audio
+from hear_tasks.evaluate.retrieval import Captions, audio_to_text, jackknife, text_to_audio
 
 GOLDEN = json.loads((pathlib.Path(__file__).parent / "golden/retrieval.json").read_text())
 WAYS = {"text_to_audio": text_to_audio, "audio_to_text": audio_to_text}

@@ -87,19 +87,25 @@ def load_text_model(args: argparse.Namespace, *, text: bool = True) -> AudioText
         args: the arguments.
         text: whether a text is going to be read: a tokenizer that is missing is told before the model is loaded.
     """
-    from hear_cacophony.checkpoint.load import load_summary
     from hear_cacophony.engine.load_audio_text import load_audio_text_model
-    from hear_cacophony.text.tokenizer import find_tokenizer
 
     if text:
-        try:
-            find_tokenizer(args.tokenizer, beside=args.model or None)
-        except FileNotFoundError:
-            if load_summary(args.model).text_config is not None:  # loading it tells what is wrong otherwise
-                raise
+        check_tokenizer(args.model, args.tokenizer)
     return load_audio_text_model(
         args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **engine_options(args)
     )
+
+
+def check_tokenizer(model: str, tokenizer: str | None) -> None:
+    """Raise FileNotFoundError, before the model is loaded, where its tokenizer is missing."""
+    from hear_cacophony.checkpoint.load import load_summary
+    from hear_cacophony.text.tokenizer import find_tokenizer
+
+    try:
+        find_tokenizer(tokenizer, beside=model or None)
+    except FileNotFoundError:
+        if load_summary(model).text_config is not None:  # loading it tells what is wrong otherwise
+            raise
 
 
 def identify_model(model: Embedder, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,13 +33,13 @@ def read_audio(path: str | os.PathLike[str]) -> np.ndarray:
     """
     try:
         with open_audio(path) as audio:
-            blocks = resample_blocks(_mono_blocks(audio), audio.header.rate)
+            blocks = resample_blocks(mono_blocks(audio), audio.header.rate)
             return _joined(blocks, _expected_samples(audio.header))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
 
 
-def _mono_blocks(audio: AudioFile) -> Iterator[np.ndarray]:
+def mono_blocks(audio: AudioFile) -> Iterator[np.ndarray]:
     """The mean of the channels, shape (samples,), block by block."""
     position = 0
     for block in audio.blocks():

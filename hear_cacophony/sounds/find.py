@@ -83,7 +83,7 @@ def _names_below(path: str) -> list[str]:
         raise FileNotFoundError(f"{path}: no such file or folder; expected an audio file, or a folder of them")
     if not os.path.isdir(path):
         return [path]
-    names = sorted(name for name in _files_below(path) if _has_sound(name))
+    names = sorted(name for name in files_below(path) if has_sound(name))
     if not names:
         raise ValueError(
             f"{path}: expected audio files in this folder, found none; they are told by their endings, such as .wav, "
@@ -92,7 +92,7 @@ def _names_below(path: str) -> list[str]:
     return names
 
 
-def _files_below(folder: str) -> Iterator[str]:
+def files_below(folder: str) -> Iterator[str]:
     """Files in a folder and the folders in it, and then in those that links lead to, each folder once."""
     seen: set[str] = set()
     waiting = [folder]
@@ -110,7 +110,8 @@ def _files_below(folder: str) -> Iterator[str]:
         waiting += linked
 
 
-def _has_sound(name: str) -> bool:
+def has_sound(name: str) -> bool:
+    """Whether a file holds sound, by its ending or by how it begins."""
     if pathlib.PurePath(name).suffix.lower() in READABLE_ENDINGS | FOREIGN_ENDINGS:
         return True
     if not os.path.isfile(name):

@@ -95,6 +95,12 @@ class KeptResults:
             self._places.setdefault((digest, tag), (file, row))
             self._sizes.add(size)
 
+    def forget_faults(self) -> None:
+        """Have sounds tried again of which no result is there, since what was wrong may have been beside them."""
+        for file in sorted(self._folder.glob("chunk-*.npz")):
+            if not _read_about(file)["sounds"]:
+                file.unlink()
+
     def save_digests(self) -> None:
         """Have the next process find the files' contents without reading them, as far as they stay as they are."""
         rows = self.digests.rows()
@@ -178,6 +184,7 @@ def open_kept(folder: pathlib.Path, identity: Mapping[str, Any], tell: Tell) -> 
     with _locked(own, tell):
         write_text(own / "identity.json", json.dumps(identity, sort_keys=True, indent=1) + "\n")
         kept = KeptResults(own, tell)
+        kept.forget_faults()
         try:
             yield kept
         finally:

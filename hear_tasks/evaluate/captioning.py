@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.commands.sound_options import format_csv
+from hear_cacophony.files.atomic_write import write_json, write_text
 from hear_tasks.evaluate import caption_scores
+from hear_tasks.evaluate.evaluator import Evaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel, tokenizer_digests
-from hear_tasks.evaluate.over_clips import Sound
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
-from hear_tasks.evaluate.result_files import write_csv
-from hear_tasks.evaluate.results import Evaluator, Scored
 
 
 class Captioning(Evaluator):
@@ -30,18 +29,20 @@ class Captioning(Evaluator):
     def check(self) -> None:
         caption_scores.check_installed()
 
-    def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:
-        clips = [sound.samples for sound in sounds]
-        return np.array(model.caption(clips, **self._settings(sounds)), np.str_)
+    def tag(self, clip: Clip) -> str:
+        return f"{clip.number} {clip.name}" if self.request.published else ""
 
-    def _settings(self, sounds: Sequence[Sound]) -> dict[str, Any]:
+    def compute(self, model: AudioTextModel, samples: Sequence[np.ndarray], clips: Sequence[Clip]) -> np.ndarray:
+        return np.array(model.caption(samples, **self._settings(samples, clips)), np.str_)
+
+    def _settings(self, samples: Sequence[np.ndarray], clips: Sequence[Clip]) -> dict[str, Any]:
         """How the model is to write the captions."""
         if self.request.published:
             from hear_cacophony.engine.caption_keys import caption_keys  # here: jax is slow to import
 
-            keys = caption_keys([sound.clip.number for sound in sounds], CAPTION_SEED)
+            keys = caption_keys([clip.number for clip in clips], CAPTION_SEED)
             sampling = {"method": "sample", "temperature": CAPTION_TEMPERATURE, "keys": keys}
-            return {**sampling, **self.subsets(sounds)}
+            return {**sampling, **self.subsets(samples, clips)}
         if self.request.num_beams > 1:
             return {"method": "beam", "beams": self.request.num_beams}
         return {"method": "greedy"}
@@ -78,7 +79,8 @@ def _write(folder: pathlib.Path, clips: Sequence[Clip], captions: Sequence[str])
     most = max(len(clip.texts) for clip in clips)
     header = ("file", "caption", *(f"reference_{i}" for i in range(1, most + 1)))
     pairs = list(zip(clips, captions, strict=True))
-    write_csv(folder / "captions.csv", header, ((clip.name, caption, *clip.texts) for clip, caption in pairs))
+    rows = [(clip.name, caption, *clip.texts) for clip, caption in pairs]
+    write_text(folder / "captions.csv", format_csv(header, rows))
     write_json(
         folder / "captions.json",
         [{"file": clip.name, "caption": caption, "references": clip.texts} for clip, caption in pairs],

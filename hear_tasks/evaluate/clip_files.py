@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from hear_cacophony.frontend.audio_kinds import FOREIGN_ENDINGS
+from hear_cacophony.sounds.find import files_below, has_sound
 from hear_tasks.evaluate.tables import LayoutError
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
-"""Endings of clips, the first one preferred where a clip is there twice."""
-
-UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".mkv", ".webm", ".wma", ".aac")
-"""Endings of clips as they are fetched, which libsndfile does not read."""
 
 UNREADABLE = "cannot be read here: extract the audio, to WAV for example"
 
-_PREFERENCE = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)
+_PREFERRED = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
+"""Endings of clips, the first one taken where a clip is there twice."""
+
+_ENDING = re.compile(r"\.[A-Za-z]\w*$")
+"""Not of a name that ends in the second where a clip stops."""
 
 CLIP_SECONDS = 10
 """Length of the clips of VGGSound and AudioCaps, whose end some names tell."""
+
+_SHOWN = 5
+"""Names of other files that an error tells."""
 
 YOUTUBE_NAMES = (
     "ID_000030, ID_30, ID_30_40, ID_30000_40000, ID_30.000_40.000, the same with - for _, or ID alone where no other "
@@ -35,16 +37,17 @@ class ClipFiles:
 
     def __init__(self, *folders: pathlib.Path) -> None:
         self.folders = folders
-        self.paths = sorted(path for folder in folders for path in _walk(folder))
+        names = (name for folder in folders for name in files_below(str(folder)) if has_sound(name))
+        self.paths = sorted(map(pathlib.Path, names))
         self._by_place: dict[str, list[pathlib.Path]] = {}
         for path in self.paths:
-            self._by_place.setdefault(_without_suffix(path), []).append(path)
+            self._by_place.setdefault(_ENDING.sub("", str(path)), []).append(path)
         self._known: set[pathlib.Path] = set()
         self._twice: dict[str, list[pathlib.Path]] = {}
 
     def at(self, path: pathlib.Path) -> pathlib.Path | None:
         """The file of a clip that a table names: this path, or the same with another ending."""
-        return self.choose(path.name, self._by_place.get(_without_suffix(path), []))
+        return self.choose(path.name, self._by_place.get(_ENDING.sub("", str(path)), []))
 
     def choose(self, name: str, paths: Sequence[pathlib.Path]) -> pathlib.Path | None:
         """The one of a clip's files that is taken."""
@@ -52,7 +55,7 @@ class ClipFiles:
         readable = [path for path in paths if is_readable(path)]
         if len(readable) > 1:
             self._twice[name] = readable
-        return min(readable or paths, key=lambda path: (_PREFERENCE.index(path.suffix.lower()), path), default=None)
+        return min(readable or paths, key=_preference, default=None)
 
     def know(self, paths: Iterable[pathlib.Path]) -> None:
         """These files belong to the data set, whether they are taken or not."""
@@ -77,40 +80,26 @@ class ClipFiles:
     def describe(self) -> str:
         """What lies in the folders, for an error."""
         if not self.paths:
-            kinds = Counter(os.path.splitext(name)[1] or name for each in self.folders for name in os.listdir(each))
-            there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
-            return f"there is no sound file, but {there}" if there else "there is nothing"
+            names = sorted(name for folder in self.folders for name in os.listdir(folder))
+            return f"there is no sound file, but {', '.join(names[:_SHOWN])}" if names else "there is nothing"
         first, last = self.paths[0].name, self.paths[-1].name
         line = f"there are {len(self.paths)} sound files, from {first} to {last}"
-        kinds = sorted({path.suffix for path in self.paths if not is_readable(path)})
-        return (
-            f"{line}; {' and '.join(kinds)} cannot be read: extract their audio, to WAV for example" if kinds else line
-        )
+        unreadable = sorted({path.suffix for path in self.paths if not is_readable(path)})
+        return f"{line}; {' and '.join(unreadable)} {UNREADABLE}" if unreadable else line
 
 
 def is_readable(path: pathlib.Path) -> bool:
-    """Whether a file's ending is one that can be read here."""
-    return path.suffix.lower() in AUDIO_SUFFIXES
+    """Whether a file's ending is none of those that cannot be read here."""
+    return path.suffix.lower() not in FOREIGN_ENDINGS
 
 
-def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Sound files below a folder, hidden ones aside; links are followed, but not round in a circle."""
-    entered = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        folders[:] = [] if real in entered else [each for each in folders if not each.startswith(".")]
-        if real not in entered:
-            paths = (pathlib.Path(parent, name) for name in names if not name.startswith("."))
-            yield from (path for path in paths if path.suffix.lower() in _PREFERENCE)
-        entered.add(real)
-
-
-def _without_suffix(path: pathlib.Path) -> str:
-    return str(path.with_suffix("") if path.suffix.lower() in _PREFERENCE else path)
+def _preference(path: pathlib.Path) -> tuple[int, str]:
+    ending = path.suffix.lower()
+    return _PREFERRED.index(ending) if ending in _PREFERRED else len(_PREFERRED), str(path)
 
 
 def _listed(paths: Iterable[pathlib.Path]) -> str:
-    first, *others = sorted(paths, key=lambda path: _PREFERENCE.index(path.suffix.lower()))
+    first, *others = sorted(paths, key=_preference)
     return f"{first.name} is taken, not {' or '.join(each.name for each in others)}"
 
 
@@ -129,7 +118,7 @@ def find_youtube_clips(
     found: dict[YoutubeClip, list[pathlib.Path]] = {}
     doubtful: dict[pathlib.Path, set[YoutubeClip]] = {}
     for path in files.paths:
-        fitting = _fitting(path.stem, starts, lengths)
+        fitting = _fitting(_ENDING.sub("", path.name), starts, lengths)
         if len(fitting) == 1:
             found.setdefault(fitting.pop(), []).append(path)
         elif fitting:

@@ -46,7 +46,7 @@ def _add_evaluation(evaluations: argparse._SubParsersAction, evaluation: Evaluat
     parser = evaluations.add_parser(
         evaluation.value,
         help=_WHAT[evaluation],
-        description=f"{_WHAT[evaluation].capitalize()}.",
+        description=f"{_WHAT[evaluation][0].upper()}{_WHAT[evaluation][1:]}.",
         epilog=f"The folder DIR of --data holds, for\n{wrapped}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -66,7 +66,7 @@ def _add_evaluation(evaluations: argparse._SubParsersAction, evaluation: Evaluat
         type=pathlib.Path,
         default=pathlib.Path("evaluations"),
         metavar="DIR",
-        help="where to write DIR/MODEL/EVALUATION-NAME-PROTOCOL and, in its name, all options that change results "
+        help="where to write DIR/MODEL/EVALUATION-NAME-PROTOCOL, and behind that the options that change results "
         "(default: evaluations)",
     )
     _add_particulars(parser, evaluation)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from hear_cacophony.commands.model_options import check_tokenizer
 from hear_cacophony.files.file_identity import content_digest
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def load_model(path: str, **options: Any) -> AudioTextModel:
     """
     from hear_cacophony import load_audio_text_model
 
+    check_tokenizer(path, options.get("tokenizer"))
     model = load_audio_text_model(path, **options)
     _ = model.tokenizer  # read now, since without one all that is computed of clips would wait for it
     return model

@@ -1,17 +1,23 @@
-"""How clips and texts are limited under each protocol.
+"""How clips are read, and how clips and texts are limited, under each protocol.
 
-"hear" takes clips whole, in windows. "published" takes them as the published evaluation does: of a clip with more
-patches than its limit a random subset counts. Where the published code draws it without a seed, here it is drawn
-from a seed and the clip's name, so that a run can be repeated and a clip's embedding depends on no other clip.
+"hear" takes clips whole, in windows. "published" takes them as the published evaluation does: the mean of the channels,
+resampled in the Fourier domain, from the file's own rate, where the published code has the rate from its configuration.
+Of a clip with more patches than its limit a random subset counts. Where the published code draws it without a seed,
+here it is drawn from a seed and the clip's name, so that a run can be repeated and a clip's embedding depends on no
+other clip.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import os
 import random
 
 import numpy as np
 
+from hear_cacophony.frontend.audio_file import open_audio
+from hear_cacophony.frontend.read_audio import mono_blocks
 from hear_cacophony.frontend.spectrogram import HOP_LENGTH, PATCH_FRAMES, PATCHES_PER_STEP, SAMPLE_RATE, count_frames
 from hear_tasks.evaluate.datasets import Dataset, Evaluation
 
@@ -79,3 +85,29 @@ def is_longer(num_samples: int, limit: int | None) -> bool:
 
 def _count_patches(num_samples: int) -> int:
     return count_frames(num_samples) // PATCH_FRAMES * PATCHES_PER_STEP
+
+
+def check_installed(protocol: str) -> None:
+    """Raise ModuleNotFoundError, before any work, where the protocol's resampler is not installed."""
+    package = "scipy" if protocol == "published" else "soxr"
+    if importlib.util.find_spec(package) is None:
+        raise ModuleNotFoundError(f"resampling needs {package}: pip install 'hear_cacophony[tasks]'")
+
+
+def read_published(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an audio file as the published evaluation does.
+
+    Returns:
+        Shape (round(n * 16000 / rate),), float32, 16 kHz.
+
+    Raises:
+        ValueError: it is no audio, was cut, has no samples, or samples that are not finite; the message says which.
+        OSError: it cannot be read.
+    """
+    import scipy.signal  # here, so that the command line starts where the package's extra is not installed
+
+    with open_audio(path) as audio:
+        mono, rate = np.concatenate(list(mono_blocks(audio))), audio.header.rate
+    if rate == SAMPLE_RATE:
+        return mono
+    return scipy.signal.resample(mono, round(len(mono) * float(SAMPLE_RATE) / rate)).astype(np.float32)

@@ -1,20 +1,24 @@
-"""The report of an evaluation: as text and as JSON."""
+"""The report of an evaluation, as text and as JSON, beside the published figures (`published.csv`)."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-from collections.abc import Sequence
+import functools
+import importlib.resources
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.text_table import text_table
-from hear_tasks.evaluate.comparison import Comparison, compare
+from hear_tasks.evaluate.evaluator import Scored
 from hear_tasks.evaluate.listing import Listing
 from hear_tasks.evaluate.model import Weights
 from hear_tasks.evaluate.request import Request
-from hear_tasks.evaluate.results import Scored
 
 _LISTED = 20
 """Names that are printed; the JSON file has them all."""
+
+_FILE = "published.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,3 +154,52 @@ def _score_table(scored: Scored) -> str:
     header = ("", "score", "95% interval") if scored.intervals else ("", "score", "")
     rows = [header, *((name, f"{value:.4f}", interval(name)) for name, value in scored.scores.items())]
     return "\n".join(text_table(rows, right=(1,)))
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedFigure:
+    """One published figure.
+
+    Attributes:
+        task: "zero-shot", "retrieval" or "captioning".
+        dataset: title of the data set.
+        measure: such as "top1" or "text-to-audio R@1".
+        value: a fraction from 0 to 1.
+        source: where it was published.
+    """
+
+    task: str
+    dataset: str
+    measure: str
+    value: float
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A score beside a published figure; the difference is ours less the published one."""
+
+    measure: str
+    ours: float
+    published: float
+    difference: float
+    source: str
+
+
+@functools.cache
+def published_figures() -> tuple[PublishedFigure, ...]:
+    """All published figures, in the order of the file."""
+    text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return tuple(
+        PublishedFigure(row["task"], row["dataset"], row["measure"], float(row["value"]), row["source"]) for row in rows
+    )
+
+
+def compare(task: str, dataset: str, scores: Mapping[str, float]) -> list[Comparison]:
+    """The scores beside every published figure that there is of them."""
+    return [
+        Comparison(each.measure, ours, each.value, ours - each.value, each.source)
+        for each in published_figures()
+        if (each.task, each.dataset) == (task, dataset) and (ours := scores.get(each.measure)) is not None
+    ]

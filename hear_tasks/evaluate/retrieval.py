@@ -1,18 +1,33 @@
-"""Retrieval: clips by their captions, and captions by their clips."""
+"""Retrieval: clips by their captions, and captions by their clips; recall at k and mean average precision.
+
+Both directions rank by stable descending sort of the similarities. Equal captions are told apart by nothing that a
+model could know, so by default they are one caption: a query by it is right with any clip that has it, and it
+takes one place in the ranking of captions. The published metric knows one clip for each caption text, the last one,
+and lets copies of a caption take places of their own, of which only the first counts as right.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
+import statistics
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
+from hear_cacophony.commands.sound_options import format_csv
+from hear_cacophony.files.atomic_write import write_text
+from hear_tasks.evaluate.evaluator import EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
-from hear_tasks.evaluate.result_files import write_csv
-from hear_tasks.evaluate.results import EmbeddingEvaluator, Scored
-from hear_tasks.evaluate.retrieval_scores import Captions, audio_to_text, text_to_audio
+
+RANKS = (1, 5, 10)
+DEPTH = 10
+"""Places of a ranking that count."""
+
+_Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 _SHOWN = 10
 """Clips in the table of the best ones."""
@@ -71,8 +86,121 @@ class Retrieval(EmbeddingEvaluator):
 def _write_best(path: pathlib.Path, captions: Captions, clips: Sequence[Clip], similarities: np.ndarray) -> None:
     """Each caption with its clip and the clips that were found by it."""
     header = ("caption", "file", *(f"found_{i}" for i in range(1, _SHOWN + 1)))
-    rows = (
+    rows = [
         (text, clips[owner].name, *(clips[i].name for i in np.argsort(-row, kind="stable")[:_SHOWN]))
         for text, owner, row in zip(captions.texts, captions.owners, similarities, strict=True)
-    )
-    write_csv(path, header, rows)
+    ]
+    write_text(path, format_csv(header, rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean over queries.
+
+    Attributes:
+        estimate: the mean; the jackknife finds no bias in a mean.
+        std_err: jackknife standard error, the deviation (n - 1) over root n; nan of one query.
+        interval95: estimate -+ 1.96 standard errors, which may reach beyond [0, 1].
+    """
+
+    estimate: float
+    std_err: float
+    interval95: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Captions:
+    """The captions of a set of clips.
+
+    Attributes:
+        texts: all captions, clip by clip.
+        owners: index of the clip that each belongs to.
+    """
+
+    texts: tuple[str, ...]
+    owners: tuple[int, ...]
+
+    @property
+    def equal(self) -> int:
+        """Captions whose text is there more than once."""
+        return sum(count for count in Counter(self.texts).values() if count > 1)
+
+    @property
+    def clips_by_text(self) -> dict[str, set[int]]:
+        """Indices of the clips that have a text as caption."""
+        clips: dict[str, set[int]] = {}
+        for text, owner in zip(self.texts, self.owners, strict=True):
+            clips.setdefault(text, set()).add(owner)
+        return clips
+
+
+def text_to_audio(similarities: np.ndarray, captions: Captions, *, published: bool = False) -> dict[str, Estimate]:
+    """Metrics of finding clips by their captions, one query for each caption.
+
+    Args:
+        similarities: shape (captions, clips).
+        captions: of these clips.
+        published: whether a text has one right clip alone, the last one that it belongs to.
+
+    Returns:
+        Estimates by "R@1", "R@5", "R@10", "mAP@10".
+    """
+    clips = captions.clips_by_text
+    if published:
+        clips = {text: {owner} for text, owner in zip(captions.texts, captions.owners, strict=True)}
+    places = _ranked(similarities)
+    hits = [[place in clips[text] for place in row] for text, row in zip(captions.texts, places, strict=True)]
+    return _estimates(hits)
+
+
+def audio_to_text(similarities: np.ndarray, captions: Captions, *, published: bool = False) -> dict[str, Estimate]:
+    """Metrics of finding captions by their clips, one query for each clip.
+
+    Args:
+        similarities: shape (captions, clips).
+        captions: of these clips.
+        published: whether copies of a text take places in the ranking.
+
+    Returns:
+        Estimates by "R@1", "R@5", "R@10", "mAP@10".
+    """
+    texts = captions.texts
+    if not published:
+        first: dict[str, int] = {}
+        for row, text in enumerate(texts):
+            first.setdefault(text, row)
+        similarities, texts = similarities[list(first.values())], tuple(first)
+    clips = captions.clips_by_text
+    hits = []
+    for clip, row in enumerate(_ranked(similarities.T)):
+        ranked = [texts[place] for place in row]
+        hits.append([clip in clips[text] and text not in ranked[:place] for place, text in enumerate(ranked)])
+    return _estimates(hits)
+
+
+def _ranked(similarities: np.ndarray) -> np.ndarray:
+    """Indices of the first `DEPTH` of each row, best first, equal ones in their order; a few rows at a time."""
+    rows = max(1, (1 << 22) // max(1, similarities.shape[1]))
+    parts = [
+        np.argsort(-similarities[start : start + rows], axis=1, kind="stable")[:, :DEPTH]
+        for start in range(0, len(similarities), rows)
+    ]
+    return np.concatenate(parts)
+
+
+def _estimates(hits: Sequence[Sequence[bool]]) -> dict[str, Estimate]:
+    recalls = {f"R@{k}": jackknife([float(any(row[:k])) for row in hits]) for k in RANKS}
+    return {**recalls, f"mAP@{DEPTH}": jackknife([_average_precision(row) for row in hits])}
+
+
+def _average_precision(hits: Sequence[bool]) -> float:
+    """Mean of the precisions at the hits that were found; 0 without one."""
+    places = [place for place, hit in enumerate(hits, 1) if hit]
+    return statistics.fmean(found / place for found, place in enumerate(places, 1)) if places else 0.0
+
+
+def jackknife(values: Sequence[float]) -> Estimate:
+    """Jackknife estimate of the mean (Efron and Stein, "The jackknife estimate of variance", 1981)."""
+    mean, number = statistics.fmean(values), len(values)
+    error = math.sqrt(statistics.variance(values, mean) / number) if number > 1 else math.nan
+    return Estimate(mean, error, (mean - _Z95 * error, mean + _Z95 * error))

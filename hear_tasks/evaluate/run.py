@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.frontend.read_audio import read_audio
+from hear_cacophony.sounds.chunks import Chunks
+from hear_cacophony.sounds.find import Sound
+from hear_cacophony.sounds.kept_results import KeptResults, Values, open_kept
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
-from hear_tasks.evaluate.listing import Listing
+from hear_tasks.evaluate.evaluator import Evaluator
+from hear_tasks.evaluate.listing import Clip, Listing
 from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model, tokenizer_digests
-from hear_tasks.evaluate.over_clips import Computed, compute_over_clips
-from hear_tasks.evaluate.protocols import is_longer
-from hear_tasks.evaluate.read_published import check_installed, read_published
+from hear_tasks.evaluate.protocols import check_installed, is_longer, read_published
 from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
-from hear_tasks.evaluate.result_cache import KeptValues, open_kept
-from hear_tasks.evaluate.results import Evaluator, Scored
 from hear_tasks.evaluate.retrieval import Retrieval
 from hear_tasks.evaluate.zero_shot import ZeroShot
 
@@ -52,7 +53,6 @@ def evaluate(
         ValueError: no clip could be used.
         ModuleNotFoundError: a package is not installed that will be needed.
         OSError: `request.out` cannot be written to.
-        BusyError: another process makes the same evaluation.
     """
     evaluator = _EVALUATORS[request.evaluation](request)
     evaluator.check()
@@ -64,12 +64,12 @@ def evaluate(
     weights, tokenizer = find_weights(model, request.model), tokenizer_digests(model)
     folder = request.out / weights.folder_name / request.folder_name
     folder.mkdir(parents=True, exist_ok=True)
-    with open_kept(folder.parent / "kept", _identity(evaluator, model, weights)) as kept:
-        for damage in kept.damaged:
-            tell(damage)
-        computed = _compute(evaluator, listing, model, kept)
-        scored = evaluator.score(model, computed.clips, computed.values, listing.classes, folder)
-        report = _make_report(request, weights, tokenizer, listing, computed, scored)
+    with open_kept(folder.parent / "kept", _identity(evaluator, model, weights), tell) as kept:
+        clips, found, faults = _compute(evaluator, listing, model, kept)
+        scored = evaluator.score(model, clips, found.values, listing.classes, folder)
+        limit = request.limits.patches
+        shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]
+        report = Report(request, weights, tokenizer, listing, listing.unreadable | faults, shortened, scored)
         existed = (folder / RESULTS_FILE).exists()
         write_json(folder / RESULTS_FILE, report.as_json())
     tell(f"{folder}: {'replaced' if existed else 'written'}")
@@ -86,24 +86,23 @@ def _check_out(out: pathlib.Path) -> None:
         raise PermissionError(f"--out {out}: expected a folder that you may write to")
 
 
-def _compute(evaluator: Evaluator, listing: Listing, model: AudioTextModel, kept: KeptValues) -> Computed:
-    request = evaluator.request
-    read = read_published if request.published else read_audio
-    compute = functools.partial(evaluator.compute, model)
-    computed = compute_over_clips(listing.clips, read, compute, kept, str(request.evaluation))
-    if not computed.clips:
-        file, reason = next(iter(computed.faults.items()))
-        raise ValueError(f"none of the {len(listing.clips)} clips could be used; the first one, {file}: {reason}")
-    return computed
+def _compute(
+    evaluator: Evaluator, listing: Listing, model: AudioTextModel, kept: KeptResults
+) -> tuple[list[Clip], Values, dict[str, str]]:
+    """The clips that have a value, what is kept of them, and what is wrong with the others, by file."""
+    by_file = {str(clip.path): clip for clip in listing.clips}
+    sounds = [Sound.at(file, evaluator.tag(clip)) for file, clip in by_file.items()]
 
+    def compute(samples: list[np.ndarray], some: list[Sound]) -> dict[str, np.ndarray]:
+        return {"values": evaluator.compute(model, samples, [by_file[sound.name] for sound in some])}
 
-def _make_report(
-    request: Request, weights: Weights, tokenizer: dict[str, str], listing: Listing, computed: Computed, scored: Scored
-) -> Report:
-    limit = request.limits.patches
-    pairs = zip(computed.clips, computed.samples, strict=True)
-    shortened = [clip.name for clip, samples in pairs if is_longer(samples, limit)]
-    return Report(request, weights, tokenizer, listing, listing.unreadable | computed.faults, shortened, scored)
+    chunks = Chunks(kept, kept.missing(sounds))
+    chunks.compute(read_published if evaluator.request.published else read_audio, compute, evaluator.request.evaluation)
+    found, faults = kept.values(sounds, "values"), chunks.faults
+    if not found.sounds:
+        file, reason = next(iter(faults.items()))
+        raise ValueError(f"none of the {len(sounds)} clips could be used; the first one, {file}: {reason}")
+    return [by_file[sound.name] for sound in found.sounds], found, faults
 
 
 def _identity(evaluator: Evaluator, model: AudioTextModel, weights: Weights) -> dict[str, Any]:

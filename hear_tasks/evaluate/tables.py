@@ -44,7 +44,7 @@ def read_table(
     if header:
         _, names = next(rows, (0, []))
         _check_header(file, names, columns)
-    records = []
+    records: list[dict[str, str]] = []
     for line, row in rows:
         if not header and not records:
             names += [""] * min(others, len(row) - len(names))

@@ -1,4 +1,4 @@
-"""What an evaluation found, in the form in which it is reported."""
+"""What each kind of evaluation does: what it computes of clips, and what it makes of that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
-from hear_tasks.evaluate.over_clips import Sound
 from hear_tasks.evaluate.protocols import choose_patches
 from hear_tasks.evaluate.request import Request
 
@@ -48,9 +47,19 @@ class Evaluator(abc.ABC):
     def check(self) -> None:
         """Raise, before any work, what would fail for a package that is not installed."""
 
+    def tag(self, clip: Clip) -> str:
+        """What of a clip its value depends on besides its samples."""
+        return clip.name if self.request.published else ""
+
     @abc.abstractmethod
-    def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:
-        """The value of each clip."""
+    def compute(self, model: AudioTextModel, samples: Sequence[np.ndarray], clips: Sequence[Clip]) -> np.ndarray:
+        """The value of each clip.
+
+        Args:
+            model: the model.
+            samples: of each clip, 16 kHz mono, shape (samples,), float32.
+            clips: the clips.
+        """
 
     @abc.abstractmethod
     def score(
@@ -71,10 +80,11 @@ class Evaluator(abc.ABC):
             folder: where to write.
         """
 
-    def subsets(self, sounds: Sequence[Sound]) -> dict[str, Any]:
+    def subsets(self, samples: Sequence[np.ndarray], clips: Sequence[Clip]) -> dict[str, Any]:
         """For the model, where a clip is beyond the limit: the patches of each clip that count, None for all."""
         limit, seed = self.request.limits.patches, self.request.patch_seed
-        patches = [choose_patches(len(sound.samples), limit, seed, sound.clip.name) for sound in sounds]
+        pairs = zip(samples, clips, strict=True)
+        patches = [choose_patches(len(each), limit, seed, clip.name) for each, clip in pairs]
         return {} if all(each is None for each in patches) else {"kept_patches": patches}
 
 
@@ -84,5 +94,5 @@ class EmbeddingEvaluator(Evaluator):
     def identity(self, model: AudioTextModel) -> dict[str, Any]:
         return {"values": "embeddings"}
 
-    def compute(self, model: AudioTextModel, sounds: Sequence[Sound]) -> np.ndarray:
-        return model.embed_audio([sound.samples for sound in sounds], **self.subsets(sounds))
+    def compute(self, model: AudioTextModel, samples: Sequence[np.ndarray], clips: Sequence[Clip]) -> np.ndarray:
+        return model.embed_audio(samples, **self.subsets(samples, clips))
