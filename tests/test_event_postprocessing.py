@@ -216,7 +216,7 @@ def test_what_heareval_could_not_work_with_is_refused():
         make_ours(*two_frames, {"min_duration": 125})
     with refusal("expected predictions of shape (2, 1), got (3, 1)"):
         make_ours(np.ones((3, 1), dtype=np.float32), ["x.wav"] * 2, [0.0, 50.0], DEFAULT_GRID)
-    with refusal("expected finite timestamps, got nan in y.wav; embed the task again"):
+    with refusal("expected finite timestamps, got nan in y.wav"):
         Frames.from_rows(["x.wav", "y.wav"], [0.0, math.nan])
     with refusal("expected a file name for each of 1 timestamps, got 2"):
         Frames.from_rows(["x.wav", "y.wav"], [0.0])

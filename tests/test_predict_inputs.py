@@ -188,6 +188,8 @@ def test_timestamps_of_other_clips(event_task):
     refuse(event_task, "timestamps of 1 frames, but 80 embeddings")
     file.write_text(json.dumps([["test-0.wav", 50.0 * frame] for frame in range(80)]))
     refuse(event_task, r"test-1\.wav: in test\.json alone")
+    file.write_text(json.dumps([["test-0.wav", float("nan")]] * 80))
+    refuse(event_task, r"timestamps\.json: expected finite timestamps, got nan in test-0\.wav; delete it, and embed")
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -196,7 +198,7 @@ def test_timestamps_of_other_clips(event_task):
     [
         ({"label": "z", "start": 0.0, "end": 1.0}, r"{0}\.json: expected labels of .*, got 'z' in {0}-1\.wav"),
         ({"label": "a", "start": 0.0, "end": np.inf}, r"{0}\.json: expected finite times of events, .* in {0}-1\.wav"),
-        ({"label": "a", "start": 0.0}, r"{0}: expected events of {0}-1\.wav to be"),
+        ({"label": "a", "start": 0.0}, r"{0}\.json: expected events of {0}-1\.wav to be"),
     ],
 )
 def test_events_that_could_not_be_scored_in_the_end(event_task, split, event, message):

@@ -141,7 +141,7 @@ class Frames:
             raise ValueError(f"expected a file name for each of {len(times)} timestamps, got {len(filenames)}")
         if not np.isfinite(times).all():
             row = int(np.flatnonzero(~np.isfinite(times))[0])
-            raise ValueError(f"expected finite timestamps, got {times[row]} in {filenames[row]}; embed the task again")
+            raise ValueError(f"expected finite timestamps, got {times[row]} in {filenames[row]}")
         names = {filename: pathlib.PurePath(filename).name for filename in dict.fromkeys(filenames)}
         clips = {name: number for number, name in enumerate(dict.fromkeys(names.values()))}
         clip = np.array([clips[names[filename]] for filename in filenames], dtype=np.int64)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import pathlib
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -210,19 +211,27 @@ def read_split_events(task: Task, name: str) -> SplitEvents:
     pairs = read_json(file, list)
     if len(pairs) != rows:
         raise TaskError(f"{file}: timestamps of {len(pairs)} frames, but {rows} embeddings; {EMBED_AGAIN}")
-    listed = read_json(task.folder / f"{name}.json", dict)
-    try:
-        names, times = [str(pair[0]) for pair in pairs], [float(pair[1]) for pair in pairs]
-        frames, targets = Frames.from_rows(names, times), Events.from_lists(listed)
-    except (TypeError, IndexError, ValueError) as error:
-        raise TaskError(f"{task.folder}: {name}: {error}") from error
+    with _faults_of(file, f"; {EMBED_AGAIN}"):
+        names, times = [str(clip) for clip, _ in pairs], [float(time) for _, time in pairs]
+        frames = Frames.from_rows(names, times)
+    events_file = task.folder / f"{name}.json"
+    listed = read_json(events_file, dict)
+    with _faults_of(events_file):
+        targets = Events.from_lists(listed)
     _check_clips(file, name, set(frames.clips), set(listed))
     _check_times(file, frames, targets)
-    try:
+    with _faults_of(events_file):
         check_events(frames, targets, task.vocabulary, task.scores, task.postprocessings)
-    except ValueError as error:
-        raise TaskError(f"{task.folder / name}.json: {error}") from error
     return SplitEvents(frames, torch.tensor(times, dtype=torch.float64), targets, listed)
+
+
+@contextlib.contextmanager
+def _faults_of(file: pathlib.Path, remedy: str = "") -> Iterator[None]:
+    """What cannot be done here is the fault of a file."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise TaskError(f"{file}: {error}{remedy}") from error
 
 
 def _check_clips(file: pathlib.Path, split: str, embedded: set[str], listed: set[str]) -> None:
