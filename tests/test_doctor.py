@@ -38,6 +38,7 @@ from hear_tasks.doctor.resources import ModelFacts
 from hear_tasks.doctor.tasks import check_task
 from hear_tasks.heareval import VERSIONS
 from hear_tasks.registry import TASKS
+from hear_tasks.task_folder import EMBEDDED_FILE
 
 SCENE, TAGS, EVENTS = "test_pitch-v1-full", "test_tags-v1-full", "test_events-v1-full"
 
@@ -1042,6 +1043,39 @@ def test_heareval_knows_the_same_names():
 
 
 # The environment
+
+
+@pytest.mark.parametrize(
+    ("place", "got"),
+    [
+        ("file/below", "got the file {home}/file: functions are compiled anew"),
+        ("locked/below", "got {home}/locked without leave to write: functions"),
+        ("~", "got ~/hear_cacophony, as no home is known: functions"),
+    ],
+)
+def test_a_cache_that_cannot_be_written_is_told(place, got, tmp_path, doctor, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "locked").mkdir()
+    usual = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: pathlib.Path(path).name != "locked" and usual(path, mode))
+    monkeypatch.setenv("XDG_CACHE_HOME", place if place == "~" else str(tmp_path / place))
+    status, out = doctor()
+    assert status == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("WARNING environment: ") or "cache" in line]
+    assert got.format(home=tmp_path) in line
+    assert line.endswith("; fix: set HOME, or XDG_CACHE_HOME, to a folder that you may write to")
+    assert not (tmp_path / "file" / "below").exists()
+
+
+def test_embeddings_that_hold_anything_do_not_stop_a_check(tasks, tmp_path, doctor):
+    for name, content in {"embedded": "[]", "sizes": '{"a": "b"}', "record": '{"audio": 3, "states": 4}'}.items():
+        target = tmp_path / "embeddings" / name / SCENE
+        target.mkdir(parents=True)
+        (target / EMBEDDED_FILE).write_text(content)
+        (target / "embedded-from.json").write_text(content)
+        (target / "task_metadata.json").write_text(content)
+    out = doctor(tasks, "--embeddings-dir", tmp_path / "embeddings")[1]
+    assert f"expected embeddings in {tmp_path}/embeddings/record/{SCENE} that can be checked, got " in out
 
 
 def environment_findings(**changes: Any) -> list[tuple[Severity, str, str]]:

@@ -11,7 +11,7 @@ from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_enviro
 from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.module import MODULE, ModuleRequest, check_module, check_own_module
 from hear_tasks.doctor.report import Report
-from hear_tasks.doctor.resources import ENCODERS, ModelFacts, check_resources
+from hear_tasks.doctor.resources import ENCODERS, ModelFacts, check_cache, check_resources
 from hear_tasks.doctor.stale_embeddings import check_embedded
 from hear_tasks.doctor.tasks import check_task, find_tasks
 
@@ -57,6 +57,7 @@ def examine(
         seen = probed()
     of_environment = Findings(ENVIRONMENT)
     check_environment(seen, of_environment)
+    check_cache(of_environment)
     findings = (
         *of_environment.found,
         *of_checkpoint.found,

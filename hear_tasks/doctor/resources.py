@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 
 from hear_cacophony.files import lock
+from hear_cacophony.files.cache_folder import CACHE_ADVICE, cache_folder
 from hear_cacophony.files.host_memory import available_memory as host_memory
 from hear_tasks.doctor.audio import Audio
 from hear_tasks.doctor.finding import Findings
@@ -114,6 +115,27 @@ def check_resources(needs: Iterable[Needs], embeddings_dir: pathlib.Path, findin
             "start no second process on this folder, or name another with --embeddings-dir",
         )
     return resources
+
+
+def check_cache(findings: Findings) -> None:
+    """Whether the cache folder can be written to, for which nothing is written."""
+    cache = cache_folder()
+    there = _existing(cache)
+    if not cache.is_absolute():
+        came = f"{cache}, as no home is known"
+    elif not there.is_dir():
+        came = f"the file {there}"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        came = f"{there} without leave to write"
+    else:
+        return
+    findings.warn(
+        "cache",
+        "cache",
+        f"expected a cache folder that can be written, {cache}, got {came}: functions are compiled anew by each "
+        "process, and sounds of your own cannot be searched",
+        CACHE_ADVICE,
+    )
 
 
 def _has_locks(folder: pathlib.Path) -> bool:
