@@ -29,6 +29,7 @@ from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample_clip, workers
 from hear_tasks.prepare.command import add_parser
+from hear_tasks.prepare.report import describe_task
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 
 SPLITS = ("train", "valid", "test")
@@ -313,6 +314,20 @@ def test_sources_of_unknown_length_and_names_that_are_no_utf_8(tmp_path, noise):
     assert convert(source, target).kept == 1
     source.write_bytes(source.read_bytes()[:-900])
     assert "they cannot be decoded behind" in convert(source, target).bad[0][1]
+
+
+def test_names_of_any_bytes_are_told_on_one_line(tmp_path):
+    task = make_task(tmp_path)
+    loud, bad = (task / "48000" / "train" / os.fsdecode(name) for name in (b"caf\xe9\n.wav", b"\xff.wav"))
+    square = np.where(np.arange(12_000) // 60 % 2, 1.0, -1.0)
+    soundfile.write(os.fsencode(loud), square, 48_000, format="WAV")
+    bad.write_text("no audio")
+    clips = json.loads((task / "train.json").read_text())
+    (task / "train.json").write_text(json.dumps(clips | {"\ud800.wav": clips["train-0.wav"]}))
+    report = prepare_tasks([task], jobs=1)
+    assert "train/caf\\xe9\\n.wav: " in describe_task(report.tasks[0]).encode().decode()
+    first, second = sorted(line.split(": ")[0].rpartition("/")[2] for line in report.errors[0].splitlines()[1:])
+    assert (first, second) == ("\\ud800.wav", "\\xff.wav")
 
 
 # Tasks

@@ -7,8 +7,11 @@ import unicodedata
 
 
 def as_text(name: str) -> str:
-    """A name that can be encoded: bytes that are no UTF-8 as \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A name that can be encoded: bytes that are no UTF-8 as \\xNN, half characters of JSON as \\uNNNN."""
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "backslashreplace").decode()
 
 
 def on_one_line(name: str) -> str:

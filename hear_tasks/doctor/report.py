@@ -8,6 +8,7 @@ import json
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.doctor.checkpoint import CheckpointReport
 from hear_tasks.doctor.environment import Environment
 from hear_tasks.doctor.finding import Finding, Severity
@@ -68,15 +69,7 @@ def format_text(report: Report) -> str:
         lines.append(_describe_resources(report.resources))
     lines += _describe_findings(report.findings)
     lines.append(_describe_result(report))
-    return "\n".join(map(_printable, lines))
-
-
-def _printable(line: str) -> str:
-    """One line of any text, whatever names of files and labels hold."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
-        for character in line
-    )
+    return "\n".join(map(on_one_line, lines))
 
 
 def _describe_environment(environment: Environment) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.prepare.resample_clip import Tally
 
 
@@ -55,7 +56,7 @@ def describe_task(report: TaskReport) -> str:
         name, samples = tally.most_clipped
         parts.append(
             f"{tally.clipped_samples} samples of {tally.clipped} clips beyond full scale after resampling, "
-            f"set to full scale (most in {name}: {samples})"
+            f"set to full scale (most in {on_one_line(name)}: {samples})"
         )
     if report.error:
         parts.append("not whole, see below")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.progress import ByteProgress
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.prepare.lock_folder import FolderBusyError, lock_folder
 from hear_tasks.prepare.plan import Plan, TaskError, make_plan
 from hear_tasks.prepare.report import Report, TaskReport
@@ -170,7 +171,7 @@ def _describe_faults(task: Task, plans: list[Plan], tallies: Iterable[Tally]) ->
     if bad:
         count = "1 bad file, which was" if len(bad) == 1 else f"{len(bad)} bad files, which were"
         lines.append(f"{task.source}: {count} left out; mend and run the same command again")
-        lines += [f"  {file}: {fault}" for file, fault in bad]
+        lines += [on_one_line(f"  {file}: {fault}") for file, fault in bad]
     return "\n".join(lines)
 
 
