@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig, TextConfig
-from hear_tasks.benchmark import __main__ as benchmark
 from hear_tasks.benchmark import embed, processes, projection, synthetic, text, timing
+from hear_tasks.benchmark import run as benchmark
+from hear_tasks.benchmark.__main__ import main
 from hear_tasks.benchmark.config import QUICK, Config
 from hear_tasks.benchmark.flops import product_flops, window_flops
 
@@ -225,12 +226,12 @@ def test_without_soundfile_embed_is_left_out_with_the_reason(tmp_path, monkeypat
 
 def test_bad_arguments_are_told_before_any_work(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "measure", pytest.fail)
-    assert benchmark.main(["--model", str(tmp_path / "absent.ckpt")]) == 1
+    assert main(["--model", str(tmp_path / "absent.ckpt")]) == 1
     assert "absent.ckpt: no such checkpoint file" in capsys.readouterr().err
     (tmp_path / "empty.ckpt").touch()
-    assert benchmark.main(["--model", str(tmp_path / "empty.ckpt")]) == 1
+    assert main(["--model", str(tmp_path / "empty.ckpt")]) == 1
     assert "empty.ckpt: the file is empty" in capsys.readouterr().err
-    assert benchmark.main(["--json", str(tmp_path / "absent" / "figures.json")]) == 1
+    assert main(["--json", str(tmp_path / "absent" / "figures.json")]) == 1
     assert "figures.json: expected a file in a folder that exists" in capsys.readouterr().err
 
 

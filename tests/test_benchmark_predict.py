@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from hear_tasks.benchmark import __main__ as benchmark
 from hear_tasks.benchmark import predict
+from hear_tasks.benchmark import run as benchmark
 from hear_tasks.benchmark.predict_cases import FULL, QUICK, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
 from hear_tasks.benchmark.product_timer import ProductTimer

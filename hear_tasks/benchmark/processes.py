@@ -50,9 +50,9 @@ def _run(config: Config, cache: str, long_seconds: int) -> dict[str, Any]:
     env = {name: value for name, value in os.environ.items() if name not in names}
     env["XDG_CACHE_HOME"] = cache
     arguments = [config.files[0], config.precision, repr(time.time()), str(long_seconds)]
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, *arguments], env=env, stdout=subprocess.PIPE, text=True, check=False
-    )
+    command = [sys.executable, "-m", __name__, *arguments]
+    # Ctrl-C is not for it: this process ends it.
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False, process_group=0)
     if done.returncode:
         raise ChildProcessError(f"the process for {config.files[0]} failed with status {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,133 @@
+"""What the benchmark measures, and its table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
+from hear_cacophony.engine.options import PRECISIONS
+from hear_tasks.benchmark import embed, encoder, loading, predict, processes, projection, report, text
+from hear_tasks.benchmark.config import FULL, QUICK, Config
+
+# In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
+SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {
+    "start": (processes.measure_start, processes.describe_start),
+    "loading": (loading.measure_loading, loading.describe_loading),
+    "encoder": (encoder.measure_encoder, encoder.describe_encoder),
+    "precision": (encoder.measure_precisions, encoder.describe_precisions),
+    "compilations": (embed.measure_compilations, embed.describe_compilations),
+    "embed": (embed.measure_embed, embed.describe_embed),
+    "text": (text.measure_text, text.describe_text),
+    "predict": (predict.measure_predict, predict.describe_predict),
+}
+ON_REQUEST = ("predict",)
+"""Sections that are measured where they are named alone: an hour or more."""
+
+PROJECTION = "projection"
+
+
+def measure_and_tell(argv: Sequence[str] | None) -> None:
+    """Measure what the arguments ask for, and print it.
+
+    Raises:
+        OSError, ValueError: they are at fault.
+    """
+    args = _parser().parse_args(argv)
+    _check_files(args.model)
+    _check_target(args.json)
+    result = measure(args.model, args.precision, quick=args.quick, only=args.only)
+    print(format_result(result))
+    if args.json is not None:
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hear_tasks.benchmark",
+        description="Speed and memory on this machine, each ratio from one run: the encoder beside the device's own "
+        "matrix products, embed beside the encoder alone and beside heareval's own runner, and with --only predict the "
+        "predictions beside heareval's.",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="checkpoint; may be repeated: all are loaded, the first is measured (default: untrained weights)",
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of matrix products")
+    scale = parser.add_mutually_exclusive_group()
+    scale.add_argument("--full", action="store_true", help="full-size encoder, minutes (the default)")
+    scale.add_argument("--quick", action="store_true", help="tiny encoder, seconds: to see that all is there")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=(*SECTIONS, PROJECTION),
+        metavar="SECTION",
+        help=f"may be repeated: {', '.join((*SECTIONS, PROJECTION))} (default: all but {', '.join(ON_REQUEST)})",
+    )
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures to a file")
+    return parser
+
+
+def _check_files(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in UNTRAINED:
+            summarize_checkpoint(name)
+
+
+def _check_target(file: pathlib.Path | None) -> None:
+    if file is None:
+        return
+    if file.is_dir() or not file.parent.is_dir():
+        raise ValueError(f"{file}: expected a file in a folder that exists")
+
+
+def measure(
+    files: Sequence[str], precision: str = PRECISIONS[0], *, quick: bool = False, only: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Measure sections.
+
+    Args:
+        files: checkpoints or names of untrained weights; the first is measured. Untrained weights unless given.
+        precision: of the matrix products.
+        quick: whether to use a tiny model and little audio.
+        only: names in `SECTIONS`, or "projection"; all but those `ON_REQUEST` unless given.
+
+    Returns:
+        Figures for JSON: "machine", "model", "scale", and "sections", each with its figures or with the reason
+        why it was "skipped".
+    """
+    scale = QUICK if quick else FULL
+    with tempfile.TemporaryDirectory(prefix="hear-cacophony-benchmark-") as folder:
+        config = Config(files or [scale.model], precision, scale, pathlib.Path(folder))
+        wanted = only or [name for name in SECTIONS if name not in ON_REQUEST]
+        sections = {name: take(config) for name, (take, _) in SECTIONS.items() if name in wanted}
+        if not only or PROJECTION in only:
+            sections[PROJECTION] = projection.project(sections)
+        machine = report.describe_machine()
+    return {
+        "machine": machine,
+        "model": config.files[0],
+        "precision": precision,
+        "scale": scale.name,
+        "sections": sections,
+    }
+
+
+def format_result(result: dict[str, Any]) -> str:
+    """The table of what `measure` found."""
+    describe = {name: describe for name, (_, describe) in SECTIONS.items()}
+    describe[PROJECTION] = projection.describe_projection
+    measured = ("measured", f"{result['model']}, {result['precision']}, {result['scale']}")
+    tables = {"machine": [*report.machine_lines(result["machine"]), measured]}
+    for name, section in result["sections"].items():
+        skipped = [("not measured", section["skipped"])] if "skipped" in section else None
+        tables[name] = skipped or describe[name](section)
+    return report.format_table(tables)
