@@ -140,8 +140,7 @@ def tiny_text_model(tiny_text_checkpoint):
 @pytest.fixture(scope="session")
 def full_size_text_checkpoint():
     """A full-size stand-in for Cacophony.ckpt with all its towers, without a file; parameters are drawn when taken."""
-    from hear_cacophony.checkpoint.checkpoint import Checkpoint, TextSide
-    from hear_cacophony.checkpoint.lazy_parameters import LazyParameters
+    from hear_cacophony.checkpoint.checkpoint import Checkpoint, LazyParameters, TextSide
     from hear_cacophony.checkpoint.parameters import expected_shapes, expected_text_shapes
     from hear_cacophony.model.stages import CACOPHONY, EncoderConfig, TextConfig
 

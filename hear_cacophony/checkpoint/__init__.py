@@ -8,7 +8,6 @@ from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary
-    from hear_cacophony.checkpoint.convert import convert_checkpoint
     from hear_cacophony.checkpoint.converted_file import SUFFIX
     from hear_cacophony.checkpoint.find import (
         DRIVE_FOLDER,
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
     from hear_cacophony.checkpoint.load import load_checkpoint, load_summary
     from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
     from hear_cacophony.checkpoint.untrained import UNTRAINED
+    from hear_cacophony.checkpoint.write import convert_checkpoint
 
 _MODULES = {
     "checkpoint": ("Checkpoint", "CheckpointError", "CheckpointSummary"),
-    "convert": ("convert_checkpoint",),
     "converted_file": ("SUFFIX",),
     "find": (
         "DRIVE_FOLDER",
@@ -37,6 +36,7 @@ _MODULES = {
     "load": ("load_checkpoint", "load_summary"),
     "read": ("read_checkpoint", "summarize_checkpoint"),
     "untrained": ("UNTRAINED",),
+    "write": ("convert_checkpoint",),
 }
 __all__ = [
     "DRIVE_FOLDER",

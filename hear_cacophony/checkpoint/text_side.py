@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from hear_cacophony.checkpoint.checkpoint import CheckpointError, TextSide
+from hear_cacophony.checkpoint.checkpoint import CheckpointError, LazyParameters, TextSide
 from hear_cacophony.checkpoint.checks import check_finite, shape_problems
-from hear_cacophony.checkpoint.lazy_parameters import LazyParameters
 from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, expected_text_shapes
 from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage, TextConfig
 

@@ -8,8 +8,13 @@ import zlib
 
 import numpy as np
 
-from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointSummary, TextSide, count_parameters
-from hear_cacophony.checkpoint.lazy_parameters import LazyParameters
+from hear_cacophony.checkpoint.checkpoint import (
+    Checkpoint,
+    CheckpointSummary,
+    LazyParameters,
+    TextSide,
+    count_parameters,
+)
 from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, expected_shapes, expected_text_shapes
 from hear_cacophony.model.stages import TINY, TINY_TEXT, EncoderConfig, Stage, TextConfig
 

@@ -1,4 +1,4 @@
-"""Writing checkpoints in the published layout."""
+"""Writing checkpoints: in the published layout, and converted ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hear_cacophony.checkpoint.converted_file import write_converted_file
+from hear_cacophony.checkpoint.checkpoint import Checkpoint
+from hear_cacophony.checkpoint.converted_file import new_converted_file, write_converted_file
 from hear_cacophony.checkpoint.read import read_checkpoint
 from hear_cacophony.files.atomic_write import write_bytes
 
@@ -45,3 +46,26 @@ def write_checkpoint(
     converted = path.with_suffix(".safetensors")
     write_converted_file(checkpoint, converted)
     return converted
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], *, with_text: bool = False
+) -> Checkpoint:
+    """Write the audio side of `source` to `target`, a `.safetensors` file with its configuration.
+
+    Args:
+        source: a published checkpoint.
+        target: the file to write.
+        with_text: write the text side, too.
+
+    Raises:
+        FileExistsError: `target` exists.
+        ValueError: `target` does not end in .safetensors.
+        FileNotFoundError: no such source, or no folder for the target.
+        OSError: the target cannot be written, such as on a full disk; nothing is left of it.
+        CheckpointError: as in `read_checkpoint`.
+    """
+    file = new_converted_file(target)
+    checkpoint = read_checkpoint(source, with_text=with_text)
+    write_converted_file(checkpoint, file)
+    return checkpoint

@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.checkpoint.convert import convert_checkpoint
+    from hear_cacophony.checkpoint.write import convert_checkpoint
 
     checkpoint = convert_checkpoint(args.source, args.target, with_text=args.towers == "all")
     towers = "all towers" if checkpoint.text else "the audio side"

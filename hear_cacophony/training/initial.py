@@ -11,8 +11,7 @@ import safetensors
 
 from hear_cacophony.checkpoint.checkpoint import CheckpointError
 from hear_cacophony.checkpoint.checks import check_finite, shape_problems
-from hear_cacophony.checkpoint.decoder import read_decoder
-from hear_cacophony.checkpoint.decoder_parameters import expected_decoder_shapes
+from hear_cacophony.checkpoint.decoder import expected_decoder_shapes, read_decoder
 from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, Shapes, expected_shapes, expected_text_shapes
 from hear_cacophony.checkpoint.read import read_checkpoint
 from hear_cacophony.checkpoint.untrained import draw_parameter

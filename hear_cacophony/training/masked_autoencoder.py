@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hear_cacophony.checkpoint.decoder_parameters import to_decoder_variables
+from hear_cacophony.checkpoint.decoder import to_decoder_variables
 from hear_cacophony.checkpoint.parameters import to_variables
 from hear_cacophony.engine.window_embedders import PRODUCTS
 from hear_cacophony.model.encoder import AudioEncoder
