@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import queue
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, MODULE, ModuleRequest, Severity, examine, format_text
 from hear_tasks.entry_point import Command
-from hear_tasks.reproduce.hardware import make_slots
+from hear_tasks.reproduce.hardware import Slot, make_slots
 from hear_tasks.reproduce.jobs import Job, check_out, check_unchanged, claim_out, make_jobs
 from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
-from hear_tasks.reproduce.run_job import Stop, tidy
-from hear_tasks.reproduce.schedule import run_jobs
+from hear_tasks.reproduce.run_job import Stop, run_job, tidy
 
 _SAYING = threading.Lock()
 
@@ -137,6 +138,54 @@ def _work(options: Options, jobs: Sequence[Job], stop: Stop, command: Command) -
             grace, command.grace = command.grace, None  # the jobs look for the request, and have what is noted of them
             unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
             command.grace = grace
+    return unnoted
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    phase: Phase,
+    slots: Sequence[Slot],
+    options: Options,
+    stop: Stop,
+    tell: Callable[[str], None],
+) -> dict[str, str]:
+    """Run a phase of all jobs, spread over the slots of the machine; one that fails does not stop the others.
+
+    Args:
+        jobs: in the order that they are begun in.
+        phase: embed or predict.
+        slots: as many jobs are worked on at a time.
+        options: of the run.
+        stop: ends the work.
+        tell: takes remarks; called from several threads.
+
+    Returns:
+        By the name of a job, what kept its failure from being noted in its record, such as a full disk.
+    """
+    unnoted: dict[str, str] = {}
+    waiting: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
+    for numbered in enumerate(jobs, 1):
+        waiting.put(numbered)
+
+    def work(slot: Slot) -> None:
+        if slot.cores is not None:
+            os.sched_setaffinity(0, slot.cores)  # of this thread, and of the processes that it starts
+        while not stop.is_requested():
+            try:
+                number, job = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                result = run_job(job, phase, slot, options, stop, tell)
+            except OSError as error:
+                result = unnoted[job.name] = f"FAILED: {error}"
+            tell(f"{phase} {number} of {len(jobs)}: {job.title}: {result}")
+
+    threads = [threading.Thread(target=work, args=(slot,), name=slot.label) for slot in slots]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     return unnoted
 
 
