@@ -124,8 +124,9 @@ def test_tasks_side_by_side_give_what_one_gives(scored, tmp_path, capfd):
         assert read_scores(tmp_path / name) == read_scores(ours / name)
 
 
-@pytest.mark.parametrize(("jobs", "count", "starts"), [([], 2, 1), (["--jobs", "1"], 2, 0), ([], 1, 0)])
+@pytest.mark.parametrize(("jobs", "count", "starts"), [([], 2, 2), (["--jobs", "1"], 2, 0), ([], 1, 0)])
 def test_torch_is_loaded_for_the_processes_of_tasks_meanwhile(monkeypatch, tmp_path, jobs, count, starts):
+    """It is asked for at the beginning, and again where the processes are."""
     started: list[bool] = []
     monkeypatch.setattr(fork_server, "start", lambda: started.append(True))
     folders = [tmp_path / f"empty{number}" for number in range(count)]

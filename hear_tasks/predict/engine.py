@@ -131,12 +131,10 @@ class _TaskRun:
                 check_training(self._task, point, sum(len(self._splits[name]) for name in partition.train))
 
     def _tell_of_unknown_events(self) -> None:
-        for name, events in self._events.items():
-            strange = [label not in self._task.label_numbers for label in events.targets.labels]
-            first = next((event for event, label in enumerate(events.targets.label) if strange[label]), None)
-            if first is not None:
-                label = events.targets.labels[events.targets.label[first]]
-                clip = events.targets.clips[events.targets.clip[first]]
+        for name, split in self._events.items():
+            labels = ((str(event["label"]), clip) for clip, events in split.listed.items() for event in events)
+            label, clip = next((each for each in labels if each[0] not in self._task.label_numbers), ("", ""))
+            if clip:
                 self._tell(
                     f"{name}.json: {label!r} in {clip}: not in {VOCABULARY_FILE}; counts as missed, as in heareval"
                 )

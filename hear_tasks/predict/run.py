@@ -235,6 +235,7 @@ class _Processes:
     def run(self, folders: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
         """The outcomes of tasks, begun in this order."""
         waiting, outcomes = collections.deque(folders), {}
+        fork_server.start()
         try:
             while waiting or self._running:
                 while waiting and self._free:
