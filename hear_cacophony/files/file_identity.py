@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 DIGEST_BYTES = 16
+_BLOCK_BYTES = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +41,17 @@ class FileState:
         Raises:
             OSError: it cannot be looked at.
         """
-        place = os.path.realpath(path)
+        return cls._at(os.path.realpath(path))
+
+    @classmethod
+    def _at(cls, place: str) -> Self:
         status = os.stat(place)
         return cls(place, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
     def holds(self) -> bool:
         """Whether the file is still so."""
         try:
-            return FileState.of(self.place) == self
+            return self._at(self.place) == self
         except OSError:
             return False
 
@@ -58,8 +62,11 @@ def content_digest(path: str | os.PathLike[str]) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class ContentDigests:
