@@ -567,6 +567,22 @@ def test_markdown(run, tmp_path):
     ]
 
 
+def test_models_without_a_place_in_the_published_table_are_told(run, tmp_path):
+    for name, module in (
+        ("first", "hear_cacophony.audiomae"),
+        ("second", "hear_cacophony.audiomae"),
+        ("other", "mine"),
+    ):
+        write_task(tmp_path / name, ESC50, scores_of(ESC50, 0.5))
+        write_weights(tmp_path / name, Weights("a.ckpt", "0" * 32, module))
+    status, out, err = run(tmp_path, "--published-table")
+    assert err.splitlines() == [
+        "leaderboard: first: left out of the published table, as second has its place",
+        "leaderboard: other: left out of the published table, as none of its rows is of its module",
+    ]
+    assert (status, out.count("0.500 ± 0.000 (0.870 -0.370)")) == (0, 1)
+
+
 def test_a_wide_table_goes_on_below_itself(tmp_path):
     for i in range(6):
         write_task(tmp_path / f"model{i}", ESC50, scores_of(ESC50, i / 8))

@@ -124,7 +124,7 @@ def published_table_cells(models: Sequence[Model]) -> list[list[str]]:
     """Columns of the published table down, its models across, the head first.
 
     A row of the table belongs to the model that was embedded with its HEAR module; where a model was published twice,
-    the later release counts. Models of no row are left out.
+    the later release counts. Others are left out, as `left_out_of_table` tells.
     """
     rows = {row.module: row for row in published_rows()}
     run = {model.weights.module: model for model in models}
@@ -133,6 +133,20 @@ def published_table_cells(models: Sequence[Model]) -> list[list[str]]:
     head = ["task", *(_head(row, model) for row, model in pairs)]
     marks = reservation_marks(models)
     return [head, *([column, *(_cell(row, model, column, marks) for row, model in pairs)] for column in columns)]
+
+
+def left_out_of_table(models: Sequence[Model]) -> list[str]:
+    """One message for each model that the published table has no place for."""
+    rows = {row.module for row in published_rows()}
+    shown = {model.weights.module: model for model in models}
+    messages = []
+    for model in models:
+        module = model.weights.module
+        if module not in rows:
+            messages.append(f"{model.name}: left out of the published table, as none of its rows is of its module")
+        elif shown[module] is not model:
+            messages.append(f"{model.name}: left out of the published table, as {shown[module].name} has its place")
+    return messages
 
 
 def _head(row: PublishedRow, model: Model | None) -> str:

@@ -15,7 +15,7 @@ from hear_tasks.leaderboard.markdown import (
 )
 from hear_tasks.leaderboard.models import Model, read_models
 from hear_tasks.leaderboard.plot import check_plot, plot_leaderboard
-from hear_tasks.leaderboard.published import published_rows
+from hear_tasks.leaderboard.published import left_out_of_table, published_rows
 from hear_tasks.leaderboard.table import incomplete_columns, tasks_not_run
 from hear_tasks.leaderboard.text import format_comparisons, format_published_table, format_text
 
@@ -96,6 +96,8 @@ def write_leaderboard(
     if outputs.plot:
         check_plot(outputs.plot, models)
     beside = _Beside(published, published_table)
+    for message in left_out_of_table(models) if published_table else ():
+        tell(message)
     if IN_PLACE_OF_TEXT not in (outputs.markdown, outputs.csv):
         show(_text(models, beside, width))
     if outputs.markdown:
