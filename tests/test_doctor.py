@@ -620,8 +620,7 @@ def test_names_that_look_the_same_give_one_finding(tasks, named, there):
 @pytest.mark.parametrize(("named", "there"), [(NFC, NFD), ("Dog.wav", "dog.wav")])
 def test_a_file_system_that_takes_two_names_for_the_same_gives_a_warning(tasks, monkeypatch, named, there):
     rename_clip("fold00", "fold00-0.wav", named, there)(tasks / SCENE)
-    for module in ("audio_names", "audio_folder"):
-        monkeypatch.setattr(f"hear_tasks.doctor.{module}.is_there", lambda file: True)
+    monkeypatch.setattr("hear_tasks.doctor.audio_folder.is_there", lambda file: True)
     report = check_task(tasks / SCENE)
     assert [each.severity for each in report.findings] == [WARNING]
     assert "this file system takes them for the same, others do not" in report.findings[0].message
@@ -631,7 +630,7 @@ def test_a_file_system_that_takes_two_names_for_the_same_gives_a_warning(tasks, 
 @pytest.mark.parametrize("taken_for_the_same", [False, True])
 def test_two_clips_in_one_file_of_such_a_file_system_are_an_error(tasks, monkeypatch, taken_for_the_same):
     """Unpacked where case does not count, the second clip has taken the first one's place."""
-    monkeypatch.setattr("hear_tasks.doctor.audio_names.is_there", lambda file: taken_for_the_same)
+    monkeypatch.setattr("hear_tasks.doctor.audio_folder.is_there", lambda file: taken_for_the_same)
     task = tasks / SCENE
     edit(task / "fold00.json", lambda clips: clips.update({"FOLD00-0.wav": ["low"]}))
     assert [(each.kind, each.severity) for each in found(task)] == [("audio-case", ERROR)]

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from hear_tasks.doctor.checkpoint import CHECKPOINT
     from hear_tasks.doctor.environment import ENVIRONMENT, REQUIREMENTS
     from hear_tasks.doctor.examination import examine
     from hear_tasks.doctor.finding import Finding, Severity
-    from hear_tasks.doctor.module import MODULE, ModuleRequest
+    from hear_tasks.doctor.model import CHECKPOINT, MODULE, ModuleRequest
     from hear_tasks.doctor.report import Report, format_json, format_text
 
 __all__ = [
@@ -34,12 +33,12 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "CHECKPOINT": "hear_tasks.doctor.checkpoint",
+        "CHECKPOINT": "hear_tasks.doctor.model",
         "ENVIRONMENT": "hear_tasks.doctor.environment",
         "REQUIREMENTS": "hear_tasks.doctor.environment",
         "Finding": "hear_tasks.doctor.finding",
-        "MODULE": "hear_tasks.doctor.module",
-        "ModuleRequest": "hear_tasks.doctor.module",
+        "MODULE": "hear_tasks.doctor.model",
+        "ModuleRequest": "hear_tasks.doctor.model",
         "Report": "hear_tasks.doctor.report",
         "Severity": "hear_tasks.doctor.finding",
         "examine": "hear_tasks.doctor.examination",

@@ -31,6 +31,9 @@ ODD_CLIPS = 1000
 CLIPPED_SHARE = 0.05
 """Share of samples at full scale from which a clip counts as heavily clipped."""
 
+PUBLISHED_SHARE = 0.1
+"""Share of a published task's clips up to which copies are taken for its own: GTZAN, for one, has some."""
+
 _HEADER_BYTES = 44
 _PROGRESS_BYTES = 1_000_000_000
 
@@ -241,3 +244,27 @@ def _check_batches(clips: list[tuple[AudioFile, int]], findings: Findings) -> No
                     f"expected {common} samples as in the other clips, which heareval stacks, got {frames}",
                     f"make it again: hear-cacophony prepare --rates {file.rate}",
                 )
+
+
+# The same audio in two splits: a model would be tested on what it was trained on
+
+
+def check_duplicates(audio: Audio, metadata: Metadata, findings: Findings) -> None:
+    """Compare the content of all clips whose samples were read, silence aside."""
+    seen: dict[bytes, AudioFile] = {}
+    copies: list[tuple[AudioFile, AudioFile]] = []
+    for key, clip in audio.clips.items():
+        if clip.content is None or clip.content.silent:
+            continue
+        first = seen.setdefault(clip.content.digest, audio.files[key])
+        if first.split != key[0]:
+            copies.append((audio.files[key], first))
+    published = metadata.hear_task is not None and len(copies) <= PUBLISHED_SHARE * len(audio.files)
+    for copy, first in copies:
+        message = f"expected audio of split {copy.split} alone, got the same samples as {first.shown}"
+        if published:
+            fix = "leave it if the task is as published, since published scores have it too"
+            findings.warn("audio-duplicate", copy.shown, message, fix)
+        else:
+            fix = "take the clip out of one of the splits, and out of its split file"
+            findings.error("audio-duplicate", copy.shown, message, fix)

@@ -7,10 +7,10 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from hear_tasks.doctor.audio_names import is_there, match_similar
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.text_files import UNPACK_AGAIN, listed
+from hear_tasks.similar_names import look_the_same, match_names, unicode_form
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
 
 
@@ -67,8 +67,41 @@ def find_files(
 def _match_similar(
     folder: pathlib.Path, rate: int, split: Split, found: dict[str, AudioFile], findings: Findings
 ) -> dict[str, str]:
-    """By each name that is not there, that of a file that is much like it; they are reported."""
-    return match_similar(folder, f"{rate}/{split.name}", split.clips or (), sorted(found), split.file, findings)
+    """By each name of a split that is not there, that of a file that is much like it; they are reported."""
+    named = split.clips or {}
+    matched = match_names(named, sorted(found))
+    for name, file in matched.items():
+        # A file that is another clip's is not this one's, whatever the file system says.
+        opens = file not in named and is_there(folder / str(rate) / split.name / name)
+        _report_similar(f"{rate}/{split.name}/{file}", name, file, split.file, findings, opens=opens)
+    return matched
+
+
+def is_there(file: pathlib.Path) -> bool:
+    """Whether the file system finds a file by this name."""
+    return os.path.exists(file)
+
+
+def _report_similar(shown: str, name: str, file: str, split_file: str, findings: Findings, *, opens: bool) -> None:
+    report = findings.warn if opens else findings.error
+    where = "; this file system takes them for the same, others do not" if opens else ""
+    if look_the_same(name, file):
+        report(
+            "audio-unicode",
+            shown,
+            f"expected the name {name!r} as {split_file} writes it (Unicode {unicode_form(name)}), found one that "
+            f"looks the same and is written otherwise ({unicode_form(file)}){where}",
+            "rename the files, such as with convmv -r -f utf8 -t utf8 --nfc (or --nfd) --notest FOLDER, or correct "
+            f"{split_file}",
+        )
+    else:
+        report(
+            "audio-case",
+            shown,
+            f"expected the name {name!r} as {split_file} writes it, found {file!r}, which differs in upper and lower "
+            f"case{where}",
+            f"rename the file, or correct {split_file}; where two clips differ in case alone, rename one of them",
+        )
 
 
 def _report_foreign_folders(audio: pathlib.Path, rate: int, splits: list[str], findings: Findings) -> None:

@@ -50,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from hear_tasks.doctor.examination import examine
-    from hear_tasks.doctor.module import ModuleRequest
+    from hear_tasks.doctor.model import ModuleRequest
     from hear_tasks.doctor.report import format_json, format_text
 
     if args.module is None and (args.model_options or args.python):

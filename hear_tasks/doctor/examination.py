@@ -6,13 +6,12 @@ import contextlib
 import pathlib
 from collections.abc import Sequence
 
-from hear_tasks.doctor.checkpoint import CHECKPOINT, check_checkpoint
+from hear_tasks.doctor.embedded import check_embedded
 from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_environment, probing
 from hear_tasks.doctor.finding import Finding, Findings, Severity
-from hear_tasks.doctor.module import MODULE, ModuleRequest, check_module, check_own_module
+from hear_tasks.doctor.model import CHECKPOINT, MODULE, ModuleRequest, check_checkpoint, check_module, check_own_module
 from hear_tasks.doctor.report import Report
 from hear_tasks.doctor.resources import ENCODERS, ModelFacts, check_cache, check_resources
-from hear_tasks.doctor.stale_embeddings import check_embedded
 from hear_tasks.doctor.tasks import check_task, find_tasks
 
 

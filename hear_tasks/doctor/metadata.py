@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata_parameters import check_parameters
-from hear_tasks.doctor.metadata_registry import check_registry, expected_fields
 from hear_tasks.doctor.text_files import FileFault, is_moderate, listed, read_object, shown
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask, PredictionType, SplitMode
 from hear_tasks.task_folder import METADATA_FILE
@@ -85,7 +84,7 @@ def check_metadata(folder: pathlib.Path, findings: Findings) -> Metadata:
     metadata = checker.check(folder.name)
     check_parameters(fields, metadata.embedding_type, findings)
     if metadata.hear_task:
-        check_registry(metadata.hear_task, fields, metadata.splits, metadata.scores, findings)
+        _check_registry(metadata.hear_task, fields, metadata.splits, metadata.scores, findings)
     return metadata
 
 
@@ -123,7 +122,7 @@ class _Checker:
     def _is_missing(self, name: str) -> bool:
         if name in self._fields:
             return False
-        known = expected_fields(self._known) if self._known else {}
+        known = _expected_fields(self._known) if self._known else {}
         fix = (
             f'add "{name}": {json.dumps(known[name])}'
             if name in known
@@ -240,3 +239,48 @@ class _Checker:
 def _scores_of(embedding_type: str | None) -> tuple[str, ...]:
     scores = {"scene": SCENE_SCORES, "event": EVENT_SCORES}
     return scores.get(embedding_type or "", (*SCENE_SCORES, *EVENT_SCORES))
+
+
+# Whether the metadata of a task of HEAR are those of the benchmark
+
+
+def _expected_fields(task: HearTask) -> dict[str, Any]:
+    """The fields that the registry knows."""
+    fields: dict[str, Any] = {
+        "task_name": task.name,
+        "version": task.version,
+        "mode": task.mode,
+        "embedding_type": str(task.embedding_type),
+        "prediction_type": str(task.prediction_type),
+        "split_mode": str(task.split_mode),
+        "sample_duration": task.seconds,
+        "splits": list(task.splits),
+    }
+    return fields | ({"nfolds": task.folds} if task.folds else {})
+
+
+def _check_registry(
+    task: HearTask, fields: Mapping[str, Any], splits: Sequence[str], scores: Sequence[str], findings: Findings
+) -> None:
+    """Compare the fields of a task's metadata, its splits and scores with those of the benchmark."""
+    expected = _expected_fields(task)
+    compared = {
+        name: fields[name] for name in expected if name in fields and name not in ("task_name", "version", "mode")
+    }
+    if "splits" in compared:
+        compared["splits"], expected["splits"] = sorted(splits), sorted(expected["splits"])
+    for name, value in compared.items():
+        if value != expected[name]:
+            _report_difference(findings, task, name, expected[name], value)
+    if scores and scores[0] != task.primary_score:
+        _report_difference(findings, task, "evaluation", f"{task.primary_score} first", list(scores))
+
+
+def _report_difference(findings: Findings, task: HearTask, name: str, expected: object, value: object) -> None:
+    findings.error(
+        "metadata-registry",
+        METADATA_FILE,
+        f"expected {name!r} of {task.directory} to be {expected if name == 'evaluation' else repr(expected)}, "
+        f"got {shown(value)}",
+        "unpack the task's tarball again, or give a task of your own another name",
+    )

@@ -9,9 +9,9 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from hear_cacophony.sounds.names import on_one_line
-from hear_tasks.doctor.checkpoint import CheckpointReport
 from hear_tasks.doctor.environment import Environment
 from hear_tasks.doctor.finding import Finding, Severity
+from hear_tasks.doctor.model import CheckpointReport
 from hear_tasks.doctor.resources import Resources, gigabytes
 from hear_tasks.doctor.tasks import TaskReport
 

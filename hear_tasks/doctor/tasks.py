@@ -9,12 +9,10 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from hear_tasks.doctor.audio import Audio, check_audio
-from hear_tasks.doctor.duplicates import check_duplicates
+from hear_tasks.doctor.audio import Audio, check_audio, check_duplicates
 from hear_tasks.doctor.events import check_events
 from hear_tasks.doctor.finding import Finding, Findings
-from hear_tasks.doctor.label_use import check_scores, check_use
-from hear_tasks.doctor.labels import check_scene_labels
+from hear_tasks.doctor.labels import check_scene_labels, check_scores, check_use
 from hear_tasks.doctor.metadata import Metadata, check_metadata
 from hear_tasks.doctor.resources import ENCODERS, ModelFacts, Needs, estimate_needs
 from hear_tasks.doctor.splits import Split, read_splits

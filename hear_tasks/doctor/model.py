@@ -1,9 +1,10 @@
-"""A HEAR module: whether it is there, loads, and keeps to the HEAR API."""
+"""What tasks are to be embedded with: a checkpoint of the encoders, or any HEAR module."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,48 @@ from hear_tasks.doctor.text_files import listed
 from hear_tasks.module_options import OURS, is_ours
 from hear_tasks.task_folder import SAMPLE_RATES
 
+CHECKPOINT = "checkpoint"
 MODULE = "module"
-"""Name of what is checked here, in its findings."""
+"""Names of what is checked here, in its findings."""
 
 _FIX = "mend the plugin, its file or its options; embed would end with the same"
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointReport:
+    """What a checkpoint is: number and title of its stage, the MD5 of the published file, and which that is."""
+
+    file: str
+    stage: int
+    title: str
+    md5: str
+    release: str | None
+    untrained: bool
+
+
+def check_checkpoint(file: pathlib.Path, findings: Findings) -> CheckpointReport | None:
+    """Check a checkpoint file; what it is, None if it is of no use."""
+    try:
+        from hear_cacophony.checkpoint import summarize_checkpoint  # here, as a missing JAX is to be a finding
+
+        summary = summarize_checkpoint(file)
+    except ImportError as error:
+        message = f"expected the encoders to read it with, could not import them: {error}"
+        findings.error("checkpoint", str(file), message, "pip install .")
+        return None
+    except (OSError, ValueError) as error:
+        message = f"expected a checkpoint, got: {str(error).removeprefix(f'{file}: ')}"
+        findings.error("checkpoint", str(file), message, "download it again, and compare its MD5 with README.md")
+        return None
+    release = summary.release.file_name if summary.release else None
+    if summary.untrained:
+        message = "expected a published file, got untrained weights"
+        findings.warn("checkpoint", str(file), message, "use them for a baseline alone")
+    elif release is None:
+        message = f"expected a published file, got MD5 {summary.md5 or 'none'}, which is not that of a published file"
+        findings.note("checkpoint", str(file), message, "nothing, if it is a checkpoint of your own")
+    stage = summary.stage
+    return CheckpointReport(str(file), stage.number, stage.title, summary.md5, release, summary.untrained)
 
 
 @dataclasses.dataclass(frozen=True)
