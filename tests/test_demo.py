@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 import re
 import time
 
@@ -44,10 +46,29 @@ def test_a_named_folder_without_weights_is_an_error(tmp_path, monkeypatch):
         demo.choose_model(AUDIOMAE)
 
 
-def test_a_failed_phase_shows_the_end_of_its_log(tmp_path):
-    (tmp_path / "failing.py").write_text("import sys; print('some output'); sys.exit('the cause')")
-    with pytest.raises(demo.DemoError, match=r"(?s)a phase failed with status 1; the end of .*phase\.log:.*the cause"):
-        demo._run_phase(Phases(1), "phase", "a phase", ["failing"], tmp_path)
+def test_a_failed_command_shows_the_end_of_its_log_and_the_others_are_done(tmp_path):
+    failing = ["-c", "import sys; print('some output'); sys.exit('the cause')"]
+    done = ["-c", "import os; print(os.getcwd(), os.environ['X'])"]
+    with pytest.raises(demo.DemoError, match=r"(?s)^a failed with status 1; the end of .*a\.log:.*output.*the cause$"):
+        demo._run_side_by_side({"a": failing, "b": done, "c": done}, tmp_path, {"X": "1"})
+    assert [(tmp_path / "logs" / f"{name}.log").read_text() for name in "bc"] == [f"{tmp_path} 1\n"] * 2
+
+
+def test_commands_that_wait_for_one_another_run_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo.os, "sched_getaffinity", lambda _: {0, 1})
+    meet = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).touch()\nwhile not os.path.exists(sys.argv[2]): pass"
+    demo._run_side_by_side({"a": ["-c", meet, "a", "b"], "b": ["-c", meet, "b", "a"]}, tmp_path)
+
+
+def test_each_model_is_validated_embedded_and_predicted(tmp_path):
+    models = [demo.Model("hear_cacophony.audiomae", "A", ("--model", "a file")), demo.Model(demo.BASELINE, "B")]
+    for model in models:
+        (tmp_path / "embeddings" / f"{model.module}-hop").mkdir(parents=True)
+    checks = demo._checks(models, tmp_path)
+    assert json.loads(checks["hear-validator"][-1])[0][1:] == ["hear_cacophony.audiomae", "--model", "a file"]
+    predicted = demo._predict("demo_strokes", models, tmp_path / "embeddings")
+    assert [pathlib.Path(each).parent.name for each in predicted[3:5]] == [f"{each.module}-hop" for each in models]
+    assert predicted[5:] == ["--grid", "faster", "--grid-points", "2"]
 
 
 def test_the_time_and_the_disk_are_said_before_the_start(tmp_path, capsys, monkeypatch):
@@ -60,8 +81,8 @@ def test_the_time_and_the_disk_are_said_before_the_start(tmp_path, capsys, monke
     assert 1 <= int(told[1]) <= 4
     assert 1 <= int(told[2]) <= 100
     assert lines[1:] == [
-        "demo: 1 of 15: building demo_vowel ...",
-        "demo: 1 of 15: building demo_vowel: failed after 0 s",
+        "demo: 1 of 5: building demo_vowel ...",
+        "demo: 1 of 5: building demo_vowel: failed after 0 s",
     ]
 
 

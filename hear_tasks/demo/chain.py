@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hear_cacophony.checkpoint import FOLDER_VARIABLE, UNTRAINED, find_weights
 from hear_cacophony.model.stages import STAGES, Stage
@@ -25,13 +27,25 @@ GRIDS = {"demo_strokes": ("faster", "2"), "demo_piano": ("fast", "1")}
 GRID = ("default", "1")
 """Enough for a demonstration in minutes. Scores for a leaderboard need all 8 points of the default grid."""
 
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_USE_LEGACY_KERAS": "1",  # nothing here needs Keras, which takes as long to load as all the rest
+}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """For predictions: heareval's small predictors gain nothing of more threads, which only wait for one another."""
+
+VALIDATE_ALL = """
+import json, sys
+from hearvalidator.validate import main
+for sys.argv in json.loads(sys.argv[1]):
+    main()
+"""
+"""hear-validator's own command for several models in one process, as loading TensorFlow and torch takes most of it."""
 
 BASELINE = "hear_cacophony.logmel"
 
 STARTING_MINUTES = 0.75
-TINY_MINUTES = {"demo_vowel": 1.0, "demo_pitch": 1.5, "demo_tags": 1.0, "demo_strokes": 1.0, "demo_piano": 2.0}
+TINY_MINUTES = {"demo_vowel": 0.7, "demo_pitch": 1.0, "demo_tags": 0.7, "demo_strokes": 0.7, "demo_piano": 1.5}
 FULL_MINUTES = {"demo_vowel": 2.0, "demo_pitch": 4.0, "demo_tags": 3.5, "demo_strokes": 5.0, "demo_piano": 6.0}
 MEGABYTES = {"demo_vowel": 20, "demo_pitch": 50, "demo_tags": 30, "demo_strokes": 60, "demo_piano": 60}
 """For people: minutes on two idle cores with tiny encoders and with those of full size, and megabytes, of the task and
@@ -49,16 +63,19 @@ class Model:
     Attributes:
         module: its HEAR module.
         title: for messages.
-        arguments: what names its weights to `hear-cacophony embed`.
-        validated: what names them to hear-validator.
+        arguments: what names its weights to `hear-cacophony embed`, and to hear-validator.
         run: tells runs with these weights from runs with others.
     """
 
     module: str
     title: str
     arguments: tuple[str, ...] = ()
-    validated: tuple[str, ...] = ()
     run: str = ""
+
+    @property
+    def name(self) -> str:
+        """For names of files."""
+        return self.module.rpartition(".")[2]
 
     @property
     def is_small(self) -> bool:
@@ -84,14 +101,18 @@ def run_demo(
     start = time.monotonic()
     models = [*(choose_model(stage, full=full) for stage in STAGES), Model(BASELINE, "log-mel baseline")]
     print(f"demo: {estimate(models, tasks)}; everything goes to {out}", flush=True)
-    phases = Phases(len(tasks) + 1 + len(models) * (2 + len(tasks)))
+    phases = Phases(len(tasks) + 3)
     for name in tasks:
         with phases.phase(f"building {name}"):
             TASKS[name].build(out / "tasks", sources)
     embeddings = out / "-".join(["embeddings", *(model.run for model in models if model.run)])
-    _run_phase(phases, "doctor", "doctor", ["hear_tasks.cli", "doctor", str(out / "tasks")], out)
-    for model in models:
-        _run_model(phases, model, tasks, out, embeddings)
+    with phases.phase("doctor, and hear-validator on each model"):
+        _run_side_by_side(_checks(models, out), out)
+    with phases.phase(f"embeddings of {', '.join(model.title for model in models)}"):
+        _run_side_by_side({f"{model.name}-embed": _embed(model, tasks, out, embeddings) for model in models}, out)
+    with phases.phase(f"heareval's predictions of {', '.join(tasks)}"):
+        commands = {f"{task}-predictions": _predict(task, models, embeddings) for task in tasks}
+        _run_side_by_side(commands, out, ONE_THREAD)
     _report(models, embeddings, out)
     print(f"demo: done in {time.monotonic() - start:.0f} s; everything is in {out}")
 
@@ -118,27 +139,29 @@ def choose_model(stage: Stage, *, full: bool = False) -> Model:
         file = None
     if file is None:
         size = named or ("random" if full else "random-tiny")
-        return Model(stage.module, f"{stage.title} (untrained)", ("--model", size), ("-m", size), size)
+        return Model(stage.module, f"{stage.title} (untrained)", ("--model", size), size)
     status = file.stat()
     run = f"{file.stem}-{status.st_size}-{status.st_mtime_ns}"
-    return Model(stage.module, f"{stage.title} ({file.name})", ("--model", str(file)), ("-m", str(file)), run)
+    return Model(stage.module, f"{stage.title} ({file.name})", ("--model", str(file)), run)
 
 
-def _run_model(phases: Phases, model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> None:
-    name = model.module.rpartition(".")[2]
+def _checks(models: Sequence[Model], out: pathlib.Path) -> dict[str, list[str]]:
+    validated = json.dumps([["hear-validator", model.module, *model.arguments] for model in models])
+    doctor = ["-m", "hear_tasks.cli", "doctor", str(out / "tasks")]
+    return {"doctor": doctor, "hear-validator": ["-c", VALIDATE_ALL, validated]}
 
-    def phase(kind: str, command: Sequence[str]) -> None:
-        _run_phase(phases, f"{name}-{kind.replace(' ', '-')}", f"{model.title}: {kind}", command, out)
 
-    phase("hear-validator", ["hearvalidator.validate", model.module, *model.validated])
+def _embed(model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> list[str]:
     names = [argument for task in tasks for argument in ("--task", TASKS[task].TASK)]
     places = ["--tasks-dir", str(out / "tasks"), "--embeddings-dir", str(embeddings), "--hop", HOP_MS]
-    phase("embed", ["hear_tasks.cli", "embed", "--module", model.module, *model.arguments, *places, *names])
-    (folder,) = embeddings.glob(f"{model.module}-*")
-    for task in tasks:
-        grid, points = GRIDS.get(task, GRID)
-        runner = ["hear_tasks.heareval", "predictions", str(folder / TASKS[task].TASK)]
-        phase(f"predictions of {task}", [*runner, "--grid", grid, "--grid-points", points])
+    return ["-m", "hear_tasks.cli", "embed", "--module", model.module, *model.arguments, *places, *names]
+
+
+def _predict(task: str, models: Sequence[Model], embeddings: pathlib.Path) -> list[str]:
+    """heareval's runner for one task, whose grid is its own, with the embeddings of all models."""
+    grid, points = GRIDS.get(task, GRID)
+    folders = [str(folder / TASKS[task].TASK) for model in models for folder in embeddings.glob(f"{model.module}-*")]
+    return ["-m", "hear_tasks.heareval", "predictions", *folders, "--grid", grid, "--grid-points", points]
 
 
 def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path) -> None:
@@ -155,15 +178,37 @@ def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path
         print("demo: untrained models are a baseline, not the real ones. Weights: see the README.")
 
 
-def _run_phase(phases: Phases, name: str, title: str, command: Sequence[str], out: pathlib.Path) -> None:
-    """Run a Python module in `out`, where heareval leaves its logs, with its output in a file."""
-    log = out / "logs" / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(ONE_THREAD if "predictions" in command else {})}
-    with phases.phase(title), log.open("w") as file:
-        run = subprocess.run(
-            [sys.executable, "-m", *command], cwd=out, env=env, stdout=file, stderr=subprocess.STDOUT, check=False
-        )
-        if run.returncode:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise DemoError(f"{title} failed with status {run.returncode}; the end of {log}:\n{tail}")
+def _run_side_by_side(
+    commands: Mapping[str, Sequence[str]], out: pathlib.Path, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run Python with arguments, as many at once as there are cores, in `out`, where heareval leaves its logs.
+
+    Args:
+        commands: the arguments, by the name of the file for the output.
+        out: the folder.
+        environment: for all.
+
+    Raises:
+        DemoError: one or more failed; the others are done.
+    """
+    logs = {name: out / "logs" / f"{name}.log" for name in commands}
+    (out / "logs").mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, **ENVIRONMENT, **(environment or {})}
+
+    def run(name: str) -> int:
+        command = [sys.executable, *commands[name]]
+        with logs[name].open("w") as log:
+            return subprocess.run(
+                command, cwd=out, env=env, stdout=log, stderr=subprocess.STDOUT, check=False
+            ).returncode
+
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        statuses = dict(zip(commands, pool.map(run, commands), strict=True))
+    failed = [f"{name} failed with status {status}; {_end(logs[name])}" for name, status in statuses.items() if status]
+    if failed:
+        raise DemoError("\n".join(failed))
+
+
+def _end(log: pathlib.Path) -> str:
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    return f"the end of {log}:\n{tail}"
