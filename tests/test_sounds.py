@@ -170,6 +170,20 @@ def test_without_a_cache_folder_the_work_is_done_all_the_same(sounds, text_model
     assert "home: cannot be written to (File exists); choose another --index" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_read_is_not_left_out(sounds, monkeypatch):
+    write_sounds(sounds / "private", 1)
+    scan = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("private"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(OSError, match=r"private: the files in this folder cannot be listed \(Permission denied\)"):
+        find_sounds([sounds])
+
+
 # features
 
 

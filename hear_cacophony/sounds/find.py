@@ -66,6 +66,7 @@ def find_sounds(paths: Sequence[str | os.PathLike[str]]) -> list[Sound]:
 
     Raises:
         FileNotFoundError: nothing is there under a path.
+        OSError: a folder cannot be read.
         ValueError: no path, or a folder without an audio file.
     """
     if not paths:
@@ -98,7 +99,7 @@ def files_below(folder: str) -> Iterator[str]:
     waiting = [folder]
     while waiting:
         linked: list[str] = []
-        for parent, folders, files in os.walk(waiting.pop(0)):
+        for parent, folders, files in os.walk(waiting.pop(0), onerror=_refuse):
             place = os.path.realpath(parent)
             if place in seen:
                 folders.clear()
@@ -108,6 +109,10 @@ def files_below(folder: str) -> Iterator[str]:
             linked += [path for each in folders if os.path.islink(path := os.path.join(parent, each))]
             yield from (os.path.join(parent, name) for name in files if not name.startswith("."))
         waiting += linked
+
+
+def _refuse(error: OSError) -> None:
+    raise OSError(f"{error.filename}: the files in this folder cannot be listed ({error.strerror})") from error
 
 
 def has_sound(name: str) -> bool:
