@@ -63,20 +63,13 @@ _WAVE_CODECS = {
     0x0031: "GSM 6.10",
     0x0040: "G.721",
     0x0042: "G.723.1",
-    0x0045: "G.726",
-    0x0050: "MPEG layer 2",
     0x0055: "MP3",
-    0x0061: "Duck DK4",
-    0x0064: "G.726",
     0x00FF: "AAC",
-    0x0160: "Windows Media 1",
-    0x0161: "Windows Media 2",
-    0x0162: "Windows Media 9",
-    0x1600: "AAC",
+    0x0161: "Windows Media",
     0x2000: "AC-3",
-    0x2001: "DTS",
-    0x674F: "Vorbis",
 }
+_PLAIN_CODES = (0x0001, 0x0003, 0xFFFE)
+"""PCM, floats, and forms of either."""
 
 
 def is_readable(head: bytes) -> bool:
@@ -98,7 +91,7 @@ def codec_name(head: bytes) -> str:
     """The codec of a WAV, AIFF or CAF file, as far as its name can be told; "" otherwise."""
     if head.startswith(_WAVE) and (place := head.find(b"fmt ")) > 0:
         code = int.from_bytes(head[place + 8 : place + 10], "little")
-        return f"{_WAVE_CODECS.get(code, 'unknown')} (WAV format {code:#06x})"
+        return "" if code in _PLAIN_CODES else f"{_WAVE_CODECS.get(code, 'unknown')} (WAV format {code:#06x})"
     if head[8:12] == b"AIFC" and (place := head.find(b"COMM")) > 0:
         return repr(head[place + 26 : place + 30].decode("latin-1"))
     if head.startswith(b"caff"):
