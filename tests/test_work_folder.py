@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import types
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from hear_cacophony.engine.batches import Batch
 from hear_cacophony.files.lock import BusyError
-from hear_tasks.embed.event_results import labels_at
+from hear_tasks.embed.event_results import GrowingEventResults, labels_at
+from hear_tasks.embed.task import TaskError
 from hear_tasks.embed.work_folder import WorkFolder, is_busy, is_done, open_work_folder
 
 SETTINGS = {"task": "fingerprint", "model": "weights"}
@@ -59,6 +61,39 @@ def test_damaged_settings_are_no_reason_to_trust_the_work(tmp_path):
     (tmp_path / ".embedding-task" / "settings").write_text("{")
     with open_work_folder(tmp_path / "task") as work:
         assert begin(work) == "its settings are damaged"
+
+
+@pytest.mark.parametrize("lose", [os.unlink, lambda file: os.truncate(file, 9)])
+@pytest.mark.parametrize("name", ["windows", "done"])
+def test_work_that_was_cut_is_done_again(name, lose, tmp_path):
+    with open_work_folder(tmp_path / "task") as work:
+        begin(work, windows=12)
+        work.mark([0, 1])
+        work.flush()
+    lose(tmp_path / ".embedding-task" / name)
+    with open_work_folder(tmp_path / "task") as work:
+        assert begin(work, windows=12) == f"{name}: cut or gone"
+        assert work.resumed == 0
+
+
+def test_results_of_events_that_were_cut_are_told(tmp_path):
+    clips = [types.SimpleNamespace(samples=100)] * 2
+    task = types.SimpleNamespace(clips=clips)
+    plan = types.SimpleNamespace(windows=[None] * 2, embedder=types.SimpleNamespace(size=2), task=task)
+    results = GrowingEventResults(plan, tmp_path / "task")
+    result = np.empty(1, object)
+    result[0] = np.ones((3, 2), np.float32), np.arange(3.0)
+    for lost in ("", "embeddings"):
+        with open_work_folder(tmp_path / "task") as work:
+            assert work.start(2, SETTINGS, results.files) == ""
+            if lost:
+                os.truncate(work.path(lost), 20)
+                with pytest.raises(TaskError, match=f"{lost}: cut short; remove .*embedding-task and embed"):
+                    GrowingEventResults(plan, tmp_path / "task").write(work, Batch((1,), 1, 1), result, [True])
+            else:
+                results.write(work, Batch((0,), 1, 1), result, [True])
+                work.mark([0])
+                work.flush()
 
 
 def test_a_finished_task_takes_its_place_and_the_working_folder_goes(tmp_path):

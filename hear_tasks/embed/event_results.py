@@ -134,7 +134,11 @@ class GrowingEventResults(EventResults):
         """Where the embeddings of clips that are done end; what a killed run wrote behind that is lost."""
         self._places = np.fromfile(work.path("places"), _PLACE)
         self._places[~work.done_windows(len(self._places))] = np.zeros((), _PLACE)
-        return int((self._places["first"] + self._places["count"]).max())
+        end = int((self._places["first"] + self._places["count"]).max())
+        for name, size in (("embeddings", self._size * _FLOAT.itemsize), ("times", _TIME.itemsize)):
+            if work.path(name).stat().st_size < end * size:
+                raise TaskError(f"{work.path(name)}: cut short; remove {work.path('')} and embed the task again")
+        return end
 
     def count(self, clip: int) -> int:
         return int(self._places["count"][clip])

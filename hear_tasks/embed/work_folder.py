@@ -68,6 +68,8 @@ class WorkFolder:
             OSError: no room.
         """
         reason = self._difference(json.loads(json.dumps(settings)))
+        if reason is None:
+            reason = self._lost({**files, "done": windows})
         if reason is not None:
             self._clear()
             self.task.mkdir()
@@ -89,6 +91,12 @@ class WorkFolder:
             return "its settings are damaged"
         differing = [key for key in settings if settings[key] != earlier.get(key)]
         return None if not differing else f"other {', '.join(differing)}"
+
+    def _lost(self, files: Mapping[str, int]) -> str | None:
+        """Which files of earlier work are not whole, which would be filled up with zeros; None if all are."""
+        paths = {name: self._folder / name for name in files}
+        lost = [name for name, size in files.items() if not paths[name].exists() or paths[name].stat().st_size < size]
+        return f"{', '.join(lost)}: cut or gone" if lost else None
 
     def _clear(self) -> None:
         for entry in self._folder.iterdir():
