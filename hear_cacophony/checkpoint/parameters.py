@@ -71,7 +71,7 @@ def expected_shapes(stage: Stage, config: EncoderConfig) -> Shapes:
     return shapes
 
 
-def to_variables(stage: Stage, config: EncoderConfig, parameters: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def to_variables(stage: Stage, config: EncoderConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Arrange checkpoint parameters for our modules.
 
     Args:
@@ -132,12 +132,12 @@ def encoder_tree(config: EncoderConfig, encoder: Mapping[str, Any]) -> dict[str,
     }
 
 
-def below(parameters: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def below(parameters: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The parameters of a subtree, by the path below its name."""
     return {path.removeprefix(f"{prefix}/"): x for path, x in parameters.items() if path.startswith(f"{prefix}/")}
 
 
-def dense(parameters: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+def dense(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Variables of `flax.linen.Dense`."""
     return {"kernel": parameters[f"{name}/kernel"], "bias": parameters[f"{name}/bias"]}
 
@@ -189,7 +189,7 @@ def _dense_shapes(path: str, inputs: int, outputs: int, *layers: int) -> Shapes:
 
 
 def to_text_variables(
-    stage: Stage, parameters: Mapping[str, np.ndarray], place: Callable[[np.ndarray], Any]
+    stage: Stage, parameters: Mapping[str, Any], place: Callable[[np.ndarray], Any]
 ) -> dict[str, Any]:
     """Arrange checkpoint parameters for the modules of the text side.
 
@@ -249,7 +249,7 @@ def _apart(layers: Mapping[str, Any]) -> dict[str, Any]:
 class _TextTree:
     """Parts of the text side's variables. What is along a first axis for all layers becomes a list of theirs."""
 
-    def __init__(self, parameters: Mapping[str, np.ndarray], place: Callable[[np.ndarray], Any]) -> None:
+    def __init__(self, parameters: Mapping[str, Any], place: Callable[[np.ndarray], Any]) -> None:
         self._parameters, self._place = parameters, place
 
     def take(self, path: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -95,18 +95,18 @@ class ContrastiveCaptioner:
         dtype, dropout = jnp.dtype(self.precision), 0.0 if dropout_key is None else DROPOUT
         keys = jax.random.split(dropout_key) if dropout_key is not None else (None, None)
         with jax.default_matmul_precision(PRODUCTS[self.precision]):
-            heard = AudioEncoder(self.config, dtype, self.remat).apply(
+            heard: Any = AudioEncoder(self.config, dtype, self.remat).apply(
                 {"params": audio_side["encoder"]}, patches.values, patches.mask, patches.places, steps
             )
-            read = TextEncoder(self.text_config, dtype, dropout, self.remat).apply(
+            read: Any = TextEncoder(self.text_config, dtype, dropout, self.remat).apply(
                 {"params": text["encoder"]}, texts.ids, texts.mask, rngs=_dropout(keys[0])
             )
-            caption_logits = CaptionDecoder(self.text_config, dtype, dropout, self.remat).apply(
+            caption_logits: Any = CaptionDecoder(self.text_config, dtype, dropout, self.remat).apply(
                 {"params": text["decoder"]}, read, heard, patches.mask, texts.mask, rngs=_dropout(keys[1])
             )
         with jax.default_matmul_precision(PRODUCTS["float32"]):
-            audio = AttentionPooler(self.config).apply({"params": audio_side["pooler"]}, heard, patches.mask)
-            embedded = TextPooler(self.text_config).apply({"params": text["pooler"]}, read, texts.mask)
+            audio: Any = AttentionPooler(self.config).apply({"params": audio_side["pooler"]}, heard, patches.mask)
+            embedded: Any = TextPooler(self.text_config).apply({"params": text["pooler"]}, read, texts.mask)
             similarities = jnp.exp(text["logit_scale"]) * (audio @ embedded.T)
         return Outputs(audio, embedded, similarities, caption_logits)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,9 +69,10 @@ class MaskedAutoencoder:
             encoded = AudioEncoder(self.config, dtype, self.remat).apply(
                 {"params": encoder}, kept.values, kept.mask, kept.places, steps
             )
-            return PatchDecoder(self.decoder, dtype, self.remat).apply(
+            restored: Any = PatchDecoder(self.decoder, dtype, self.remat).apply(
                 {"params": decoder}, encoded, kept.mask, kept.places, wanted.mask, wanted.places, steps
             )
+        return restored
 
     def loss(self, parameters: Mapping[str, jax.Array], kept: PatchSet, wanted: PatchSet, steps: int) -> jax.Array:
         """The mean squared error of the restored patches; arguments as in `restore`."""

@@ -48,7 +48,7 @@ class Reconstruction:
     @property
     def error_of_means(self) -> float:
         """What it would be with each patch's mean in the place of its values."""
-        patches = np.asarray(spectrogram.to_patches(self.original))[~self.kept]
+        patches = np.asarray(spectrogram.to_patches(jnp.asarray(self.original)))[~self.kept]
         return float(np.mean((patches - patches.mean(axis=1, keepdims=True)) ** 2))
 
 
@@ -128,8 +128,8 @@ def _padded(places: np.ndarray, size: int) -> np.ndarray:
 @functools.partial(jax.jit, static_argnames=("model", "steps"))
 def _restore(parameters, audio, kept, wanted, keep, restore, *, model: MaskedAutoencoder, steps: int):
     patches = spectrogram.to_patches(spectrogram.log_mel(audio, steps * PATCH_FRAMES))
-    sets = [
+    kept_set, wanted_set = (
         PatchSet(patches[places][None], places[None], (jnp.arange(len(places)) < number)[None])
         for places, number in ((kept, keep), (wanted, restore))
-    ]
-    return patches, model.restore(parameters, *sets, steps)[0]
+    )
+    return patches, model.restore(parameters, kept_set, wanted_set, steps)[0]

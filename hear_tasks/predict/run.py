@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
+from typing import cast
 
 import torch
 
@@ -234,14 +235,15 @@ class _Processes:
 
     def run(self, folders: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
         """The outcomes of tasks, begun in this order."""
-        waiting, outcomes = collections.deque(folders), {}
+        waiting = collections.deque(folders)
+        outcomes: dict[pathlib.Path, str] = {}
         fork_server.start()
         try:
             while waiting or self._running:
                 while waiting and self._free:
                     self._start(waiting.popleft(), self._free.pop(0))
                 for ours in multiprocessing.connection.wait(list(self._running)):
-                    outcomes |= self._finish(ours)
+                    outcomes |= self._finish(cast(Connection, ours))
         finally:
             self._end()
         return outcomes
