@@ -33,6 +33,7 @@ from hear_tasks.evaluate import run
 from hear_tasks.evaluate.datasets import Evaluation, find_dataset
 from hear_tasks.evaluate.protocols import choose_patches, is_longer, limits, read_published
 from hear_tasks.evaluate.request import Request
+from hear_tasks.evaluate.tables import LayoutError
 
 ESC50_FOLDER = "tones-01234567/zero-shot-esc50-hear"
 
@@ -270,6 +271,26 @@ def test_evaluations_that_differ_lie_apart(esc50, tmp_path):
     others += [folder("captioning"), folder("captioning", beams=3)]
     assert len({first, *others}) == 10
     assert all((each / "results.json").exists() for each in others)
+
+
+def test_what_is_replaced_is_told_with_its_data(esc50, tmp_path):
+    told = []
+    other = shutil.copytree(esc50, tmp_path / "other")
+    for data in (esc50, other):
+        evaluate("zero-shot", "esc50", data, ToneModel(ESC50_CLASSES), tell=told.append)
+    assert told[1].endswith("zero-shot-esc50-hear: written")
+    assert told[3].endswith(f"zero-shot-esc50-hear: replaced what was of {esc50}")
+
+
+def test_names_of_files_are_printed_on_one_line(esc50):
+    for name in (b"caf\xe9.wav", b"two\nlines.wav"):
+        shutil.copy(esc50 / "audio/1-100000-A-0.wav", os.path.join(os.fsencode(esc50 / "audio"), name))
+    report, _ = evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))
+    assert r"sound files that the table lacks, left out: 2, such as caf\xe9.wav" in report.as_text().splitlines()
+    for clip in (esc50 / "audio").glob("[12]*"):
+        clip.unlink()
+    with pytest.raises(LayoutError, match=r"there are 2 sound files, from caf\\xe9.wav to two\\nlines.wav"):
+        evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))
 
 
 def test_results_say_which_tokenizer_made_them(tmp_path):

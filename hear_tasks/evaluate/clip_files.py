@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hear_cacophony.frontend.audio_kinds import FOREIGN_ENDINGS
 from hear_cacophony.sounds.find import files_below, has_sound
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.evaluate.tables import LayoutError
 
 UNREADABLE = "cannot be read here: extract the audio, to WAV for example"
@@ -81,8 +82,10 @@ class ClipFiles:
         """What lies in the folders, for an error."""
         if not self.paths:
             names = sorted(name for folder in self.folders for name in os.listdir(folder))
-            return f"there is no sound file, but {', '.join(names[:_SHOWN])}" if names else "there is nothing"
-        first, last = self.paths[0].name, self.paths[-1].name
+            return (
+                f"there is no sound file, but {on_one_line(', '.join(names[:_SHOWN]))}" if names else "there is nothing"
+            )
+        first, last = (on_one_line(path.name) for path in (self.paths[0], self.paths[-1]))
         line = f"there are {len(self.paths)} sound files, from {first} to {last}"
         unreadable = sorted({path.suffix for path in self.paths if not is_readable(path)})
         return f"{line}; {' and '.join(unreadable)} {UNREADABLE}" if unreadable else line

@@ -113,11 +113,7 @@ def _run(args: argparse.Namespace) -> int:
         devices=device_indices(args.devices),
         options=_options(args),
     )
-    try:
-        report = evaluate(request)
-    except ModuleNotFoundError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1
+    report = evaluate(request)
     print(report.as_text())
     for line in listed_lines(report.faults):
         print(f"evaluate: {line}", file=sys.stderr)

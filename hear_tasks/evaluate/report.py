@@ -9,6 +9,7 @@ import importlib.resources
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hear_cacophony.sounds.names import on_one_line
 from hear_cacophony.text_table import text_table
 from hear_tasks.evaluate.evaluator import Scored
 from hear_tasks.evaluate.listing import Listing
@@ -105,7 +106,7 @@ class Report:
             self._limit_line(),
             *self.scored.lines,
         ]
-        return "\n".join(lines)
+        return "\n".join(map(on_one_line, lines))
 
     def _limit_line(self) -> str:
         limits = self.request.limits
@@ -141,7 +142,7 @@ class Report:
 def listed_lines(lines: Sequence[str]) -> list[str]:
     """The first of many lines, and how many more there are."""
     more = len(lines) - _LISTED
-    return [*lines[:_LISTED], *([f"... and {more} more: see results.json"] if more > 0 else [])]
+    return [*map(on_one_line, lines[:_LISTED]), *([f"... and {more} more: see results.json"] if more > 0 else [])]
 
 
 def _score_table(scored: Scored) -> str:

@@ -82,7 +82,7 @@ class Request:
     @property
     def folder_name(self) -> str:
         """A name for the folder of the results, another one wherever results may be others."""
-        special = [f"{name.removesuffix('_seconds')}-{_short(value)}" for name, value in self.audio_options.items()]
+        special = [f"{name.removesuffix('_seconds')}-{value}" for name, value in self.audio_options.items()]
         special += [f"beams-{self.num_beams}"] if self.num_beams > 1 else []
         special += [f"seed-{self.patch_seed}"] if self.patch_seed else []
         if self.templates != (self.dataset.template,):
@@ -127,7 +127,3 @@ class Request:
             raise ValueError(f"--beams: expected 1 or more, got {self.beams}")
         if self.published or self.evaluation != Evaluation.CAPTIONING:
             raise ValueError("--beams goes with captioning under --protocol hear only")
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import sys
@@ -16,6 +17,7 @@ from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.chunks import Chunks
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import KeptResults, Values, open_kept
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
 from hear_tasks.evaluate.evaluator import Evaluator
@@ -70,9 +72,9 @@ def evaluate(
         limit = request.limits.patches
         shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]
         report = Report(request, weights, tokenizer, listing, listing.unreadable | faults, shortened, scored)
-        existed = (folder / RESULTS_FILE).exists()
+        before = _data_of(folder / RESULTS_FILE)
         write_json(folder / RESULTS_FILE, report.as_json())
-    tell(f"{folder}: {'replaced' if existed else 'written'}")
+    tell(f"{folder}: {f'replaced what was of {before}' if before else 'written'}")
     return report
 
 
@@ -101,8 +103,16 @@ def _compute(
     found, faults = kept.values(sounds, "values"), chunks.faults
     if not found.sounds:
         file, reason = next(iter(faults.items()))
-        raise ValueError(f"none of the {len(sounds)} clips could be used; the first one, {file}: {reason}")
+        raise ValueError(f"none of the {len(sounds)} clips could be used; the first one, {on_one_line(file)}: {reason}")
     return [by_file[sound.name] for sound in found.sounds], found, faults
+
+
+def _data_of(results: pathlib.Path) -> str:
+    """The folder of data that earlier results are of, "" where there are none."""
+    try:
+        return json.loads(results.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def _identity(evaluator: Evaluator, model: AudioTextModel, weights: Weights) -> dict[str, Any]:
