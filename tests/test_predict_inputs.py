@@ -137,6 +137,7 @@ def test_damaged_vocabularies(task, text):
         ({"split_mode": "new_split_kfold", "splits": ["train", "test"]}, "expected three folds or more"),
         ({"splits": ["train", "test"]}, "expected the splits train, valid and test"),
         ({"evaluation": []}, 'expected a list of names as "evaluation"'),
+        ({"evaluation_params": [1]}, r'expected an object as "evaluation_params", got \[1\]'),
         (
             {"evaluation": ["segment_1s_er"]},
             "segment_1s_er: no score of tasks of type scene; expected some of top1",
@@ -218,6 +219,8 @@ def test_events_of_unknown_labels_are_told_before_training(event_task):
     [
         ({"median_filter_ms": ["250"]}, "expected numbers as values for median_filter_ms .*, got '250'"),
         ({"median_filter_ms": [-1]}, "expected median_filter_ms of 0 or more"),
+        (None, "expected lists of values by parameter of event postprocessing, got None"),
+        ([], r"expected lists of values by parameter of event postprocessing, got \[\]"),
         ({"threshold": [float("nan")]}, "expected numbers as values for threshold .*, got nan"),
     ],
 )

@@ -39,7 +39,10 @@ def list_postprocessings(grid: PostprocessingGrid | Sequence[PostprocessingGrid]
         ValueError: a parameter is not one of heareval's, or has no list of values.
     """
     points: dict[Postprocessing, None] = {}
-    for part in [grid] if isinstance(grid, Mapping) else grid:
+    parts = [grid] if isinstance(grid, Mapping) else grid
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, Mapping) for part in parts):
+        raise ValueError(f"expected lists of values by parameter of event postprocessing, got {grid!r}")
+    for part in parts:
         for name, values in part.items():
             _check_parameter(name, values)
         names = sorted(part)

@@ -89,6 +89,9 @@ def _read_label(label: str) -> str | None:
 Statistics = tuple[tuple[str, float], ...]
 """The statistics of a score by name; the first is the score itself."""
 
+_MOST_SECONDS = 1e12
+"""More than that cannot be cut into segments."""
+
 _EPSILON = np.spacing(1.0)
 """What sed_eval adds to the number of targets before it divides by it."""
 
@@ -247,12 +250,11 @@ def _check_segmentable(events: AlignedEvents, vocabulary: Collection[str]) -> No
             f"expected labels of the task's vocabulary in its events, got {shown} in {clip}; "
             "do the files belong together?"
         )
-    bad = np.flatnonzero(~(np.isfinite(events.onset) & np.isfinite(events.offset)))
+    bad = np.flatnonzero(~((np.abs(events.onset) < _MOST_SECONDS) & (np.abs(events.offset) < _MOST_SECONDS)))
     if len(bad):
-        clip = events.clips[events.clip[bad[0]]]
-        raise ValueError(
-            f"expected finite times of events, got NaN or infinity in {clip}; was the task prepared in full?"
-        )
+        first, clip = bad[0], events.clips[events.clip[bad[0]]]
+        times = f"{events.onset[first]:g} s to {events.offset[first]:g} s in {clip}"
+        raise ValueError(f"expected finite times of events, got {times}; was the task prepared in full?")
 
 
 def _error_rate(estimated: NDArray[np.int64], referenced: NDArray[np.int64], n_labels: int) -> float:

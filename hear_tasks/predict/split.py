@@ -149,7 +149,9 @@ def _read_labels(file: pathlib.Path, rows: int) -> list[list[Any]]:
             labels = pickle.load(opened)
     except FileNotFoundError:
         raise TaskError(f"{file}: not there; embed the task again") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError, IndexError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file raises almost anything
         raise TaskError(f"{file}: damaged or cut short ({error}); {EMBED_AGAIN}") from error
     if not isinstance(labels, list) or not all(isinstance(each, list) for each in labels):
         raise TaskError(f"{file}: expected a list of labels for each embedding; {EMBED_AGAIN}")

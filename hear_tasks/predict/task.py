@@ -163,6 +163,8 @@ def _check_metadata(file: pathlib.Path, metadata: Mapping[str, Any]) -> None:
         values = metadata.get(name)
         if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
             raise TaskError(f'{file}: expected a list of names as "{name}", got {values!r}')
+    if not isinstance(metadata.get("evaluation_params") or {}, dict):
+        raise TaskError(f'{file}: expected an object as "evaluation_params", got {metadata["evaluation_params"]!r}')
     kind = metadata["embedding_type"]
     known = _known_scores(kind)
     unknown = [name for name in metadata["evaluation"] if name not in known]
