@@ -54,7 +54,7 @@ def main() -> None:
     """Take the place of this process by the command, unless the process PID has ended already."""
     parent, *command = sys.argv[1:]
     end_with_parent(int(parent))
-    os.execv(command[0], command)
+    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

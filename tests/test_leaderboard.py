@@ -583,6 +583,14 @@ def test_models_without_a_place_in_the_published_table_are_told(run, tmp_path):
     assert (status, out.count("0.500 ± 0.000 (0.870 -0.370)")) == (0, 1)
 
 
+def test_unofficial_without_a_csv_has_no_effect_and_is_an_error(run, tmp_path):
+    write_task(tmp_path / "model", ESC50, scores_of(ESC50, 0.5))
+    assert run(tmp_path, "--unofficial")[::2] == (
+        1,
+        "hear-cacophony: --unofficial is for --csv: other tables show such scores, marked\n",
+    )
+
+
 def test_a_wide_table_goes_on_below_itself(tmp_path):
     for i in range(6):
         write_task(tmp_path / f"model{i}", ESC50, scores_of(ESC50, i / 8))

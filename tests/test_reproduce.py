@@ -23,7 +23,7 @@ from hear_tasks.reproduce import command, hardware, run, status
 from hear_tasks.reproduce import run_job as job_module
 from hear_tasks.reproduce.jobs import Job, audio_bytes
 from hear_tasks.reproduce.manifest import make_manifest
-from hear_tasks.reproduce.models import own_model
+from hear_tasks.reproduce.models import RunModel, own_model
 from hear_tasks.reproduce.options import Phase
 from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
 from hear_tasks.reproduce.run_job import Stop, run_job
@@ -452,6 +452,16 @@ def test_a_missing_gpu_fails_before_any_work(options, monkeypatch):
     result = run_job(job, Phase.EMBED, SLOT, asking, Stop(), print)
     assert "FAILED: expected a GPU, as one was asked for, but JAX on" in result
     assert "sees: cpu (CUDA_VISIBLE_DEVICES is ''). Was the job given a card" in result
+
+
+def test_a_gpu_for_a_plugin_is_looked_for_by_its_own_interpreter(monkeypatch, tmp_path):
+    (tmp_path / "their-python").write_text("#!/bin/sh\necho none at all\n")
+    (tmp_path / "their-python").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    model = RunModel("theirs", "theirs", "theirs", "", python="their-python")
+    (told,) = job_module._missing_gpu(model, Phase.EMBED, dict(os.environ), Stop())
+    assert "torch or TensorFlow on" in told
+    assert "sees: none at all" in told
 
 
 def test_a_failure_that_cannot_be_noted_is_told_all_the_same(options, monkeypatch):

@@ -86,5 +86,7 @@ def _take_folders(args: argparse.Namespace) -> None:
         if path not in (None, IN_PLACE_OF_TEXT) and path.is_dir():
             args.folders.insert(0, path)
             setattr(args, option, IN_PLACE_OF_TEXT)
+    if args.unofficial and args.csv is None:
+        raise ValueError("--unofficial is for --csv: other tables show such scores, marked")
     if not args.folders:
         raise ValueError("expected EMBEDDINGS_DIR, which holds MODEL/TASK, got no folder")
