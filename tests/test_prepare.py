@@ -449,19 +449,24 @@ def test_a_task_that_has_only_the_rate_asked_for_is_left_alone(tmp_path):
     [
         ("task_metadata.json", None, "task_metadata.json: expected this file, found none"),
         ("task_metadata.json", "{", "task_metadata.json: expected JSON"),
-        ("task_metadata.json", "[]", "expected a JSON object, got list"),
+        ("task_metadata.json", "[]", "expected a JSON object {...}, got a list"),
         ("task_metadata.json", '{"splits": []}', 'expected a field "sample_duration"'),
         ("task_metadata.json", '{"sample_duration": "1 s"}', "in seconds or null, got '1 s'"),
         ("task_metadata.json", '{"sample_duration": 0}', "in seconds or null, got 0"),
         ("task_metadata.json", '{"sample_duration": 0.25, "splits": 3}', 'expected "splits" to be a list'),
         ("task_metadata.json", '{"sample_duration": 0.25, "splits": ["fold00"]}', "audio of split fold00, found no"),
         ("valid.json", "{", "valid.json: expected JSON"),
+        ("valid.json", "[" * 100_000, "brackets nested too deeply"),
+        ("valid.json", os.mkfifo, "expected a file, found a pipe or device"),
+        ("task_metadata.json", os.mkdir, "expected a file, found a folder"),
     ],
 )
 def test_a_damaged_description_is_named(tmp_path, name, text, message):
     task = make_task(tmp_path, clips=1)
     (task / name).unlink()
-    if text is not None:
+    if callable(text):
+        text(task / name)
+    elif text is not None:
         (task / name).write_text(text)
     (error,) = prepare_tasks([tmp_path], jobs=1).errors
     assert message in error
@@ -613,6 +618,8 @@ def test_wrong_arguments(tmp_path):
         prepare_tasks([task], rates=[])
     with pytest.raises(ValueError, match="at least 1 job, got 0"):
         prepare_tasks([task], jobs=0)
+    with pytest.raises(ValueError, match=r"json: expected a folder for the tasks, found a file"):
+        prepare_tasks([task], task / "task_metadata.json")
     assert not (task / "16000").exists()
 
 

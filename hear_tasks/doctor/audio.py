@@ -16,8 +16,8 @@ from hear_tasks.doctor.audio_folder import AudioFile, find_files
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
 from hear_tasks.doctor.splits import Split
-from hear_tasks.doctor.text_files import UNPACK_AGAIN
 from hear_tasks.task_folder import DURATION_TOLERANCE_MS, METADATA_FILE
+from hear_tasks.text_files import UNPACK_AGAIN
 
 WHOLE_BYTES = 400_000_000
 """Up to this size all samples of a task are read even in a quick check (400 MB: 3.5 h at 16 kHz)."""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.splits import Split
-from hear_tasks.doctor.text_files import UNPACK_AGAIN, listed
 from hear_tasks.similar_names import look_the_same, match_names, unicode_form
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP
+from hear_tasks.text_files import UNPACK_AGAIN, listed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.labels import is_label, report_unknown
 from hear_tasks.doctor.splits import Split
-from hear_tasks.doctor.text_files import describe_type, is_moderate
 from hear_tasks.doctor.vocabulary import Vocabulary
+from hear_tasks.text_files import describe_type, is_moderate
 
 TOLERANCE_MS = 10.0
 """How far an event may end after its clip: the rounding of times, and of lengths by resampling."""

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
 from hear_tasks.doctor.splits import Split
-from hear_tasks.doctor.text_files import describe_type, listed
 from hear_tasks.doctor.vocabulary import Vocabulary
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
+from hear_tasks.text_files import describe_type, listed
 
 Counts = Mapping[str, collections.Counter[str]]
 """By split, how often it uses each label."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hear_tasks.doctor.finding import Findings
-from hear_tasks.doctor.text_files import describe_type, is_moderate, shown
 from hear_tasks.registry import EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE
+from hear_tasks.text_files import describe_type, is_moderate, shown
 
 POSTPROCESSING = ("threshold", "median_filter_ms", "min_duration")
 HYPERPARAMETERS = (

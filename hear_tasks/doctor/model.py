@@ -11,9 +11,9 @@ from typing import Any
 
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.resources import ModelFacts
-from hear_tasks.doctor.text_files import listed
 from hear_tasks.module_options import OURS, is_ours
 from hear_tasks.task_folder import SAMPLE_RATES
+from hear_tasks.text_files import listed
 
 CHECKPOINT = "checkpoint"
 MODULE = "module"

@@ -11,7 +11,7 @@ from typing import Any
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
-from hear_tasks.doctor.text_files import UNPACK_AGAIN, FileFault, listed, read_object
+from hear_tasks.text_files import UNPACK_AGAIN, FileFault, listed, read_object
 
 _SPLIT_FILE = re.compile(r"(train|valid|test|fold\d+)\.json")
 

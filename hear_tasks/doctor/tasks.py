@@ -16,10 +16,10 @@ from hear_tasks.doctor.labels import check_scene_labels, check_scores, check_use
 from hear_tasks.doctor.metadata import Metadata, check_metadata
 from hear_tasks.doctor.resources import ENCODERS, ModelFacts, Needs, estimate_needs
 from hear_tasks.doctor.splits import Split, read_splits
-from hear_tasks.doctor.text_files import listed
 from hear_tasks.doctor.vocabulary import Vocabulary, check_vocabulary
 from hear_tasks.registry import TASKS, EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, VOCABULARY_FILE
+from hear_tasks.text_files import listed
 
 _MARKS = (METADATA_FILE, VOCABULARY_FILE, "train.json", "fold00.json", *map(str, SAMPLE_RATES))
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
-from hear_tasks.doctor.text_files import BYTE_ORDER_MARK, UNPACK_AGAIN, FileFault, listed, read_text
 from hear_tasks.task_folder import VOCABULARY_FILE
+from hear_tasks.text_files import BYTE_ORDER_MARK, UNPACK_AGAIN, FileFault, listed, read_text
 
 # fmt: off
 _MISSING = frozenset([

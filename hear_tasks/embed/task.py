@@ -114,7 +114,7 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
 def _read_json(file: pathlib.Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TaskError(f"{file}: cannot be read ({error})") from error
     if not isinstance(content, dict):
         raise TaskError(f"{file}: expected a JSON object, got {type(content).__name__}")

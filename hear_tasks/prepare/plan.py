@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -16,6 +15,7 @@ from hear_tasks.prepare.resample_clip import Clip, Conversion
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar, match_names
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
+from hear_tasks.text_files import FileFault, read_object
 
 _BATCH_CLIPS = 64
 _BATCH_BYTES = 8_000_000
@@ -147,14 +147,9 @@ def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
 
 def _read_object(file: pathlib.Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_bytes())
-    except FileNotFoundError as error:
-        raise TaskError(f"{file}: expected this file, found none; was the tarball unpacked to the end?") from error
-    except ValueError as error:
-        raise TaskError(f"{file}: expected JSON, could not read it: {error}") from error
-    if not isinstance(content, dict):
-        raise TaskError(f"{file}: expected a JSON object, got {type(content).__name__}")
-    return content
+        return read_object(file)[0]
+    except FileFault as fault:
+        raise TaskError(f"{file}: {fault}; {fault.fix}") from fault
 
 
 def _check_plain(file: pathlib.Path, names: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
+from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.progress import ByteProgress
 from hear_cacophony.sounds.names import on_one_line
@@ -59,6 +60,8 @@ def prepare_tasks(
     if jobs < 1:
         raise ValueError(f"expected at least 1 job, got {jobs}")
     folder = None if out is None else pathlib.Path(out).resolve()
+    if folder and folder.exists() and not folder.is_dir():
+        raise ValueError(f"{out}: expected a folder for the tasks, found a file")
     tasks, tarballs = find_sources(map(pathlib.Path, sources), folder)
     unpacked, archive_errors = unpack_all(tarballs, tasks, jobs)
     tasks = list({task.target: task for task in [*tasks, *unpacked]}.values())
@@ -145,9 +148,7 @@ def _copy_whole(file: pathlib.Path, target: pathlib.Path) -> None:
         if target.read_bytes() != file.read_bytes():
             raise TaskError(f"{target}: differs from {file}; is it of another version of the task? Move it away")
         return
-    temporary = target.with_name(f"{UNFINISHED_CLIP}{os.getpid()}")
-    shutil.copyfile(file, temporary)
-    temporary.rename(target)
+    write_file(target, lambda part: shutil.copyfile(file, part))
 
 
 def _check_room(task: Task, plans: list[Plan]) -> None:

@@ -1,4 +1,4 @@
-"""Reading the JSON and CSV files of a task, whatever they hold."""
+"""Reading the JSON and CSV files of a task, whatever they hold, and telling of it."""
 
 from __future__ import annotations
 
