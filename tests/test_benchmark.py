@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig, TextConfig
-from hear_tasks.benchmark import embed, processes, projection, synthetic, text, timing
+from hear_tasks.benchmark import processes, projection, synthetic, text, timing
 from hear_tasks.benchmark import run as benchmark
 from hear_tasks.benchmark.__main__ import main
 from hear_tasks.benchmark.config import QUICK, Config
@@ -202,6 +202,7 @@ def test_start_memory_and_loading(quick, tiny_checkpoints):
     assert sections["loading"]["files"][str(checkpoint)]["bytes"] == checkpoint.stat().st_size
 
 
+@pytest.mark.repeats
 def test_without_tensorflow_only_heareval_is_missing(tmp_path):
     file = tmp_path / "figures.json"
     done = run(["-c", BLOCK, "--quick", "--only", "embed", "--only", "projection", "--json", str(file)])
@@ -212,16 +213,6 @@ def test_without_tensorflow_only_heareval_is_missing(tmp_path):
     assert positive(sections["embed"]["tiny_model"], "fraction_of_encoder_alone")
     assert "speed_beside_heareval" not in sections["embed"]["tiny_model"]
     assert sections["projection"]["from"] == "embed"
-
-
-def test_without_soundfile_embed_is_left_out_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "soundfile", None)
-    config = Config(["random-tiny"], "float32", QUICK, tmp_path)
-    assert embed.measure_embed(config)["skipped"].startswith("No soundfile")
-    compilations = embed.measure_compilations(config)
-    assert compilations["embedded"]["skipped"].startswith("No soundfile")
-    assert compilations["planned"]["clips"] == 2_000
-    assert "not measured: No soundfile" in dict(embed.describe_compilations(compilations))["embedded"]
 
 
 def test_bad_arguments_are_told_before_any_work(tmp_path, capsys, monkeypatch):

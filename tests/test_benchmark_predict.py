@@ -9,6 +9,7 @@ import torch
 
 from hear_tasks.benchmark import predict
 from hear_tasks.benchmark import run as benchmark
+from hear_tasks.benchmark.config import SHORT, Config
 from hear_tasks.benchmark.predict_cases import FULL, QUICK, make_embeddings
 from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
 from hear_tasks.benchmark.product_timer import ProductTimer
@@ -39,6 +40,9 @@ def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
     assert lines[-2] == ("two of x at once", "2.0 s, one after the other 3.0 s: 1.50 times as fast")
     assert lines[0][0] == "20 clips x 4 folds, 1 threads"
     assert "scores equal" in lines[1][1]
+    on_gpu = {name: value for name, value in figures.items() if "products" not in name} | {"on_gpu": True}
+    short = predict.describe_predict({"cases": {case.name: [on_gpu]}})
+    assert [name for name, _ in short] == ["20 clips x 4 folds, GPU", ""]
     assert lines[-1] == ("all of HEAR, both stages", "12 hours, at most 150 epochs each")
 
 
@@ -76,11 +80,35 @@ def test_two_tasks_take_turns_and_go_side_by_side(tmp_path, monkeypatch):
     assert (figures["one_after_the_other_seconds"], figures["at_once_seconds"], figures["speed_at_once"]) == (6, 2, 3)
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_the_short_scale_takes_the_gpu_where_there_is_one(there, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(predict, "measure_case", lambda case, *_, on_gpu: (case.name, on_gpu))
+    measured = predict.measure_predict(Config(["random-tiny"], "float32", SHORT, tmp_path))
+    assert measured == {"cases": {"4,000 clips x 4 folds": [("4,000 clips x 4 folds", there)]}}
+
+
+def test_on_a_gpu_it_is_seen_by_both_predictors(tmp_path, monkeypatch):
+    ran = []
+
+    def run(arguments, threads, folder, *, hide_gpus):
+        ran.append((arguments[:2], arguments[arguments.index("--gpus") + 1], hide_gpus))
+        (folder / arguments[-1] / "test.predicted-scores.json").write_text("{}")
+        return predict.Process(1.0, 1.0, 1)
+
+    monkeypatch.setattr(predict, "run_process", run)
+    figures = predict.measure_case(QUICK[0], 1, 1, tmp_path, on_gpu=True)
+    assert ran == [
+        (each, "[0]", False) for each in (["hear_tasks.heareval", "predictions"], ["hear_tasks.cli", "predict"])
+    ]
+    assert "products_seconds" not in figures
+
+
 def test_predictions_are_measured_where_they_are_asked_for(monkeypatch):
     sections = dict.fromkeys(benchmark.SECTIONS, (lambda config: {"skipped": "here"}, None))
     monkeypatch.setattr(benchmark, "SECTIONS", sections)
-    assert "predict" not in benchmark.measure([], quick=True)["sections"]
-    assert set(benchmark.measure([], quick=True, only=["predict"])["sections"]) == {"predict"}
+    assert "predict" not in benchmark.measure([], scale="quick")["sections"]
+    assert set(benchmark.measure([], scale="quick", only=["predict"])["sections"]) == {"predict"}
 
 
 def test_a_process_that_fails_is_told_of(tmp_path):

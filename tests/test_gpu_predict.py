@@ -9,8 +9,9 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from embeddings_on_disk import make_all_kinds
+
+torch = pytest.importorskip("torch")
 
 pytestmark = [
     pytest.mark.gpu,

@@ -42,6 +42,7 @@ def is_untouched(checkout: pathlib.Path) -> bool:
     [
         ("demo.sh", "--full"),
         ("reproduce_leaderboard.sh", "--from-phase"),
+        ("gpu_check.sh", "scripts/gpu_check.sh OUT [--quick]"),
         ("setup.sh", "a virtual environment .venv in the checkout"),
         ("test.sh", "scripts/test.sh tests/test_golden.py -k tiny"),
         ("slurm/submit.sh", "scripts/slurm/submit.sh CONFIG [--dry-run]"),

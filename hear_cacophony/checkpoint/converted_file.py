@@ -9,7 +9,6 @@ import pathlib
 from collections.abc import Mapping
 
 import numpy as np
-import safetensors
 
 from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary, count_parameters
 from hear_cacophony.checkpoint.checks import MAX_LAYERS, check_parameters
@@ -73,6 +72,8 @@ def _tensor_forms(tensors) -> tuple[Shapes, dict[str, str]]:
 
 
 def _open_safetensors(file: pathlib.Path):
+    import safetensors  # here, as untrained weights need no file
+
     try:
         return safetensors.safe_open(file, framework="numpy")
     except (safetensors.SafetensorError, OSError) as error:

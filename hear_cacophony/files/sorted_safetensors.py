@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 _LENGTH_BYTES = 8
 """The file begins with the length of its header, little-endian; the header is JSON."""
@@ -25,6 +23,8 @@ def save_sorted(arrays: Mapping[str, np.ndarray], file: pathlib.Path, metadata: 
     Raises:
         OSError: it cannot be written.
     """
+    import safetensors.numpy  # here, as what is only computed needs no file
+
     file.touch()
     usual_mode = file.stat().st_mode
     try:

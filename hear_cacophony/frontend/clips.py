@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.frontend.audio_checks import as_batch, as_clip, check_samples
-from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.frontend.resample import check_rate, resample
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 
@@ -32,11 +31,11 @@ def as_clips(clips: Any, sample_rate: float = SAMPLE_RATE) -> list[np.ndarray]:
     """
     check_rate(sample_rate)
     if _is_path(clips):
-        return [read_audio(clips)]
+        return [_read(clips)]
     if isinstance(clips, Sequence) and not isinstance(clips, (bytes, bytearray, memoryview)):
         if not clips:
             raise ValueError("expected at least one clip, got none")
-        return [read_audio(clip) if _is_path(clip) else _as_clip(clip, i, sample_rate) for i, clip in enumerate(clips)]
+        return [_read(clip) if _is_path(clip) else _as_clip(clip, i, sample_rate) for i, clip in enumerate(clips)]
     _refuse_other_than_arrays(clips)
     batch = as_batch(clips)
     check_samples(batch)
@@ -47,6 +46,12 @@ def _as_clip(clip: Any, index: int, sample_rate: float) -> np.ndarray:
     samples = as_clip(clip, index)
     check_samples([samples], first=index)
     return resample(samples, sample_rate)
+
+
+def _read(path: str | os.PathLike[str]) -> np.ndarray:
+    from hear_cacophony.frontend.read_audio import read_audio  # here, as arrays need no soundfile
+
+    return read_audio(path)
 
 
 def _is_path(value: Any) -> bool:

@@ -18,11 +18,12 @@ class Scale:
     """How much is measured.
 
     Attributes:
-        name: "full" or "quick".
+        name: "full", "short" or "quick".
         model: measured where no file is named.
         lengths: seconds of the clips.
         rounds: how often what is compared takes its turn.
         product_seconds: least time for one turn of the matrix products.
+        task_lengths: seconds of the clips of synthetic tasks.
         task_seconds: about how long the encoder takes for a synthetic task.
         task_rounds: turns for whole tasks.
         tiny_clips: clips of 1 s for the tiny model.
@@ -40,6 +41,7 @@ class Scale:
     lengths: tuple[int, ...]
     rounds: int
     product_seconds: float
+    task_lengths: tuple[int, ...]
     task_seconds: float
     task_rounds: int
     tiny_clips: int
@@ -52,8 +54,10 @@ class Scale:
     caption_seconds: int
 
 
-FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, 10.0, 3, 2016, 600, 200, 30.0, 64, 100, 64, 10)
-QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, 0.05, 1, 84, 90, 24, 2.0, 8, 6, 6, 1)
+FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, (1, 5, 10, 30), 10.0, 3, 2016, 600, 200, 30.0, 64, 100, 64, 10)
+SHORT = dataclasses.replace(FULL, name="short", rounds=3, task_lengths=(10,), task_seconds=3.0, task_rounds=2)
+QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, (1, 5), 0.05, 1, 84, 90, 24, 2.0, 8, 6, 6, 1)
+SCALES = {scale.name: scale for scale in (FULL, SHORT, QUICK)}
 
 
 class Config:

@@ -34,13 +34,13 @@ class Process:
     peak_bytes: int
 
 
-def run_process(arguments: Sequence[str], threads: int, folder: pathlib.Path) -> Process:
+def run_process(arguments: Sequence[str], threads: int, folder: pathlib.Path, *, hide_gpus: bool = True) -> Process:
     """Run a Python module with its arguments in `folder`.
 
     Raises:
         ChildProcessError: it failed; what it said is in the message.
     """
-    env = {**os.environ, "OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+    env = {**os.environ, "OMP_NUM_THREADS": str(threads), **({"CUDA_VISIBLE_DEVICES": ""} if hide_gpus else {})}
     with tempfile.NamedTemporaryFile("r+") as taken:
         command = [sys.executable, measured_process.__file__, taken.name, sys.executable, "-m", *arguments]
         done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
@@ -53,6 +53,8 @@ def run_process(arguments: Sequence[str], threads: int, folder: pathlib.Path) ->
 def measure_predict(config: Config) -> dict[str, Any]:
     """Both predictors in turn, of each case, with one thread, and with two where there are two cores.
 
+    The short scale has one case, on the GPU where torch sees one.
+
     Returns:
         Figures by case, and the projection; or the reason why heareval cannot run.
     """
@@ -60,8 +62,12 @@ def measure_predict(config: Config) -> dict[str, Any]:
 
     try:
         check_versions()
-    except RuntimeError as error:
+        import torch
+    except (ImportError, RuntimeError) as error:
         return {"skipped": str(error)}
+    if config.scale.name == "short":
+        case = FULL[1]
+        return {"cases": {case.name: [measure_case(case, 1, 1, config.folder, on_gpu=torch.cuda.is_available())]}}
     full = config.scale.name == "full"
     cases, rounds = (FULL, 3) if full else (QUICK, 1)
     threads = (1, 2) if full and len(os.sched_getaffinity(0)) > 1 else (1,)
@@ -74,24 +80,30 @@ def measure_predict(config: Config) -> dict[str, Any]:
     }
 
 
-def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) -> dict[str, Any]:
-    """Median figures of both predictors for a case, and whether their scores are equal."""
-    tell(f"predict: {case.name}, threads {threads}")
+def measure_case(
+    case: Case, threads: int, rounds: int, folder: pathlib.Path, *, on_gpu: bool = False
+) -> dict[str, Any]:
+    """Median figures of both predictors for a case, and whether their scores are equal; on the CPU, its products."""
+    tell(f"predict: {case.name}, {'GPU' if on_gpu else f'threads {threads}'}")
     runners = {
         "heareval": ["hear_tasks.heareval", "predictions"],
         "predict": ["hear_tasks.cli", "predict"],
     }
     taken: dict[str, list[Process]] = {name: [] for name in runners}
+    bound: dict[str, float] = {}
     with tempfile.TemporaryDirectory(dir=folder) as name:
         master = make_embeddings(case, pathlib.Path(name) / "master")
-        products = measure_products(shutil.copytree(master, pathlib.Path(name) / "profiled-v1-full"), threads)
+        if not on_gpu:
+            profiled = shutil.copytree(master, pathlib.Path(name) / "profiled-v1-full")
+            bound["products_seconds"] = measure_products(profiled, threads)
         scores: dict[str, str] = {}
         for _ in range(rounds):
             for runner, arguments in runners.items():
                 task = pathlib.Path(name) / "task-v1-full"
                 shutil.copytree(master, task)
-                options = ["--grid-points", str(GRID_POINTS), task.name]
-                taken[runner].append(run_process([*arguments, *options], threads, task.parent))
+                options = ["--grid-points", str(GRID_POINTS), *(["--gpus", "[0]"] if on_gpu else []), task.name]
+                ran = run_process([*arguments, *options], threads, task.parent, hide_gpus=not on_gpu)
+                taken[runner].append(ran)
                 scores[runner] = _comparable((task / SCORES_FILE).read_text())
                 shutil.rmtree(task)
     result: dict[str, Any] = {
@@ -99,16 +111,18 @@ def measure_case(case: Case, threads: int, rounds: int, folder: pathlib.Path) ->
         for runner, processes in taken.items()
         for field in dataclasses.fields(Process)
     }
+    if bound:
+        bound["most_beside_heareval"] = result["heareval_seconds"] / bound["products_seconds"]
     return {
         **result,
+        **bound,
         "threads": threads,
+        "on_gpu": on_gpu,
         "events": bool(case.frames),
         "labels": case.labels,
         "training_rows": case.training_rows,
         "trainings": case.trainings,
         "epochs": case.epochs,
-        "products_seconds": products,
-        "most_beside_heareval": result["heareval_seconds"] / products,
         "speed_beside_heareval": result["heareval_seconds"] / result["predict_seconds"],
         "cpu_beside_heareval": result["heareval_cpu_seconds"] / result["predict_cpu_seconds"],
         "scores_equal": scores["heareval"] == scores["predict"],
@@ -163,7 +177,7 @@ def describe_predict(result: dict[str, Any]) -> list[tuple[str, str]]:
         for each in figures:
             lines += [
                 (
-                    f"{name}, {each['threads']} threads",
+                    f"{name}, {'GPU' if each['on_gpu'] else str(each['threads']) + ' threads'}",
                     f"{each['predict_seconds']:.1f} s, heareval {each['heareval_seconds']:.1f} s: "
                     f"{each['speed_beside_heareval']:.2f} times as fast",
                 ),
@@ -173,12 +187,12 @@ def describe_predict(result: dict[str, Any]) -> list[tuple[str, str]]:
                     f"of {each['heareval_peak_bytes'] / 1e9:.2f} GB, "
                     f"scores {'equal' if each['scores_equal'] else 'DIFFER'}",
                 ),
-                (
-                    "",
-                    f"{each['products_seconds']:.1f} s of it matrix products, which bound it to "
-                    f"{each['most_beside_heareval']:.2f}",
-                ),
             ]
+            if "products_seconds" in each:
+                products, most = each["products_seconds"], each["most_beside_heareval"]
+                lines.append(("", f"{products:.1f} s of it matrix products, which bound it to {most:.2f}"))
+    if "side_by_side" not in result:
+        return lines
     pair = result["side_by_side"]
     lines.append(
         (

@@ -12,7 +12,7 @@ from typing import Any
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.engine.options import PRECISIONS
 from hear_tasks.benchmark import embed, encoder, loading, predict, processes, projection, report, text
-from hear_tasks.benchmark.config import FULL, QUICK, Config
+from hear_tasks.benchmark.config import SCALES, Config
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
 SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {
@@ -40,7 +40,7 @@ def measure_and_tell(argv: Sequence[str] | None) -> None:
     args = _parser().parse_args(argv)
     _check_files(args.model)
     _check_target(args.json)
-    result = measure(args.model, args.precision, quick=args.quick, only=args.only)
+    result = measure(args.model, args.precision, scale=args.scale, only=args.only)
     print(format_result(result))
     if args.json is not None:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -62,8 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of matrix products")
     scale = parser.add_mutually_exclusive_group()
-    scale.add_argument("--full", action="store_true", help="full-size encoder, minutes (the default)")
-    scale.add_argument("--quick", action="store_true", help="tiny encoder, seconds: to see that all is there")
+    for name, shown in {
+        "full": "full-size encoder, minutes (the default)",
+        "short": "full-size encoder, few rounds",
+        "quick": "tiny encoder, seconds: to see that all is there",
+    }.items():
+        scale.add_argument(f"--{name}", dest="scale", action="store_const", const=name, default="full", help=shown)
     parser.add_argument(
         "--only",
         action="append",
@@ -90,23 +94,22 @@ def _check_target(file: pathlib.Path | None) -> None:
 
 
 def measure(
-    files: Sequence[str], precision: str = PRECISIONS[0], *, quick: bool = False, only: Sequence[str] = ()
+    files: Sequence[str], precision: str = PRECISIONS[0], *, scale: str = "full", only: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Measure sections.
 
     Args:
         files: checkpoints or names of untrained weights; the first is measured. Untrained weights unless given.
         precision: of the matrix products.
-        quick: whether to use a tiny model and little audio.
+        scale: a name in `SCALES`.
         only: names in `SECTIONS`, or "projection"; all but those `ON_REQUEST` unless given.
 
     Returns:
         Figures for JSON: "machine", "model", "scale", and "sections", each with its figures or with the reason
         why it was "skipped".
     """
-    scale = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="hear-cacophony-benchmark-") as folder:
-        config = Config(files or [scale.model], precision, scale, pathlib.Path(folder))
+        config = Config(files or [SCALES[scale].model], precision, SCALES[scale], pathlib.Path(folder))
         wanted = only or [name for name in SECTIONS if name not in ON_REQUEST]
         sections = {name: take(config) for name, (take, _) in SECTIONS.items() if name in wanted}
         if not only or PROJECTION in only:
@@ -116,7 +119,7 @@ def measure(
         "machine": machine,
         "model": config.files[0],
         "precision": precision,
-        "scale": scale.name,
+        "scale": scale,
         "sections": sections,
     }
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hear_cacophony.files.wav_header import HEAD_BYTES, parse_plain_header
-from hear_cacophony.frontend.audio_file import open_audio
+
+if TYPE_CHECKING:
+    from hear_cacophony.frontend.audio_file import AudioFile
 
 
 class BadClipError(ValueError):
@@ -72,8 +76,14 @@ def _read_plain_header(file: pathlib.Path) -> tuple[int, int, Clip] | None:
     return plain.rate, plain.channels, Clip(file, plain.frames, True, plain.offset)
 
 
+def _open(file: pathlib.Path) -> contextlib.AbstractContextManager[AudioFile]:
+    from hear_cacophony.frontend.audio_file import open_audio  # here, as plain files need no soundfile
+
+    return open_audio(file)
+
+
 def _read_header(file: pathlib.Path) -> tuple[int, int, Clip]:
-    with open_audio(file) as audio:
+    with _open(file) as audio:
         header = audio.header
         frames = sum(map(len, audio.blocks())) if header.frames is None else header.frames
     return header.rate, header.channels, Clip(file, frames, header.subtype == "PCM_16", None, header.remark)
@@ -111,7 +121,7 @@ def _copy(clip: Clip, start: int, target: np.ndarray) -> int:
 
 
 def _decode(clip: Clip, start: int, target: np.ndarray) -> int:
-    with open_audio(clip.file) as audio:
+    with _open(clip.file) as audio:
         return audio.read(start, target)
 
 
@@ -122,7 +132,7 @@ def check_samples(clip: Clip) -> None:
         BadClipError: see `read_piece`.
     """
     try:
-        with open_audio(clip.file) as audio:
+        with _open(clip.file) as audio:
             for block in audio.blocks():
                 _check_finite(clip, block)
     except BadClipError:
