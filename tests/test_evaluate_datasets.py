@@ -408,6 +408,8 @@ def test_clips_of_a_table_may_have_another_ending(tmp_path):
     assert [clip.path.suffix for clip in listing.clips] == [".flac", ".FLAC", ".mp3", ".wav"]
     assert list(listing.unreadable) == [str(tmp_path / "evaluation/Recording, horn.m4a")]
     assert not listing.missing
+    write_tone(tmp_path / "evaluation/Recording, bell.wav", 1)
+    assert READERS["clotho"](tmp_path).clips[0].path.suffix == ".wav", "as the table says"
 
 
 def test_unknown_data_set_and_one_of_another_evaluation():

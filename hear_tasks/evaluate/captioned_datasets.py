@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hear_tasks.evaluate.clip_files import YOUTUBE_NAMES, ClipFiles, find_numbered_clips, find_youtube_clips
-from hear_tasks.evaluate.listing import Entry, Listing, Size, by_file, make_listing, repeated_rows, require
+from hear_tasks.evaluate.listing import Entry, Listing, by_file, make_listing, repeated_rows, require
 from hear_tasks.evaluate.tables import WHOLE_NUMBER, LayoutError, read_table
 
 AUDIOCAPS_NAMES = f"{YOUTUBE_NAMES}, or by an audiocap_id alone"
@@ -43,7 +43,7 @@ def read_audiocaps(data: pathlib.Path) -> Listing:
         entries.append(Entry(name, tuple(its_captions), files.choose(name, found.get(clip, []))))
     remarks += [repeated_rows(len(rows) - len(owners))] if len(owners) < len(rows) else []
     remarks += _odd_counts(entries)
-    sizes = [Size(975, 5), Size(957, 5)]
+    sizes = [(975, 4875), (957, 4785)]
     return make_listing(entries, files, sizes, labelled=False, names=AUDIOCAPS_NAMES, remarks=remarks)
 
 
@@ -61,4 +61,4 @@ def read_clotho(data: pathlib.Path) -> Listing:
     rows = read_table(data / "clotho_captions_evaluation.csv", ("file_name", *_CLOTHO_CAPTIONS))
     files = ClipFiles(data / "evaluation")
     named = ((row["file_name"], row["file_name"], tuple(row[each] for each in _CLOTHO_CAPTIONS)) for row in rows)
-    return make_listing(by_file(files, data / "evaluation", named), files, [Size(1045, 5)], labelled=False)
+    return make_listing(by_file(files, data / "evaluation", named), files, [(1045, 5225)], labelled=False)

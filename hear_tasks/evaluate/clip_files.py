@@ -47,16 +47,18 @@ class ClipFiles:
         self._twice: dict[str, list[pathlib.Path]] = {}
 
     def at(self, path: pathlib.Path) -> pathlib.Path | None:
-        """The file of a clip that a table names: this path, or the same with another ending."""
-        return self.choose(path.name, self._by_place.get(_ENDING.sub("", str(path)), []))
+        """The file of a clip that a table names: this path, or else the same with another ending."""
+        return self.choose(path.name, self._by_place.get(_ENDING.sub("", str(path)), []), path)
 
-    def choose(self, name: str, paths: Sequence[pathlib.Path]) -> pathlib.Path | None:
-        """The one of a clip's files that is taken."""
+    def choose(
+        self, name: str, paths: Sequence[pathlib.Path], named: pathlib.Path | None = None
+    ) -> pathlib.Path | None:
+        """The one of a clip's files that is taken, the `named` one first."""
         self.know(paths)
-        readable = [path for path in paths if is_readable(path)]
+        readable = sorted(filter(is_readable, paths), key=lambda path: (path != named, _preference(path)))
         if len(readable) > 1:
             self._twice[name] = readable
-        return min(readable or paths, key=_preference, default=None)
+        return next(iter(readable or paths), None)
 
     def know(self, paths: Iterable[pathlib.Path]) -> None:
         """These files belong to the data set, whether they are taken or not."""
@@ -102,7 +104,7 @@ def _preference(path: pathlib.Path) -> tuple[int, str]:
 
 
 def _listed(paths: Iterable[pathlib.Path]) -> str:
-    first, *others = sorted(paths, key=_preference)
+    first, *others = paths
     return f"{first.name} is taken, not {' or '.join(each.name for each in others)}"
 
 

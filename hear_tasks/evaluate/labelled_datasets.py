@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from hear_tasks.evaluate.clip_files import YOUTUBE_NAMES, ClipFiles, find_youtube_clips
-from hear_tasks.evaluate.listing import Entry, Listing, Size, by_file, make_listing, require
+from hear_tasks.evaluate.listing import Entry, Listing, by_file, make_listing, require
 from hear_tasks.evaluate.tables import WHOLE_NUMBER, LayoutError, read_table
 
 ESC50_LAYOUT = "meta/esc50.csv and audio/, as ESC-50 is distributed"
@@ -19,8 +19,8 @@ TUT2017_LAYOUT = (
 )
 VGGSOUND_LAYOUT = f"vggsound.csv and, in any folder, clips named {YOUTUBE_NAMES}"
 
-_TUT_SIZES = {"development": Size(4680, 15), "evaluation": Size(1620, 15)}
-_TUT_BOTH = Size(6300, 15)
+_TUT_SIZES = {"development": (4680, 15), "evaluation": (1620, 15)}
+_TUT_BOTH = (6300, 15)
 _TUT_SET = re.compile(r"(?i)(?:^|[\W_])(dev|eval)(?:elopment|uation)?(?:$|[\W_])")
 _OTHER_YEAR = re.compile(r"20(?!17)\d\d")
 
@@ -31,7 +31,7 @@ def read_esc50(data: pathlib.Path) -> Listing:
     rows = read_table(data / "meta/esc50.csv", ("filename", "category"))
     files = ClipFiles(data / "audio")
     named = ((row["filename"], row["filename"], (row["category"].strip(),)) for row in rows)
-    return make_listing(by_file(files, data / "audio", named), files, [Size(2000, 50)], labelled=True)
+    return make_listing(by_file(files, data / "audio", named), files, [(2000, 50)], labelled=True)
 
 
 def read_urbansound8k(data: pathlib.Path) -> Listing:
@@ -44,7 +44,7 @@ def read_urbansound8k(data: pathlib.Path) -> Listing:
         (name := row["slice_file_name"], os.path.join(f"fold{row['fold']}", name), (_spaced(row["class"]),))
         for row in rows
     )
-    return make_listing(by_file(files, data / "audio", named), files, [Size(8732, 10)], labelled=True)
+    return make_listing(by_file(files, data / "audio", named), files, [(8732, 10)], labelled=True)
 
 
 def _spaced(name: str) -> str:
@@ -117,5 +117,5 @@ def read_vggsound(data: pathlib.Path) -> Listing:
     for clip, row in tests:
         name = f"{clip[0]}_{clip[1]:06d}"
         entries.append(Entry(name, (row["class"].strip(),), files.choose(name, found.get(clip, []))))
-    sizes = [Size(15_446, 309), Size(15_496, 309)]
+    sizes = [(15_446, 309), (15_496, 309)]
     return make_listing(entries, files, sizes, labelled=True, names=YOUTUBE_NAMES, remarks=remarks)

@@ -46,12 +46,8 @@ class Clip:
     texts: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Size:
-    """How much a data set's table holds: clips, and the classes of all or the captions of each."""
-
-    clips: int
-    texts: int
+Size = tuple[int, int]
+"""How much a data set's table holds: clips, and their classes or all their captions."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,17 +142,11 @@ def repeated_rows(count: int) -> str:
 
 def _odd_size(table: Sequence[Entry], classes: Collection[str], published: Sequence[Size]) -> list[str]:
     """Says where a table holds more or less than it does as it is published."""
-    captions = sum(len(entry.texts) for entry in table)
-    if classes:
-        size, unit = (len(table), len(classes)), "classes"
-        sizes = [(each.clips, each.texts) for each in published]
-    else:
-        size, unit = (len(table), captions), "captions"
-        sizes = [(each.clips, each.clips * each.texts) for each in published]
-    if size in sizes:
+    unit, texts = ("classes", len(classes)) if classes else ("captions", sum(len(entry.texts) for entry in table))
+    if (len(table), texts) in published:
         return []
-    known = " or ".join(f"{clips:,} and {texts:,}" for clips, texts in sizes)
-    return [f"the table has {size[0]:,} clips and {size[1]:,} {unit}, as published {known}"]
+    known = " or ".join(f"{clips:,} and {texts:,}" for clips, texts in published)
+    return [f"the table has {len(table):,} clips and {texts:,} {unit}, as published {known}"]
 
 
 def _alike_classes(classes: Iterable[str]) -> list[str]:
