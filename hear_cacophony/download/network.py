@@ -53,6 +53,16 @@ def check_way(url: str, client: Client) -> None:
         _check_proxy(_variable(scheme), proxies[scheme], client)
 
 
+def check_mirror(variable: str) -> None:
+    """Raise ValueError where a variable is to name another host, and does not."""
+    url = os.environ.get(variable)
+    split = None if url is None else _split(url)
+    if url is not None and (split is None or split.scheme not in ("http", "https")):
+        raise ValueError(
+            f"{variable}={url}: expected the URL of a host, https://...; correct the variable, or unset it"
+        )
+
+
 def describe_way(url: str) -> str:
     """Which proxy leads to the host of `url`, for people; "" where none does."""
     proxies = urllib.request.getproxies()
@@ -79,18 +89,24 @@ def _shown(proxy: str) -> str:
 
 def _check_proxy(variable: str, proxy: str, client: Client) -> None:
     told = f"{variable}={_shown(proxy)}"
-    try:
-        split = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        whole = bool(split.hostname) and split.port != 0
-    except ValueError:
-        whole = False
-    if not whole:
+    split = _split(proxy if "://" in proxy else f"http://{proxy}")
+    if split is None:
         raise ValueError(f"{told}: expected a proxy as http://HOST:PORT; correct the variable, or unset it")
     if split.scheme not in client.schemes:
         meant = f"; most likely it is socks5://{split.netloc.rpartition('@')[2]}" if split.scheme == "socks" else ""
         raise ValueError(f"{told}: expected a proxy of {', '.join(client.schemes)}, got {split.scheme}{meant}")
     if split.scheme.startswith("socks") and importlib.util.find_spec(client.socks) is None:
         raise ValueError(f"{told}: a SOCKS proxy needs {client.socks}: pip install 'hear_cacophony[download]'")
+
+
+def _split(url: str) -> urllib.parse.SplitResult | None:
+    """The parts of a URL; None where it is none with a host."""
+    try:
+        split = urllib.parse.urlsplit(url)
+        whole = split.hostname and split.port != 0 and not re.search(r"\s", url)
+    except ValueError:
+        return None
+    return split if whole else None
 
 
 def _check_certificates(client: Client) -> None:

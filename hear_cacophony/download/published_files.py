@@ -7,11 +7,11 @@ import errno
 import hashlib
 import pathlib
 import shutil
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from hear_cacophony.checkpoint.find import DRIVE_FOLDER
-from hear_cacophony.download.network import HTTPX, REQUESTS, Client, check_way, describe_way
+from hear_cacophony.download.network import HTTPX, REQUESTS, Client, check_mirror, check_way, describe_way
 from hear_cacophony.model.stages import Release, Stage
 from hear_cacophony.text.tokenizer import FORMS, HUB_REPOSITORY, ROBERTA_SIZE, TOKENIZER_FILE, load_tokenizer
 
@@ -166,7 +166,7 @@ def _find_on_drive(name: str) -> str:
     import gdown
     import requests
 
-    _check_way(_DRIVE, REQUESTS)
+    _told_as_refusal(check_way, _DRIVE, REQUESTS)
     try:
         listed = gdown.download_folder(
             id=DRIVE_FOLDER, skip_download=True, quiet=True, use_cookies=False, timeout=TIMEOUT_SECONDS
@@ -205,11 +205,12 @@ def _fetch_from_drive(file_id: str, target: pathlib.Path) -> None:
 
 
 def _fetch_from_hub(name: str, folder: pathlib.Path) -> None:
+    _told_as_refusal(check_mirror, "HF_ENDPOINT")
     import huggingface_hub.constants
     from huggingface_hub.utils import httpx
 
     host = huggingface_hub.constants.ENDPOINT
-    _check_way(host, HTTPX)
+    _told_as_refusal(check_way, host, HTTPX)
     try:
         huggingface_hub.hf_hub_download(HUB_REPOSITORY, name, local_dir=folder)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -218,9 +219,9 @@ def _fetch_from_hub(name: str, folder: pathlib.Path) -> None:
         raise _refusal(host, error, HTTPX) from error
 
 
-def _check_way(url: str, client: Client) -> None:
+def _told_as_refusal(check: Callable[..., None], *given: Any) -> None:
     try:
-        check_way(url, client)
+        check(*given)
     except ValueError as error:
         raise HostError(str(error)) from None
 
