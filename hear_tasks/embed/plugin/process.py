@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -13,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from hear_tasks.child_process import wait_for
 from hear_tasks.embed.plugin import call
 from hear_tasks.embed.plugin.call import PluginError
-
-_TELL_SECONDS = 20.0
-"""How often it is said that a worker has not ended."""
 
 _NEEDS = "It needs Python 3.7 or later with NumPy and the plugin"
 
@@ -86,11 +83,7 @@ def _end(process: subprocess.Popen, worker: Connection) -> None:
     """Close the connection with the worker, at which it ends."""
     worker.close()
     try:
-        while process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_TELL_SECONDS)
-                break
-            print(f"embed: the plugin's process {process.pid} has not ended yet; waiting for it", file=sys.stderr)
+        wait_for(process, f"the plugin's process {process.pid} to end")
     except BaseException:
         process.kill()
         process.wait()
