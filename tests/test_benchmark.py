@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, TINY, EncoderConfig, TextConfig
-from hear_tasks.benchmark import processes, projection, synthetic, text, timing
+from hear_tasks.benchmark import projection, start, synthetic, text, timing
 from hear_tasks.benchmark import run as benchmark
 from hear_tasks.benchmark.__main__ import main
 from hear_tasks.benchmark.config import QUICK, Config
@@ -91,13 +91,13 @@ def test_lengths_like_those_of_fsd50k():
 
 def test_all_of_hear_at_the_speed_of_the_nearest_length():
     one_speed = {"lengths": {"1": {"audio_seconds_per_second": 100.0}}}
-    projected = projection.project({"encoder": one_speed})
+    projected = projection.project_embedding({"encoder": one_speed})
     assert projected["hours"] == pytest.approx(2 * (37 + 81 + 126 + 145) / 100)
     assert projected["from"] == "encoder"
     two_speeds = {"lengths": {"1": {"audio_seconds_per_second": 50.0}, "10": {"audio_seconds_per_second": 100.0}}}
-    projected = projection.project({"encoder": one_speed, "embed": two_speeds})
+    projected = projection.project_embedding({"encoder": one_speed, "embed": two_speeds})
     assert projected["hours"] == pytest.approx(2 * ((37 + 81) / 50 + (126 + 145) / 100))
-    assert "neither" in projection.project({"embed": {"skipped": "No soundfile"}})["skipped"]
+    assert "neither" in projection.project_embedding({"embed": {"skipped": "No soundfile"}})["skipped"]
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -230,5 +230,5 @@ def test_a_process_that_fails_is_told(tmp_path, capfd):
     (tmp_path / "damaged.safetensors").write_bytes(b"x" * 100)
     config = Config([str(tmp_path / "damaged.safetensors")], "float32", QUICK, tmp_path)
     with pytest.raises(ChildProcessError, match=r"damaged.safetensors failed with status 1"):
-        processes.measure_start(config)
+        start.measure_start(config)
     assert "CheckpointError" in capfd.readouterr().err

@@ -11,8 +11,8 @@ from hear_tasks.benchmark import predict
 from hear_tasks.benchmark import run as benchmark
 from hear_tasks.benchmark.config import SHORT, Config
 from hear_tasks.benchmark.predict_cases import FULL, QUICK, make_embeddings
-from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
 from hear_tasks.benchmark.product_timer import ProductTimer
+from hear_tasks.benchmark.projection import EPOCHS, project_predictions
 from hear_tasks.predict.split import read_split, read_split_events
 from hear_tasks.predict.task import read_task
 
@@ -118,18 +118,18 @@ def test_a_process_that_fails_is_told_of(tmp_path):
 
 def test_the_projection_takes_the_cost_of_the_nearest_case():
     one = {"events": False, "labels": 10, "training_rows": 100, "trainings": 2, "epochs": 5, "predict_seconds": 1.0}
-    hours = project_hours({"small": [one]})  # 1 ms for each row and epoch
-    assert project_hours({"small": [{**one, "predict_seconds": 2.0}, one]}) == hours
+    hours = project_predictions({"small": [one]})  # 1 ms for each row and epoch
+    assert project_predictions({"small": [{**one, "predict_seconds": 2.0}, one]}) == hours
     far = {**one, "training_rows": 100_000, "trainings": 1, "epochs": 1, "predict_seconds": 100.0}
-    assert project_hours({"small": [one, far]}) == hours
+    assert project_predictions({"small": [one, far]}) == hours
     events = {**one, "events": True, "training_rows": 1000, "trainings": 1, "epochs": 1}
     dcase, maestro = {**events, "labels": 11}, {**events, "labels": 88, "predict_seconds": 10.0}
     dcase_rows, maestro_rows = 72 * 3000 * 4 // 5, 185 * 3000 * 3 // 5
-    assert project_hours({"small": [one], "events": [dcase]}) == pytest.approx(hours)
+    assert project_predictions({"small": [one], "events": [dcase]}) == pytest.approx(hours)
     added = 2 * 0.009 * maestro_rows * (8 + 4) * 50 / 3600
-    assert project_hours({"small": [one], "events": [dcase, maestro]}) == pytest.approx(hours + added)
+    assert project_predictions({"small": [one], "events": [dcase, maestro]}) == pytest.approx(hours + added)
     added += 2 * 0.009 * dcase_rows * 8 * EPOCHS / 3600
-    assert project_hours({"small": [one], "events": [maestro]}) == pytest.approx(hours + added)
+    assert project_predictions({"small": [one], "events": [maestro]}) == pytest.approx(hours + added)
     assert json.dumps(hours)
 
 

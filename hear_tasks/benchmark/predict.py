@@ -21,7 +21,7 @@ from typing import Any
 from hear_tasks.benchmark import measured_process
 from hear_tasks.benchmark.config import Config, tell
 from hear_tasks.benchmark.predict_cases import FULL, GRID_POINTS, QUICK, Case, make_embeddings
-from hear_tasks.benchmark.predict_projection import EPOCHS, project_hours
+from hear_tasks.benchmark.projection import EPOCHS, project_predictions
 from hear_tasks.task_folder import SCORES_FILE
 
 
@@ -76,7 +76,7 @@ def measure_predict(config: Config) -> dict[str, Any]:
     return {
         "cases": measured,
         "side_by_side": measure_side_by_side(pair, rounds, config.folder),
-        "projection_hours": project_hours(measured),
+        "projection_hours": project_predictions(measured),
     }
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.engine.options import PRECISIONS
-from hear_tasks.benchmark import embed, encoder, loading, predict, processes, projection, report, text
+from hear_tasks.benchmark import embed, encoder, predict, projection, report, start, text
 from hear_tasks.benchmark.config import SCALES, Config
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
 SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {
-    "start": (processes.measure_start, processes.describe_start),
-    "loading": (loading.measure_loading, loading.describe_loading),
+    "start": (start.measure_start, start.describe_start),
+    "loading": (start.measure_loading, start.describe_loading),
     "encoder": (encoder.measure_encoder, encoder.describe_encoder),
     "precision": (encoder.measure_precisions, encoder.describe_precisions),
     "compilations": (embed.measure_compilations, embed.describe_compilations),
@@ -113,7 +113,7 @@ def measure(
         wanted = only or [name for name in SECTIONS if name not in ON_REQUEST]
         sections = {name: take(config) for name, (take, _) in SECTIONS.items() if name in wanted}
         if not only or PROJECTION in only:
-            sections[PROJECTION] = projection.project(sections)
+            sections[PROJECTION] = projection.project_embedding(sections)
         machine = report.describe_machine()
     return {
         "machine": machine,

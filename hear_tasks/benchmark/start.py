@@ -1,6 +1,7 @@
-"""What only a process of its own can tell: time to the first embedding, memory, and long clips.
+"""What it takes to start: how long checkpoints take to load, and what only a process of its own can tell: time to the
+first embedding, memory, and long clips.
 
-    python -m hear_tasks.benchmark.processes MODEL PRECISION STARTED LONG_SECONDS
+    python -m hear_tasks.benchmark.start MODEL PRECISION STARTED LONG_SECONDS
 
 prints the figures of one such process as JSON. STARTED is the time at which it was started, in seconds as
 `time.time` tells it; without LONG_SECONDS above 0 it ends after the first embedding.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from hear_cacophony.checkpoint import UNTRAINED
 from hear_cacophony.engine.embedding import EmbeddingModel
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_tasks.benchmark.config import Config, load_quietly, tell
@@ -28,6 +31,7 @@ from hear_tasks.benchmark.timing import seconds_of
 
 SHORT_SECONDS = 30
 _SHORT_ROUNDS = 3
+_LOADING_ROUNDS = 3
 
 
 def measure_start(config: Config) -> dict[str, Any]:
@@ -75,6 +79,28 @@ def describe_start(result: dict[str, Any]) -> list[tuple[str, str]]:
             f"at most {long['bytes_above_loaded'] / 1e9:.2f} GB more; a second of its audio costs "
             f"{long['cost_beside_short']:.2f} times that of a {SHORT_SECONDS} s clip",
         ),
+    ]
+
+
+def measure_loading(config: Config) -> dict[str, Any]:
+    """Median seconds from the file to the model on its devices, of each file; it has been read before."""
+    files = [file for file in config.files if file not in UNTRAINED]
+    if not files:
+        return {"skipped": "no checkpoint was named; --model FILE, once or more"}
+    return {"files": {file: _measure_file(file, config.precision) for file in files}}
+
+
+def _measure_file(file: str, precision: str) -> dict[str, Any]:
+    tell(f"loading {file}")
+    seconds = [seconds_of(lambda: load_quietly(file, precision)) for _ in range(_LOADING_ROUNDS)]
+    return {"bytes": pathlib.Path(file).stat().st_size, "seconds": statistics.median(seconds)}
+
+
+def describe_loading(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lines of the table."""
+    return [
+        (pathlib.Path(file).name, f"{each['seconds']:.2f} s for {each['bytes'] / 1e6:,.0f} MB")
+        for file, each in result["files"].items()
     ]
 
 
