@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from later import Later
 from repeats import first
 
 from hear_tasks.predict.evaluation import EventEvaluation, evaluate_events
@@ -14,11 +14,8 @@ from hear_tasks.predict.event_postprocessing import DEFAULT_GRID, list_postproce
 from hear_tasks.predict.event_scores import EVENT_SCORES
 from hear_tasks.predict.events import Events, Frames
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    torch = pytest.importorskip("torch")
-    heareval_score = pytest.importorskip("heareval.score")
-    task_predictions = pytest.importorskip("heareval.predictions.task_predictions")
+torch, heareval_score = Later("torch"), Later("heareval.score")
+task_predictions = Later("heareval.predictions.task_predictions")
 
 LABELS = ("bark", "cough", "door", "knock")
 N_FRAMES = 60

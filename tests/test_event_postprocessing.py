@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from later import Later
 from repeats import first
 
 from hear_tasks.predict.event_postprocessing import (
@@ -19,10 +19,7 @@ from hear_tasks.predict.event_postprocessing import (
 )
 from hear_tasks.predict.events import Frames
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    torch = pytest.importorskip("torch")
-    task_predictions = pytest.importorskip("heareval.predictions.task_predictions")
+torch, task_predictions = Later("torch"), Later("heareval.predictions.task_predictions")
 
 LABELS = ("a", "b", "c", "d", "e")
 FILTERS_MS = (0, 10, 62, 125, 150, 250, 500, 1000)
@@ -32,7 +29,7 @@ THRESHOLDS = (0.5, 0.3, 0.75)
 
 @pytest.fixture(autouse=True)
 def _no_progress_bars(monkeypatch):
-    monkeypatch.setattr(task_predictions, "tqdm", lambda points, **_: points)
+    monkeypatch.setattr(task_predictions.module, "tqdm", lambda points, **_: points)
 
 
 def make_ours(predictions, filenames, timestamps, grid) -> dict[tuple, dict[str, list[dict[str, Any]]]]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from later import Later
 from repeats import first
 
 from hear_tasks.predict.event_scores import EVENT_SCORES, Statistics
 from hear_tasks.predict.events import Events
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    heareval_score = pytest.importorskip("heareval.score")
+heareval_score = Later("heareval.score")
 
 EventLists = dict[str, list[dict[str, Any]]]
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from later import Later
 
 from hear_cacophony.frontend import spectrogram
+
+tf = Later("tensorflow")
 
 
 def test_mel_weights_are_those_of_tensorflow():

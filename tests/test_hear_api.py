@@ -7,11 +7,13 @@ import importlib
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tensorflow as tf
 import torch
+from later import Later
 
 import hear_cacophony
 from hear_cacophony import CheckpointError
+
+tf = Later("tensorflow")
 
 STAGES = ["audiomae", "cacophony"]
 
