@@ -246,31 +246,27 @@ def test_what_is_kept_belongs_to_content_weights_and_options(esc50, tmp_path):
     assert count(other) == 0, "known by its content"
 
 
-def test_evaluations_that_differ_lie_apart(esc50, tmp_path):
-    def folder(evaluation="zero-shot", **settings):
-        return evaluate(
-            evaluation, "esc50" if evaluation == "zero-shot" else "clotho", data, ToneModel(words), **settings
-        )[1]
+def test_evaluations_that_differ_lie_apart():
+    def folder(evaluation="zero-shot", name="esc50", **settings):
+        kind = Evaluation(evaluation)
+        return Request(kind, find_dataset(name, kind), pathlib.Path(), "", pathlib.Path(), **settings).folder_name
 
-    data, words = esc50, ESC50_CLASSES
-    first = folder()
-    assert first == folder(
-        templates=("This is a sound of {}",), options={"precision": "float32", "window_seconds": 30.0}
+    assert folder() == "zero-shot-esc50-hear"
+    assert folder() == folder(
+        templates=("This is a sound of {}",), options={"precision": "float32", "window_seconds": 30.0}, devices=[0]
     )
+    assert folder(options={"window_seconds": 12.5}) == "zero-shot-esc50-hear-window-12.5"
     others = [
         folder(templates=("a {}",)),
         folder(templates=("a {}", "the {}")),
-        folder(options={"precision": "bfloat16"}),
-        folder(options={"window_seconds": 12.5}),
-        folder(options={"window_overlap_seconds": 8}),
+        *(folder(options={"precision": "bfloat16", **options}) for options in ({}, {"window_seconds": 20.0})),
+        folder(options={"window_overlap_seconds": 8.0}),
         folder(protocol="published"),
-        folder(protocol="published", seed=2),
+        *(folder(protocol="published", seed=seed) for seed in (1, -1)),
+        folder("captioning", "clotho"),
+        *(folder("captioning", "clotho", beams=beams) for beams in (2, 3)),
     ]
-    assert others[3].name == "zero-shot-esc50-hear-window-12.5"
-    data, words = write_clotho(tmp_path / "clotho"), WORDS
-    others += [folder("captioning"), folder("captioning", beams=3)]
-    assert len({first, *others}) == 10
-    assert all((each / "results.json").exists() for each in others)
+    assert len({folder(), *others}) == 12
 
 
 def test_what_is_replaced_is_told_with_its_data(esc50, tmp_path):

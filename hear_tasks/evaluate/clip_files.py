@@ -39,7 +39,7 @@ class ClipFiles:
     def __init__(self, *folders: pathlib.Path) -> None:
         self.folders = folders
         names = (name for folder in folders for name in files_below(str(folder)) if has_sound(name))
-        self.paths = sorted(map(pathlib.Path, names))
+        self.paths = list(map(pathlib.Path, sorted(names)))
         self._by_place: dict[str, list[pathlib.Path]] = {}
         for path in self.paths:
             self._by_place.setdefault(_ENDING.sub("", str(path)), []).append(path)
