@@ -11,10 +11,6 @@ from collections.abc import Iterator
 from hear_cacophony.files.lock import BusyError, lock_file
 
 
-class FolderBusyError(ValueError):
-    """Another run writes to the folder."""
-
-
 @contextlib.contextmanager
 def lock_folder(folder: pathlib.Path, tasks: pathlib.Path) -> Iterator[None]:
     """Lock a folder; the lock ends with the process and leaves no file.
@@ -24,7 +20,7 @@ def lock_folder(folder: pathlib.Path, tasks: pathlib.Path) -> Iterator[None]:
         tasks: the folder of tasks that it is, or is in; a remark on missing locks names it, once.
 
     Raises:
-        FolderBusyError: another run holds the lock.
+        BusyError: another run holds the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -36,10 +32,6 @@ def lock_folder(folder: pathlib.Path, tasks: pathlib.Path) -> Iterator[None]:
 
 def _lock(handle: int, folder: pathlib.Path, tasks: pathlib.Path) -> None:
     try:
-        lock_file(handle, tasks / folder.name, _tell)
-    except BusyError as error:
-        raise FolderBusyError(f"{folder}: another run is writing to it; wait for its end, or stop it") from error
-
-
-def _tell(remark: str) -> None:
-    print(f"prepare: {remark}", file=sys.stderr, flush=True)
+        lock_file(handle, tasks / folder.name, lambda remark: print(f"prepare: {remark}", file=sys.stderr, flush=True))
+    except BusyError:
+        raise BusyError(f"{folder}: another run is writing to it; wait for its end, or stop it") from None

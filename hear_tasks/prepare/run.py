@@ -13,7 +13,7 @@ from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.progress import ByteProgress
 from hear_cacophony.sounds.names import on_one_line
-from hear_tasks.prepare.lock_folder import FolderBusyError, lock_folder
+from hear_tasks.prepare.lock_folder import lock_folder
 from hear_tasks.prepare.plan import Plan, TaskError, make_plan
 from hear_tasks.prepare.report import Report, TaskReport
 from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
@@ -114,7 +114,7 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
                 _remove_temporaries(task, to_make)
                 raise
         return _describe_faults(task, to_make, tallies.values())
-    except (TaskError, FolderBusyError, OSError) as fault:
+    except (TaskError, OSError) as fault:
         return str(fault)
 
 

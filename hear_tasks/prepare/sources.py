@@ -117,7 +117,7 @@ def unpack_all(tarballs: list[Tarball], tasks: list[Task], jobs: int) -> tuple[l
         The tasks that they held, and what is wrong with the others.
 
     Raises:
-        FolderBusyError: another run unpacks to a folder.
+        BusyError: another run unpacks to a folder.
     """
     if not tarballs:
         return [], []
