@@ -65,7 +65,8 @@ read -r platform _ <"$out/device.txt" || platform=
 note "$(head -n 1 "$out/device.txt")"
 if "$python" -c 'import pytest' 2>"$out/tests.txt"; then
     [ "$platform" != gpu ] || platform=cuda
-    JAX_PLATFORMS=$platform part tests "$python" -m pytest -q -rs -p no:cacheprovider -m gpu tests/test_gpu.py tests/test_gpu_predict.py
+    tests=(tests/test_gpu.py tests/test_gpu_predict.py)
+    JAX_PLATFORMS=$platform part tests "$python" -m pytest -q -rs -p no:cacheprovider -m gpu "${tests[@]}"
 else
     note "tests: not run: $(tail -n 1 "$out/tests.txt")"
 fi

@@ -9,14 +9,21 @@ import os
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 " + os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads of torch that wait leave the processor to others
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow alone; importing Keras 3 takes as long again
 
 import importlib.util
 import pathlib
+import signal
 
 import numpy as np
 import pytest
+
+# In the background and under nohup some signals are ignored; commands that tests send them are to hear them.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
