@@ -1,0 +1,174 @@
+"""Files that tell which sounds there are, and their captions: lists, CSV and JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+TABLES = (".csv", ".jsonl")
+LISTS = (".txt", ".lst")
+
+_FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+
+
+class Caption(NamedTuple):
+    """A caption of a clip, and whether it was made by a machine."""
+
+    text: str
+    synthetic: bool = False
+
+
+Captions = tuple[Caption, ...]
+
+
+def read_list(file: pathlib.Path) -> dict[str, Captions]:
+    """Sounds without captions: the path of one in each line, from the folder of the list on.
+
+    Raises:
+        ValueError: it is not UTF-8, or empty.
+    """
+    names = [line.strip() for line in _read_text(file).split("\n")]
+    return _checked_table(file, {_place(file, name): () for name in names if name})
+
+
+def read_table(file: pathlib.Path) -> dict[str, Captions]:
+    """Sounds with captions: a CSV file with a header, or JSON lines.
+
+    Each row has `file`, its path from the folder of the table on, and one of `caption`, a text, and `captions`, several
+    (in CSV a JSON list). `synthetic` tells whether they were made by a machine: true or false; or in JSON lines also
+    a list, of truth values, one for each caption, or of texts, which are further captions. Rows of the same file
+    are put together.
+
+    Returns:
+        Captions by path, in the order of the table.
+
+    Raises:
+        ValueError: it is not UTF-8, a column is missing, a row is damaged, or a caption empty; the line is named.
+    """
+    text = _read_text(file)
+    rows = _csv_rows(file, text) if file.suffix.lower() == ".csv" else _json_rows(file, text)
+    table: dict[str, Captions] = {}
+    for line, row in rows:
+        try:
+            name = row.get("file")
+            if not isinstance(name, str) or not name.strip():
+                raise ValueError(f"expected the path of a sound in 'file', got {name!r}")
+            place = _place(file, name.strip())
+            table[place] = table.get(place, ()) + read_captions(row)
+        except ValueError as error:
+            raise ValueError(f"{file}, line {line}: {error}") from error
+    return _checked_table(file, table)
+
+
+def read_captions(row: Mapping[str, Any]) -> Captions:
+    """The captions of a row, see `read_table`.
+
+    Raises:
+        ValueError: there are none, one is empty or no text, or `synthetic` fits none of the forms.
+    """
+    texts = _texts(row)
+    synthetic = row.get("synthetic", False)
+    if isinstance(synthetic, list) and all(isinstance(each, str) for each in synthetic):
+        return tuple(Caption(text) for text in texts) + tuple(Caption(_checked_text(each), True) for each in synthetic)
+    flags = synthetic if isinstance(synthetic, list) else [synthetic] * len(texts)
+    if len(flags) != len(texts):
+        raise ValueError(f"expected one value of 'synthetic' for each of {len(texts)} captions, got {len(flags)}")
+    return tuple(Caption(text, _flag(flag)) for text, flag in zip(texts, flags, strict=True))
+
+
+def _texts(row: Mapping[str, Any]) -> list[str]:
+    given = [name for name in ("caption", "captions") if row.get(name) not in (None, "")]
+    if len(given) > 1:
+        raise ValueError("expected either 'caption' or 'captions', got both")
+    if not given:
+        raise ValueError("expected a text in 'caption', or several in 'captions', got none")
+    value = row[given[0]]
+    if given[0] == "caption":
+        return [_checked_text(value)]
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"expected a list of texts in 'captions', got {row[given[0]]!r}")
+    return [_checked_text(each) for each in value]
+
+
+def _checked_text(text: Any) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"expected a text as a caption, got {text!r}")
+    return text.strip()
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    flag = _FLAGS.get(str(value if value is not None else "").strip().lower())
+    if flag is None:
+        raise ValueError(f"expected true or false in 'synthetic', got {value!r}")
+    return flag
+
+
+def _csv_rows(file: pathlib.Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="", skipinitialspace=True)
+    try:
+        columns = reader.fieldnames or []
+        if "file" not in columns or not {"caption", "captions"} & set(columns):
+            raise ValueError(
+                f"{file}: expected the columns file and caption, or captions, found {', '.join(columns) or 'nothing'}"
+            )
+        for row in reader:
+            if "" in row:
+                raise ValueError(
+                    f"{file}, line {reader.line_num}: expected {len(columns)} columns, got more; put a caption with a "
+                    'comma in quotes: "rain, then thunder"'
+                )
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise ValueError(f"{file}, line {reader.line_num}: no CSV ({error}); is a quote left open?") from error
+
+
+def _json_rows(file: pathlib.Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{file}, line {number}: expected a JSON object on each line ({error})") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{file}, line {number}: expected a JSON object, got {line.strip()[:60]}")
+        yield number, row
+
+
+def _read_text(file: pathlib.Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file}: expected UTF-8, got the byte 0x{error.object[error.start]:02X} at {error.start}; "
+            "save it as UTF-8: iconv -f latin1 -t utf-8 IN > OUT"
+        ) from error
+
+
+def _place(file: pathlib.Path, name: str) -> str:
+    return os.path.join(file.parent, name)
+
+
+def _checked_table(file: pathlib.Path, table: dict[str, Captions]) -> dict[str, Captions]:
+    if not table:
+        raise ValueError(f"{file}: expected the paths of sounds, found none")
+    missing = [name for name in table if not os.path.isfile(name)]
+    if missing:
+        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise ValueError(
+            f"{file}: {len(missing)} of {len(table)} sounds are not there: {named}; paths are taken from the folder "
+            f"{file.parent} on"
+        )
+    return table

@@ -1,0 +1,203 @@
+"""Packed sounds on the disk: what `pack` writes, and training reads.
+
+A folder of shards holds `pack.json` (what was packed, how many shards that makes) and for each shard
+`clips-00000.arrayrecord`, one record for each clip, its samples as 16-bit little-endian integers at 16 kHz, mono; and
+`clips-00000.json`, which is written last, with what there is in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_cacophony.training.captions import Caption, Captions
+
+FORMAT = 1
+FULL_SCALE = 1 << 15
+"""Of 16-bit samples."""
+
+PLAN = "pack.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A clip as it was packed.
+
+    Attributes:
+        source: the sound that it is from.
+        start: seconds into that.
+        samples: how many, at 16 kHz.
+        peak: the largest absolute sample; 0 where it is silent.
+        captions: of the sound.
+    """
+
+    source: str
+    start: float
+    samples: int
+    peak: float
+    captions: Captions = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called: its sound, with the second that it starts at where it is a piece of that."""
+        return f"{self.source} from {self.start:g} s" if self.start else self.source
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardIndex:
+    """What a shard holds.
+
+    Attributes:
+        size: bytes of its records' file.
+        clips: those in it, record by record.
+        left_out: why a sound is not in it, by its name.
+    """
+
+    size: int
+    clips: tuple[Clip, ...]
+    left_out: Mapping[str, str]
+
+
+def shard_files(folder: pathlib.Path, number: int) -> tuple[pathlib.Path, pathlib.Path]:
+    """The records of a shard, and its index."""
+    stem = folder / f"clips-{number:05d}"
+    return stem.with_suffix(".arrayrecord"), stem.with_suffix(".json")
+
+
+def write_index(folder: pathlib.Path, number: int, index: ShardIndex) -> None:
+    """Write the index of a shard, whole or not at all."""
+    write_json(shard_files(folder, number)[1], dataclasses.asdict(index))
+
+
+def read_index(folder: pathlib.Path, number: int) -> ShardIndex | None:
+    """The index of a shard, None where it is not finished."""
+    file = shard_files(folder, number)[1]
+    if not file.exists():
+        return None
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        clips = tuple(
+            Clip(**{**each, "captions": tuple(Caption(*caption) for caption in each["captions"])})
+            for each in told["clips"]
+        )
+        return ShardIndex(told["size"], clips, told["left_out"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{file}: damaged ({error!r}); delete it, and pack again") from error
+
+
+class Shards:
+    """All clips of a folder of shards, by number. Reads may come from several threads.
+
+    Attributes:
+        clips: those there are, in the order that they were packed in.
+        identity: a digest of their names, lengths and captions.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Open a folder.
+
+        Raises:
+            FileNotFoundError: no such folder, or none that `pack` made.
+            ValueError: it is not packed to its end, a shard is cut short, or it holds no clip or only silence.
+        """
+        from array_record.python.array_record_data_source import ArrayRecordDataSource  # extra `train`
+
+        path = pathlib.Path(folder)
+        plan = read_plan(path)
+        if plan is None:
+            raise FileNotFoundError(f"{path}: expected a folder that `hear-cacophony pack` made; it has no {PLAN}")
+        indices = [self._whole_index(path, number, plan["shards"]) for number in range(plan["shards"])]
+        self.clips: Sequence[Clip] = [clip for index in indices for clip in index.clips]
+        if not self.clips:
+            raise ValueError(f"{path}: expected clips, found none: no sound could be packed")
+        if not any(clip.peak for clip in self.clips):
+            raise ValueError(f"{path}: expected sounds, all {len(self.clips)} clips are silent")
+        self.identity = self._digest()
+        files = [str(shard_files(path, i)[0]) for i, index in enumerate(indices) if index.clips]
+        self._records = ArrayRecordDataSource(files)
+        if len(self._records) != len(self.clips):
+            raise ValueError(f"{path}: expected {len(self.clips)} records, found {len(self._records)}; pack again")
+
+    def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
+        """Samples of some clips, int16, each of shape (samples,).
+
+        Raises:
+            ValueError: a shard is damaged.
+        """
+        try:
+            records = self._records.__getitems__(list(numbers))
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"a shard is damaged ({error}); pack again into another folder") from error
+        clips = [np.frombuffer(record, "<i2") for record in records]
+        for number, clip in zip(numbers, clips, strict=True):
+            if len(clip) != self.clips[number].samples:
+                expected = self.clips[number]
+                raise ValueError(f"{expected.name}: expected {expected.samples} samples, its record holds {len(clip)}")
+        return clips
+
+    def _digest(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for clip in self.clips:
+            digest.update(json.dumps(dataclasses.astuple(clip)).encode())
+        return digest.hexdigest()
+
+    @staticmethod
+    def _whole_index(folder: pathlib.Path, number: int, shards: int) -> ShardIndex:
+        index = read_index(folder, number)
+        records = shard_files(folder, number)[0]
+        if index is None:
+            raise ValueError(
+                f"{folder}: shard {number} of {shards} is not there; end the packing with the same command"
+            )
+        size = records.stat().st_size if records.exists() else 0
+        if size != index.size:
+            raise ValueError(f"{records}: expected {index.size} bytes, got {size}; was a copy interrupted?")
+        return index
+
+
+def read_plan(folder: pathlib.Path) -> dict[str, Any] | None:
+    """What a folder was packed from, None where it is no folder of shards.
+
+    Raises:
+        ValueError: the file that tells it is damaged, or of another version.
+    """
+    file = folder / PLAN
+    if not file.exists():
+        return None
+    try:
+        plan = json.loads(file.read_text(encoding="utf-8"))
+        found, _ = plan["format"], plan["shards"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: damaged ({error!r}); delete the folder, and pack again") from error
+    if found != FORMAT:
+        raise ValueError(f"{file}: expected format {FORMAT}, found {found}; pack again with this version")
+    return plan
+
+
+def to_records(samples: np.ndarray) -> np.ndarray:
+    """Samples in [-1, 1] as 16-bit integers; what is louder is clipped."""
+    return np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+
+
+def count_hours(clips: Sequence[Clip]) -> float:
+    """Hours of audio in clips."""
+    return sum(clip.samples for clip in clips) / SAMPLE_RATE / 3600
+
+
+def describe(clips: Sequence[Clip]) -> Iterator[tuple[str, str]]:
+    """What there is, as pairs of a word and a number."""
+    captions = [caption for clip in clips for caption in clip.captions]
+    yield "clips", f"{len(clips):,}"
+    yield "hours", f"{count_hours(clips):.2f}"
+    yield "silent clips", f"{sum(not clip.peak for clip in clips):,}"
+    yield "captions", f"{len(captions):,}"
+    yield "synthetic captions", f"{sum(caption.synthetic for caption in captions):,}"

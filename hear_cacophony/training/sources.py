@@ -1,0 +1,166 @@
+"""The sounds that are packed: files, folders, lists, tables with captions, and WebDataset shards."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from hear_cacophony.frontend.read_audio import read_audio
+from hear_cacophony.sounds.find import SUFFIXES, find_sounds
+from hear_cacophony.training.captions import LISTS, TABLES, Caption, Captions, read_list, read_table
+
+_TAR = ".tar"
+
+_END_MARK = 1024
+"""Bytes that end a tar file, all of them 0."""
+
+_WEBDATASET_KEYS = (("text", False), ("caption", False), ("captions", False), ("text_augment_t5", True))
+"""Keys of captions in the .json of a WebDataset shard, and whether they were made by a machine, as LAION has them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A sound and its captions.
+
+    Attributes:
+        name: what it is called: a path, or that of a tar file with the name in it.
+        captions: of it, none where they are not known.
+        size: in bytes.
+        changed: time of its last change, in nanoseconds.
+    """
+
+    name: str
+    captions: Captions
+    size: int
+    changed: int
+
+    def read(self) -> np.ndarray:
+        """16 kHz mono samples; errors as in `read_audio`."""
+        return read_audio(self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class TarSource(Source):
+    """A sound in a tar file, from byte `offset` on."""
+
+    tar: str
+    offset: int
+
+    def read(self) -> np.ndarray:
+        """16 kHz mono samples; errors as in `read_audio`."""
+        with tempfile.TemporaryDirectory(prefix="hear-cacophony-") as folder:
+            part = pathlib.Path(folder, f"sound{pathlib.PurePath(self.name).suffix}")
+            with open(self.tar, "rb") as stream:
+                stream.seek(self.offset)
+                part.write_bytes(stream.read(self.size))
+            try:
+                return read_audio(part)
+            except ValueError as error:
+                raise ValueError(str(error).replace(str(part), self.name)) from error
+
+
+def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
+    """All sounds that are named.
+
+    Args:
+        paths: each an audio file; a folder of audio files, to its depth, or of .tar files; a .txt or .lst file with a
+            path in each line; a .csv or .jsonl file as `read_table` takes it; or a .tar file, in which
+            sounds stand beside a .json or .txt file of their name.
+
+    Returns:
+        Each sound once, in the order of the paths, with the captions of all its mentions.
+
+    Raises:
+        FileNotFoundError: nothing is there under a path.
+        ValueError: no sound, or a list, table or tar file that is damaged or names sounds that are not there.
+    """
+    if not paths:
+        raise ValueError("expected sounds: a folder, files, or a .txt, .csv, .jsonl or .tar file that names them")
+    found: dict[str, Source] = {}
+    for path in paths:
+        for source in _sources_of(pathlib.Path(path)):
+            known = found.get(source.name)
+            captions = known.captions + source.captions if known else source.captions
+            found[source.name] = dataclasses.replace(source, captions=captions)
+    return list(found.values())
+
+
+def _sources_of(path: pathlib.Path) -> Iterator[Source]:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder; expected sounds, or a file that names them")
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        tars = sorted(path.rglob(f"*{_TAR}"))
+        for tar in tars:
+            yield from _tar_sources(tar)
+        with contextlib.suppress(ValueError if tars else ()):  # no sounds beside the tar files
+            yield from (_file_source(sound.name, ()) for sound in find_sounds([path]))
+    elif suffix == _TAR:
+        yield from _tar_sources(path)
+    elif suffix in TABLES:
+        yield from (_file_source(*each) for each in read_table(path).items())
+    elif suffix in LISTS:
+        yield from (_file_source(*each) for each in read_list(path).items())
+    else:
+        yield _file_source(str(path), ())
+
+
+def _file_source(name: str, captions: Captions) -> Source:
+    status = os.stat(name)
+    return Source(name, captions, status.st_size, status.st_mtime_ns)
+
+
+def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
+    """The sounds of a tar file, each with the captions in the member of its name."""
+    sounds: dict[str, tarfile.TarInfo] = {}
+    captions: dict[str, Captions] = {}
+    try:
+        with tarfile.open(tar, "r:") as archive:
+            for member in archive:
+                key, suffix = os.path.splitext(member.name)
+                if member.isfile() and suffix.lower() in SUFFIXES:
+                    sounds[key] = member
+                elif member.isfile() and suffix.lower() in (".json", ".txt"):
+                    content = archive.extractfile(member)
+                    assert content is not None
+                    captions[key] = captions.get(key, ()) + _member_captions(tar, member.name, content.read())
+            members_end = max((each.offset_data + each.size for each in archive.getmembers()), default=0)
+    except tarfile.TarError as error:
+        raise ValueError(f"{tar}: not a tar file that can be read ({error}); was a copy interrupted?") from error
+    if tar.stat().st_size < members_end + _END_MARK:
+        raise ValueError(f"{tar}: the tar file lacks its end mark; was a copy interrupted?")
+    if not sounds:
+        raise ValueError(f"{tar}: expected sounds in this tar file, found none")
+    changed = tar.stat().st_mtime_ns
+    for key, member in sounds.items():
+        name = f"{tar}/{member.name}"
+        yield TarSource(name, captions.get(key, ()), member.size, changed, str(tar), member.offset_data)
+
+
+def _member_captions(tar: pathlib.Path, name: str, content: bytes) -> Captions:
+    try:
+        text = content.decode("utf-8-sig")
+        if name.lower().endswith(".txt"):
+            return tuple(Caption(line.strip()) for line in text.splitlines() if line.strip())
+        return tuple(_webdataset_captions(json.loads(text)))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ValueError(f"{tar}: the member {name} is no text in UTF-8, or no JSON ({error})") from error
+
+
+def _webdataset_captions(told: Any) -> Iterator[Caption]:
+    if not isinstance(told, dict):
+        raise ValueError("expected a JSON object")
+    for key, synthetic in _WEBDATASET_KEYS:
+        value = told.get(key) or []
+        for text in [value] if isinstance(value, str) else value:
+            if isinstance(text, str) and text.strip():
+                yield Caption(text.strip(), synthetic)

@@ -1,0 +1,225 @@
+"""Packing sounds for training: what is taken, what is told, and what survives a kill."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from hear_cacophony.files.atomic_write import PREFIX
+from hear_cacophony.training import pack as pack_module
+from hear_cacophony.training.captions import Caption, read_table
+from hear_cacophony.training.pack import pack
+from hear_cacophony.training.shards import Shards, shard_files
+from hear_cacophony.training.sources import find_sources
+from hear_tasks.cli import main
+
+
+def write_sounds(folder: pathlib.Path, count: int, seconds: float = 0.5, rate: int = 16_000) -> list[pathlib.Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(0)
+    files = [folder / f"{i:03d}.wav" for i in range(count)]
+    for file in files:
+        soundfile.write(file, 0.1 * random.standard_normal(int(seconds * rate)), rate)
+    return files
+
+
+def test_sounds_come_back_as_they_were_read_long_ones_in_pieces(tmp_path):
+    files = write_sounds(tmp_path / "sounds", 3)
+    long = 0.1 * np.sin(np.arange(16_000 * 70) / 20)
+    soundfile.write(tmp_path / "sounds/long.flac", long, 16_000)
+    packed = pack(find_sources([tmp_path / "sounds"]), tmp_path / "shards")
+    shards = Shards(tmp_path / "shards")
+    assert list(shards.clips) == packed.clips
+    assert [clip.source for clip in shards.clips[:3]] == list(map(str, files))
+    pieces = [clip for clip in shards.clips if clip.source.endswith("long.flac")]
+    assert [clip.samples for clip in pieces] == [373_334, 373_333, 373_333]
+    assert pieces[1].name == f"{tmp_path}/sounds/long.flac from 23.3334 s"
+    read = shards.read([4, 0])
+    np.testing.assert_allclose(read[1] / 32768, soundfile.read(files[0])[0], atol=1e-6)
+    np.testing.assert_allclose(read[0] / 32768, long[373_334 : 2 * 373_334 - 1], atol=2e-5)
+
+
+def test_captions_of_every_form_are_read(tmp_path):
+    write_sounds(tmp_path, 3)
+    (tmp_path / "some.csv").write_text(
+        '\ufefffile, caption, synthetic\n000.wav,"rain, then ""thunder""\nand wind",\n001.wav,Ärger,true\n'
+        "000.wav,drops,no\n",
+        encoding="utf-8",
+    )
+    rows = [
+        {"file": "002.wav", "captions": ["a", "b"], "synthetic": [False, True]},
+        {"file": "001.wav", "caption": "c\u2028d", "synthetic": ["made up"]},
+    ]
+    (tmp_path / "some.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n")
+    sources = find_sources([tmp_path / "some.csv", tmp_path / "some.jsonl"])
+    assert {pathlib.Path(source.name).name: source.captions for source in sources} == {
+        "000.wav": (Caption('rain, then "thunder"\nand wind'), Caption("drops")),
+        "001.wav": (Caption("Ärger", True), Caption("c\u2028d"), Caption("made up", True)),
+        "002.wav": (Caption("a"), Caption("b", True)),
+    }
+    pack(sources, tmp_path / "shards")
+    assert Shards(tmp_path / "shards").clips[1].captions == sources[1].captions
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"file,text\n000.wav,rain\n", r"columns file and caption, or captions, found file, text"),
+        ("t.csv", b"file,caption\n000.wav,\n", r"t.csv, line 2: expected a text in 'caption'"),
+        ("t.csv", b"file,caption\n000.wav,rain, thunder\n", r"line 2: expected 2 columns, got more; put a caption"),
+        ("t.csv", b'file,caption\n000.wav,"rain\n', r"no CSV \(unexpected end of data\); is a quote left open"),
+        ("t.csv", b"file,caption\n000.wav,caf\xe9\n", r"expected UTF-8, got the byte 0xE9 at 24"),
+        ("t.csv", b"file,caption,synthetic\n000.wav,rain,maybe\n", r"expected true or false in 'synthetic'"),
+        ("t.csv", b"file,caption\nnone.wav,rain\n000.wav,x\n", r"1 of 2 sounds are not there: .*/none.wav"),
+        ("t.csv", b"", r"found nothing"),
+        ("t.jsonl", b'{"file": "000.wav"}\n', r"line 1: expected a text in 'caption', or several"),
+        ("t.jsonl", b'{"file": "000.wav", "captions": ["a", " "]}', r"expected a text as a caption, got ' '"),
+        ("t.jsonl", b'{"file": "000.wav", "caption": "a"', r"line 1: expected a JSON object on each line"),
+        ("t.jsonl", b'{"caption": "a"}', r"expected the path of a sound in 'file', got None"),
+        ("t.jsonl", b'{"file": "000.wav", "captions": ["a"], "synthetic": [true, true]}', r"of 1 captions, got 2"),
+        ("t.txt", b"\n\n", r"expected the paths of sounds, found none"),
+        ("t.txt", b"000.wav\n001.wav\n", r"1 of 2 sounds are not there"),
+    ],
+)  # fmt: skip
+def test_damaged_tables_and_lists_are_refused(name, content, message, tmp_path):
+    write_sounds(tmp_path, 1)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        find_sources([tmp_path / name])
+
+
+def write_tar(file: pathlib.Path, members: dict[str, bytes]) -> None:
+    with tarfile.open(file, "w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def test_webdataset_shards_are_read_and_cut_ones_refused(tmp_path):
+    sound = write_sounds(tmp_path, 1)[0].read_bytes()
+    told = json.dumps({"text": ["rain", "drops"], "text_augment_t5": "the sound of rain"}).encode()
+    write_tar(
+        tmp_path / "0.tar", {"a.wav": sound, "a.json": told, "b.wav": sound, "b.txt": b"wind\n", "c.wav": b"RIFF"}
+    )
+    packed = pack(find_sources([tmp_path / "0.tar"]), tmp_path / "shards")
+    assert [clip.captions for clip in packed.clips] == [
+        (Caption("rain"), Caption("drops"), Caption("the sound of rain", True)),
+        (Caption("wind"),),
+    ]
+    assert list(packed.left_out) == [f"{tmp_path}/0.tar/c.wav"]
+    assert f"{tmp_path}/0.tar/c.wav: expected" in packed.left_out[f"{tmp_path}/0.tar/c.wav"]
+    whole = (tmp_path / "0.tar").read_bytes()
+    for size in (len(sound) // 2, 512 + len(sound) // 512 * 512 + 512, len(sound) + 1500):
+        (tmp_path / "cut.tar").write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="was a copy interrupted"):
+            find_sources([tmp_path / "cut.tar"])
+
+
+def test_what_cannot_be_read_or_is_too_short_is_left_out_and_told(tmp_path, capsys):
+    files = write_sounds(tmp_path / "sounds", 3)
+    files[0].write_bytes(b"no sound")
+    soundfile.write(files[1], np.full(2000, 0.1), 16_000)
+    assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "shards")]) == 0
+    printed = capsys.readouterr()
+    assert "000.wav: expected an audio file" in printed.err
+    assert "001.wav: expected at least a patch, 160 ms, got 125 ms" in printed.err
+    assert "1 clips, 0.00 hours, 0 silent clips, 0 captions, 0 synthetic captions" in printed.out
+    assert "2 sounds were left out" in printed.out
+    files[2].write_bytes(b"none either")
+    assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "other")]) == 1
+    assert "no sound could be packed" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="expected clips, found none"):
+        Shards(tmp_path / "other")
+
+
+def test_silence_alone_is_refused(tmp_path):
+    tmp_path.joinpath("sounds").mkdir()
+    soundfile.write(tmp_path / "sounds/a.wav", np.zeros(16_000), 16_000)
+    pack(find_sources([tmp_path / "sounds"]), tmp_path / "shards")
+    with pytest.raises(ValueError, match="expected sounds, all 1 clips are silent"):
+        Shards(tmp_path / "shards")
+
+
+def test_a_folder_keeps_to_its_sounds(tmp_path):
+    files = write_sounds(tmp_path / "sounds", 2)
+    pack(find_sources(files), tmp_path / "shards")
+    with pytest.raises(ValueError, match="other sounds are packed there"):
+        pack(find_sources(files[:1]), tmp_path / "shards")
+    with pytest.raises(ValueError, match=r"expected a new or empty folder, found 000\.wav"):
+        pack(find_sources(files), tmp_path / "sounds")
+    with pytest.raises(FileNotFoundError, match="expected a folder that `hear-cacophony pack` made"):
+        Shards(tmp_path / "sounds")
+
+
+def test_a_shard_that_was_cut_or_is_not_there_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(pack_module, "SOUNDS_PER_SHARD", 2)
+    pack(find_sources(write_sounds(tmp_path / "sounds", 3)), tmp_path / "shards")
+    records, index = shard_files(tmp_path / "shards", 1)
+    whole = records.read_bytes()
+    records.write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match=rf"expected {len(whole)} bytes, got {len(whole) - 100}"):
+        Shards(tmp_path / "shards")
+    records.write_bytes(whole)
+    assert len(Shards(tmp_path / "shards").clips) == 3
+    index.unlink()
+    with pytest.raises(ValueError, match="shard 1 of 2 is not there; end the packing with the same command"):
+        Shards(tmp_path / "shards")
+
+
+def test_a_full_disk_is_told_and_packing_goes_on_later(tmp_path):
+    files = write_sounds(tmp_path / "sounds", 4, seconds=5)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limit[1]))
+    try:
+        with pytest.raises(OSError, match="could not be written"):
+            pack(find_sources(files), tmp_path / "shards")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert len(pack(find_sources(files), tmp_path / "shards").clips) == 4
+    assert Shards(tmp_path / "shards").read([3])[0].shape == (80_000,)
+
+
+CODE = """
+import sys
+from hear_cacophony.training import pack
+from hear_tasks.cli import main
+pack.SOUNDS_PER_SHARD = 8
+sys.exit(main(["pack", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.slow
+def test_packing_goes_on_after_kills_and_ends_with_the_same_bytes(tmp_path):
+    write_sounds(tmp_path / "sounds", 60, seconds=10, rate=44_100)
+    command = [sys.executable, "-c", CODE, str(tmp_path / "sounds"), "--out"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    for kills in range(3):
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(tmp_path.glob("killed/*.json"))) < 2 + 2 * kills:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True)
+    names = sorted(os.listdir(tmp_path / "whole"))
+    assert names == sorted(name for name in os.listdir(tmp_path / "killed") if not name.startswith(PREFIX))
+    for name in names:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
+
+
+def test_a_table_names_the_line_of_a_second_mention(tmp_path):
+    write_sounds(tmp_path, 1)
+    (tmp_path / "t.csv").write_text("file,caption\n000.wav,a\n000.wav,b\n")
+    assert read_table(tmp_path / "t.csv") == {f"{tmp_path}/000.wav": (Caption("a"), Caption("b"))}
