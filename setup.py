@@ -43,6 +43,7 @@ PLUGINS = [
     "torchlibrosa",
     "transformers",
 ]
+TRAIN = ["array-record", "grain", "matplotlib", "tensorboardX", *TEXT]  # optax and orbax-checkpoint come with flax
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
 
 setup(
@@ -64,6 +65,7 @@ setup(
         "captions": CAPTIONS,
         "parquet": PARQUET,
         "plugins": PLUGINS,
+        "train": TRAIN,
         "test": TEST,
     },
     entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},

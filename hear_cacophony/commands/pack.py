@@ -31,6 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from hear_cacophony.training import require_extra
+
+    require_extra()
     from hear_cacophony.training.pack import pack
     from hear_cacophony.training.shards import describe
     from hear_cacophony.training.sources import find_sources

@@ -72,13 +72,13 @@ class Tokenizer:
         """Entries of the vocabulary."""
         return self._model.get_vocab_size(with_added_tokens=True)
 
-    def encode(self, texts: Sequence[str], limit: int) -> list[list[int]]:
+    def encode(self, texts: Sequence[str], limit: int, *, warn: bool = True) -> list[list[int]]:
         """Token ids of every text, from `<s>` to `</s>`, unpadded.
 
         Args:
             texts: no leading space is put before them.
-            limit: the most ids of a text, both marks included. What is longer is cut before its `</s>`, with
-                one warning that tells which texts that are.
+            limit: the most ids of a text, both marks included. What is longer is cut before its `</s>`.
+            warn: tell by one warning which texts that are.
 
         Raises:
             TypeError: `texts` is a single text, or holds something else than texts.
@@ -88,7 +88,8 @@ class Tokenizer:
         if limit < 3:
             raise ValueError(f"limit: expected at least 3 ids, <s>, a token and </s>; got {limit}")
         inner = [encoding.ids for encoding in self._model.encode_batch(list(texts), add_special_tokens=False)]
-        _warn_of_cuts(texts, [len(ids) + 2 for ids in inner], limit)
+        if warn:
+            _warn_of_cuts(texts, [len(ids) + 2 for ids in inner], limit)
         return [[START, *ids[: limit - 2], END] for ids in inner]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -115,7 +116,7 @@ def load_tokenizer(
     path: str | os.PathLike[str] | None = None,
     *,
     beside: str | os.PathLike[str] | None = None,
-    size: int = ROBERTA_SIZE,
+    size: int | None = ROBERTA_SIZE,
 ) -> Tokenizer:
     """Read a tokenizer and check that it is the right one.
 
@@ -124,8 +125,8 @@ def load_tokenizer(
             given, the tokenizer is looked for beside the checkpoint, then in the weights folders
             (`hear_cacophony.checkpoint.find.weights_folders`).
         beside: the checkpoint's file.
-        size: entries of the vocabulary that the model was made for. Those of RoBERTa's size are checked
-            against known ids.
+        size: entries of the vocabulary that the model was made for; None where there is no model yet. Those of
+            RoBERTa's size are checked against known ids.
 
     Raises:
         FileNotFoundError: no tokenizer is there; the message says how to get one.
@@ -134,7 +135,7 @@ def load_tokenizer(
     """
     files = find_tokenizer(path, beside=beside)
     tokenizer = Tokenizer(_read(files), files)
-    _check(tokenizer, size, " and ".join(map(str, files)))
+    _check(tokenizer, tokenizer.size if size is None else size, " and ".join(map(str, files)))
     return tokenizer
 
 

@@ -111,7 +111,7 @@ class Shards:
         """
         from array_record.python.array_record_data_source import ArrayRecordDataSource  # extra `train`
 
-        path = pathlib.Path(folder)
+        path = self.folder = pathlib.Path(folder)
         plan = read_plan(path)
         if plan is None:
             raise FileNotFoundError(f"{path}: expected a folder that `hear-cacophony pack` made; it has no {PLAN}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.frontend.read_audio import read_audio
-from hear_cacophony.sounds.find import SUFFIXES, find_sounds
+from hear_cacophony.sounds.find import FOREIGN_ENDINGS, READABLE_ENDINGS, files_below, find_sounds, has_sound
 from hear_cacophony.training.captions import LISTS, TABLES, Caption, Captions, read_list, read_table
 
 _TAR = ".tar"
@@ -102,7 +101,7 @@ def _sources_of(path: pathlib.Path) -> Iterator[Source]:
         tars = sorted(path.rglob(f"*{_TAR}"))
         for tar in tars:
             yield from _tar_sources(tar)
-        with contextlib.suppress(ValueError if tars else ()):  # no sounds beside the tar files
+        if not tars or any(map(has_sound, files_below(str(path)))):
             yield from (_file_source(sound.name, ()) for sound in find_sounds([path]))
     elif suffix == _TAR:
         yield from _tar_sources(path)
@@ -127,7 +126,7 @@ def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
         with tarfile.open(tar, "r:") as archive:
             for member in archive:
                 key, suffix = os.path.splitext(member.name)
-                if member.isfile() and suffix.lower() in SUFFIXES:
+                if member.isfile() and suffix.lower() in READABLE_ENDINGS | FOREIGN_ENDINGS:
                     sounds[key] = member
                 elif member.isfile() and suffix.lower() in (".json", ".txt"):
                     content = archive.extractfile(member)

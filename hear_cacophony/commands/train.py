@@ -1,0 +1,214 @@
+"""The command `hear-cacophony train`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hear_cacophony.model.stages import Stage
+    from hear_cacophony.text.tokenizer import Tokenizer
+    from hear_cacophony.training.initial import Parameters
+    from hear_cacophony.training.options import TrainOptions
+    from hear_cacophony.training.shards import Shards
+    from hear_cacophony.training.sizes import Sizes
+
+STOPPED = 75
+"""Exit status of a run that a signal has stopped, and that the same command goes on with (EX_TEMPFAIL)."""
+
+_STAGES = {
+    "audiomae": "stage 1, the masked autoencoder: needs sounds alone",
+    "cacophony": "stage 2, the contrastive model that writes captions: needs sounds with captions",
+}
+_BASE, _WARMUP = "base", 0.1
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `train` to the commands of a parser; `func` of what it parses runs it and gives the exit status."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model of either stage on sounds of your own",
+        description="Train a model. The same command goes on with a run that was interrupted; one that SIGTERM or "
+        f"SIGUSR1 stops is saved first, with exit status {STOPPED}.",
+    )
+    stages = parser.add_subparsers(required=True, metavar="STAGE", dest="stage")
+    for name, told in _STAGES.items():
+        stage = stages.add_parser(name, help=told, description=f"Train {told}.")
+        _add_run_options(stage)
+        (_add_stage_1_options if name == "audiomae" else _add_stage_2_options)(stage)
+        stage.set_defaults(func=_run)
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--data", nargs="+", required=True, metavar="SHARDS",
+        help="a folder that `hear-cacophony pack` made; or what that takes, which is then packed into RUN/shards",
+    )  # fmt: skip
+    files.add_argument("--out", type=pathlib.Path, required=True, metavar="RUN", help="folder of the run")
+    files.add_argument(
+        "--start", default="", metavar="CKPT", help="go on from all towers of a checkpoint of this stage"
+    )
+    files.add_argument("--keep", type=int, default=3, metavar="N", help="checkpoints that stay (default: 3)")
+    sizes = parser.add_argument_group("sizes")
+    sizes.add_argument("--size", choices=("tiny", "small", "base"), help="base is the published one, and the default")
+    for name, told in (
+        ("width", "hidden size of all towers"),
+        ("layers", "layers of the audio encoder"),
+        ("heads", "heads of the audio encoder"),
+        ("decoder-layers", "layers of the decoder"),
+        ("text-layers", "layers of the text encoder"),
+    ):
+        sizes.add_argument(f"--{name}", type=int, metavar="N", help=f"{told} (default: by the size)")
+    how = parser.add_argument_group("training")
+    how.add_argument("--steps", type=int, default=100_000, help="updates of the parameters (default: 100000)")
+    how.add_argument("--batch", type=int, default=64, help="clips in each, over all devices (default: 64)")
+    how.add_argument("--accumulate", type=int, help="parts that a batch is computed in, one by one (default: 1)")
+    how.add_argument("--learning-rate", type=float, help="the highest (default: base 2e-4, others 1e-3)")
+    how.add_argument("--warmup", type=int, help="steps in which it rises (default: a tenth of all)")
+    how.add_argument("--weight-decay", type=float, help="of kernels (default: 1e-4)")
+    how.add_argument("--clip", type=float, help="largest norm of a gradient (default: 1)")
+    how.add_argument("--seconds", type=float, help="longest excerpt of a clip (default: stage 1: 10, stage 2: 30)")
+    how.add_argument("--patches", type=int, help="most patches of a clip that are encoded (default: 500)")
+    how.add_argument("--held-out", type=float, help="share of the sounds that is not trained on (default: 0.05)")
+    how.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="(default: 500)")
+    how.add_argument("--precision", choices=("float32", "bfloat16"), help="of the products (default: float32)")
+    how.add_argument("--remat", action="store_true", help="less memory, more computation")
+    how.add_argument("--seed", type=int, help="of all that is drawn (default: 0)")
+    nodes = parser.add_argument_group("several processes (Slurm's are found without these)")
+    nodes.add_argument("--coordinator", metavar="HOST:PORT", help="address of the first process")
+    nodes.add_argument("--processes", type=int, metavar="N", help="how many there are")
+    nodes.add_argument("--process", type=int, metavar="I", help="which one this is, from 0 on")
+
+
+def _add_stage_1_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("stage 1")
+    group.add_argument("--mask-ratio", type=float, help="share of the patches that are not encoded (default: 0.8)")
+    group.add_argument("--restore", type=int, metavar="N", help="most patches that are restored (default: 150)")
+    group.add_argument("--normalise", action="store_true", help="restore patches of mean 0 and variance 1")
+
+
+def _add_stage_2_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("stage 2")
+    group.add_argument("--audio", default="", metavar="CKPT", help="audio encoder to start from: AudioMAE.ckpt")
+    group.add_argument(
+        "--text", default="", metavar="F", help="text encoder to start from: roberta-base's .safetensors"
+    )
+    group.add_argument(
+        "--tokenizer", metavar="PATH", help="tokenizer.json, or its folder (default: that in the weights folder)"
+    )
+    group.add_argument("--tokens", type=int, help="longest caption, with its marks (default: 77)")
+    group.add_argument("--synthetic-share", type=float, help="how often a synthetic caption is drawn (default: 0.8)")
+    group.add_argument("--caption-weight", type=float, help="of the captioning loss (default: 1)")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from hear_cacophony.training import require_extra
+
+    require_extra()
+    _join_processes(args)
+    from hear_cacophony.engine import compilation_cache
+    from hear_cacophony.training.run import Stopped, train
+
+    compilation_cache.enable()
+    if args.keep < 1:
+        raise ValueError(f"--keep {args.keep}: expected at least 1")
+    sizes, tokenizer = _sizes_and_tokenizer(args)
+    options = _options(args, sizes)
+    shards = _open_shards(args)
+    try:
+        file = train(options, shards, lambda: _first_parameters(options), args.out, tokenizer=tokenizer, keep=args.keep)
+    except Stopped as stopped:
+        print(f"train: {stopped}", file=sys.stderr)
+        return STOPPED
+    print(f"{file}: stage {options.of.number}, {options.of.title}, after {options.steps} steps")
+    return 0
+
+
+def _join_processes(args: argparse.Namespace) -> None:
+    """Start jax.distributed where there are several processes."""
+    import jax
+
+    given = (args.coordinator, args.processes, args.process)
+    if any(each is not None for each in given):
+        if None in given:
+            raise ValueError("expected --coordinator, --processes and --process together, or none of them")
+        jax.distributed.initialize(*given)
+    elif int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
+        jax.distributed.initialize()
+
+
+def _sizes_and_tokenizer(args: argparse.Namespace) -> tuple[Sizes, Tokenizer | None]:
+    """Sizes of all towers, and in stage 2 the tokenizer, whose vocabulary is that of the text towers."""
+    import dataclasses
+
+    from hear_cacophony.model.stages import find_stage
+    from hear_cacophony.text.tokenizer import ROBERTA_SIZE, load_tokenizer
+    from hear_cacophony.training.initial import read_start
+    from hear_cacophony.training.sizes import SIZES, change_sizes
+
+    changes = {name: getattr(args, name) for name in ("width", "layers", "heads", "decoder_layers", "text_layers")}
+    stage = find_stage(args.stage)
+    size: int | None = None
+    if args.start:
+        if args.size or any(changes.values()):
+            raise ValueError("--start takes its sizes from the checkpoint: leave --size and the like away")
+        sizes, _ = read_start(stage, args.start)
+        size = sizes.text.vocabulary_size
+    else:
+        sizes = change_sizes(SIZES[args.size or _BASE], **changes)
+    if not stage.text_paths:
+        return sizes, None
+    tokenizer = load_tokenizer(args.tokenizer, beside=args.start or None, size=ROBERTA_SIZE if args.text else size)
+    text = dataclasses.replace(sizes.text, vocabulary_size=tokenizer.size)
+    return dataclasses.replace(sizes, text=text), tokenizer
+
+
+def _options(args: argparse.Namespace, sizes: Sizes) -> TrainOptions:
+    import dataclasses
+
+    from hear_cacophony.training.options import LEARNING_RATES, TrainOptions
+
+    names = {field.name for field in dataclasses.fields(TrainOptions)}
+    given: dict[str, Any] = {name: x for name, x in vars(args).items() if name in names and x is not None}
+    given.setdefault("learning_rate", LEARNING_RATES[args.size or _BASE])
+    given.setdefault("warmup", int(_WARMUP * args.steps))
+    if args.stage != "audiomae":
+        given.setdefault("seconds", 30.0)
+    return TrainOptions(**{**given, "sizes": sizes})
+
+
+def _open_shards(args: argparse.Namespace) -> Shards:
+    """The shards that are named; what is none is packed first."""
+    from hear_cacophony.training.pack import pack
+    from hear_cacophony.training.run import PACKED
+    from hear_cacophony.training.shards import Shards, read_plan
+    from hear_cacophony.training.sources import find_sources
+
+    folder = pathlib.Path(args.data[0])
+    if len(args.data) == 1 and folder.is_dir() and read_plan(folder) is not None:
+        return Shards(folder)
+    if args.processes is not None or int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        raise ValueError(f"{folder}: several processes train on packed sounds alone; run `hear-cacophony pack` first")
+    packed = pack(find_sources(args.data), args.out / PACKED)
+    for why in packed.left_out.values():
+        print(f"left out: {why}", file=sys.stderr)
+    return Shards(args.out / PACKED)
+
+
+def _first_parameters(options: TrainOptions) -> Parameters:
+    """What a run starts from."""
+    from hear_cacophony.training.initial import drawn_parameters, read_audio_start, read_roberta, read_start
+
+    stage: Stage = options.of
+    if options.start:
+        return read_start(stage, options.start)[1]
+    parameters = drawn_parameters(stage, options.sizes, options.seed)
+    if options.audio:
+        parameters |= read_audio_start(options.audio, options.sizes.encoder)
+    if options.text:
+        parameters |= read_roberta(options.text, options.sizes.text)
+    return parameters

@@ -1,0 +1,71 @@
+"""The card of a trained model: what it was trained on, how, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import jax
+
+from hear_cacophony.training.batches import Batches
+from hear_cacophony.training.options import TrainOptions
+from hear_cacophony.training.shards import Shards, describe
+
+_PACKAGES = ("hear_cacophony", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+
+def card(
+    options: TrainOptions,
+    shards: Shards,
+    batches: Batches,
+    rows: Sequence[Mapping[str, str]],
+    file: pathlib.Path,
+) -> str:
+    """A text in Markdown.
+
+    Args:
+        options: those of the run.
+        shards: what it was trained on.
+        batches: of the run.
+        rows: of `metrics.csv`.
+        file: the checkpoint.
+    """
+    stage = options.of
+    data = [("folder", str(shards.folder)), *describe(shards.clips), ("digest", shards.identity)]
+    data.append(("held out", f"{len(batches.split.held_out):,} clips"))
+    looked = [row for row in rows if row["held_out_loss"]][-1]
+    losses = [("training loss, last step", rows[-1]["loss"]), ("held-out loss", looked["held_out_loss"])]
+    if looked["recall_at_1"]:
+        losses.append(("held-out retrieval R@1", looked["recall_at_1"]))
+    told = dataclasses.asdict(options)
+    sizes = told.pop("sizes")
+    used = ("encoder", "decoder") if stage.number == 1 else ("encoder", "text")
+    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {jax.process_count()} processes"
+    versions = [(name, importlib.metadata.version(name)) for name in _PACKAGES]
+    digest = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+    return "\n".join(
+        [
+            f"# {file.name}",
+            "",
+            f"Stage {stage.number}, {stage.title}, trained with hear_cacophony. It is not the published model.",
+            f"`{file.name}` (MD5 {digest}) has the published layout; `{file.with_suffix('.safetensors').name}` holds",
+            "what inference needs of it.",
+            *_section("Data", data),
+            *_section("Result", losses),
+            *_section("Sizes", [(name, _listed(sizes[name])) for name in used]),
+            *_section("Options", [(name, str(value)) for name, value in told.items()]),
+            *_section("Made with", [*versions, ("devices", devices)]),
+            "",
+        ]
+    )
+
+
+def _section(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+    return ["", f"## {title}", "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+
+
+def _listed(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sizes.items())

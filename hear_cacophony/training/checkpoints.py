@@ -1,0 +1,84 @@
+"""The states of a run on the disk, by orbax: written while training goes on, whole or not at all, the last few kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Iterator
+
+import jax
+
+from hear_cacophony.training.step import State
+
+
+class Checkpoints:
+    """The checkpoints of a run. All processes make the same calls."""
+
+    def __init__(self, folder: pathlib.Path, keep: int) -> None:
+        """Open the folder, which is made where it is missing; at most `keep` checkpoints stay in it."""
+        import orbax.checkpoint as ocp  # takes long to load
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of each file
+        self._ocp, self._folder = ocp, folder
+        self._manager = ocp.CheckpointManager(
+            folder.absolute(),
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True),
+        )
+
+    def latest(self) -> int | None:
+        """The step of the last one, None where there is none."""
+        return self._manager.latest_step()
+
+    def restore(self, step: int, like: State) -> State:
+        """Read a state; `like` has its shapes and shardings.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+        try:
+            restored = self._manager.restore(step, args=self._ocp.args.StandardRestore(abstract._asdict()))
+        except Exception as error:  # orbax has no error of its own: each layer below it raises another
+            raise ValueError(
+                f"{self._folder / str(step)}: the checkpoint cannot be read ({_first_line(error)}); delete this folder "
+                "to go on from the one before"
+            ) from error
+        return State(**restored)
+
+    def save(self, step: int, state: State) -> None:
+        """Begin to write a state, after the one before is written.
+
+        Raises:
+            OSError: the one before, or this one, could not be written.
+        """
+        with self._told(step):
+            self._manager.save(step, args=self._ocp.args.StandardSave(state._asdict()), force=True)
+
+    def wait(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            OSError: the last one could not be written.
+        """
+        with self._told(None):
+            self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Free what was taken; what is being written is written."""
+        self._manager.close()
+
+    @contextlib.contextmanager
+    def _told(self, step: int | None) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # as in `restore`
+            which = "a checkpoint" if step is None else f"the checkpoint of step {step}, or the one before,"
+            raise OSError(
+                f"{self._folder}: {which} could not be written ({_first_line(error)}); is the disk full? The one "
+                "before it is there: make room, and start the same command again"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]

@@ -1,0 +1,84 @@
+"""The progress of training: loss, speed, share of the devices' matrix rate, and the time left."""
+
+from __future__ import annotations
+
+import time
+
+import jax
+import jax.numpy as jnp
+
+from hear_cacophony.engine.window_embedders import PRODUCTS
+from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_cacophony.progress import ProgressLine, clock
+from hear_cacophony.training.batches import Batch
+from hear_cacophony.training.objectives import Objective
+from hear_cacophony.training.options import TrainOptions
+from hear_cacophony.training.step import Mesh
+
+_SIDE, _REPEATS = 2048, 4
+
+
+class TrainProgress(ProgressLine):
+    """Tells, in the first process alone, how far training is. The first step, which is compiled, does not count."""
+
+    def __init__(self, options: TrainOptions, first: int, objective: Objective, mesh: Mesh) -> None:
+        self._options, self._objective = options, objective
+        self._step = self._first = first
+        self._counted_from = time.monotonic()
+        self._clips = self._hours = self._products = 0.0
+        self._loss = float("nan")
+        self._rate = measure_matrix_rate(options.precision) * jax.local_device_count() if _is_told() else 0.0
+        self._processes = jax.process_count()
+        super().__init__()
+
+    def made(self, batch: Batch, loss: float) -> None:
+        """A step was made with a batch; `loss` is the last one that is known."""
+        self._step += 1
+        self._loss = loss
+        if self._step == self._first + 1:
+            self._counted_from = time.monotonic()
+        else:
+            clips, samples = batch.audio.shape
+            self._clips += clips
+            self._hours += clips * samples / SAMPLE_RATE / 3600
+            self._products += self._objective.products(batch)
+        if _is_told():
+            self.tick()
+
+    def line(self, seconds: float) -> str:
+        """What is told."""
+        counted = max(time.monotonic() - self._counted_from, 1e-9)
+        steps = self._step - self._first - 1
+        left = clock((self._options.steps - self._step) * counted / steps) if steps > 0 else "unknown"
+        clips, hours = (self._processes * each / counted for each in (self._clips, self._hours))
+        share = f", {self._products / counted / self._rate:.0%} of the matrix rate" if self._rate else ""
+        return (
+            f"train: step {self._step} of {self._options.steps}, loss {self._loss:.4g}, {clips:.1f} clips/s, "
+            f"{hours:.3g} hours of audio/s{share}, time left {left}"
+        )
+
+    def __exit__(self, *error: object) -> None:
+        if _is_told():
+            super().__exit__(*error)
+
+
+def measure_matrix_rate(precision: str) -> float:
+    """Additions and multiplications a second of products of large matrices on one device, in operations."""
+    side = jnp.ones((_SIDE, _SIDE), jnp.dtype(precision))
+
+    @jax.jit
+    def product(x: jax.Array) -> jax.Array:
+        with jax.default_matmul_precision(PRODUCTS[precision]):
+            return x @ side
+
+    product(side).block_until_ready()
+    start = time.monotonic()
+    result = side
+    for _ in range(_REPEATS):
+        result = product(result)
+    result.block_until_ready()
+    return _REPEATS * 2 * _SIDE**3 / (time.monotonic() - start)
+
+
+def _is_told() -> bool:
+    return jax.process_index() == 0

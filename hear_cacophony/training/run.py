@@ -1,0 +1,255 @@
+"""A training run: the loop, from the first step or from where it was, to a checkpoint in the published layout."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from hear_cacophony.checkpoint.write import write_checkpoint
+from hear_cacophony.files.atomic_write import write_json, write_text
+from hear_cacophony.files.lock import locked_folder
+from hear_cacophony.model.stages import AUDIOMAE
+from hear_cacophony.text.tokenizer import Tokenizer
+from hear_cacophony.training.batches import Batches
+from hear_cacophony.training.card import card
+from hear_cacophony.training.checkpoints import Checkpoints
+from hear_cacophony.training.held_out import HeldOut
+from hear_cacophony.training.initial import Parameters, training_shapes
+from hear_cacophony.training.metrics import Metrics, read_metrics
+from hear_cacophony.training.objectives import make_objective
+from hear_cacophony.training.options import TrainOptions
+from hear_cacophony.training.progress import TrainProgress
+from hear_cacophony.training.shards import Shards
+from hear_cacophony.training.step import Mesh, State, StepMetrics, first_state, learning_rate, make_step
+
+RECORD = "run.json"
+
+PACKED = "shards"
+"""Folder in that of a run, for sounds that come unpacked."""
+
+STEPS_BETWEEN_ROWS = 20
+"""Steps whose losses are fetched at once, so that devices need not wait for each."""
+
+
+class Stopped(Exception):
+    """A signal has stopped the run; its state is saved."""
+
+
+def train(
+    options: TrainOptions,
+    shards: Shards,
+    begin: Callable[[], Parameters],
+    out: pathlib.Path,
+    *,
+    tokenizer: Tokenizer | None = None,
+    keep: int = 3,
+) -> pathlib.Path:
+    """Train a model, or go on with a run that was interrupted.
+
+    Where jax.distributed is initialised, all processes call this with the same arguments.
+
+    Args:
+        options: those of the run.
+        shards: what it is trained on.
+        begin: gives what it starts from, called where there is no checkpoint yet.
+        out: the folder of the run.
+        tokenizer: stage 2: of the captions.
+        keep: checkpoints that stay.
+
+    Returns:
+        The checkpoint in the published layout; the same as .safetensors lies beside it.
+
+    Raises:
+        ValueError: the folder holds a run of other options or data, batches do not divide among the devices,
+            there are fewer clips than in a batch or clips lack captions; or a loss was not finite.
+        BusyError: another process trains into the folder.
+        OSError: a file could not be written.
+        Stopped: SIGTERM came; the same call goes on.
+    """
+    mesh, alone = Mesh(), jax.process_index() == 0
+    batches = Batches(shards, options, tokenizer, process=jax.process_index(), processes=jax.process_count())
+    _check_data(options, shards, batches, mesh)
+    with locked_folder(out) if alone else contextlib.nullcontext():
+        record = {"options": dataclasses.asdict(options), "data": shards.identity}
+        _check_record(out, record, alone)
+        return _Run(options, shards, batches, mesh, out, keep).to_the_end(begin)
+
+
+class _Run:
+    def __init__(
+        self, options: TrainOptions, shards: Shards, batches: Batches, mesh: Mesh, out: pathlib.Path, keep: int
+    ) -> None:
+        self.options, self.shards, self.batches, self.mesh, self.out = options, shards, batches, mesh, out
+        self.objective = make_objective(options, mesh.devices)
+        self.step = make_step(self.objective, options, mesh)
+        captions = [clip.captions for clip in shards.clips]
+        self.held_out = HeldOut(self.objective.measure, batches, captions, options.batch, mesh)
+        self.checkpoints = Checkpoints(out / "checkpoints", keep)
+        self.schedule = learning_rate(options)
+        self.pending: list[StepMetrics] = []
+        self.metrics: Metrics | None = None
+        self.last_loss = float("nan")
+
+    def to_the_end(self, begin: Callable[[], Parameters]) -> pathlib.Path:
+        first = self.checkpoints.latest() or 0
+        shapes = training_shapes(self.options.of, self.options.sizes)
+        parameters = {path: np.zeros(shape) for path, shape in shapes.items()} if first else begin()
+        state = first_state(parameters, self.options, self.mesh)
+        if first:
+            state = self.checkpoints.restore(first, state)
+        self.metrics = Metrics(self.out, first) if jax.process_index() == 0 else None
+        try:
+            state = self._loop(state, first)
+            self.checkpoints.wait()
+            return self._write_result(state)
+        finally:
+            self.checkpoints.close()
+            if self.metrics is not None:
+                self.metrics.close()
+
+    def _loop(self, state: State, first: int) -> State:
+        options = self.options
+        with _watch_signals() as signals, TrainProgress(options, first, self.objective, self.mesh) as progress:
+            for step, batch in enumerate(self.batches.from_step(first), first + 1):
+                stopping = self.mesh.split(np.full(jax.local_device_count(), signals.came))
+                state, metrics = self.step(state, self.mesh.split(batch), stopping)
+                self.pending.append(metrics)
+                # What was asked for a step ago is known by now, so that the devices are not waited for.
+                stop = len(self.pending) > 1 and bool(self.pending[-2].stopping)
+                if step % options.checkpoint_every == 0 or step == options.steps:
+                    self._write_rows(step, look_at=state)
+                    self._begin_to_save(state, step)
+                elif stop:
+                    self._write_rows(step)
+                    self._begin_to_save(state, step)
+                elif step % STEPS_BETWEEN_ROWS == 0:
+                    self._write_rows(step)
+                progress.made(batch, self.last_loss)
+                if stop and step < options.steps:
+                    self.checkpoints.wait()
+                    raise Stopped(f"stopped after step {step} of {options.steps}, saved; the same command goes on")
+        return state
+
+    def _begin_to_save(self, state: State, step: int) -> None:
+        if self.metrics is not None:
+            self.metrics.sync()
+        self.checkpoints.save(step, state)
+
+    def _write_rows(self, step: int, look_at: State | None = None) -> None:
+        """Write the rows of the steps up to `step` that are not written yet.
+
+        Raises:
+            ValueError: a loss or gradient among them is not finite.
+        """
+        rows: list[dict[str, Any]] = []
+        for made, metrics in enumerate(self.pending, step - len(self.pending) + 1):
+            loss, norm = float(metrics.loss), float(metrics.gradient_norm)
+            self._check_finite(made, loss, norm)
+            rate = float(self.schedule(made - 1))
+            rows.append({"step": made, "loss": loss, "learning_rate": rate, "gradient_norm": norm})
+        self.pending.clear()
+        if rows:
+            self.last_loss = rows[-1]["loss"]
+        if look_at is not None:
+            rows[-1] |= self.held_out.look(look_at.parameters)
+        if self.metrics is not None:
+            self.metrics.write(rows)
+
+    def _check_finite(self, step: int, loss: float, norm: float) -> None:
+        if np.isfinite(loss) and np.isfinite(norm):
+            return
+        self.checkpoints.wait()
+        last = self.checkpoints.latest()
+        kept = f"the state of step {last} is kept" if last else "there is no checkpoint yet"
+        names = [self.shards.clips[number].name for number in self.batches.numbers(step - 1)]
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        raise ValueError(
+            f"step {step}: the loss is {loss:g} and the norm of its gradient {norm:g}, {kept}; a lower "
+            f"--learning-rate, or a longer --warmup? Its clips: {', '.join(names[:8])}{more}"
+        )
+
+    def _write_result(self, state: State) -> pathlib.Path:
+        file = self.out / self.options.of.release.file_name
+        if jax.process_index() == 0:
+            parameters = {path: np.asarray(array) for path, array in state.parameters.items()}
+            write_checkpoint(parameters, file, step=int(state.step))
+            rows = read_metrics(self.out / "metrics.csv")
+            write_text(self.out / "README.md", card(self.options, self.shards, self.batches, rows, file))
+        return file
+
+
+def _check_data(options: TrainOptions, shards: Shards, batches: Batches, mesh: Mesh) -> None:
+    training = batches.split.training
+    if options.batch % (len(mesh) * options.accumulate):
+        parts = f" times --accumulate {options.accumulate}" if options.accumulate > 1 else ""
+        raise ValueError(f"--batch {options.batch}: expected a multiple of the {len(mesh)} devices{parts}")
+    if len(training) < options.batch:
+        raise ValueError(
+            f"--batch {options.batch}: expected at most as many clips as there are for training, {len(training)} "
+            f"({len(batches.split.held_out)} are held out)"
+        )
+    if options.of is AUDIOMAE:
+        return
+    without = [clip.name for clip in shards.clips if not clip.captions]
+    if without:
+        raise ValueError(
+            f"stage 2 needs a caption of each clip; {len(without)} of {len(shards.clips)} have none, such as "
+            f"{', '.join(without[:3])}; pack a .csv or .jsonl table, or .tar files with captions"
+        )
+
+
+def _check_record(out: pathlib.Path, record: dict[str, Any], alone: bool) -> None:
+    """Refuse a folder that holds another run, and note which one it holds from now on."""
+    file = out / RECORD
+    record = json.loads(json.dumps(record))
+    if not file.exists():
+        ours = ("lock", PACKED)
+        others = sorted(each.name for each in out.iterdir() if each.name not in ours) if out.is_dir() else []
+        if others and alone:
+            raise ValueError(f"{out}: expected a new or empty folder, or that of a run, found {', '.join(others[:3])}")
+        if alone:
+            write_json(file, record)
+        return
+    known = json.loads(file.read_text(encoding="utf-8"))
+    differences = list(_differences(known["options"], record["options"]))
+    if known["data"] != record["data"]:
+        differences.append("the data are others")
+    if differences:
+        raise ValueError(f"{out}: holds a run of other options: {'; '.join(differences)}; choose another --out")
+
+
+def _differences(known: dict[str, Any], given: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name in known.keys() | given.keys():
+        one, other = known.get(name), given.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _differences(one, other, f"{above}{name} ")
+        elif one != other:
+            yield f"{above}{name} is {one} there, {other} was given"
+
+
+class _Signals:
+    came = False
+
+    def note(self, *_: object) -> None:
+        self.came = True
+
+
+@contextlib.contextmanager
+def _watch_signals() -> Iterator[_Signals]:
+    """Notes SIGTERM, and the SIGUSR1 by which Slurm scripts tell of the time limit, instead of dying of them."""
+    signals = _Signals()
+    watched: Sequence[int] = (signal.SIGTERM, signal.SIGUSR1)
+    before = [signal.signal(each, signals.note) for each in watched]
+    try:
+        yield signals
+    finally:
+        for each, handler in zip(watched, before, strict=True):
+            signal.signal(each, handler)

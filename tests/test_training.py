@@ -1,0 +1,344 @@
+"""Whole training runs, small: what they learn, what they leave, and that an interruption changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from tokenizer_files import write_tokenizer
+
+from hear_cacophony import load_audio_text_model, load_embedding_model
+from hear_cacophony.checkpoint.read import summarize_checkpoint
+from hear_cacophony.files.lock import BusyError, locked_folder
+from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
+from hear_cacophony.text.tokenizer import load_tokenizer
+from hear_cacophony.training import run
+from hear_cacophony.training.batches import Batches
+from hear_cacophony.training.initial import drawn_parameters
+from hear_cacophony.training.metrics import read_metrics
+from hear_cacophony.training.options import TrainOptions
+from hear_cacophony.training.pack import pack
+from hear_cacophony.training.run import Stopped, train
+from hear_cacophony.training.shards import Shards
+from hear_cacophony.training.sizes import SIZES
+from hear_cacophony.training.sources import find_sources
+from hear_tasks.cli import main
+
+KINDS = ("dog", "rain")
+SMALLEST = dataclasses.replace(
+    SIZES["tiny"],
+    encoder=dataclasses.replace(SIZES["tiny"].encoder, hidden_size=32, mlp_size=64),
+    decoder=dataclasses.replace(SIZES["tiny"].decoder, hidden_size=32, mlp_size=64, num_layers=1),
+    text=dataclasses.replace(SIZES["tiny"].text, vocabulary_size=512, hidden_size=32, mlp_size=64, decoder_layers=1),
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer_folder(tmp_path_factory):
+    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Tones ("dog") and noise ("rain") of several lengths, with captions."""
+    folder = tmp_path_factory.mktemp("sounds")
+    random = np.random.default_rng(0)
+    rows = []
+    for i in range(40):
+        samples = int(random.uniform(4_000, 24_000))
+        tone = np.sin(np.arange(samples) * random.uniform(0.2, 0.4))
+        clip = 0.5 * tone if i % 2 == 0 else 0.3 * random.standard_normal(samples)
+        soundfile.write(folder / f"{i:02d}.wav", np.clip(clip, -1, 1), 16_000)
+        rows.append(
+            {"file": f"{i:02d}.wav", "captions": [KINDS[i % 2], f"this is {KINDS[i % 2]}"], "synthetic": [0, 1]}
+        )
+    (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder / "captions.jsonl"
+
+
+@pytest.fixture(scope="module")
+def shards(sounds, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed") / "shards"
+    pack(find_sources([sounds]), folder)
+    return Shards(folder)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tokenizer_folder):
+    return load_tokenizer(tokenizer_folder, size=512)
+
+
+def options(stage, **changes):
+    basics = {
+        "sizes": SMALLEST, "steps": 6, "batch": 8, "learning_rate": 1e-3, "warmup": 1, "seconds": 1.0, "patches": 24,
+        "restore": 20, "tokens": 16, "held_out": 0.2, "checkpoint_every": 3,
+    }  # fmt: skip
+    return TrainOptions(**{"stage": stage, **basics, **changes})
+
+
+def start(given):
+    return lambda: drawn_parameters(given.of, given.sizes, given.seed)
+
+
+def result(out, stage):
+    file = out / find_stage(stage).release.file_name
+    return [path.read_bytes() for path in (out / "metrics.csv", file, file.with_suffix(".safetensors"))]
+
+
+STAGES = pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
+
+
+@STAGES
+def test_a_run_learns_and_leaves_a_checkpoint_that_is_taken_like_the_published_one(
+    stage, shards, tokenizer, tokenizer_folder, tmp_path, noise, capsys
+):
+    given = options(stage, steps=60, checkpoint_every=20, learning_rate=3e-3)
+    file = train(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
+    rows = read_metrics(tmp_path / "run/metrics.csv")
+    assert [int(row["step"]) for row in rows] == list(range(1, 61))
+    looked = [float(row["held_out_loss"]) for row in rows if row["held_out_loss"]]
+    assert len(looked) == 3
+    assert looked[-1] < 0.7 * float(rows[0]["loss"])
+    summary = summarize_checkpoint(file)
+    assert (summary.stage.name, summary.config.hidden_size, summary.release) == (stage, 32, None)
+    assert load_embedding_model(file.with_suffix(".safetensors")).embed_scenes([noise(8_000)]).shape == (1, 32)
+    card = (tmp_path / "run/README.md").read_text()
+    assert "It is not the published model." in card
+    assert f"| held-out loss | {rows[-1]['held_out_loss']} |" in card
+    assert (tmp_path / "run/loss.png").stat().st_size > 1000
+    assert list((tmp_path / "run/tensorboard").iterdir())
+    assert main(["info", str(file)]) == 0
+    assert "(not loaded)" in capsys.readouterr().out or stage == "cacophony"
+    if stage == "cacophony":
+        assert float(rows[-1]["recall_at_1"]) > 0.75
+        model = load_audio_text_model(file, tokenizer=tokenizer_folder)
+        tone = 0.5 * np.sin(0.3 * np.arange(12_000)).astype(np.float32)
+        assert model.classify([tone], list(KINDS), template="{}").best()[0][0][0] == "dog"
+
+
+@STAGES
+@pytest.mark.parametrize("interrupted", [2, 3, 5])
+def test_a_run_that_was_interrupted_ends_with_the_same_bytes(
+    stage, interrupted, shards, tokenizer, tmp_path, monkeypatch, undisturbed
+):
+    given = options(stage)
+    from_step = Batches.from_step
+
+    def fail(self, first):
+        for step, batch in enumerate(from_step(self, first), first):
+            if step == interrupted:
+                raise RuntimeError("power is gone")
+            yield batch
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Batches, "from_step", fail)
+        with pytest.raises(RuntimeError, match="power is gone"):
+            train(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
+    train(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
+    assert result(tmp_path / "run", stage) == undisturbed(stage)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards, tokenizer, tmp_path_factory):
+    results = {}
+
+    def of(stage):
+        if stage not in results:
+            out = tmp_path_factory.mktemp("undisturbed") / "run"
+            train(options(stage), shards, start(options(stage)), out, tokenizer=tokenizer)
+            results[stage] = result(out, stage)
+        return results[stage]
+
+    return of
+
+
+def test_sigterm_saves_at_once_and_the_same_call_goes_on(shards, tmp_path, monkeypatch, undisturbed):
+    given = options("audiomae")
+    from_step = Batches.from_step
+
+    def stop(self, first):
+        for step, batch in enumerate(from_step(self, first), first):
+            if step == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Batches, "from_step", stop)
+        with pytest.raises(Stopped, match="stopped after step 2 of 6, saved; the same command goes on"):
+            train(given, shards, start(given), tmp_path / "run")
+    assert os.listdir(tmp_path / "run/checkpoints") == ["2"]
+    train(given, shards, start(given), tmp_path / "run")
+    assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
+
+
+def test_a_run_that_is_done_is_not_done_again(shards, tmp_path, undisturbed, monkeypatch):
+    given = options("audiomae")
+    train(given, shards, start(given), tmp_path / "run")
+    monkeypatch.setattr(Batches, "load", lambda *_: pytest.fail("a batch was read"))
+    train(given, shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
+    assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
+
+
+def test_accumulated_parts_give_the_gradient_of_the_whole_batch(shards, tmp_path):
+    losses = []
+    for accumulate in (1, 4):
+        # Clips of one length, so that the means of parts are the mean of all.
+        given = options("audiomae", accumulate=accumulate, seconds=0.2, patches=2, restore=4, steps=3)
+        train(given, shards, start(given), tmp_path / str(accumulate))
+        losses.append([float(row["loss"]) for row in read_metrics(tmp_path / str(accumulate) / "metrics.csv")])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_last_state(shards, tmp_path):
+    given = options("audiomae", learning_rate=1e30, warmup=0, clip=1e30, steps=40, checkpoint_every=1)
+    with pytest.raises(ValueError, match=r"step \d+: the loss is .*a lower --learning-rate") as caught:
+        train(given, shards, start(given), tmp_path / "run")
+    step = int(str(caught.value).split()[1].rstrip(":"))
+    assert f"the state of step {step - 1} is kept" in str(caught.value) or step == 1
+    assert ".wav" in str(caught.value)
+    assert not (tmp_path / "run/AudioMAE.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch": 9}, r"--batch 9: expected a multiple of the 2 devices"),
+        ({"batch": 64}, r"--batch 64: expected at most as many clips as there are for training, 32 \(8 are held out\)"),
+        ({"batch": 8, "accumulate": 8}, r"expected a multiple of the 2 devices times --accumulate 8"),
+        ({"held_out": 0.01}, r"1 clips are held out, 2 devices need at least one each; raise --held-out"),
+    ],
+)
+def test_batches_that_cannot_be_made_are_refused_before_anything_is_written(changes, message, shards, tmp_path):
+    given = options("audiomae", **changes)
+    with pytest.raises(ValueError, match=message):
+        train(given, shards, start(given), tmp_path / "run")
+    assert not (tmp_path / "run/checkpoints/1").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": 0.0}, r"--learning-rate 0.0: expected a number above 0"),
+        ({"learning_rate": float("nan")}, r"--learning-rate nan: expected a number above 0"),
+        ({"warmup": 6}, r"--warmup 6: expected less than the 6 steps"),
+        ({"mask_ratio": 1.0}, r"--mask-ratio 1.0: expected a share between 0 and 1"),
+        ({"batch": 9, "accumulate": 2}, r"--batch 9: expected a multiple of --accumulate 2"),
+        ({"audio": "x"}, r"--audio and --text are for stage 2"),
+        ({"seconds": 0.1}, r"--seconds 0.1: expected 0.16 to 120"),
+        ({"precision": "float16"}, r"--precision float16: expected float32 or bfloat16"),
+    ],
+)
+def test_impossible_options_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        options("audiomae", **changes)
+
+
+def test_a_folder_keeps_to_its_run(shards, sounds, tmp_path):
+    given = options("audiomae", steps=2)
+    train(given, shards, start(given), tmp_path / "run")
+    with pytest.raises(ValueError, match="holds a run of other options: seed is 0 there, 1 was given"):
+        train(dataclasses.replace(given, seed=1), shards, start(given), tmp_path / "run")
+    pack(find_sources([sounds])[:30], tmp_path / "fewer")
+    with pytest.raises(ValueError, match="holds a run of other options: the data are others"):
+        train(given, Shards(tmp_path / "fewer"), start(given), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/thesis.tex").touch()
+    with pytest.raises(ValueError, match=r"expected a new or empty folder, or that of a run, found thesis\.tex"):
+        train(given, shards, start(given), tmp_path / "other")
+    with locked_folder(tmp_path / "run"), pytest.raises(BusyError):
+        train(given, shards, start(given), tmp_path / "run")
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(
+    shards, tmp_path, monkeypatch, undisturbed
+):
+    import orbax.checkpoint as ocp
+
+    given = options("audiomae")
+    save = ocp.CheckpointManager.save
+
+    def full(self, step, **others):
+        if step == 6:
+            raise OSError(28, "No space left on device")
+        return save(self, step, **others)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ocp.CheckpointManager, "save", full)
+        with pytest.raises(OSError, match=r"the checkpoint of step 6, .*No space left on device.*is the disk full"):
+            train(given, shards, start(given), tmp_path / "run")
+    train(given, shards, start(given), tmp_path / "run")
+    assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
+
+
+def test_stage_2_needs_a_caption_of_each_clip(shards, tokenizer, sounds, tmp_path):
+    pack(find_sources([sounds.parent]), tmp_path / "bare")
+    given = options("cacophony")
+    with pytest.raises(ValueError, match="stage 2 needs a caption of each clip; 40 of 40 have none, such as"):
+        train(given, Shards(tmp_path / "bare"), start(given), tmp_path / "run", tokenizer=tokenizer)
+
+
+def test_the_last_few_checkpoints_are_kept(shards, tmp_path):
+    given = options("audiomae", steps=5, checkpoint_every=1)
+    train(given, shards, start(given), tmp_path / "run", keep=2)
+    assert sorted(os.listdir(tmp_path / "run/checkpoints")) == ["4", "5"]
+
+
+SMALL = ["--size", "tiny", "--width", "32", "--layers", "1", "--decoder-layers", "1", "--text-layers", "1",
+         "--batch", "8", "--held-out", "0.2", "--seconds", "1"]  # fmt: skip
+
+
+def test_both_commands_one_after_the_other_from_sounds(sounds, tokenizer_folder, tmp_path, capsys):
+    common = [*SMALL, "--steps", "4", "--checkpoint-every", "2"]
+    first = ["train", "audiomae", "--data", str(sounds), "--out", str(tmp_path / "one"), *common]
+    assert main(first) == 0
+    assert f"{tmp_path}/one/AudioMAE.ckpt: stage 1, AudioMAE, after 4 steps" in capsys.readouterr().out
+    second = ["train", "cacophony", "--data", str(tmp_path / "one/shards"), "--out", str(tmp_path / "two"), *common]
+    second += ["--audio", str(tmp_path / "one/AudioMAE.ckpt"), "--tokenizer", str(tokenizer_folder)]
+    assert main(second) == 0
+    summary = summarize_checkpoint(tmp_path / "two/Cacophony.ckpt")
+    assert (summary.text_config.vocabulary_size, summary.text_config.num_layers) == (512, 1)
+    on = ["train", "cacophony", "--data", str(tmp_path / "one/shards"), "--out", str(tmp_path / "three")]
+    on += ["--start", str(tmp_path / "two/Cacophony.ckpt"), "--tokenizer", str(tokenizer_folder), *SMALL[10:]]
+    assert main([*on, "--steps", "1"]) == 0
+    small = write_tokenizer(tmp_path / "other tokenizer", size=500)
+    assert main([*on[:-8], "--tokenizer", str(small), "--steps", "1"]) == 1
+    assert "expected a vocabulary of 512 entries" in capsys.readouterr().err
+
+
+CODE = "import sys; from hear_tasks.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.slow
+@STAGES
+def test_kills_at_any_moment_change_nothing(stage, shards, tokenizer_folder, tmp_path):
+    """Killed twice and stopped once; each time somewhere else in a step, a look at held-out clips or a checkpoint."""
+    command = [sys.executable, "-c", CODE, "train", stage, "--data", str(shards.folder), *SMALL, "--steps", "24"]
+    command += ["--checkpoint-every", "4"] + (["--tokenizer", str(tokenizer_folder)] if stage == "cacophony" else [])
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    killed = [*command, "--out", str(tmp_path / "killed")]
+    for number, rows in ((signal.SIGKILL, 5), (signal.SIGTERM, 10), (signal.SIGKILL, 17)):
+        process = subprocess.Popen(killed, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while process.poll() is None and len(read_metrics(tmp_path / "killed/metrics.csv")) < rows:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait() == (75 if number == signal.SIGTERM else -number)
+    subprocess.run(killed, check=True, capture_output=True)
+    assert result(tmp_path / "killed", stage) == result(tmp_path / "whole", stage)
+
+
+def test_the_record_of_a_run_tells_what_stage_it_is(shards, tmp_path):
+    given = options("audiomae", steps=1)
+    train(given, shards, start(given), tmp_path / "run")
+    record = json.loads((tmp_path / "run" / run.RECORD).read_text())
+    assert record["options"]["stage"] == AUDIOMAE.name != CACOPHONY.name
+    assert isinstance(record["options"]["sizes"]["encoder"], dict)
+    assert pathlib.Path(tmp_path / "run/lock").exists()
