@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -78,10 +77,6 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--precision", choices=("float32", "bfloat16"), help="of the products (default: float32)")
     how.add_argument("--remat", action="store_true", help="less memory, more computation")
     how.add_argument("--seed", type=int, help="of all that is drawn (default: 0)")
-    nodes = parser.add_argument_group("several processes (Slurm's are found without these)")
-    nodes.add_argument("--coordinator", metavar="HOST:PORT", help="address of the first process")
-    nodes.add_argument("--processes", type=int, metavar="N", help="how many there are")
-    nodes.add_argument("--process", type=int, metavar="I", help="which one this is, from 0 on")
 
 
 def _add_stage_1_options(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +104,6 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.training import require_extra
 
     require_extra()
-    _join_processes(args)
     from hear_cacophony.engine import compilation_cache
     from hear_cacophony.training.run import Stopped, train
 
@@ -126,19 +120,6 @@ def _run(args: argparse.Namespace) -> int:
         return STOPPED
     print(f"{file}: stage {options.of.number}, {options.of.title}, after {options.steps} steps")
     return 0
-
-
-def _join_processes(args: argparse.Namespace) -> None:
-    """Start jax.distributed where there are several processes."""
-    import jax
-
-    given = (args.coordinator, args.processes, args.process)
-    if any(each is not None for each in given):
-        if None in given:
-            raise ValueError("expected --coordinator, --processes and --process together, or none of them")
-        jax.distributed.initialize(*given)
-    elif int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
-        jax.distributed.initialize()
 
 
 def _sizes_and_tokenizer(args: argparse.Namespace) -> tuple[Sizes, Tokenizer | None]:
@@ -191,8 +172,6 @@ def _open_shards(args: argparse.Namespace) -> Shards:
     folder = pathlib.Path(args.data[0])
     if len(args.data) == 1 and folder.is_dir() and read_plan(folder) is not None:
         return Shards(folder)
-    if args.processes is not None or int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        raise ValueError(f"{folder}: several processes train on packed sounds alone; run `hear-cacophony pack` first")
     packed = pack(find_sources(args.data), args.out / PACKED)
     for why in packed.left_out.values():
         print(f"left out: {why}", file=sys.stderr)
