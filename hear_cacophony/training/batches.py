@@ -7,7 +7,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -203,7 +203,7 @@ def _excerpt(samples: np.ndarray, steps: int, random: np.random.Generator) -> tu
 
 def _draw_patches(
     counts: list[int], steps: int, options: TrainOptions, randoms: list[np.random.Generator]
-) -> tuple[np.ndarray | None, ...]:
+) -> tuple[Any, ...]:
     """Places and counts of the patches that are encoded and, in stage 1, of those to restore."""
     restores = options.of is AUDIOMAE
     room = steps * PATCHES_PER_STEP
