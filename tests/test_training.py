@@ -181,11 +181,11 @@ def test_sigterm_saves_at_once_and_the_same_call_goes_on(shards, tmp_path, monke
 
 
 def test_a_run_that_is_done_is_not_done_again(shards, tmp_path, undisturbed, monkeypatch):
-    given = options("audiomae")
+    given, expected = options("audiomae"), undisturbed("audiomae")
     train(given, shards, start(given), tmp_path / "run")
     monkeypatch.setattr(Batches, "load", lambda *_: pytest.fail("a batch was read"))
     train(given, shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
-    assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
+    assert result(tmp_path / "run", "audiomae") == expected
 
 
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch(shards, tmp_path):
