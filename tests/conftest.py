@@ -30,6 +30,7 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 LONG_FILES = (
     "test_slurm.py",
+    "test_training.py",
     "test_embed.py",
     "test_end_to_end.py",
     "test_golden.py",

@@ -43,11 +43,6 @@ class Metrics:
                     self._board.add_scalar(name, value, int(row["step"]))
         self._stream.flush()
 
-    def tell(self, step: int, rates: Mapping[str, float]) -> None:
-        """Numbers that differ from run to run, for TensorBoard alone."""
-        for name, value in rates.items():
-            self._board.add_scalar(name, value, step)
-
     def sync(self) -> None:
         """Make sure that the rows are on the disk, and draw the plot anew."""
         os.fsync(self._stream.fileno())
