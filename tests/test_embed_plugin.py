@@ -333,7 +333,7 @@ def test_what_an_interpreter_prints_is_no_answer(plugin, tmp_path, monkeypatch, 
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugins"))
     tasks = make_scene_task(tmp_path / "tasks", clips=1).parent
     name = plugin("print('hello')\n" + TORCH.replace("audio, model):", "audio, model):\n    print('working')"))
-    printing = program(tmp_path / "activate", f'echo activating; cd /; {sys.executable} "$@"; echo done')
+    printing = program(tmp_path / "activate", f'echo activating; cd /; "{sys.executable}" "$@"; echo done')
     assert embed(tasks, tmp_path / "out", name, "--python", printing) == 0
     told = capfd.readouterr()
     assert told.out == ""
@@ -341,7 +341,7 @@ def test_what_an_interpreter_prints_is_no_answer(plugin, tmp_path, monkeypatch, 
     other = program(tmp_path / "other", 'echo activated the environment >&"$2"; exec cat <&"$2"')
     assert embed(tasks, tmp_path / "out", name, "--python", other) == 1
     assert f"--python {other}: no answer of a worker came (" in capfd.readouterr().err
-    closing = program(tmp_path / "closing", f'exec {sys.executable} "$1" 99')
+    closing = program(tmp_path / "closing", f'exec "{sys.executable}" "$1" 99')
     assert embed(tasks, tmp_path / "out", name, "--python", closing) == 1
     told = capfd.readouterr().err
     assert "the descriptor that it should inherit was closed on the way" in told

@@ -336,7 +336,7 @@ def test_kills_at_any_moment_change_nothing(stage, shards, tokenizer_folder, tmp
 
 
 def test_the_record_of_a_run_tells_what_stage_it_is(shards, tmp_path):
-    given = options("audiomae", steps=1)
+    given = options("audiomae", steps=1, warmup=0)
     train(given, shards, start(given), tmp_path / "run")
     record = json.loads((tmp_path / "run" / run.RECORD).read_text())
     assert record["options"]["stage"] == AUDIOMAE.name != CACOPHONY.name
