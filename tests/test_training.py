@@ -27,6 +27,7 @@ from hear_cacophony.training.initial import drawn_parameters
 from hear_cacophony.training.metrics import read_metrics
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.pack import pack
+from hear_cacophony.training.progress import TrainProgress
 from hear_cacophony.training.run import Stopped, train
 from hear_cacophony.training.shards import Shards
 from hear_cacophony.training.sizes import SIZES
@@ -342,3 +343,9 @@ def test_the_record_of_a_run_tells_what_stage_it_is(shards, tmp_path):
     assert record["options"]["stage"] == AUDIOMAE.name != CACOPHONY.name
     assert isinstance(record["options"]["sizes"]["encoder"], dict)
     assert pathlib.Path(tmp_path / "run/lock").exists()
+
+
+def test_what_is_not_known_yet_is_not_told_as_a_number():
+    given = options("audiomae")
+    told = TrainProgress(given, 0, None, None).line(1.0)
+    assert told == f"train: step 0 of {given.steps}, loss and speed not yet known"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import jax
@@ -47,13 +48,16 @@ class TrainProgress(ProgressLine):
 
     def line(self, seconds: float) -> str:
         """What is told."""
-        counted = max(time.monotonic() - self._counted_from, 1e-9)
+        done = f"train: step {self._step} of {self._options.steps}"
         steps = self._step - self._first - 1
-        left = clock((self._options.steps - self._step) * counted / steps) if steps > 0 else "unknown"
+        if steps < 1:
+            return f"{done}, loss and speed not yet known"
+        counted = max(time.monotonic() - self._counted_from, 1e-9)
+        left = clock((self._options.steps - self._step) * counted / steps)
         clips, hours = (self._processes * each / counted for each in (self._clips, self._hours))
         share = f", {self._products / counted / self._rate:.0%} of the matrix rate" if self._rate else ""
         return (
-            f"train: step {self._step} of {self._options.steps}, loss {self._loss:.4g}, {clips:.1f} clips/s, "
+            f"{done}, loss {'not yet known' if math.isnan(self._loss) else f'{self._loss:.4g}'}, {clips:.1f} clips/s, "
             f"{hours:.3g} hours of audio/s{share}, time left {left}"
         )
 
