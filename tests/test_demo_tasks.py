@@ -19,10 +19,10 @@ from hear_tasks.demo import pitch as demo_pitch
 from hear_tasks.demo import sonic_pi
 from hear_tasks.demo import strokes as demo_strokes
 from hear_tasks.demo import tags as demo_tags
-from hear_tasks.demo import tasks as demo_tasks
 from hear_tasks.demo.recordings import PERCUSSIVE_RMS, RMS
 from hear_tasks.demo.soundfont import FLUID_R3_MONO, TIM_GM, Note, SoundFont
 from hear_tasks.demo.sources import SourceError
+from hear_tasks.demo.tasks import TASKS, build, directory
 from hear_tasks.demo.write_task import Clip, Event, write_task
 
 A440 = 69
@@ -73,7 +73,7 @@ def make_fonts(sources, *, train=None):
 
 
 def test_pitch_has_every_pitch_of_the_programs_that_play_it(tmp_path):
-    task = demo_pitch.build(tmp_path / "tasks", make_fonts(tmp_path))
+    task = build("demo_pitch", tmp_path / "tasks", make_fonts(tmp_path))
     metadata, splits = read(task)
     programs = {"train": 0, "valid": 32, "test": 40}
     assert splits == {
@@ -89,7 +89,7 @@ def test_pitch_has_every_pitch_of_the_programs_that_play_it(tmp_path):
 
 
 def test_pitch_sounds_at_its_label(tmp_path):
-    task = demo_pitch.build(tmp_path / "tasks", make_fonts(tmp_path))
+    task = build("demo_pitch", tmp_path / "tasks", make_fonts(tmp_path))
     for (_, name), samples in audio(task).items():
         assert len(samples) == 16_000
         assert level(samples) == pytest.approx(RMS, rel=0.01)
@@ -116,7 +116,7 @@ def test_periodicity(shift, expected):
 def test_no_fit_instrument(tmp_path):
     sources = make_fonts(tmp_path, train={0: (wave(0), A440)})
     with pytest.raises(SourceError, match=r"TimGM6mb\.sf2: expected instruments with a steady pitch"):
-        demo_pitch.build(tmp_path / "tasks", sources)
+        build("demo_pitch", tmp_path / "tasks", sources)
     assert list((tmp_path / "tasks").iterdir()) == []
 
 
@@ -128,7 +128,7 @@ def test_a_damaged_sound_font_is_named(content, tmp_path):
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(SourceError, match=r"TimGM6mb\.sf2: expected a sound font"):
-        demo_pitch.build(tmp_path / "tasks", sources)
+        build("demo_pitch", tmp_path / "tasks", sources)
 
 
 def test_notes_start_on_their_sample_and_leave_nothing_behind(tmp_path):
@@ -147,7 +147,7 @@ def test_notes_start_on_their_sample_and_leave_nothing_behind(tmp_path):
 def test_missing_synthesiser(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tinysoundfont", None)
     with pytest.raises(ModuleNotFoundError, match="pip install --no-deps tinysoundfont"):
-        demo_pitch.build(tmp_path / "tasks", make_fonts(tmp_path))
+        build("demo_pitch", tmp_path / "tasks", make_fonts(tmp_path))
 
 
 # Tags
@@ -155,7 +155,7 @@ def test_missing_synthesiser(tmp_path, monkeypatch):
 
 def test_tags_are_the_families_of_the_samples(tmp_path):
     make_tags_package(tmp_path)
-    task = demo_tags.build(tmp_path / "tasks", tmp_path)
+    task = build("demo_tags", tmp_path / "tasks", tmp_path)
     metadata, splits = read(task)
     assert metadata["sample_duration"] is None
     assert {split: len(clips) for split, clips in splits.items()} == {"train": 90, "valid": 45, "test": 45}
@@ -176,7 +176,7 @@ def test_tags_are_the_families_of_the_samples(tmp_path):
 def test_tags_have_their_lengths_and_one_level(tmp_path):
     folder = make_tags_package(tmp_path, 0.25)
     demo_packages.write_sound(folder / demo_packages.SAMPLES / "loop_9.flac", demo_packages.noise(11, 9))
-    task = demo_tags.build(tmp_path / "tasks", tmp_path)
+    task = build("demo_tags", tmp_path / "tasks", tmp_path)
     lengths = set()
     for (_, name), samples in audio(task).items():
         seconds = [
@@ -205,22 +205,22 @@ def test_a_family_too_small_for_three_splits(tmp_path):
     for i in (0, 1):
         (folder / demo_packages.SAMPLES / f"guit_{i}.flac").unlink()
     with pytest.raises(SourceError, match="expected three or more samples of 'guit' that differ, found 2"):
-        demo_tags.build(tmp_path / "tasks", tmp_path)
+        build("demo_tags", tmp_path / "tasks", tmp_path)
     assert not (tmp_path / "tasks").exists()
 
 
-@pytest.mark.parametrize("module", [demo_tags, demo_strokes])
-def test_another_package_is_no_sonic_pi(module, tmp_path):
+@pytest.mark.parametrize("name", ["demo_tags", "demo_strokes"])
+def test_another_package_is_no_sonic_pi(name, tmp_path):
     (tmp_path / "sonic-pi-samples" / "usr").mkdir(parents=True)
     with pytest.raises(SourceError, match=r"expected samples .*\.flac, found none; is this sonic-pi-samples"):
-        module.build(tmp_path / "tasks", tmp_path)
+        build(name, tmp_path / "tasks", tmp_path)
 
 
 def test_a_damaged_sample_is_named(tmp_path):
     folder = make_tags_package(tmp_path)
     (folder / demo_packages.SAMPLES / "perc_2.flac").write_bytes(b"fLaC, then nothing")
     with pytest.raises(SourceError, match=r"perc_2\.flac: expected a recording"):
-        demo_tags.build(tmp_path / "tasks", tmp_path)
+        build("demo_tags", tmp_path / "tasks", tmp_path)
     assert list((tmp_path / "tasks").iterdir()) == []
 
 
@@ -232,7 +232,7 @@ def test_strokes_sound_where_their_labels_say(tmp_path, monkeypatch):
     monkeypatch.setattr(demo_strokes, "LEVELS_DB", (40.0,))
     monkeypatch.setattr(demo_strokes, "CLIPS", {"train": 2, "valid": 1, "test": 1})
     make_strokes_package(tmp_path)
-    task = demo_strokes.build(tmp_path / "tasks", tmp_path)
+    task = build("demo_strokes", tmp_path / "tasks", tmp_path)
     _, splits = read(task)
     clips = audio(task)
     assert len(clips) == 4
@@ -250,7 +250,7 @@ def test_strokes_sound_where_their_labels_say(tmp_path, monkeypatch):
 
 def test_strokes_on_disk(tmp_path):
     make_strokes_package(tmp_path)
-    task = demo_strokes.build(tmp_path / "tasks", tmp_path)
+    task = build("demo_strokes", tmp_path / "tasks", tmp_path)
     metadata, splits = read(task)
     assert vocabulary(task) == ["cymbal", "kick", "snare", "tabla_ghe", "tabla_na", "tom"]
     assert metadata["evaluation_params"] == {
@@ -303,7 +303,7 @@ def make_pieces(sources, pieces=5):
 
 
 def test_piano_notes_sound_where_their_labels_say(tmp_path):
-    task = demo_piano.build(tmp_path / "tasks", make_pieces(tmp_path, 6))
+    task = build("demo_piano", tmp_path / "tasks", make_pieces(tmp_path, 6))
     metadata, splits = read(task)
     assert metadata["split_mode"] == "trainvaltest"
     assert vocabulary(task) == [str(key) for key in range(21, 109)]
@@ -375,7 +375,7 @@ def test_a_damaged_piece_is_named(content, tmp_path):
     sources = make_pieces(tmp_path)
     (sources / demo_piano.PIECES / demo_packages.PIECES / "piece3.mid").write_bytes(content)
     with pytest.raises(SourceError, match=r"piece3\.mid: expected a MIDI file"):
-        demo_piano.build(tmp_path / "tasks", sources)
+        build("demo_piano", tmp_path / "tasks", sources)
     assert list((tmp_path / "tasks").iterdir()) == []
 
 
@@ -384,10 +384,10 @@ def test_pieces_without_notes_or_too_few(tmp_path):
     folder = sources / demo_piano.PIECES / demo_packages.PIECES
     write_piece(folder / "piece2.mid", [(9, 36, 0, 100)])
     with pytest.raises(SourceError, match=r"piece2\.mid: expected notes in the middle of the piece"):
-        demo_piano.build(tmp_path / "tasks", sources)
+        build("demo_piano", tmp_path / "tasks", sources)
     (folder / "piece2.mid").unlink()
     with pytest.raises(SourceError, match=r"expected 5 or more pieces \(\*\.mid\), found 4"):
-        demo_piano.build(tmp_path / "tasks", sources)
+        build("demo_piano", tmp_path / "tasks", sources)
 
 
 # Event clips
@@ -459,8 +459,8 @@ def test_command_builds_all_the_same_twice_and_keeps_what_is_there(tmp_path, all
     assert lines[1].endswith(": built, 72 clips (train 24, valid 24, test 24)")
     assert run(tmp_path / "two", "--sources", all_sources) == 0
     capsys.readouterr()
-    for module in demo_tasks.TASKS.values():
-        assert digest(tmp_path / "one" / module.TASK) == digest(tmp_path / "two" / module.TASK)
+    for name in TASKS:
+        assert digest(tmp_path / "one" / directory(name)) == digest(tmp_path / "two" / directory(name))
     assert run(tmp_path / "one", "--sources", tmp_path / "gone") == 0
     assert capsys.readouterr().out == "\n".join(line.replace("built", "kept") for line in lines) + "\n"
 

@@ -10,6 +10,7 @@ import soundfile
 from hear_tasks.demo import recordings
 from hear_tasks.demo import vowel as demo_vowel
 from hear_tasks.demo.sources import SourceError
+from hear_tasks.demo.tasks import build
 from hear_tasks.demo.write_task import Clip, write_task
 
 pytestmark = pytest.mark.slow
@@ -55,7 +56,7 @@ def test_syllables_of_consonants_and_one_vowel(syllable, vowel):
 
 
 def test_task_on_disk(tmp_path):
-    task = demo_vowel.build(tmp_path / "tasks", make_package(tmp_path))
+    task = build("demo_vowel", tmp_path / "tasks", make_package(tmp_path))
     metadata = json.loads((task / "task_metadata.json").read_text())
     splits = [json.loads((task / f"{name}.json").read_text()) for name in metadata["splits"]]
     assert metadata["splits"] == ["fold00", "fold01", "fold02", "fold03"]
@@ -71,7 +72,7 @@ def test_task_on_disk(tmp_path):
 
 
 def test_clips_start_with_their_sound_and_share_a_level(tmp_path):
-    task = demo_vowel.build(tmp_path / "tasks", make_package(tmp_path))
+    task = build("demo_vowel", tmp_path / "tasks", make_package(tmp_path))
     for file in task.glob("16000/*/*.wav"):
         info = soundfile.info(file)
         assert (info.samplerate, info.channels, info.frames, info.subtype) == (16_000, 1, 16_000, "PCM_16")
@@ -89,7 +90,7 @@ def test_the_syllable_of_a_noisy_recording_is_kept(tmp_path):
     samples[55_000:68_000] += 0.6 * np.sin(np.arange(13_000) / 10)
     file = package / "usr" / "share" / "klettres" / "it" / "syllab" / "gno.ogg"
     soundfile.write(file, samples, 44_100, format="OGG", subtype="VORBIS")
-    task = demo_vowel.build(tmp_path / "tasks", package)
+    task = build("demo_vowel", tmp_path / "tasks", package)
     level = np.abs(soundfile.read(task / "16000" / "fold01" / "it-gno.wav")[0])
     assert np.mean(level > 0.5 * level.max()) == pytest.approx(13_000 / 44_100 * 2 / 3, rel=0.1)
 
@@ -101,20 +102,20 @@ def digest(task):
 
 def test_same_recordings_same_bytes(tmp_path):
     package = make_package(tmp_path)
-    first, second = (demo_vowel.build(tmp_path / name, package) for name in ("one", "two"))
+    first, second = (build("demo_vowel", tmp_path / name, package) for name in ("one", "two"))
     assert digest(first) == digest(second)
 
 
 def test_a_finished_task_is_left_alone(tmp_path):
-    task = demo_vowel.build(tmp_path / "tasks", make_package(tmp_path))
+    task = build("demo_vowel", tmp_path / "tasks", make_package(tmp_path))
     (task / "mark").write_text("mine")
-    assert demo_vowel.build(tmp_path / "tasks", tmp_path / "gone") == task
+    assert build("demo_vowel", tmp_path / "tasks", tmp_path / "gone") == task
     assert (task / "mark").exists()
 
 
 def test_failure_leaves_no_task(tmp_path):
     with pytest.raises(SourceError, match="silent throughout"):
-        demo_vowel.build(tmp_path / "tasks", make_package(tmp_path, silent=True))
+        build("demo_vowel", tmp_path / "tasks", make_package(tmp_path, silent=True))
     assert list((tmp_path / "tasks").iterdir()) == []
 
 
@@ -122,14 +123,14 @@ def test_a_damaged_recording_is_named(tmp_path):
     package = make_package(tmp_path)
     (package / "usr" / "share" / "klettres" / "pt_BR" / "syllab" / "xu.ogg").write_bytes(b"OggS, then nothing")
     with pytest.raises(SourceError, match=r"pt_BR/syllab/xu\.ogg: expected a recording"):
-        demo_vowel.build(tmp_path / "tasks", package)
+        build("demo_vowel", tmp_path / "tasks", package)
     assert list((tmp_path / "tasks").iterdir()) == []
 
 
 def test_another_package_is_refused(tmp_path):
     (tmp_path / "usr").mkdir()
     with pytest.raises(SourceError, match=r"expected recordings of syllables .* is this klettres-data"):
-        demo_vowel.build(tmp_path / "tasks", tmp_path)
+        build("demo_vowel", tmp_path / "tasks", tmp_path)
 
 
 SECOND = np.zeros(16_000)
@@ -153,5 +154,5 @@ SECOND = np.zeros(16_000)
 )
 def test_a_clip_that_does_not_fit_the_task_leaves_no_task(clips, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        write_task(tmp_path / "task", demo_vowel.METADATA, demo_vowel.VOWELS, {"fold00": clips}, "mine")
+        write_task(tmp_path / "task", demo_vowel.METADATA, demo_vowel.VOCABULARY, {"fold00": clips}, "mine")
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from hear_cacophony.checkpoint import FOLDER_VARIABLE, UNTRAINED, find_weights
 from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.demo.phases import Phases
-from hear_tasks.demo.tasks import TASKS
+from hear_tasks.demo.tasks import build, directory
 from hear_tasks.leaderboard import format_text, plot_leaderboard, read_models
 
 HOP_MS = "80"
@@ -104,7 +104,7 @@ def run_demo(
     phases = Phases(len(tasks) + 3)
     for name in tasks:
         with phases.phase(f"building {name}"):
-            TASKS[name].build(out / "tasks", sources)
+            build(name, out / "tasks", sources)
     embeddings = out / "-".join(["embeddings", *(model.run for model in models if model.run)])
     with phases.phase("doctor, and hear-validator on each model"):
         _run_side_by_side(_checks(models, out), out)
@@ -152,7 +152,7 @@ def _checks(models: Sequence[Model], out: pathlib.Path) -> dict[str, list[str]]:
 
 
 def _embed(model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pathlib.Path) -> list[str]:
-    names = [argument for task in tasks for argument in ("--task", TASKS[task].TASK)]
+    names = [argument for task in tasks for argument in ("--task", directory(task))]
     places = ["--tasks-dir", str(out / "tasks"), "--embeddings-dir", str(embeddings), "--hop", HOP_MS]
     return ["-m", "hear_tasks.cli", "embed", "--module", model.module, *model.arguments, *places, *names]
 
@@ -160,7 +160,7 @@ def _embed(model: Model, tasks: Sequence[str], out: pathlib.Path, embeddings: pa
 def _predict(task: str, models: Sequence[Model], embeddings: pathlib.Path) -> list[str]:
     """heareval's runner for one task, whose grid is its own, with the embeddings of all models."""
     grid, points = GRIDS.get(task, GRID)
-    folders = [str(folder / TASKS[task].TASK) for model in models for folder in embeddings.glob(f"{model.module}-*")]
+    folders = [str(folder / directory(task)) for model in models for folder in embeddings.glob(f"{model.module}-*")]
     return ["-m", "hear_tasks.heareval", "predictions", *folders, "--grid", grid, "--grid-points", points]
 
 

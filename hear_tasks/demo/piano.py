@@ -15,13 +15,13 @@ from hear_cacophony.frontend.resample import resample
 from hear_tasks.demo.recordings import at_level
 from hear_tasks.demo.soundfont import RENDER_RATE, TIM_GM, Note, SoundFont
 from hear_tasks.demo.sources import Source, SourceError, find_source
-from hear_tasks.demo.write_task import Clip, Event, write_task
+from hear_tasks.demo.write_task import Clip, Event
 
-TASK = "demo_piano-v1-full"
 PIECES = "openttd-openmsx"
-PACKAGES = (PIECES, TIM_GM.package)
 KEYS = range(21, 109)
 """MIDI note numbers of a piano, A0 to C8. Others, which a piano does not have, are left out."""
+
+VOCABULARY = [str(key) for key in KEYS]
 
 SPLITS = {"train": (0, 2, 4), "valid": (1,), "test": (3,)}
 """Which of every five pieces, in the order of their names, a split has."""
@@ -29,9 +29,6 @@ SPLITS = {"train": (0, 2, 4), "valid": (1,), "test": (3,)}
 FIFTHS = 5
 SECONDS = 20
 METADATA = {
-    "task_name": "demo_piano",
-    "version": "v1",
-    "mode": "full",
     "embedding_type": "event",
     "prediction_type": "multilabel",
     "split_mode": "trainvaltest",
@@ -53,28 +50,12 @@ SHORTEST_MS = 50
 channel in unison) is one note."""
 
 
-def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.Path:
-    """Build the task in the folder `tasks`, unless it is there; the same input gives the same bytes.
-
-    Args:
-        tasks: folder of HEAR tasks.
-        sources: where the packages lie on a machine without apt; see `find_source`.
-
-    Returns:
-        The task directory.
-
-    Raises:
-        SourceError: the pieces or the piano are not to be had, or damaged; the message names the file.
-        ModuleNotFoundError: the package's extra "tasks", or tinysoundfont, is not installed.
-    """
-    task = tasks / TASK
-    if not task.exists():
-        pieces, font = find_source(PIECES, sources), find_source(TIM_GM.package, sources)
-        files = _find_pieces(pieces)
-        piano = SoundFont(TIM_GM.file(font))
-        splits = {split: _clips(_share(files, fifths), piano) for split, fifths in SPLITS.items()}
-        write_task(task, METADATA, [str(key) for key in KEYS], splits, _credits(pieces, font))
-    return task
+def read_splits(sources: pathlib.Path | None) -> tuple[dict[str, Iterator[Clip]], str]:
+    """Clips by split, made as they are asked for, and the attribution; see `hear_tasks.demo.tasks.build`."""
+    pieces, font = find_source(PIECES, sources), find_source(TIM_GM.package, sources)
+    files = _find_pieces(pieces)
+    piano = SoundFont(TIM_GM.file(font))
+    return {split: _clips(_share(files, fifths), piano) for split, fifths in SPLITS.items()}, _credits(pieces, font)
 
 
 def read_piece(file: pathlib.Path) -> list[Note]:

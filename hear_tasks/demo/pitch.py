@@ -16,9 +16,8 @@ from hear_cacophony.frontend.resample import resample
 from hear_tasks.demo.recordings import at_level
 from hear_tasks.demo.soundfont import FLUID_R3_MONO, RENDER_RATE, TIM_GM, Note, SoundFont
 from hear_tasks.demo.sources import SourceError, find_source
-from hear_tasks.demo.write_task import Clip, write_task
+from hear_tasks.demo.write_task import Clip
 
-TASK = "demo_pitch-v1-full"
 PITCHES = range(48, 72)
 """MIDI note numbers, from the C below middle C for two octaves."""
 
@@ -35,7 +34,6 @@ PROGRAMS = range(0, 8, 2)
 """Programs of a family that are played, every other one, as neighbours are much alike."""
 
 FONTS = {"train": TIM_GM, "valid": FLUID_R3_MONO, "test": FLUID_R3_MONO}
-PACKAGES = (TIM_GM.package, FLUID_R3_MONO.package)
 VELOCITY = 100
 HELD_MS, LENGTH_MS = 800, 1000
 """How long a key is held down, and a clip, in milliseconds."""
@@ -52,9 +50,6 @@ ATTACK = RENDER_RATE // 20
 
 VOCABULARY = [str(pitch) for pitch in PITCHES]
 METADATA = {
-    "task_name": "demo_pitch",
-    "version": "v1",
-    "mode": "full",
     "embedding_type": "scene",
     "prediction_type": "multiclass",
     "split_mode": "trainvaltest",
@@ -63,29 +58,13 @@ METADATA = {
 }
 
 
-def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.Path:
-    """Build the task in the folder `tasks`, unless it is there; the same input gives the same bytes.
-
-    Args:
-        tasks: folder of HEAR tasks.
-        sources: where the packages lie on a machine without apt; see `find_source`.
-
-    Returns:
-        The task directory.
-
-    Raises:
-        SourceError: a sound font is not to be had, or damaged, or has no instruments for a split.
-        ModuleNotFoundError: the package's extra "tasks", or tinysoundfont, is not installed.
-    """
-    task = tasks / TASK
-    if not task.exists():
-        found = {font: find_source(font.package, sources) for font in (TIM_GM, FLUID_R3_MONO)}
-        loaded = {font: SoundFont(font.file(source)) for font, source in found.items()}
-        splits = {split: _clips(split, loaded[FONTS[split]]) for split in FAMILIES}
-        credits = "".join(font.attribution(source) for font, source in found.items())
-        treatment = "Played for 1 s a note, brought to 16 kHz mono and to a common level.\n"
-        write_task(task, METADATA, VOCABULARY, splits, credits + treatment)
-    return task
+def read_splits(sources: pathlib.Path | None) -> tuple[dict[str, Iterator[Clip]], str]:
+    """Clips by split, made as they are asked for, and the attribution; see `hear_tasks.demo.tasks.build`."""
+    found = {font: find_source(font.package, sources) for font in (TIM_GM, FLUID_R3_MONO)}
+    loaded = {font: SoundFont(font.file(source)) for font, source in found.items()}
+    credits = "".join(font.attribution(source) for font, source in found.items())
+    treatment = "Played for 1 s a note, brought to 16 kHz mono and to a common level.\n"
+    return {split: _clips(split, loaded[FONTS[split]]) for split in FAMILIES}, credits + treatment
 
 
 def periodicity(samples: np.ndarray, pitch: int) -> float:

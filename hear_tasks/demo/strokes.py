@@ -15,10 +15,8 @@ import numpy as np
 from hear_tasks.demo import sonic_pi
 from hear_tasks.demo.recordings import LEAD, PERCUSSIVE_RMS, at_level, read_recording, sounding
 from hear_tasks.demo.sources import Source, find_source
-from hear_tasks.demo.write_task import SAMPLE_RATE, Clip, Event, write_task
+from hear_tasks.demo.write_task import SAMPLE_RATE, Clip, Event
 
-TASK = "demo_strokes-v1-full"
-PACKAGE = sonic_pi.PACKAGE
 STROKES = {
     "cymbal": ("drum_cymbal_*", "drum_splash_*", "elec_cymbal"),
     "kick": ("bd_*", "drum_bass_*", "drum_heavy_kick", "elec_hollow_kick", "elec_soft_kick"),
@@ -30,6 +28,8 @@ STROKES = {
 """Samples of each label. Those of the tabla are the ringing strokes of its bass drum (ghe) and of its treble drum
 (na)."""
 
+VOCABULARY = list(STROKES)
+
 AMBIENCE = {
     "train": ("ambi_dark_woosh", "ambi_glass_hum", "ambi_haunted_hum", "vinyl_hiss"),
     "valid": ("ambi_glass_rub", "ambi_lunar_land"),
@@ -39,9 +39,6 @@ AMBIENCE = {
 
 SECONDS = 20
 METADATA = {
-    "task_name": "demo_strokes",
-    "version": "v1",
-    "mode": "full",
     "embedding_type": "event",
     "prediction_type": "multilabel",
     "split_mode": "trainvaltest",
@@ -95,27 +92,12 @@ class Scene:
     strokes: Sequence[Stroke]
 
 
-def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.Path:
-    """Build the task in the folder `tasks`, unless it is there; the same input gives the same bytes.
-
-    Args:
-        tasks: folder of HEAR tasks.
-        sources: where the package lies on a machine without apt; see `find_source`.
-
-    Returns:
-        The task directory.
-
-    Raises:
-        SourceError: the recordings are not to be had, or one of them is damaged.
-        ModuleNotFoundError: the package's extra "tasks" is not installed.
-    """
-    task = tasks / TASK
-    if not task.exists():
-        source = find_source(PACKAGE, sources)
-        scenes = _draw_scenes(source, np.random.default_rng(SEED))
-        splits = {split: _clips(split, each) for split, each in scenes.items()}
-        write_task(task, METADATA, list(STROKES), splits, _credits(source))
-    return task
+def read_splits(sources: pathlib.Path | None) -> tuple[dict[str, Iterator[Clip]], str]:
+    """Clips by split, made as they are asked for, and the attribution; see `hear_tasks.demo.tasks.build`."""
+    source = find_source(sonic_pi.PACKAGE, sources)
+    scenes = _draw_scenes(source, np.random.default_rng(SEED))
+    treatment = "Brought to 16 kHz mono, cut, repeated, mixed, and brought to a common level."
+    return {split: _clips(split, each) for split, each in scenes.items()}, sonic_pi.credit(source, treatment)
 
 
 def _draw_scenes(source: Source, random: np.random.Generator) -> dict[str, list[Scene]]:
@@ -191,7 +173,3 @@ def _repeat(samples: np.ndarray, length: int, offset: float) -> np.ndarray:
     cycle = shaped[:period].copy()
     cycle[:fade] += shaped[period:]
     return np.resize(np.roll(cycle, -round(offset * period)), length)
-
-
-def _credits(source: Source) -> str:
-    return sonic_pi.credit(source, "Brought to 16 kHz mono, cut, repeated, mixed, and brought to a common level.")

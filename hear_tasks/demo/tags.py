@@ -15,16 +15,11 @@ import numpy as np
 
 from hear_tasks.demo import sonic_pi
 from hear_tasks.demo.recordings import PERCUSSIVE_RMS, at_level, read_recording
-from hear_tasks.demo.sources import Source, find_source
-from hear_tasks.demo.write_task import SAMPLE_RATE, Clip, write_task
+from hear_tasks.demo.sources import find_source
+from hear_tasks.demo.write_task import SAMPLE_RATE, Clip
 
-TASK = "demo_tags-v1-full"
-PACKAGE = sonic_pi.PACKAGE
-FAMILIES = ["ambi", "bass", "bd", "drum", "elec", "guit", "loop", "perc", "sn", "tabla"]
+VOCABULARY = ["ambi", "bass", "bd", "drum", "elec", "guit", "loop", "perc", "sn", "tabla"]
 METADATA = {
-    "task_name": "demo_tags",
-    "version": "v1",
-    "mode": "full",
     "embedding_type": "scene",
     "prediction_type": "multilabel",
     "split_mode": "trainvaltest",
@@ -56,31 +51,17 @@ class Recipe:
     place: float = 0.0
 
 
-def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.Path:
-    """Build the task in the folder `tasks`, unless it is there; the same input gives the same bytes.
-
-    Args:
-        tasks: folder of HEAR tasks.
-        sources: where the package lies on a machine without apt; see `find_source`.
-
-    Returns:
-        The task directory.
-
-    Raises:
-        SourceError: the recordings are not to be had, or one of them is damaged.
-        ModuleNotFoundError: the package's extra "tasks" is not installed.
-    """
-    task = tasks / TASK
-    if not task.exists():
-        source = find_source(PACKAGE, sources)
-        random = np.random.default_rng(SEED)
-        samples = sonic_pi.find_samples(source, {family: [f"{family}_*"] for family in FAMILIES})
-        recipes = {
-            split: _singles(families) + _draw_mixes(families, MIXES[split], random)
-            for split, families in sonic_pi.split_samples(samples, random).items()
-        }
-        write_task(task, METADATA, FAMILIES, {split: _clips(each) for split, each in recipes.items()}, _credits(source))
-    return task
+def read_splits(sources: pathlib.Path | None) -> tuple[dict[str, Iterator[Clip]], str]:
+    """Clips by split, made as they are asked for, and the attribution; see `hear_tasks.demo.tasks.build`."""
+    source = find_source(sonic_pi.PACKAGE, sources)
+    random = np.random.default_rng(SEED)
+    samples = sonic_pi.find_samples(source, {family: [f"{family}_*"] for family in VOCABULARY})
+    recipes = {
+        split: _singles(families) + _draw_mixes(families, MIXES[split], random)
+        for split, families in sonic_pi.split_samples(samples, random).items()
+    }
+    treatment = "Brought to 16 kHz mono and to a common level, cut at 10 s, mixed in pairs."
+    return {split: _clips(each) for split, each in recipes.items()}, sonic_pi.credit(source, treatment)
 
 
 def _singles(families: Mapping[str, Sequence[pathlib.Path]]) -> list[Recipe]:
@@ -114,7 +95,3 @@ def _mix(recipe: Recipe) -> np.ndarray:
         start = round(recipe.place * (max(map(len, parts)) - len(part)))
         mixed[start : start + len(part)] += part
     return at_level(mixed, PERCUSSIVE_RMS)
-
-
-def _credits(source: Source) -> str:
-    return sonic_pi.credit(source, "Brought to 16 kHz mono and to a common level, cut at 10 s, mixed in pairs.")

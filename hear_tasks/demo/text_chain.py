@@ -12,7 +12,7 @@ from hear_cacophony.text.tokenizer import load_tokenizer
 from hear_tasks.demo.chain import DemoError, choose_model
 from hear_tasks.demo.phases import Phases
 from hear_tasks.demo.sources import SourceError
-from hear_tasks.demo.tasks import TASKS
+from hear_tasks.demo.tasks import build, directory
 
 LABELS = "speech,a drum,rain,a piano"
 SENTENCE = "somebody hits a drum"
@@ -34,11 +34,11 @@ def run_words(out: pathlib.Path, tasks: Sequence[str], sources: pathlib.Path | N
     phases = Phases(len(tasks) + 4)
     for name in tasks:
         with phases.phase(f"building {name}"):
-            TASKS[name].build(out / "tasks", sources)
+            build(name, out / "tasks", sources)
     with phases.phase("the tokenizer"):
         _have_tokenizer()
     folder = str(out / "tasks")
-    few = [str(file) for name in tasks for file in _recordings(out / "tasks" / TASKS[name].TASK)[:OF_EACH_TASK]]
+    few = [str(file) for name in tasks for file in _recordings(out / "tasks" / directory(name))[:OF_EACH_TASK]]
     answers = {
         f"labels, of {LABELS}": ["classify", *few, "--labels", LABELS],
         f"what sounds like {SENTENCE!r}": ["search", SENTENCE, folder, "--top", str(MATCHES)],

@@ -14,21 +14,17 @@ import numpy as np
 
 from hear_tasks.demo.recordings import at_level, read_recording, trim
 from hear_tasks.demo.sources import Source, SourceError, find_source
-from hear_tasks.demo.write_task import SAMPLE_RATE, Clip, write_task
+from hear_tasks.demo.write_task import SAMPLE_RATE, Clip
 
-TASK = "demo_vowel-v1-full"
 PACKAGE = "klettres-data"
 LANGUAGES = ("es", "it", "pt_BR", "tn")
 """Spanish, Italian, Brazilian Portuguese and Tswana: folds 0 to 3."""
 
-VOWELS = ["a", "e", "i", "o", "u"]
+VOCABULARY = ["a", "e", "i", "o", "u"]
 SYLLABLE = re.compile(r"[b-df-hj-np-tv-z]+([aeiou])")
 """Consonants, then one vowel."""
 
 METADATA = {
-    "task_name": "demo_vowel",
-    "version": "v1",
-    "mode": "full",
     "embedding_type": "scene",
     "prediction_type": "multiclass",
     "split_mode": "presplit_kfold",
@@ -38,26 +34,11 @@ METADATA = {
 }
 
 
-def build(tasks: pathlib.Path, sources: pathlib.Path | None = None) -> pathlib.Path:
-    """Build the task in the folder `tasks`, unless it is there; the same input gives the same bytes.
-
-    Args:
-        tasks: folder of HEAR tasks.
-        sources: where the package lies on a machine without apt; see `find_source`.
-
-    Returns:
-        The task directory.
-
-    Raises:
-        SourceError: the recordings are not to be had, or one of them is damaged.
-        ModuleNotFoundError: the package's extra "tasks" is not installed.
-    """
-    task = tasks / TASK
-    if not task.exists():
-        source = find_source(PACKAGE, sources)
-        splits = {f"fold{i:02d}": _clips(source, language) for i, language in enumerate(LANGUAGES)}
-        write_task(task, METADATA, VOWELS, splits, _attribution(source))
-    return task
+def read_splits(sources: pathlib.Path | None) -> tuple[dict[str, Iterator[Clip]], str]:
+    """Clips by split, made as they are asked for, and the attribution; see `hear_tasks.demo.tasks.build`."""
+    source = find_source(PACKAGE, sources)
+    splits = {f"fold{i:02d}": _clips(source, language) for i, language in enumerate(LANGUAGES)}
+    return splits, _attribution(source)
 
 
 def vowel_of(syllable: str) -> str | None:
