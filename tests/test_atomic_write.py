@@ -97,6 +97,12 @@ def test_a_tree_is_synced_with_all_folders(tmp_path, monkeypatch):
     assert sorted(synced) == [".", "a", "a/b", "a/b/c"]
 
 
+def test_links_in_a_tree_need_not_lead_anywhere(tmp_path):
+    (tmp_path / "licence").symlink_to(tmp_path / "not there")
+    sync_tree(tmp_path)
+    assert (tmp_path / "licence").is_symlink()
+
+
 def test_json_holds_what_is_no_number_and_names_that_are_no_text(tmp_path):
     content = {"score": float("nan"), "scores": (0.5, float("nan")), "caf\u00e9": os.fsdecode(b"a\xff.wav")}
     write_json(tmp_path / "a.json", content)

@@ -87,10 +87,11 @@ def sync_folder(folder: pathlib.Path) -> None:
 
 
 def sync_tree(folder: pathlib.Path) -> None:
-    """Make sure that a folder is on the disk with all that is in it."""
+    """Make sure that a folder is on the disk with all that is in it; not what its links lead to, if anything."""
     for parent, _, files in os.walk(folder):
-        for name in files:
-            _sync(pathlib.Path(parent) / name)
+        for file in (pathlib.Path(parent) / name for name in files):
+            if not file.is_symlink():
+                _sync(file)
         _sync(pathlib.Path(parent))
 
 
