@@ -44,7 +44,8 @@ PLUGINS = [
     "transformers",
 ]
 TRAIN = ["array-record", "grain", "matplotlib", "tensorboardX", *TEXT]  # optax and orbax-checkpoint come with flax
-TEST = ["mypy", "pytest", "pytest-xdist", "ruff"]
+PAGES = ["jinja2", "matplotlib", "pillow", "plotly"]  # of plotly, its script, which goes beside the pages
+TEST = ["mypy", "pytest", "pytest-xdist", "ruff", "selenium"]
 
 setup(
     name="hear_cacophony",
@@ -54,7 +55,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["hear_cacophony*", "hear_tasks*"]),
-    package_data={"hear_cacophony": ["py.typed"], "hear_tasks": ["py.typed", "**/*.csv"]},
+    package_data={
+        "hear_cacophony": ["py.typed", "pages/templates/*", "pages/assets/*"],
+        "hear_tasks": ["py.typed", "**/*.csv"],
+    },
     python_requires=">=3.11,<3.14",
     install_requires=["flax>=0.12", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile", "soxr"],
     extras_require={
@@ -66,6 +70,7 @@ setup(
         "parquet": PARQUET,
         "plugins": PLUGINS,
         "train": TRAIN,
+        "pages": PAGES,
         "test": TEST,
     },
     entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},

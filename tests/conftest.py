@@ -15,6 +15,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow alone; importing
 
 import importlib.util
 import pathlib
+import shutil
 import signal
 
 import numpy as np
@@ -54,14 +55,17 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_collection_modifyitems(config, items) -> None:
-    """Leave out what only repeats; begin with long files, so that none is left alone at the end.
+    """Leave out what only repeats, or needs a browser that is not there; begin with long files, so that none is left
+    alone at the end.
 
     The order of the files needs `--no-loadscope-reorder`.
     """
-    if not config.getoption("--all"):
-        repeating = [item for item in items if item.get_closest_marker("repeats")]
-        config.hook.pytest_deselected(items=repeating)
-        items[:] = [item for item in items if item not in repeating]
+    left_out = set() if config.getoption("--all") else {"repeats"}
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        left_out.add("browser")
+    unwanted = [item for item in items if any(map(item.get_closest_marker, left_out))]
+    config.hook.pytest_deselected(items=unwanted)
+    items[:] = [item for item in items if item not in unwanted]
     order = {name: i for i, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 

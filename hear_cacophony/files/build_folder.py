@@ -12,7 +12,7 @@ from hear_cacophony.files.atomic_write import sync_folder, sync_tree
 from hear_cacophony.files.lock import BusyError, lock_file
 
 
-def build_folder(target: pathlib.Path, build: Callable[[pathlib.Path], None]) -> None:
+def build_folder(target: pathlib.Path, build: Callable[[pathlib.Path], None], *, replace: bool = False) -> None:
     """Make the folder `target`, whole or not at all.
 
     The work is done in a hidden folder beside `target`. Where a process was killed in it, the
@@ -21,6 +21,7 @@ def build_folder(target: pathlib.Path, build: Callable[[pathlib.Path], None]) ->
     Args:
         target: the folder to make.
         build: fills the empty folder that it is given.
+        replace: whether a folder that is there gives way to the new one.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".building-{target.name}-"
@@ -31,6 +32,8 @@ def build_folder(target: pathlib.Path, build: Callable[[pathlib.Path], None]) ->
         part.mkdir()
         build(part)
         sync_tree(part)
+        if replace and target.exists():
+            target.rename(pathlib.Path(work) / "replaced")
         try:
             part.rename(target)
         except OSError:

@@ -1,0 +1,84 @@
+"""Chromium without a window, and what it did while a page was open."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+class Browser:
+    """A page in Chromium."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: pathlib.Path) -> None:
+        """Open a page from the file system, and wait for its tables and plots."""
+        self.driver.get(page.absolute().as_uri())
+        self.wait("return document.readyState === 'complete'")
+        self.wait("return [...hearPages.tables.values()].every((table) => table.rows.length === table.about.count)")
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What a script gives that runs on the page."""
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, script: str) -> Any:
+        """What a script gives once that is true."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.driver, 60, 0.02).until(lambda driver: driver.execute_script(script))
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def errors(self) -> list[str]:
+        """What the console has told since the last call."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """URLs that were asked for since the last call."""
+        entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [
+            entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"
+        ]
+
+    def dark(self, wished: bool) -> None:
+        """Have the system be dark or light."""
+        features = [{"name": "prefers-color-scheme", "value": "dark" if wished else "light"}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page another size in CSS pixels."""
+        sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
+
+    def picture(self, file: pathlib.Path) -> None:
+        """Write what is seen as PNG."""
+        self.driver.save_screenshot(str(file))
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Chromium, while it is needed."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        driver.set_window_size(1280, 1000)
+        yield Browser(driver)
+    finally:
+        driver.quit()

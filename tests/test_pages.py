@@ -1,0 +1,321 @@
+"""What pages are made of: escaping, sounds, places; and how they behave in a browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from hear_cacophony.files.build_folder import build_folder
+from hear_cacophony.pages import (
+    Column,
+    Facts,
+    Links,
+    Page,
+    Plot,
+    SoundCells,
+    Table,
+    Text,
+    check_page,
+    check_pages,
+    write_page,
+    write_pages,
+)
+from hear_cacophony.pages import checks as pages_checks
+from hear_cacophony.pages.blocks import plot_text
+from hear_cacophony.pages.folder import row_height
+from hear_cacophony.pages.script_data import script_json
+from hear_cacophony.pages.sounds import file_url
+from hear_cacophony.pages.spectrogram_picture import draw_spectrogram
+from hear_cacophony.sounds.names import as_text
+
+EVIL = (
+    "</script><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    'it\'s "quoted" & <b>bold</b>',
+    "{{ 7 * 7 }} {% raw %}",
+    "line\nbreak\u2028and\u2029more",
+    "🐕 emoji, ünïcode",
+    "javascript:alert(1)",
+    "x" * 300,
+    "no UTF-8 \udcff\udc80",
+)
+
+
+def tone(pitch: float, seconds: float) -> np.ndarray:
+    time = np.arange(int(16_000 * seconds)) / 16_000
+    return (0.3 * np.sin(2 * np.pi * pitch * time)).astype(np.float32)
+
+
+def every_kind(sound: list) -> Page:
+    """A page with text that tries to break out of every place where text can stand."""
+    columns = [
+        Column(EVIL[0]),
+        Column("sound", "sound"),
+        Column("ranked", "ranked", labels=EVIL),
+        Column("labels", "labels", labels=EVIL),
+        Column("link", "link"),
+        Column("number", "number"),
+        Column("bar", "bar"),
+    ]
+    rows = [
+        [text, sound, [[i, 0.7], [0, 0.1]], [i], [text, "index.html"], [i / 10, text], i / 10]
+        for i, text in enumerate(EVIL)
+    ]
+    marks = {"tickvals": list(range(len(EVIL))), "ticktext": [plot_text(text, 40) for text in EVIL]}
+    data = [{"type": "bar", "orientation": "h", "y": marks["tickvals"], "x": [1] * len(EVIL)}]
+    blocks = [
+        Text(EVIL),
+        Text(EVIL, warns=True),
+        Facts([(text, text) for text in EVIL]),
+        Links([(text, "index.html") for text in EVIL]),
+        Plot(data, {"yaxis": marks}, EVIL[1]),
+        Table(columns, rows, EVIL[1]),
+    ]
+    return Page(EVIL[0], blocks, links=[(EVIL[1], "index.html")])
+
+
+def test_text_stays_text_wherever_it_stands(tmp_path):
+    write_pages(tmp_path / "out", lambda pages: pages.write("index", every_kind(["", "", 0])))
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    tags = set(re.findall(r"<(\w+)", text))
+    assert "alert(1)" in text
+    assert not tags & {"img", "b"}
+    assert len(re.findall(r"<script", text)) == 2 + 4, "those of a plot, a table and four files"
+    assert "49" not in re.sub(r"\d{3,}|\.\d+", "", text), "templates in texts are not filled in"
+    data = (tmp_path / "out" / "files" / "data" / "index-5-0.js").read_bytes()
+    assert data.isascii()
+    assert b"<" not in data
+    assert json.loads(re.search(rb"\d,(\[.*\])\);", data)[1])[0][0] == EVIL[0]
+
+
+def test_data_of_scripts_are_what_was_given():
+    value = {"a": [1, 0.5, None, *EVIL], "b": (True, float("nan"), float("inf"))}
+    read = json.loads(script_json(value))
+    assert read == {"a": [1, 0.5, None, *map(as_text, EVIL)], "b": [True, None, None]}
+    assert read["a"][-1] == "no UTF-8 \\xff\\x80"
+    assert not set(script_json(value)) & set("<>&'\u2028\u2029")
+
+
+def test_texts_of_plots_are_no_markup():
+    assert plot_text("<b>a</b> & $x$\n") == "&lt;b&gt;a&lt;/b&gt; &amp; &#36;x&#36;"
+    assert plot_text("abcdef", 4) == "abc…"
+
+
+def test_what_is_there_and_is_not_ours_stays(tmp_path):
+    page = Page("mine", [])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds something else"):
+        write_pages(tmp_path / "other", lambda pages: pages.write("index", page))
+    (tmp_path / "page.html").write_text("<html>mine</html>")
+    with pytest.raises(FileExistsError, match=r"no page of hear-cacophony"):
+        write_page(tmp_path / "page.html", lambda pages: page)
+    (tmp_path / "new_files").mkdir()
+    with pytest.raises(FileExistsError, match="files of the page would go there"):
+        write_page(tmp_path / "new.html", lambda pages: page)
+    with pytest.raises(ValueError, match=r"ends in \.html"):
+        check_page(tmp_path / "page.txt")
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        check_page(tmp_path / "none" / "page.html")
+    with pytest.raises(FileExistsError, match="got a file"):
+        check_pages(tmp_path / "page.html")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new_files", "notes.txt", "other", "page.html"]
+
+
+def test_earlier_pages_give_way_whole(tmp_path):
+    def first(pages):
+        pages.add("sounds/0.webp", b"old")
+        pages.write("index", Page("first", []))
+        pages.write("task", Page("task", []))
+
+    write_pages(tmp_path / "out", first)
+    assert check_pages(tmp_path / "out")
+    write_pages(tmp_path / "out", lambda pages: pages.write("index", Page("second", [])))
+    assert "<h1>second</h1>" in (tmp_path / "out" / "index.html").read_text()
+    assert not (tmp_path / "out" / "task.html").exists()
+    assert not (tmp_path / "out" / "files" / "sounds").exists()
+    for title in ("first", "second"):
+        write_page(tmp_path / "a b.html", lambda pages, title=title: Page(title, []))
+    text = (tmp_path / "a b.html").read_text()
+    assert "<h1>second</h1>" in text
+    assert 'href="a%20b_files/style.css"' in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a b.html", "a b_files", "out"]
+
+
+def test_pages_that_fail_leave_the_earlier_ones(tmp_path):
+    write_pages(tmp_path / "out", lambda pages: pages.write("index", Page("first", [])))
+
+    def fail(pages):
+        raise ValueError("half done")
+
+    with pytest.raises(ValueError, match="half done"):
+        write_pages(tmp_path / "out", fail)
+    assert "first" in (tmp_path / "out" / "index.html").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_that_is_there_is_replaced_only_where_that_is_asked(tmp_path):
+    for text, replace in (("one", False), ("two", False), ("three", True)):
+        build_folder(tmp_path / "t", lambda part, text=text: (part / text).write_text(text), replace=replace)
+        assert [path.name for path in (tmp_path / "t").iterdir()] == ["three" if replace else "one"]
+
+
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(pages_checks._NEEDED, "no_such_module", "nosuch")
+    with pytest.raises(ModuleNotFoundError, match=r"pages need nosuch: pip install 'hear_cacophony\[pages\]'"):
+        check_pages(tmp_path)
+
+
+@pytest.mark.parametrize(("pitch", "row"), [(200, 115), (3000, 41)])
+def test_a_spectrogram_shows_low_tones_at_the_bottom(pitch, row):
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(draw_spectrogram(tone(pitch, 30))))
+    values = np.asarray(picture.convert("L"), float)
+    assert values.shape == (128, 600)
+    assert abs(int(values.mean(axis=1).argmax()) - row) <= 2
+
+
+@pytest.mark.parametrize("samples", [np.zeros(1, np.float32), np.zeros(16_000, np.float32), tone(300, 0.02)])
+def test_a_spectrogram_of_silence_or_of_next_to_nothing(samples):
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(draw_spectrogram(samples)))
+    assert picture.size == (max(1, -(-len(samples) // 160)), 128)
+
+
+def test_a_spectrogram_is_that_of_the_encoder():
+    from hear_cacophony.frontend.spectrogram import log_mel
+    from hear_cacophony.pages.spectrogram_picture import _HIGHEST, _LOWEST, _columns
+
+    samples = np.random.default_rng(0).standard_normal(16_000 * 13).astype(np.float32) * 0.1
+    frames = np.asarray(log_mel(samples, 1300))
+    starts = np.arange(600) * 1300 // 600
+    expected = np.stack([part.mean(axis=0) for part in np.split(frames, starts[1:])])
+    found = _columns(samples) / 255 * (_HIGHEST - _LOWEST) + _LOWEST
+    assert np.abs(found - expected).max() < 0.01
+
+
+def test_sounds_are_linked_or_copied_and_faults_are_told(tmp_path):
+    names = ["a.wav", "#1 50% é?.wav", "javascript:alert(1).wav"]
+    for name in names:
+        soundfile.write(tmp_path / name, tone(440, 1.5), 16_000)
+    (tmp_path / "bad.wav").write_bytes(b"no audio")
+    cells: dict[str, list] = {}
+
+    def build(pages, audio):
+        sounds = SoundCells(pages, audio)
+        cells[audio] = [sounds.cell(tmp_path / name) for name in [*names, "bad.wav", "gone.wav"]]
+        assert sounds.cell(tmp_path / names[0]) is cells[audio][0]
+        assert sounds.cell(tmp_path / names[0], {"labels": []}) == [*cells[audio][0], {"labels": []}]
+        assert sounds.link_only(tmp_path / names[0])[0] == ("" if audio == "copy" else file_url(f"{tmp_path}/a.wav"))
+        assert [pathlib.Path(file).name for file in sounds.faults] == ["bad.wav", "gone.wav"]
+        pages.write("index", Page("sounds", []))
+
+    for audio in ("link", "copy"):
+        write_pages(tmp_path / audio, lambda pages, audio=audio: build(pages, audio))
+    linked, copied = cells["link"], cells["copy"]
+    assert linked[1][0] == f"file://{tmp_path}/%231%2050%25%20%C3%A9%3F.wav"
+    assert linked[2][0].endswith("/javascript%3Aalert%281%29.wav")
+    assert [cell[1:] for cell in linked] == [
+        *([f"files/sounds/{number}.webp", 1.5] for number in range(3)),
+        *[["", 0]] * 2,
+    ]
+    assert [cell[0] for cell in copied] == [*(f"files/sounds/{number}.mp3" for number in range(3)), "", ""]
+    samples, rate = soundfile.read(tmp_path / "copy" / copied[0][0])
+    assert rate == 16_000
+    assert len(samples) == pytest.approx(24_000, abs=2400)
+    assert np.abs(samples).max() == pytest.approx(0.3, abs=0.05)
+    assert (tmp_path / "copy" / copied[0][0]).stat().st_size < 12_000
+    with pytest.raises(ValueError, match="expected link or copy"):
+        SoundCells(None, "move")
+
+
+def test_rows_are_as_high_as_their_cells_need():
+    assert row_height([Column("a")], [["x"]]) == pytest.approx(2.1)
+    assert row_height([Column("a", "ranked")], [[[[0, 0.1]] * 5], [None]]) == pytest.approx(7.35)
+    assert row_height([Column("a"), Column("b", "sound")], [["x", ["", "", 0]]]) == pytest.approx(8.2)
+    assert row_height([Column("b", "sound")], [[["", "", 0, {}]]]) == pytest.approx(12.7)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from browser import open_browser
+
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.mark.browser
+def test_pages_in_a_browser(tmp_path, browser):
+    for audio in ("link", "copy"):
+        name = f'{EVIL[3]} "<b>" #{audio}.wav'
+        soundfile.write(tmp_path / name, tone(440, 2), 16_000)
+
+        def build(pages, audio=audio, name=name):
+            pages.write("index", every_kind(SoundCells(pages, audio).cell(tmp_path / name)))
+
+        write_pages(tmp_path / audio, build)
+        browser.open(tmp_path / audio / "index.html")
+        browser.run("document.querySelectorAll('audio')[3].play()")
+        browser.wait("return document.querySelectorAll('audio')[3].currentTime > 0.05")
+        browser.run("document.querySelectorAll('audio')[4].play()")
+        browser.wait("return document.querySelectorAll('audio')[3].paused")
+        assert browser.run("return document.querySelectorAll('audio')[3].duration") == pytest.approx(2, abs=0.1)
+        browser.wait("return parseFloat(document.querySelectorAll('.cursor')[3].style.left) > 2")
+        assert browser.errors() == []
+        hosts = [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))]
+        assert hosts == []
+    assert browser.run("return document.querySelector('h1').textContent") == EVIL[0]
+    assert browser.run("return [...document.querySelectorAll('main > .text:first-child p')].map((p) => p.textContent)")[
+        :6
+    ] == list(EVIL[:6])
+    shown = browser.run("return [...document.querySelectorAll('.ytick text')].map((t) => t.textContent)")
+    assert shown[2] == EVIL[2]
+    colours = []
+    for dark in (False, True):
+        browser.dark(dark)
+        style = "getComputedStyle(document.body)"
+        colours.append(browser.run(f"return [{style}.backgroundColor, {style}.color]"))
+        browser.wait(f"return document.querySelector('.main-svg').style.background === '{colours[-1][0]}'")
+    assert colours[0] == ["rgb(255, 255, 255)", "rgb(27, 27, 27)"]
+    assert colours[1] == ["rgb(22, 24, 26)", "rgb(236, 236, 236)"]
+
+
+@pytest.mark.browser
+def test_long_tables_sort_and_draw_what_is_seen(tmp_path, browser):
+    values = np.random.default_rng(0).permutation(20_000)
+    rows = ([f"clip {value}", int(value), None if value == 5 else float(value) / 20_000] for value in values)
+    columns = [Column("clip"), Column("number", "number", digits=0), Column("part", "bar")]
+    write_page(tmp_path / "long.html", lambda pages: Page("long", [Table(columns, rows, "numbers")]))
+    browser.open(tmp_path / "long.html")
+    assert browser.run("return document.querySelectorAll('tbody tr').length") < 60
+    seen = "return [...document.querySelectorAll('tbody tr:not(.spacer) td:first-child')].map((c) => c.textContent)"
+    assert browser.run(seen)[0] == f"clip {values[0]}"
+    browser.run("document.querySelectorAll('th button')[1].click()")
+    assert browser.run(seen)[:2] == ["clip 19999", "clip 19998"]
+    browser.run("document.querySelector('.rows').scrollTop = 1e9")
+    browser.wait("return document.querySelector('tbody').textContent.includes('clip 0')")
+    assert browser.run(seen)[-1] == "clip 0"
+    assert browser.run("return document.querySelectorAll('tbody tr').length") < 60
+    browser.run("document.querySelectorAll('th button')[2].click()")
+    browser.run("document.querySelectorAll('th button')[2].click()")
+    assert browser.run(seen)[0] == "clip 0"
+    assert browser.run("return document.querySelectorAll('th')[2].getAttribute('aria-sort')") == "ascending"
+    browser.run("document.querySelector('.rows').scrollTop = 1e9")
+    browser.wait("return document.querySelector('tbody').textContent.includes('clip 19999')")
+    assert browser.run(seen)[-1] == "clip 5", "what has no value comes last"
+    # By the keyboard alone: the search, the heads, the rows.
+    browser.run("document.querySelector('input').focus()")
+    browser.press(*"clip 1234")
+    assert browser.run("return document.querySelector('[role=status]').textContent") == "11 of 20,000 rows"
+    browser.press("\ue004", "\ue004", "\ue007")
+    assert browser.run("return document.activeElement.textContent") == "clip"
+    assert browser.run(seen)[:2] == ["clip 1234", "clip 12340"]
+    assert browser.errors() == []
