@@ -45,6 +45,7 @@ PLUGINS = [
 ]
 TRAIN = ["array-record", "grain", "matplotlib", "tensorboardX", *TEXT]  # optax and orbax-checkpoint come with flax
 PAGES = ["jinja2", "matplotlib", "pillow", "plotly"]  # of plotly, its script, which goes beside the pages
+MEDIA = ["av"]
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff", "selenium"]
 
 setup(
@@ -71,6 +72,7 @@ setup(
         "plugins": PLUGINS,
         "train": TRAIN,
         "pages": PAGES,
+        "media": MEDIA,
         "test": TEST,
     },
     entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},

@@ -15,7 +15,9 @@ import soundfile
 
 from hear_cacophony.files.audio_extent import check_whole
 from hear_cacophony.files.mpeg_frames import count_frames
-from hear_cacophony.frontend.audio_kinds import HEAD_BYTES, codec_name, foreign_kind
+from hear_cacophony.frontend import media_sound
+from hear_cacophony.frontend.audio_kinds import HEAD_BYTES, codec_name, foreign_kind, may_be_foreign
+from hear_cacophony.frontend.media_sound import MediaSound, UnknownMediaError
 
 BLOCK = 1 << 18
 """Samples of each channel in a block unless told otherwise."""
@@ -43,8 +45,8 @@ class AudioHeader:
         rate: samples per second.
         channels: number of channels.
         frames: samples of each channel; None where the header does not tell.
-        format: as libsndfile names it, such as WAV or FLAC.
-        subtype: coding of the samples as libsndfile names it, such as PCM_16.
+        format: as libsndfile names it, such as WAV or FLAC; or FFmpeg.
+        subtype: coding of the samples as libsndfile names it, such as PCM_16; or the codec's name of FFmpeg's.
         remark: what is wrong with it although all samples are there, "" where nothing is.
     """
 
@@ -63,7 +65,7 @@ class AudioFile:
         header: what its header says.
     """
 
-    def __init__(self, sound: _Sound, header: AudioHeader) -> None:
+    def __init__(self, sound: _Sound | MediaSound, header: AudioHeader) -> None:
         self._sound = sound
         self._position = 0
         self.header = header
@@ -111,6 +113,7 @@ class AudioFile:
         return len(self._decode(target))
 
     def _seek(self, start: int) -> None:
+        assert isinstance(self._sound, _Sound), "only those can be gone to a sample of"
         try:
             self._position = self._sound.seek(start)
         except soundfile.LibsndfileError as error:
@@ -146,7 +149,7 @@ class _Sound(soundfile.SoundFile):
 
 @contextlib.contextmanager
 def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
-    """Open an audio file of any form that libsndfile reads.
+    """Open an audio file of any form that libsndfile reads, or, where av is installed, FFmpeg.
 
     Raises:
         FileNotFoundError: no such file.
@@ -157,16 +160,33 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
     """
     file = _existing_file(path)
     remark = check_whole(file)
+    with contextlib.ExitStack() as stack:
+        try:
+            sound = stack.enter_context(_Sound(os.fsencode(file)))
+            header = _read_header(sound, file, remark)
+        except soundfile.LibsndfileError as error:
+            media = _open_media(file, error, stack)
+            yield AudioFile(media, AudioHeader(media.samplerate, media.channels, None, media.format, media.subtype))
+            return
+        except TypeError as error:  # files named .raw, of which soundfile wants to be told everything
+            raise ValueError(_HEADERLESS) from error
+        yield AudioFile(sound, header)
+
+
+def _open_media(file: pathlib.Path, error: soundfile.LibsndfileError, stack: contextlib.ExitStack) -> MediaSound:
+    """The sound of a file that libsndfile cannot open, as long as the stack is open."""
+    with file.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    if not (media_sound.is_installed() and may_be_foreign(head, file.suffix)):
+        raise ValueError(f"{_EXPECTED}{_kind(head, error)}") from error
     try:
-        sound = _Sound(os.fsencode(file))
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"expected an audio file, such as WAV, FLAC, OGG or MP3, got{_kind(file, error)}") from error
-    except TypeError as error:  # files named .raw, of which soundfile wants to be told everything
-        raise ValueError(_HEADERLESS) from error
-    with sound:
-        yield AudioFile(sound, _read_header(sound, file, remark))
+        return stack.enter_context(media_sound.open_media(file))
+    except UnknownMediaError as unknown:
+        kind = foreign_kind(head)
+        raise ValueError(f"{_EXPECTED}{f' {kind} that {unknown}' if kind else _kind(head, error)}") from unknown
 
 
+_EXPECTED = "expected an audio file, such as WAV, FLAC, OGG or MP3, got"
 _HEADERLESS = "expected an audio file with a header, got headerless samples by its name"
 
 
@@ -189,12 +209,13 @@ def _existing_file(path: str | os.PathLike[str]) -> pathlib.Path:
     return file
 
 
-def _kind(file: pathlib.Path, error: soundfile.LibsndfileError) -> str:
-    """What a file is that libsndfile cannot open, and what to do."""
-    with file.open("rb") as stream:
-        head = stream.read(HEAD_BYTES)
+def _kind(head: bytes, error: soundfile.LibsndfileError) -> str:
+    """What a file is that libsndfile cannot open, by its beginning, and what to do."""
     if kind := foreign_kind(head):
-        return f" {kind}, which cannot be read here; ffmpeg -i IN OUT.wav makes one"
+        return (
+            f" {kind}, which cannot be read here: pip install 'hear_cacophony[media]', or make a WAV file of it: "
+            "ffmpeg -i IN OUT.wav"
+        )
     codec = f" (codec {codec})" if (codec := codec_name(head)) else ""
     return f": {_reason(error)}{codec}; is it what its name says, and whole? Other formats: ffmpeg -i IN OUT.wav"
 

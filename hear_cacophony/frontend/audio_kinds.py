@@ -87,6 +87,18 @@ def foreign_kind(head: bytes) -> str:
     return next((kind for place, magic, kind in _FOREIGN if head.startswith(magic, place)), "")
 
 
+def may_be_foreign(head: bytes, ending: str) -> bool:
+    """Whether a file that libsndfile does not open may be of another form, and no damaged one of its own.
+
+    Args:
+        head: the beginning of the file.
+        ending: of its name, with the dot.
+    """
+    if foreign_kind(head) or ending.lower() in FOREIGN_ENDINGS:
+        return True
+    return not is_readable(head) and (head.startswith(b"OggS") or ending.lower() not in READABLE_ENDINGS)
+
+
 def codec_name(head: bytes) -> str:
     """The codec of a WAV, AIFF or CAF file, as far as its name can be told; "" otherwise."""
     if head.startswith(_WAVE) and (place := head.find(b"fmt ")) > 0:
