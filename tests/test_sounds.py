@@ -26,11 +26,12 @@ from tokenizer_files import write_tokenizer
 
 import hear_cacophony
 from hear_cacophony.files.cache_folder import cache_folder
+from hear_cacophony.frontend import media_sound
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds import chunks as chunks_module
 from hear_cacophony.sounds.chunks import open_chunks
 from hear_cacophony.sounds.find import Sound, find_sounds
-from hear_cacophony.sounds.search_index import Matches
+from hear_cacophony.sounds.matches import Matches
 from hear_tasks.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
@@ -164,7 +165,7 @@ def test_without_a_cache_folder_the_work_is_done_all_the_same(sounds, text_model
     ):
         assert main(arguments) == 0
         told = capsys.readouterr().err
-        assert "home/hear_cacophony/unfinished" in told
+        assert "home/hear_cacophony/embeddings" in told
         assert "set HOME, or XDG_CACHE_HOME, to a folder that you may write to" in told
     assert main(["search", "dog", "sounds", "--index", "home/i.safetensors", *text_model]) == 1
     assert "home: cannot be written to (File exists); choose another --index" in capsys.readouterr().err
@@ -196,7 +197,7 @@ def test_scene_features_are_those_of_the_model(sounds):
         np.testing.assert_allclose(features["embeddings"], expected, atol=1e-5)
         about = json.loads(str(features["about"]))
     assert about == {"kind": "scene", "md5": "", "model": "random-tiny (untrained)", "options": {}}
-    assert not list(cache_folder("unfinished").iterdir())
+    assert not list(cache_folder("embeddings").glob("*/work-*"))
 
 
 def test_all_kinds_of_files_hold_the_same_timestamps(sounds):
@@ -222,7 +223,7 @@ def test_parquet_has_a_row_for_each_embedding(sounds):
         np.testing.assert_array_equal(table["timestamp_ms"].to_numpy(), features["timestamps"])
 
 
-def test_files_that_cannot_be_read_are_listed_and_the_others_embedded(sounds, capsys):
+def test_files_that_cannot_be_read_are_listed_and_the_others_embedded(sounds, monkeypatch, capsys):
     (sounds / "text.wav").write_text("this is no audio")
     (sounds / "empty.wav").write_bytes(b"")
     whole = (sounds / "sound000.wav").read_bytes()
@@ -230,13 +231,14 @@ def test_files_that_cannot_be_read_are_listed_and_the_others_embedded(sounds, ca
     soundfile.write(sounds / "nothing.wav", np.zeros(0), 16_000)
     (sounds / "talk.m4a").write_bytes(b"\0\0\0\x20ftypM4A ".ljust(600, b"\0"))
     (sounds / "video.webm").write_bytes(b"\x1a\x45\xdf\xa3".ljust(600, b"\0"))
+    monkeypatch.setattr(media_sound, "is_installed", lambda: False)
     assert main(["features", str(sounds), "--model", "random-tiny", "--out", "f.npz"]) == 1
     told = capsys.readouterr().err
     for name in ("text", "empty", "cut", "nothing"):
         assert f"features: {sounds / name}.wav: " in told
     for name, kind in (("talk.m4a", "an MP4 file"), ("video.webm", "a WebM or Matroska file")):
         assert f"features: {sounds / name}: expected an audio file, such as WAV, FLAC, OGG or MP3, got {kind}" in told
-    assert "which cannot be read here; ffmpeg -i IN OUT.wav makes one" in told
+    assert "which cannot be read here: pip install 'hear_cacophony[media]', or make a WAV file of it" in told
     assert "6 files could not be read and were left out" in told
     with np.load("f.npz") as features:
         assert len(features["files"]) == len(features["embeddings"]) == 6
@@ -254,7 +256,7 @@ def test_an_impossible_output_is_told_before_any_work(out, message, sounds, caps
     pathlib.Path("there.npz").write_bytes(b"")
     assert main(["features", str(sounds), "--model", "random-tiny", "--out", out]) == 1
     assert message in capsys.readouterr().err
-    assert not cache_folder("unfinished").exists()
+    assert not cache_folder("embeddings").exists()
 
 
 def test_a_hop_without_timestamps_is_an_error(sounds, capsys):
@@ -285,7 +287,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(sounds, tmp_path, kee
     killed = {"env": {**os.environ, **keeps_nothing}, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     for wanted in (1, 2):
         process = subprocess.Popen([*arguments, "b.npz"], **killed)
-        while process.poll() is None and len(list(cache_folder("unfinished").glob("*/chunk-*.npz"))) < wanted:
+        while process.poll() is None and len(list(cache_folder("embeddings").glob("*/chunk-*.npz"))) < wanted:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -333,8 +335,7 @@ def test_a_run_that_ended_before_its_output_is_taken_up(sounds, text_model, monk
     capsys.readouterr()
     assert main(arguments) == 1
     assert capsys.readouterr() == expected
-    assert names_read == []
-    assert not list(cache_folder("unfinished").iterdir())
+    assert names_read == [str(sounds / "text.wav")]
 
 
 def test_where_no_file_can_be_read_each_run_says_so(sounds, capsys):
@@ -374,7 +375,7 @@ def test_classify_prints_a_table_or_csv_and_takes_labels_from_a_file(sounds, tex
 def test_impossible_labels_are_told_before_any_work(labels, sounds, text_model, capsys):
     assert main(["classify", str(sounds), "--labels", labels, *text_model]) == 1
     assert "label" in capsys.readouterr().err
-    assert not cache_folder("unfinished").exists()
+    assert not cache_folder("embeddings").exists()
 
 
 def test_labels_come_from_a_file(sounds, text_model, capsys):

@@ -32,7 +32,7 @@ class _Metadata:
     untrained: bool
 
 
-def read_converted_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint:
+def read_converted_file(file: pathlib.Path, *, with_text: bool = False, with_audio: bool = True) -> Checkpoint:
     """Read a converted file, and its text side if asked for.
 
     Raises:
@@ -43,7 +43,8 @@ def read_converted_file(file: pathlib.Path, *, with_text: bool = False) -> Check
         stage, config, forms = metadata.stage, metadata.config, _tensor_forms(tensors)
         check_parameters(*forms, stage, config, file)
         text_config = checked_text_sizes(*forms, stage, config, file) if with_text else None
-        parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in expected_shapes(stage, config)}
+        wanted = expected_shapes(stage, config) if with_audio else {}
+        parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in wanted}
 
     def read_one(path: str) -> np.ndarray:
         # Opened anew for each array: what was read through the file's mapping counts as memory while that is there.

@@ -45,7 +45,7 @@ FOREIGN = (
 )
 
 
-def read_flax_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint:
+def read_flax_file(file: pathlib.Path, *, with_text: bool = False, with_audio: bool = True) -> Checkpoint:
     """Read the audio side of a published file, and its text side if asked for.
 
     Raises:
@@ -57,11 +57,9 @@ def read_flax_file(file: pathlib.Path, *, with_text: bool = False) -> Checkpoint
         stage, config = _recognise(shapes, file)
         check_parameters(shapes, dtypes, stage, config, file)
         text_config = checked_text_sizes(shapes, dtypes, stage, config, file) if with_text else None
+        wanted = expected_shapes(stage, config) if with_audio else {}
         with file.open("rb") as stream:
-            parameters = {
-                path: np.asarray(read_array(stream, leaves[path], file), np.float32)
-                for path in expected_shapes(stage, config)
-            }
+            parameters = {path: np.asarray(read_array(stream, leaves[path], file), np.float32) for path in wanted}
 
         def read_one(path: str) -> np.ndarray:
             with file.open("rb") as stream:

@@ -11,7 +11,9 @@ from hear_cacophony.checkpoint.untrained import UNTRAINED, untrained_checkpoint,
 from hear_cacophony.model.stages import CACOPHONY, Stage
 
 
-def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False) -> Checkpoint:
+def load_checkpoint(
+    path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False, with_audio: bool = True
+) -> Checkpoint:
     """The checkpoint that `path` names.
 
     Args:
@@ -19,6 +21,7 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *,
             finds. With "" and a name in `UNTRAINED` in HEAR_CACOPHONY_WEIGHTS, that.
         stage: the stage wanted; untrained weights are of stage 2 unless given.
         with_text: also give the text side, which stage 2 has.
+        with_audio: give the parameters of the audio side.
 
     Raises:
         FileNotFoundError: no such file, or no weights on this machine.
@@ -31,16 +34,19 @@ def load_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *,
             f"stage={stage!r} is not possible; expected hear_cacophony.model.stages.find_stage('cacophony')"
         )
     if name in UNTRAINED:
-        return untrained_checkpoint(name, stage or CACOPHONY, with_text=with_text)
-    return read_checkpoint(name or find_weights(stage, with_text=with_text), stage, with_text=with_text)
+        return untrained_checkpoint(name, stage or CACOPHONY, with_text=with_text, with_audio=with_audio)
+    file = name or find_weights(stage, with_text=with_text)
+    return read_checkpoint(file, stage, with_text=with_text, with_audio=with_audio)
 
 
-def load_summary(path: str | os.PathLike[str]) -> CheckpointSummary:
+def load_summary(
+    path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False
+) -> CheckpointSummary:
     """What `load_checkpoint` would load, described without holding its parameters; errors as there."""
     name = _name(path)
     if name in UNTRAINED:
-        return untrained_summary(name, CACOPHONY)
-    return summarize_checkpoint(name or find_weights())
+        return untrained_summary(name, stage or CACOPHONY)
+    return summarize_checkpoint(name or find_weights(stage, with_text=with_text))
 
 
 def _name(path: str | os.PathLike[str]) -> str:

@@ -189,32 +189,27 @@ def _dense_shapes(path: str, inputs: int, outputs: int, *layers: int) -> Shapes:
 
 
 def to_text_variables(
-    stage: Stage, parameters: Mapping[str, Any], place: Callable[[np.ndarray], Any]
+    stage: Stage, parameters: Mapping[str, Any], place: Callable[[np.ndarray], Any], *, decoder: bool = True
 ) -> dict[str, Any]:
     """Arrange checkpoint parameters for the modules of the text side.
 
     Args:
         stage: a stage with a text side.
-        parameters: arrays by full checkpoint path, the keys and shapes of `expected_text_shapes`. Each is asked
-            for once, so that a mapping that reads them from a file holds one at a time.
+        parameters: arrays by full checkpoint path, as in `expected_text_shapes`, each of which is asked for once.
         place: puts an array where it is to stay; called as soon as the array is there.
+        decoder: with the variables of the decoder.
 
     Returns:
         {"encoder": variables of `TextEncoder`, "pooler": of `TextPooler`, "decoder": of `CaptionDecoder`,
         "logit_scale": array}; float32.
     """
-    text, projection, decoder, scale = stage.text_paths
+    text, projection, decoder_path, scale = stage.text_paths
     tree = _TextTree(parameters, place)
-    decoder_layers = f"{decoder}/{TEXT_LAYERS}"
-    decoder_tree = tree.layers(decoder_layers) | tree.cross_layers(f"{decoder_layers}/crossattention")
+    names = {"words": "word", "positions": "position", "types": "token_type"}
+    tables = {name: tree.take(f"{text}/embeddings/{of}_embeddings/embedding") for name, of in names.items()}
     return {
         "encoder": {
-            "embedding": {
-                "words": tree.take(f"{text}/embeddings/word_embeddings/embedding"),
-                "positions": tree.take(f"{text}/embeddings/position_embeddings/embedding"),
-                "types": tree.take(f"{text}/embeddings/token_type_embeddings/embedding"),
-                "norm": tree.norm(f"{text}/embeddings"),
-            },
+            "embedding": {**tables, "norm": tree.norm(f"{text}/embeddings")},
             **_apart(tree.layers(f"{text}/{TEXT_LAYERS}")),
         },
         "pooler": {
@@ -223,12 +218,17 @@ def to_text_variables(
             "value": tree.dense(f"{text}/pooler/value_proj"),
             "projection": tree.dense(projection),
         },
-        "decoder": {
-            **_apart(decoder_tree),
-            "audio": {"layers": tree.audio_memory(f"{decoder_layers}/crossattention/self")},
-            "vocabulary": tree.dense(f"{decoder}/decoder_proj"),
-        },
+        **({"decoder": _decoder(tree, decoder_path)} if decoder else {}),
         "logit_scale": tree.take(scale),
+    }
+
+
+def _decoder(tree: _TextTree, path: str) -> dict[str, Any]:
+    layers = f"{path}/{TEXT_LAYERS}"
+    return {
+        **_apart(tree.layers(layers) | tree.cross_layers(f"{layers}/crossattention")),
+        "audio": {"layers": tree.audio_memory(f"{layers}/crossattention/self")},
+        "vocabulary": tree.dense(f"{path}/decoder_proj"),
     }
 
 

@@ -15,13 +15,16 @@ from hear_cacophony.model.stages import Stage
 logger = logging.getLogger(__name__)
 
 
-def read_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False) -> Checkpoint:
+def read_checkpoint(
+    path: str | os.PathLike[str], stage: Stage | None = None, *, with_text: bool = False, with_audio: bool = True
+) -> Checkpoint:
     """Read the audio side of a checkpoint, and its text side if asked for.
 
     Args:
         path: a published Flax msgpack file, or a file that `convert_checkpoint` wrote.
         stage: the stage that the file has to hold; either unless given.
         with_text: also give the text side.
+        with_audio: give the parameters of the audio side.
 
     Raises:
         FileNotFoundError: no such file.
@@ -30,7 +33,8 @@ def read_checkpoint(path: str | os.PathLike[str], stage: Stage | None = None, *,
             everything wrong is listed.
     """
     file = _existing_file(path)
-    checkpoint = (read_converted_file if file.suffix == SUFFIX else read_flax_file)(file, with_text=with_text)
+    read = read_converted_file if file.suffix == SUFFIX else read_flax_file
+    checkpoint = read(file, with_text=with_text, with_audio=with_audio)
     check_stage(checkpoint.stage, stage, file)
     check_finite(checkpoint.parameters, file)
     _report_origin(checkpoint, file)

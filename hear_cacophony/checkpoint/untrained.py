@@ -29,12 +29,13 @@ FIRST_TEMPERATURE = 0.07
 """Of an untrained model's similarities, as Radford et al., 2021, begin with."""
 
 
-def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False) -> Checkpoint:
+def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False, with_audio: bool = True) -> Checkpoint:
     """Random weights of `stage`, the same in every process, with a warning that they are untrained.
 
     Args:
         name: "random" (full size) or "random-tiny".
         with_text: also give the text side, which stage 2 has.
+        with_audio: give the parameters of the audio side.
     """
     warnings.warn(
         f"{name!r}: these weights of {stage.title} are untrained; scores made with them are a "
@@ -42,7 +43,8 @@ def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False) ->
         stacklevel=2,
     )
     config = UNTRAINED[name]
-    parameters = {path: draw_parameter(path, shape) for path, shape in expected_shapes(stage, config).items()}
+    wanted = expected_shapes(stage, config) if with_audio else {}
+    parameters = {path: draw_parameter(path, shape) for path, shape in wanted.items()}
     checkpoint = Checkpoint(stage, config, parameters, source=name, md5="", untrained=True)
     return _with_untrained_text(checkpoint) if with_text else checkpoint
 

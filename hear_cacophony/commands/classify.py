@@ -8,9 +8,12 @@ import pathlib
 from hear_cacophony.commands.model_options import (
     add_model_options,
     add_tokenizer_option,
+    audio_side_loader,
     engine_options,
     identify_model,
-    load_text_model,
+    load_text_side,
+    scene_identity,
+    summarize_text_model,
     tell_untrained,
 )
 from hear_cacophony.commands.sound_options import (
@@ -53,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, check_labels, check_templates, probabilities
     from hear_cacophony.sounds.chunk_embeddings import scene_embeddings
-    from hear_cacophony.sounds.chunks import open_chunks, read_clips, tell_faults
+    from hear_cacophony.sounds.chunks import open_embeddings, tell_faults
     from hear_cacophony.sounds.find import find_sounds
 
     labels, templates = _labels(args), args.template or [TEMPLATE]
@@ -62,21 +65,22 @@ def _run(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise ValueError(f"--top: expected 1 or more, got {args.top}")
     sounds = find_sounds(args.paths)
-    model = load_text_model(args)
+    summary = summarize_text_model(args)
+    options = engine_options(args)
+    model = load_text_side(args)
     texts = model.embed_labels(labels, template=templates)
-    identity = identify_model(model.audio, engine_options(args))
     found: dict[str, list[tuple[str, float]]] = {}
-    with open_chunks(sounds, {"command": "classify", **identity}, "classify") as chunks:
-        chunks.compute(read_clips(model.audio.check_length), scene_embeddings(model.audio), "classify")
-        for chunk in chunks:
+    with open_embeddings(sounds, scene_identity(summary, options), "classify") as embeddings:
+        embeddings.compute(scene_embeddings(audio_side_loader(args)), "classify")
+        for chunk in embeddings:
             if chunk.sounds:
                 similar = model.similarities(chunk.arrays["embeddings"], texts)
                 ranked = Classification(tuple(labels), probabilities(similar, model.logit_scale)).best(args.top)
                 found |= zip((sound.name for sound in chunk.sounds), ranked, strict=True)
-        faults = chunks.faults
-        text = _formatted(args, found, {**identity, "labels": labels, "templates": templates})
-        print(text, end="", flush=True)  # before the results are removed
-    tell_untrained(model.audio, "classify")
+        faults = embeddings.faults
+    about = {**identify_model(summary, options), "labels": labels, "templates": templates}
+    print(_formatted(args, found, about), end="", flush=True)
+    tell_untrained(summary, "classify")
     return tell_faults(faults, "classify")
 
 

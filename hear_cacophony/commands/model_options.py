@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
     from hear_cacophony.engine.audio_text import AudioTextModel
-    from hear_cacophony.engine.embedding import Embedder
+    from hear_cacophony.engine.embedding import Embedder, EmbeddingModel
+    from hear_cacophony.engine.text_model import TextModel
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, hop: bool = False) -> None:
@@ -80,17 +83,43 @@ def add_tokenizer_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_text_model(args: argparse.Namespace, *, text: bool = True) -> AudioTextModel:
-    """The model that --model, --tokenizer and the options of the engine name.
+def summarize_text_model(args: argparse.Namespace, *, text: bool = True) -> CheckpointSummary:
+    """What the following functions load; nothing is loaded.
 
     Args:
         args: the arguments.
-        text: whether a text is going to be read: a tokenizer that is missing is told before the model is loaded.
+        text: whether a text is going to be read: a tokenizer that is missing is told now.
     """
-    from hear_cacophony.engine.load_audio_text import load_audio_text_model
+    from hear_cacophony.checkpoint.load import load_summary
+    from hear_cacophony.model.stages import CACOPHONY
 
     if text:
         check_tokenizer(args.model, args.tokenizer)
+    return load_summary(args.model, CACOPHONY, with_text=True)
+
+
+def load_text_side(args: argparse.Namespace) -> TextModel:
+    """The text side of the model that --model, --tokenizer and the options of the engine name."""
+    from hear_cacophony.engine import load_audio_text
+
+    return load_audio_text.load_text_side(
+        args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **engine_options(args)
+    )
+
+
+def audio_side_loader(args: argparse.Namespace) -> Callable[[], EmbeddingModel]:
+    """Loads its audio side when it is first called: where all sounds are embedded already, it never is."""
+    from hear_cacophony.engine.load_audio_text import load_audio_side
+
+    devices, options = device_indices(args.devices), engine_options(args)
+    return functools.cache(lambda: load_audio_side(args.model, devices=devices, **options))
+
+
+def load_text_model(args: argparse.Namespace) -> AudioTextModel:
+    """Both sides of it, and what writes captions."""
+    from hear_cacophony.engine.load_audio_text import load_audio_text_model
+
+    check_tokenizer(args.model, args.tokenizer)
     return load_audio_text_model(
         args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **engine_options(args)
     )
@@ -108,7 +137,7 @@ def check_tokenizer(model: str, tokenizer: str | None) -> None:
             raise
 
 
-def identify_model(model: Embedder, options: Mapping[str, Any]) -> dict[str, Any]:
+def identify_model(model: Embedder | CheckpointSummary, options: Mapping[str, Any]) -> dict[str, Any]:
     """What tells results of a model and its options from others, for JSON; "model" is marked where it is untrained."""
     return {
         "model": f"{model.source}{' (untrained)' if model.untrained else ''}",
@@ -117,7 +146,12 @@ def identify_model(model: Embedder, options: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def tell_untrained(model: Embedder, command: str) -> None:
+def scene_identity(summary: CheckpointSummary, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells scene embeddings that are kept from others, for JSON."""
+    return {"kind": "scene", "stage": summary.stage.name, **identify_model(summary, options)}
+
+
+def tell_untrained(model: Embedder | CheckpointSummary, command: str) -> None:
     """Say on standard error that results are of untrained weights."""
     if model.untrained:
         print(f"{command}: {model.source}: untrained weights; results mean nothing", file=sys.stderr)

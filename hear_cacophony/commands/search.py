@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from hear_cacophony.commands.model_options import (
     add_model_options,
     add_tokenizer_option,
+    audio_side_loader,
     engine_options,
     identify_model,
-    load_text_model,
+    load_text_side,
+    scene_identity,
+    summarize_text_model,
     tell_untrained,
 )
 from hear_cacophony.commands.sound_options import take_options_between
@@ -21,8 +24,9 @@ from hear_cacophony.sounds.names import on_one_line
 if TYPE_CHECKING:
     import numpy as np
 
-    from hear_cacophony.engine.audio_text import AudioTextModel
+    from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
     from hear_cacophony.sounds.find import Sound
+    from hear_cacophony.sounds.matches import Matches
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -39,7 +43,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--top", type=int, default=10, metavar="N", help="matches to show (default: 10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--index", type=pathlib.Path, metavar="F.safetensors", help="keep the embeddings there (default: in the cache)"
+        "--index",
+        type=pathlib.Path,
+        metavar="F.safetensors",
+        help="keep the embeddings there alone (default: in the cache)",
     )
     add_tokenizer_option(parser)
     add_model_options(parser)
@@ -48,23 +55,36 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_cacophony.sounds.chunk_embeddings import scene_embeddings
-    from hear_cacophony.sounds.chunks import read_clips, tell_faults
+    from hear_cacophony.sounds.chunks import tell_faults
     from hear_cacophony.sounds.find import find_sounds
-    from hear_cacophony.sounds.search_index import check_index, default_index_file, find_embeddings
 
     _check(args)
     sounds = find_sounds([args.folder])
-    model = load_text_model(args, text=args.audio is None)
-    query = _embed_query(args, model)
-    identity = identify_model(model.audio, engine_options(args))
-    file = args.index or default_index_file(args.folder, identity)
-    check_index(file, identity)
-    read, compute = read_clips(model.audio.check_length), scene_embeddings(model.audio)
-    found = find_embeddings(file, sounds, identity, read, compute)
-    print(_formatted(args, found.nearest(query, args.top), identity["model"]), end="")
-    tell_untrained(model.audio, "search")
+    summary = summarize_text_model(args, text=args.audio is None)
+    query = _embed_query(args)
+    found = _find_in_index(args, sounds, summary) if args.index else _find_kept(args, sounds, summary)
+    print(_formatted(args, found.nearest(query, args.top), identify_model(summary, {})["model"]), end="")
+    tell_untrained(summary, "search")
     return tell_faults(found.faults, "search")
+
+
+def _find_kept(args: argparse.Namespace, sounds: list[Sound], summary: CheckpointSummary) -> Matches:
+    from hear_cacophony.sounds.chunk_embeddings import scene_embeddings
+    from hear_cacophony.sounds.chunks import open_embeddings
+    from hear_cacophony.sounds.matches import Matches
+
+    with open_embeddings(sounds, scene_identity(summary, engine_options(args)), "search") as embeddings:
+        embeddings.compute(scene_embeddings(audio_side_loader(args)), "search")
+        return Matches.of(embeddings)
+
+
+def _find_in_index(args: argparse.Namespace, sounds: list[Sound], summary: CheckpointSummary) -> Matches:
+    from hear_cacophony.sounds.chunk_embeddings import scene_embeddings
+    from hear_cacophony.sounds.search_index import check_index, find_embeddings
+
+    identity = identify_model(summary, engine_options(args))
+    check_index(args.index, identity)
+    return find_embeddings(args.index, sounds, identity, scene_embeddings(audio_side_loader(args)))
 
 
 def _formatted(args: argparse.Namespace, matches: list[tuple[Sound, float]], model: str) -> str:
@@ -85,12 +105,12 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.folder}: expected a folder of audio files")
 
 
-def _embed_query(args: argparse.Namespace, model: AudioTextModel) -> np.ndarray:
+def _embed_query(args: argparse.Namespace) -> np.ndarray:
     """The embedding of what is searched for, shape (size,)."""
     from hear_cacophony.frontend.read_audio import read_audio
 
     if args.audio is not None:
-        return model.embed_audio([read_audio(args.audio)])[0]
+        return audio_side_loader(args)().embed_scenes([read_audio(args.audio)])[0]
     if not args.text.strip():
         raise ValueError("expected a text to search for, got an empty one")
-    return model.embed_texts([args.text])[0]
+    return load_text_side(args).embed_texts([args.text])[0]

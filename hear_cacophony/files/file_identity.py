@@ -83,8 +83,7 @@ class ContentDigests:
     def of(self, path: str | os.PathLike[str]) -> str:
         """As `content_digest`, of a file that is read only if it has changed, or was never read before."""
         state = FileState.of(path)
-        with self._lock:
-            known = self._known.get(state)
+        known = self.known(state)
         if known is not None:
             return known
         digest = content_digest(state.place)
@@ -92,6 +91,11 @@ class ContentDigests:
             with self._lock:
                 self._known[state] = digest
         return digest
+
+    def known(self, state: FileState) -> str | None:
+        """The digest of a file in a state that was seen before, without looking at the file; None otherwise."""
+        with self._lock:
+            return self._known.get(state)
 
     def rows(self) -> list[list[str | int]]:
         """All that is known, for JSON."""

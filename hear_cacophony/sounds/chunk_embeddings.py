@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hear_cacophony.engine.embedding import Embedder
@@ -9,11 +11,18 @@ from hear_cacophony.sounds.chunks import Compute
 from hear_cacophony.sounds.find import Sound
 
 
-def scene_embeddings(model: Embedder) -> Compute:
-    """One embedding for each clip: `embeddings`, shape (clips, size)."""
+def scene_embeddings(load: Callable[[], Embedder]) -> Compute:
+    """One embedding for each clip: `embeddings`, shape (clips, size).
+
+    Args:
+        load: gives the model, whenever it is needed.
+    """
 
     def compute(clips: list[np.ndarray], _: list[Sound]) -> dict[str, np.ndarray]:
-        return {"embeddings": _without_history(model).embed_scenes(clips)}
+        model = _without_history(load())
+        for clip in clips:
+            model.check_length(len(clip))
+        return {"embeddings": model.embed_scenes(clips)}
 
     return compute
 

@@ -11,16 +11,17 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
 
 from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.frontend.media_sound import media_seconds
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.progress import FileProgress
 from hear_cacophony.sounds.find import Sound
-from hear_cacophony.sounds.kept_results import Chunk, KeptResults, open_unfinished
+from hear_cacophony.sounds.kept_results import Chunk, KeptResults, open_shared, open_unfinished
 from hear_cacophony.sounds.names import on_one_line
 from hear_cacophony.sounds.pump import ReadAhead, WriteBehind
 
@@ -28,11 +29,24 @@ CHUNK_SOUNDS = 32
 CHUNK_SECONDS = 1200.0
 """Most files in a chunk, and most seconds of audio, but for a single longer file."""
 
+_GATHERED = 256
+"""Embeddings that are given at a time."""
+
 Read = Callable[[str], np.ndarray]
 """From the name of a file to its clip, 16 kHz mono, shape (samples,); OSError or ValueError where it cannot be used."""
 
 Compute = Callable[[list[np.ndarray], list[Sound]], Mapping[str, np.ndarray]]
 """From clips, and the sounds that they are of, to arrays as in `Chunk`; ValueError where a clip cannot be used."""
+
+
+class Results(Protocol):
+    """Results of sounds, chunk by chunk in their order."""
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """What is wrong with sounds that have no results, by name."""
+
+    def __iter__(self) -> Iterator[Chunk]: ...
 
 
 @contextlib.contextmanager
@@ -82,24 +96,91 @@ class Chunks:
         missing = [part for part in self._parts if not self._kept.has(part)]
         total = sum(map(len, self._parts))
 
-        def read_one(sound: Sound) -> _Clip | str:
-            return _read_or_fault(sound, read, self._kept.digests)
+        with _work(self._kept, missing, read, title, total) as (parts, write):
+            for part, clips in parts:
+                write(part, _make_chunk(clips, compute))
 
-        def write(done: tuple[list[Sound], Chunk]) -> None:
-            self._kept.write(*done)
 
-        with (
-            FileProgress(title, total) as progress,
-            ReadAhead(missing, read_one) as reader,
-            WriteBehind(write) as writer,
-        ):
-            progress.advance(total - sum(map(len, missing)))
-            for part, clips in zip(missing, reader, strict=True):
-                writer.put((part, _make_chunk(part, clips, compute)))
+@contextlib.contextmanager
+def open_embeddings(sounds: Sequence[Sound], identity: Mapping[str, Any], command: str) -> Iterator[Embeddings]:
+    """The embeddings of a list of sounds, which all commands keep and find by the contents of the files.
+
+    Args:
+        sounds: the sounds.
+        identity: what an embedding depends on besides its sound, for JSON.
+        command: stands before remarks.
+    """
+    with open_shared(sounds, identity, lambda message: tell(f"{command}: {message}")) as kept:
+        yield Embeddings(kept, sounds)
+
+
+class Embeddings:
+    """Embeddings of a list of sounds. Made by `open_embeddings`.
+
+    Attributes:
+        missing: the sounds that have none yet.
+        faults: what is wrong with sounds that could not be embedded, by name.
+    """
+
+    def __init__(self, kept: KeptResults, sounds: Sequence[Sound]) -> None:
+        self._kept, self._sounds = kept, sounds
+        self.missing = kept.missing(sounds)
+        self.faults: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """All embeddings in the order of the sounds, some at a time."""
+        for start in range(0, len(self._sounds), _GATHERED):
+            yield self._kept.gather(self._sounds[start : start + _GATHERED])
+
+    def compute(self, compute: Compute, title: str) -> None:
+        """Embed what is missing; arguments as in `Chunks.compute`.
+
+        Chunks are cut from all sounds, and contents that an earlier chunk has are left out of later ones, so that
+        they are the same when a run goes on that was killed.
+        """
+        if not self.missing:
+            return
+        missing, total = set(self.missing), len(self._sounds)
+        parts = [[sound for sound in part if sound in missing] for part in _cut(self._sounds)]
+        seen = self._kept.contents
+        with _work(self._kept, [part for part in parts if part], read_audio, title, total) as (groups, write):
+            for _, clips in groups:
+                new = [each for each in clips if isinstance(each, _Fault) or (each.digest, each.sound.tag) not in seen]
+                chunk = _make_chunk(new, compute)
+                self.faults |= chunk.faults
+                seen.update((digest, sound.tag) for sound, digest in zip(chunk.sounds, chunk.digests, strict=True))
+                if chunk.sounds:
+                    write(chunk.sounds, dataclasses.replace(chunk, faults={}))
+
+
+_Groups = Iterator[tuple[Sequence[Sound], Sequence["_Clip | _Fault"]]]
+
+
+@contextlib.contextmanager
+def _work(
+    kept: KeptResults, parts: Sequence[Sequence[Sound]], read: Read, title: str, total: int
+) -> Iterator[tuple[_Groups, Callable[[Sequence[Sound], Chunk], None]]]:
+    """Parts with what was read of them, ahead, and what writes their chunks, behind; progress is told."""
+
+    def read_one(sound: Sound) -> _Clip | _Fault:
+        return _read_or_fault(sound, read, kept.digests)
+
+    with (
+        FileProgress(title, total) as progress,
+        ReadAhead(parts, read_one) as reader,
+        WriteBehind(lambda done: kept.write(*done)) as writer,
+    ):
+        progress.advance(total - sum(map(len, parts)))
+
+        def groups() -> _Groups:
+            for part, clips in zip(parts, reader, strict=True):
+                yield part, clips
                 progress.advance(len(part))
 
+        yield groups(), lambda part, chunk: writer.put((part, chunk))
 
-def read_clips(check_length: Callable[[int], None]) -> Read:
+
+def read_clips(check_length: Callable[[int], None] = lambda _: None) -> Read:
     """`read_audio`, where `check_length` raises no ValueError for the number of samples."""
 
     def read(name: str) -> np.ndarray:
@@ -128,7 +209,7 @@ def _seconds(sound: Sound) -> float:
     try:
         return soundfile.info(os.fsencode(sound.name)).duration
     except (OSError, ValueError, RuntimeError, TypeError):
-        return 0.0
+        return media_seconds(sound.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,21 +219,29 @@ class _Clip:
     samples: np.ndarray
 
 
-def _read_or_fault(sound: Sound, read: Read, digests: ContentDigests) -> _Clip | str:
+@dataclasses.dataclass(frozen=True)
+class _Fault:
+    """What is wrong with a sound."""
+
+    sound: Sound
+    reason: str
+
+
+def _read_or_fault(sound: Sound, read: Read, digests: ContentDigests) -> _Clip | _Fault:
     """The clip of a file, or what is wrong with it."""
     try:
         clip = read(sound.name)
         digest = digests.of(sound.name)
     except (OSError, ValueError) as error:
-        return str(error).removeprefix(f"{sound.name}: ")
+        return _Fault(sound, str(error).removeprefix(f"{sound.name}: "))
     if sound.has_changed():
-        return "changed while it was read; run the same command again"
+        return _Fault(sound, "changed while it was read; run the same command again")
     return _Clip(sound, digest, clip)
 
 
-def _make_chunk(part: Sequence[Sound], read: Sequence[_Clip | str], compute: Compute) -> Chunk:
-    faults = {sound.name: each for sound, each in zip(part, read, strict=True) if isinstance(each, str)}
-    clips = [each for each in read if not isinstance(each, str)]
+def _make_chunk(read: Sequence[_Clip | _Fault], compute: Compute) -> Chunk:
+    faults = {each.sound.name: each.reason for each in read if isinstance(each, _Fault)}
+    clips = [each for each in read if isinstance(each, _Clip)]
     arrays: Mapping[str, np.ndarray] = {}
     if clips:
         try:

@@ -24,7 +24,7 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.host_memory import available_memory
 from hear_cacophony.files.sorted_safetensors import save_sorted
-from hear_cacophony.sounds.chunks import Chunks
+from hear_cacophony.sounds.chunks import Results
 from hear_cacophony.sounds.names import as_text
 
 SUFFIXES = (".npz", ".parquet", ".safetensors")
@@ -52,7 +52,7 @@ def check_feature_file(path: pathlib.Path) -> None:
         raise ModuleNotFoundError("a .parquet file needs pyarrow: pip install 'hear_cacophony[parquet]'")
 
 
-def write_features(path: pathlib.Path, chunks: Chunks, about: Mapping[str, Any]) -> int:
+def write_features(path: pathlib.Path, chunks: Results, about: Mapping[str, Any]) -> int:
     """Write the results of all chunks, whole or not at all.
 
     Args:
@@ -77,7 +77,7 @@ def write_features(path: pathlib.Path, chunks: Chunks, about: Mapping[str, Any])
     return len(names)
 
 
-def _write_npz(path: pathlib.Path, names: list[str], chunks: Chunks, about: str) -> None:
+def _write_npz(path: pathlib.Path, names: list[str], chunks: Results, about: str) -> None:
     """As `numpy.savez` does, but from chunks, so that they are never held together."""
     with zipfile.ZipFile(path, "w") as archive:
         _add(archive, "files", [np.array(names)])
@@ -104,15 +104,15 @@ def _write_header(stream: IO[bytes], array: np.ndarray, shape: tuple[int, ...]) 
     np.lib.format.write_array_header_1_0(stream, described)
 
 
-def _array_names(chunks: Chunks) -> list[str]:
+def _array_names(chunks: Results) -> list[str]:
     return next(sorted(chunk.arrays) for chunk in chunks if chunk.sounds)
 
 
-def _rows(chunks: Chunks, name: str) -> int:
+def _rows(chunks: Results, name: str) -> int:
     return sum(len(chunk.arrays[name]) for chunk in chunks if chunk.sounds)
 
 
-def _write_parquet(path: pathlib.Path, names: list[str], chunks: Chunks, about: str) -> None:
+def _write_parquet(path: pathlib.Path, names: list[str], chunks: Results, about: str) -> None:
     import pyarrow
     from pyarrow import parquet
 
@@ -134,7 +134,7 @@ def _write_parquet(path: pathlib.Path, names: list[str], chunks: Chunks, about: 
             writer.write_table(pyarrow.Table.from_arrays(table, schema=schema))
 
 
-def _write_safetensors(path: pathlib.Path, names: list[str], chunks: Chunks, about: str) -> None:
+def _write_safetensors(path: pathlib.Path, names: list[str], chunks: Results, about: str) -> None:
     needed = sum(array.nbytes for chunk in chunks for array in chunk.arrays.values())
     free = available_memory()
     if free is not None and 2 * needed > free:

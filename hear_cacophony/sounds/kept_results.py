@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -33,7 +34,11 @@ from hear_cacophony.sounds.find import Sound
 Tell = Callable[[str], None]
 
 _ABOUT = "about"
+_READ_AT_ONCE = 512
+"""Chunks that are held in memory while results are gathered of many."""
+
 _DIGESTS = "digests"
+_LENGTHS = "lengths"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +87,7 @@ class KeptResults:
         self._folder = folder
         self._places: dict[tuple[str, str], tuple[pathlib.Path, int]] = {}
         self._sizes: set[int] = set()
+        self._read_both = functools.lru_cache(_READ_AT_ONCE)(lambda file: (_read_about(file), _read_arrays(file)))
         self.digests = ContentDigests(_read_digests(folder / _DIGESTS))
         for file in sorted(folder.glob("chunk-*.npz")):
             try:
@@ -101,10 +107,19 @@ class KeptResults:
             if not _read_about(file)["sounds"]:
                 file.unlink()
 
+    @property
+    def contents(self) -> set[tuple[str, str]]:
+        """Digest and tag of all that has a result."""
+        return set(self._places)
+
     def save_digests(self) -> None:
-        """Have the next process find the files' contents without reading them, as far as they stay as they are."""
-        rows = self.digests.rows()
-        if rows != _read_digests(self._folder / _DIGESTS):
+        """Have the next process find the files' contents without reading them, as far as they stay as they are.
+
+        What another process has saved meanwhile stays, one digest for each place.
+        """
+        before = _read_digests(self._folder / _DIGESTS)
+        rows = list({row[0]: row for row in [*before, *self.digests.rows()]}.values())
+        if rows != before:
             write_text(self._folder / _DIGESTS, json.dumps(rows))
 
     def has(self, part: Sequence[Sound]) -> bool:
@@ -138,6 +153,20 @@ class KeptResults:
         """Those of some sounds that have no result, in any chunk."""
         return [sound for sound in sounds if self._place(sound) is None]
 
+    def gather(self, sounds: Sequence[Sound]) -> Chunk:
+        """The results of those of some sounds that have one, from whatever chunks they lie in."""
+        placed = [(sound, *place) for sound in sounds if (place := self._place(sound)) is not None]
+        rows = [(*self._read_both(file), row) for _, file, row in placed]
+        kept = [about["sounds"][row] for about, _, row in rows]
+        names = rows[0][1] if rows else ()
+        return Chunk(
+            tuple(sound for sound, _, _ in placed),
+            tuple(digest for digest, *_ in kept),
+            tuple(samples for *_, samples in kept),
+            {name: np.concatenate([_entry(arrays, name, row) for _, arrays, row in rows]) for name in names},
+            {},
+        )
+
     def values(self, sounds: Sequence[Sound], name: str) -> Values:
         """The results of those of some sounds that have one.
 
@@ -145,19 +174,15 @@ class KeptResults:
             sounds: the sounds.
             name: of the array; each sound has one entry in it.
         """
-        placed = [(sound, place) for sound in sounds if (place := self._place(sound)) is not None]
-        files = {file: (_read_arrays(file)[name], _read_about(file)) for file in {file for _, (file, _) in placed}}
-        return Values(
-            tuple(sound for sound, _ in placed),
-            np.array([files[file][0][row] for _, (file, row) in placed]),
-            tuple(files[file][1]["sounds"][row][3] for _, (file, row) in placed),
-        )
+        found = self.gather(sounds)
+        return Values(found.sounds, found.arrays.get(name, np.empty(0)), found.samples)
 
     def _place(self, sound: Sound) -> tuple[pathlib.Path, int] | None:
         if sound.size not in self._sizes:  # not read for nothing
             return None
         try:
-            return self._places.get((self.digests.of(sound.name), sound.tag))
+            known = None if sound.state is None else self.digests.known(sound.state)
+            return self._places.get((known or self.digests.of(sound.name), sound.tag))
         except OSError:
             return None
 
@@ -185,6 +210,37 @@ def open_kept(folder: pathlib.Path, identity: Mapping[str, Any], tell: Tell) -> 
         write_text(own / "identity.json", json.dumps(identity, sort_keys=True, indent=1) + "\n")
         kept = KeptResults(own, tell)
         kept.forget_faults()
+        try:
+            yield kept
+        finally:
+            kept.save_digests()
+
+
+@contextlib.contextmanager
+def open_shared(sounds: Sequence[Sound], identity: Mapping[str, Any], tell: Tell) -> Iterator[KeptResults]:
+    """The results of an identity in the user's cache folder, which several processes work with at once.
+
+    Where another process has the same sounds to compute, this one waits. Where the cache folder cannot be written to,
+    the results lie in a temporary folder.
+
+    Args:
+        sounds: those that are asked for.
+        identity: all that a result depends on but its sound, for JSON.
+        tell: takes remarks.
+    """
+    folder, listed = cache_folder("embeddings", _hash(identity)), [dataclasses.astuple(sound) for sound in sounds]
+    with contextlib.ExitStack() as stack:
+        try:
+            make_writable_folder(folder)
+        except PermissionError as error:
+            tell(f"{error}. Until then, each run begins anew")
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hear_cacophony-")))
+        kept = KeptResults(folder, tell)
+        if kept.missing(sounds):
+            work = folder / f"work-{_hash(listed)}"
+            stack.enter_context(_locked(work, tell))
+            stack.callback(shutil.rmtree, work, ignore_errors=True)
+            kept = KeptResults(folder, tell)
         try:
             yield kept
         finally:
@@ -237,6 +293,14 @@ def _read_about(file: pathlib.Path) -> dict[str, Any]:
 def _read_arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files if name != _ABOUT}
+
+
+def _entry(arrays: Mapping[str, np.ndarray], name: str, row: int) -> np.ndarray:
+    """What an array has of a sound."""
+    if name == _LENGTHS or _LENGTHS not in arrays:
+        return arrays[name][row : row + 1]
+    start = int(arrays[_LENGTHS][:row].sum())
+    return arrays[name][start : start + int(arrays[_LENGTHS][row])]
 
 
 def _read_digests(file: pathlib.Path) -> list[list[str | int]]:

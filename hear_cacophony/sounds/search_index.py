@@ -1,9 +1,7 @@
-"""The embeddings of a folder's sounds, kept for searches: only what is new or has changed is embedded again."""
+"""An index: the embeddings of a folder's sounds in a file; only what is new or has changed is embedded again."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -14,51 +12,21 @@ import numpy as np
 import safetensors
 
 from hear_cacophony.files.atomic_write import write_file
-from hear_cacophony.files.cache_folder import CACHE_ADVICE, cache_folder, make_writable_folder
+from hear_cacophony.files.cache_folder import make_writable_folder
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.sorted_safetensors import save_sorted
-from hear_cacophony.sounds.chunks import Chunks, Compute, Read, tell
+from hear_cacophony.sounds.chunks import Chunks, Compute, read_clips, tell
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import open_unfinished
+from hear_cacophony.sounds.matches import Matches
 
 FORMAT = "hear_cacophony search index 2"
-
-
-@dataclasses.dataclass(frozen=True)
-class Matches:
-    """Embeddings of sounds.
-
-    Attributes:
-        sounds: in the order in which they were found.
-        embeddings: of unit norm, shape (sounds, size), float32.
-        faults: what is wrong with sounds that have none, by name.
-    """
-
-    sounds: tuple[Sound, ...]
-    embeddings: np.ndarray
-    faults: Mapping[str, str]
-
-    def nearest(self, query: np.ndarray, count: int) -> list[tuple[Sound, float]]:
-        """The sounds nearest to an embedding of unit norm, shape (size,), with their cosine similarity, best first."""
-        if not self.sounds:
-            return []
-        similar = self.embeddings @ query
-        order = np.argsort(-similar, kind="stable")[:count]
-        return [(self.sounds[i], float(similar[i])) for i in order]
-
-
-def default_index_file(folder: str | os.PathLike[str], identity: Mapping[str, Any]) -> pathlib.Path:
-    """Where the index of a folder is kept unless told otherwise: in the user's cache, one for each model."""
-    path = os.path.realpath(folder)
-    digest = hashlib.sha256(json.dumps([FORMAT, path, identity], sort_keys=True).encode()).hexdigest()
-    return cache_folder("search", f"{os.path.basename(path) or 'root'}-{digest[:16]}.safetensors")
 
 
 def find_embeddings(
     file: pathlib.Path,
     sounds: Sequence[Sound],
     identity: Mapping[str, Any],
-    read: Read,
     compute: Compute,
 ) -> Matches:
     """The embeddings of a folder's files: those that an index has of their contents, and the others computed anew.
@@ -67,27 +35,26 @@ def find_embeddings(
         file: where the index is kept; it is brought up to date. Where another process does so, this one waits.
         sounds: the files of the folder now.
         identity: model and options, for JSON.
-        read: reads a file.
         compute: gives `embeddings`.
 
     Raises:
         ValueError: the file is damaged, no index, or was made with another model or other options.
-        OSError: it cannot be written; one in the user's cache is done without, with a remark.
+        OSError: it cannot be written.
     """
     work = {"command": "search", "index": os.path.realpath(file), **identity}
     with open_unfinished(work, lambda message: tell(f"search: {message}")) as kept:
         index = _read_index(file, identity)
         kept.digests = index.digests
         missing = [sound for sound in sounds if index.find(sound) is None]
-        save = not missing or _can_save(file)
+        if missing:
+            make_writable_folder(file.parent, "choose another --index")
         chunks = Chunks(kept, kept.missing(missing))
-        chunks.compute(read, compute, "search")
+        chunks.compute(read_clips(), compute, "search")
         new = kept.values(missing, "embeddings")
         embedded = dict(zip(new.sounds, new.values, strict=True))
         embedded |= {sound: row for sound in sounds if (row := index.find(sound)) is not None}
         found = {sound: embedded[sound] for sound in sounds if sound in embedded}
-        if save:
-            _save(file, index, found, identity)
+        _save(file, index, found, identity)
         rows = np.stack(list(found.values())) if found else np.empty((0, 0), np.float32)
         return Matches(tuple(found), rows, chunks.faults)
 
@@ -145,19 +112,6 @@ def check_index(file: pathlib.Path, identity: Mapping[str, Any]) -> None:
     if file.is_dir():
         raise ValueError(f"{file}: expected a file for the index of a folder, got a folder; choose another --index")
     _read_index(file, identity)
-
-
-def _can_save(file: pathlib.Path) -> bool:
-    """Whether the index can be written; raises PermissionError where it has to be, since it was asked for."""
-    in_cache = file.is_relative_to(cache_folder())
-    try:
-        make_writable_folder(file.parent, "choose another --index" if not in_cache else CACHE_ADVICE)
-    except PermissionError as error:
-        if not in_cache:
-            raise
-        tell(f"search: {error}. Until then, each search embeds all anew")
-        return False
-    return True
 
 
 def _save(file: pathlib.Path, index: _Index, found: Mapping[Sound, np.ndarray], identity: Mapping[str, Any]) -> None:

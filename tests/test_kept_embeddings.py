@@ -1,0 +1,105 @@
+"""The embeddings of sounds are kept once, for all commands, by the contents of the files."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
+
+from conftest import write_checkpoint
+from tokenizer_files import write_tokenizer
+
+from hear_cacophony.engine import load_audio_text
+from hear_cacophony.files.cache_folder import cache_folder
+from hear_cacophony.sounds import chunks as chunks_module
+from hear_cacophony.sounds.chunks import open_embeddings
+from hear_cacophony.sounds.find import find_sounds
+from hear_tasks.cli import main
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def text_model(tmp_path_factory):
+    folder = write_tokenizer(tmp_path_factory.mktemp("weights"))
+    return ["--model", str(write_checkpoint(folder / "tiny.ckpt", "Cacophony", tiny=True, audio_only=False))]
+
+
+def write_tones(folder: pathlib.Path, count: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for i in range(count):
+        tone = 0.3 * np.sin(2 * np.pi * (200 + 50 * i) * np.arange(8_000) / 16_000)
+        soundfile.write(folder / f"{i:03}.wav", tone, 16_000)
+
+
+def test_what_one_command_has_embedded_no_other_embeds_again(text_model, monkeypatch, capsys):
+    write_tones(pathlib.Path("sounds"), 5)
+    assert main(["features", "sounds", "--out", "f.npz", *text_model]) == 0
+    shutil.copytree("sounds", "copies")
+    monkeypatch.setattr(load_audio_text, "EmbeddingModel", lambda *_: pytest.fail("the audio side is loaded"))
+    monkeypatch.setattr(chunks_module, "read_audio", lambda name: pytest.fail(f"{name} is read"))
+    for folder in ("sounds", "copies"):
+        for labels in ("dog,rain", "speech,music,engine"):
+            capsys.readouterr()
+            assert main(["classify", folder, "--labels", labels, "--json", *text_model]) == 0
+            assert len(json.loads(capsys.readouterr().out)["files"]) == 5
+        assert main(["search", "dog barks", folder, *text_model]) == 0
+        assert main(["features", folder, "--out", f"{folder}.npz", *text_model]) == 0
+    with np.load("f.npz") as first, np.load("copies.npz") as second:
+        assert np.array_equal(first["embeddings"], second["embeddings"])
+        assert second["files"].tolist() == [f"copies/{i:03}.wav" for i in range(5)]
+
+
+def embeddings_of(folder: str, identity: dict, compute) -> tuple[list[str], np.ndarray, dict[str, str]]:
+    with open_embeddings(find_sounds([folder]), identity, "test") as found:
+        found.compute(compute, "test")
+        chunks = list(found)
+        names = [sound.name for chunk in chunks for sound in chunk.sounds]
+        return names, np.concatenate([chunk.arrays["embeddings"] for chunk in chunks]), found.faults
+
+
+def test_equal_contents_are_computed_once_and_other_identities_apart():
+    write_tones(pathlib.Path("sounds"), 40)
+    shutil.copy("sounds/000.wav", "sounds/999.wav")
+    pathlib.Path("sounds/bad.wav").write_text("no audio")
+    computed: list[str] = []
+
+    def compute(clips, sounds):
+        computed.extend(sound.name for sound in sounds)
+        return {"embeddings": np.array([[len(computed), clip[1]] for clip in clips], np.float32)}
+
+    names, rows, faults = embeddings_of("sounds", {"model": 1}, compute)
+    assert computed == [f"sounds/{i:03}.wav" for i in range(40)]
+    assert names == [*computed, "sounds/999.wav"]
+    assert np.array_equal(rows[0], rows[-1])
+    assert list(faults) == ["sounds/bad.wav"]
+    again = embeddings_of("sounds", {"model": 1}, lambda *_: pytest.fail("computed"))
+    assert (again[0], again[2]) == (names, faults)
+    assert np.array_equal(again[1], rows)
+    embeddings_of("sounds", {"model": 2}, compute)
+    assert len(computed) == 80
+
+
+def test_a_chunk_that_is_damaged_is_computed_again():
+    write_tones(pathlib.Path("sounds"), 3)
+
+    def compute(clips, _):
+        return {"embeddings": np.array([[clip[1]] for clip in clips], np.float32)}
+
+    names, rows, _ = embeddings_of("sounds", {}, compute)
+    [file] = cache_folder("embeddings").glob("*/chunk-*.npz")
+    file.write_bytes(file.read_bytes()[:100])
+    assert np.array_equal(embeddings_of("sounds", {}, compute)[1], rows)
+    assert len(names) == 3
