@@ -93,7 +93,7 @@ def test_containers_tell_of_few_bytes_that_are_missing(tmp_path):
 def test_without_av_such_files_are_named_with_what_to_do(tmp_path, monkeypatch):
     write_media(tmp_path / "a.m4a", tones(0.3), *FORMS["a.m4a"])
     monkeypatch.setattr(media_sound, "is_installed", lambda: False)
-    with pytest.raises(ValueError, match=r"got an MP4 file \(M4A: AAC, ALAC\), which cannot be read here: pip install "):
+    with pytest.raises(ValueError, match=r"got an MP4 file \(M4A: AAC, ALAC\), which cannot be read here: pip"):
         read_audio(tmp_path / "a.m4a")
     assert [pathlib.Path(sound.name).name for sound in find_sounds([tmp_path])] == ["a.m4a"]
     assert _seconds(Sound.at(tmp_path / "a.m4a")) == 0
@@ -121,5 +121,5 @@ def test_a_damaged_file_of_libsndfiles_own_forms_is_not_given_to_ffmpeg(tmp_path
     (tmp_path / "a.flac").write_bytes(content[:20])
     (tmp_path / "text.wav").write_text("no audio")
     for name in ("a.flac", "text.wav"):
-        with pytest.raises(ValueError, match="expected an audio file|interrupted"):
+        with pytest.raises(ValueError, match=r"expected an audio file|interrupted"):
             read_audio(tmp_path / name)

@@ -136,14 +136,14 @@ def open_media(file: pathlib.Path) -> Iterator[MediaSound]:
     check_media_whole(file)
     with file.open("rb") as stream, contextlib.ExitStack() as stack:  # not by its name, which may be an address to it
         try:
-            container = stack.enter_context(av.open(stream, container_options=_NO_OTHER_FILES))
+            container = stack.enter_context(av.open(stream, "r", container_options=_NO_OTHER_FILES))
         except av.FFmpegError as error:
             raise UnknownMediaError(
                 f"FFmpeg cannot open ({error.strerror}); is it what its name says, and whole?"
             ) from error
         if not container.streams.audio:
-            kinds = sorted({each.type for each in container.streams}) or ["nothing"]
-            raise ValueError(f"expected a file with sound, this one ({container.format.name}) holds {', '.join(kinds)}")
+            kinds = ", ".join(sorted({str(each.type) for each in container.streams})) or "nothing"
+            raise ValueError(f"expected a file with sound, this one ({container.format.name}) holds {kinds}")
         yield MediaSound(container, container.streams.audio[0])
 
 
