@@ -59,16 +59,13 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "CheckpointError": "hear_cacophony.checkpoint.checkpoint",
-        "EmbeddingModel": "hear_cacophony.engine.embedding",
-        "TimestampEmbeddings": "hear_cacophony.engine.embedding",
-        "load_embedding_model": "hear_cacophony.engine.embedding",
-        "AudioTextModel": "hear_cacophony.engine.audio_text",
-        "Classification": "hear_cacophony.engine.zero_shot",
-        "load_audio_text_model": "hear_cacophony.engine.load_audio_text",
-        "read_audio": "hear_cacophony.frontend.read_audio",
-        "get_scene_embeddings": "hear_cacophony.hear.api",
-        "get_timestamp_embeddings": "hear_cacophony.hear.api",
+        "checkpoint.checkpoint": ("CheckpointError",),
+        "engine.audio_text": ("AudioTextModel",),
+        "engine.embedding": ("EmbeddingModel", "TimestampEmbeddings", "load_embedding_model"),
+        "engine.load_audio_text": ("load_audio_text_model",),
+        "engine.zero_shot": ("Classification",),
+        "frontend.read_audio": ("read_audio",),
+        "hear.api": ("get_scene_embeddings", "get_timestamp_embeddings"),
     },
 )
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def lazy_exports(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_exports(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """A `__getattr__` for a package.
 
     Args:
         package: its name.
-        modules: by each public name, the module that holds it.
+        names: by each module of it, the public names that the module holds.
     """
+    modules = {name: f"{package}.{module}" for module, held in names.items() for name in held}
 
     def get(name: str) -> Any:
         if name not in modules:

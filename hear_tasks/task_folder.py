@@ -1,9 +1,10 @@
-"""A HEAR task directory: the names in it, and finding tasks in a folder."""
+"""A HEAR task directory and the folder of its embeddings: the names in them, and finding them."""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 
 from hear_tasks.registry import find_tasks
 
@@ -71,3 +72,34 @@ def _matches(name: str, there: Sequence[pathlib.Path]) -> list[pathlib.Path]:
     if not found:
         raise ValueError(f"{' or '.join(sorted(directories))} is not there; there are {listed}")
     return found
+
+
+def find_embedded(paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
+    """Folders of tasks' embeddings, each once: those that are given, and all in folders of modules; files are left out.
+
+    Raises:
+        ValueError: a path is not there, or no folder of tasks is.
+    """
+    found: dict[pathlib.Path, pathlib.Path] = {}
+    for path in paths:
+        if path.is_file():
+            if path.name != WEIGHTS_FILE:
+                print(f"predict: {path}: a file, no folder of a task; left out", file=sys.stderr)
+            continue
+        for task in _embedded_in(path):
+            found.setdefault(task.resolve(), task)
+    if not found:
+        raise ValueError("no folder among the arguments; expected EMBEDDINGS/MODULE/TASK, or EMBEDDINGS/MODULE")
+    return list(found.values())
+
+
+def _embedded_in(path: pathlib.Path) -> list[pathlib.Path]:
+    if not path.is_dir():
+        raise ValueError(f"{path}: no such folder; expected EMBEDDINGS/MODULE/TASK")
+    if (path / METADATA_FILE).exists() or (path / EMBEDDED_FILE).exists():
+        return [path]
+    tasks = sorted({file.parent for name in (METADATA_FILE, EMBEDDED_FILE) for file in path.glob(f"[!.]*/{name}")})
+    modules = sorted({file.parent.parent for file in path.glob(f"[!.]*/[!.]*/{METADATA_FILE}")})
+    if modules and not tasks:
+        raise ValueError(f"{path}: a folder of modules; expected that of one, such as {modules[0]}, or of a task in it")
+    return tasks or [path]

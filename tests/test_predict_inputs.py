@@ -15,7 +15,7 @@ from embeddings_on_disk import EVENT_PARAMETERS, SIZE, make_embeddings
 
 from hear_tasks.cli import main
 from hear_tasks.predict import predict_task, run
-from hear_tasks.predict.same_run import Options
+from hear_tasks.predict.engine import Options
 
 
 @pytest.fixture(scope="module")

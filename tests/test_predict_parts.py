@@ -15,14 +15,14 @@ import pytest
 import torch
 from embeddings_on_disk import SIZE, make_embeddings
 
+from hear_tasks.grids import GRIDS
 from hear_tasks.leaderboard import read_score
 from hear_tasks.predict import predict_task, run
-from hear_tasks.predict.engine import _torch_set_up
+from hear_tasks.predict.engine import Options, _torch_set_up
 from hear_tasks.predict.evaluation import validate
-from hear_tasks.predict.grids import GRIDS, choose_points
+from hear_tasks.predict.grids import choose_points
 from hear_tasks.predict.network import Dropout, make_network
 from hear_tasks.predict.results import _moments
-from hear_tasks.predict.same_run import Options
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.predict.split import read_split, to_device
 from hear_tasks.predict.stacked_training import seed_of, train_stacked

@@ -95,14 +95,14 @@ def test_processes_killed_anywhere_go_on_to_the_same_result(whole, task):
     code = f"""
 import os, random, signal
 from hear_cacophony.files import atomic_write
-from hear_tasks.predict import predict_task, work_folder, results
+from hear_tasks.predict import predict_task, trainer, results
 write, left = atomic_write.write_bytes, [int(os.environ["WRITES"])]
 def write_and_die(path, data):
     left[0] -= 1
     if left[0] < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, data)
-work_folder.write_bytes = results.write_bytes = write_and_die
+trainer.write_bytes = results.write_bytes = write_and_die
 predict_task({str(task)!r}, grid_points=2, threads=1)
 """
     for writes in (1, 3, 3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -14,14 +15,16 @@ import sys
 import time
 
 import pytest
+from embeddings_on_disk import make_embeddings
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
 from hear_cacophony.files.lock import is_held, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
 from hear_tasks.doctor import environment as environment_check
+from hear_tasks.predict import predict_task
 from hear_tasks.reproduce import command, hardware, run, status
 from hear_tasks.reproduce import run_job as job_module
-from hear_tasks.reproduce.jobs import Job, audio_bytes
+from hear_tasks.reproduce.jobs import Job, audio_bytes, check_unchanged
 from hear_tasks.reproduce.manifest import make_manifest
 from hear_tasks.reproduce.models import RunModel, own_model
 from hear_tasks.reproduce.options import Phase
@@ -69,7 +72,8 @@ def break_clip(task: pathlib.Path) -> pathlib.Path:
 
 def job_of(task: pathlib.Path, out: pathlib.Path, stage=AUDIOMAE) -> Job:
     model = own_model(stage, "random-tiny", {})
-    return Job(model, task, out / "embeddings" / stage.module, out, audio_bytes(task))
+    scoring = {"grid": "faster", "grid_points": 1, "seeds": "heareval"}
+    return Job(model, task, out / "embeddings" / stage.module, out, audio_bytes(task), scoring)
 
 
 @pytest.fixture
@@ -266,6 +270,27 @@ def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monk
     assert "which options were the scores beside it made with?" in capsys.readouterr().err
 
 
+def test_predictions_of_another_grid_or_of_other_embeddings_do_not_count(options):
+    job = job_of(options.tasks[0], options.out)
+    make_embeddings(job.target, [30, 12, 8])
+    predict_task(job.target, grid="faster", grid_points=1, threads=1, tell=lambda _: None)
+    check_unchanged([job])
+    assert job.is_done(Phase.PREDICT)
+    other = dataclasses.replace(job, scoring={**job.scoring, "grid": "fast"})
+    assert not other.is_done(Phase.PREDICT)
+    with pytest.raises(ValueError, match=r"audiomae/test_tags-v1-full: predicted with grid faster \(now: fast\)"):
+        check_unchanged([other])
+    embeddings = job.target / "test.embeddings.npy"
+    before = embeddings.read_bytes()
+    embeddings.write_bytes(before[4:] + before[:4])
+    assert not job.is_done(Phase.PREDICT)
+    with pytest.raises(ValueError, match=r"predicted with another test\.embeddings\.npy"):
+        check_unchanged([job])
+    embeddings.unlink()  # as one may to make room
+    check_unchanged([job])
+    assert job.is_done(Phase.PREDICT)
+
+
 def test_independent_seeds_are_asked_for_noted_and_not_mixed_in(options, capsys, monkeypatch):
     monkeypatch.setattr(run, "run_jobs", lambda *_: {})
     out = options.out
@@ -397,7 +422,7 @@ def test_a_run_killed_between_the_end_of_a_phase_and_its_note_is_completed(optio
     job = job_of(options.tasks[0], options.out)
     job_module.begin(job, Phase.PREDICT, "gpu 1", 4, ["what"])
     job.target.mkdir(parents=True)
-    (job.target / PREDICTED_FILE).write_text('{"time": 12.345, "grid_points": 8}')
+    (job.target / PREDICTED_FILE).write_text('{"time": 12.345, "grid_points": 1}')
     (job.target / "test.predicted-scores.json").write_text("{}")
     (job.work / "logs").mkdir(parents=True)
     (job.work / "logs" / "a predictor.ckpt").touch()

@@ -22,41 +22,22 @@ if TYPE_CHECKING:
     from hear_cacophony.checkpoint.untrained import UNTRAINED
     from hear_cacophony.checkpoint.write import convert_checkpoint
 
-_MODULES = {
-    "checkpoint": ("Checkpoint", "CheckpointError", "CheckpointSummary"),
-    "converted_file": ("SUFFIX",),
-    "find": (
-        "DRIVE_FOLDER",
-        "FOLDER_VARIABLE",
-        "PUBLISHED_FOLDER",
-        "default_folder",
-        "find_weights",
-        "weights_folders",
-    ),
-    "load": ("load_checkpoint", "load_summary"),
-    "read": ("read_checkpoint", "summarize_checkpoint"),
-    "untrained": ("UNTRAINED",),
-    "write": ("convert_checkpoint",),
-}
-__all__ = [
-    "DRIVE_FOLDER",
-    "FOLDER_VARIABLE",
-    "PUBLISHED_FOLDER",
-    "SUFFIX",
-    "UNTRAINED",
-    "Checkpoint",
-    "CheckpointError",
-    "CheckpointSummary",
-    "convert_checkpoint",
-    "default_folder",
-    "find_weights",
-    "load_checkpoint",
-    "load_summary",
-    "read_checkpoint",
-    "summarize_checkpoint",
-    "weights_folders",
-]
-
 __getattr__ = lazy_exports(
-    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+    __name__,
+    {
+        "checkpoint": ("Checkpoint", "CheckpointError", "CheckpointSummary"),
+        "converted_file": ("SUFFIX",),
+        "find": (
+            "DRIVE_FOLDER",
+            "FOLDER_VARIABLE",
+            "PUBLISHED_FOLDER",
+            "default_folder",
+            "find_weights",
+            "weights_folders",
+        ),
+        "load": ("load_checkpoint", "load_summary"),
+        "read": ("read_checkpoint", "summarize_checkpoint"),
+        "untrained": ("UNTRAINED",),
+        "write": ("convert_checkpoint",),
+    },
 )

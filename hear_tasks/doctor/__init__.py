@@ -16,33 +16,13 @@ if TYPE_CHECKING:
     from hear_tasks.doctor.model import CHECKPOINT, MODULE, ModuleRequest
     from hear_tasks.doctor.report import Report, format_json, format_text
 
-__all__ = [
-    "CHECKPOINT",
-    "ENVIRONMENT",
-    "MODULE",
-    "REQUIREMENTS",
-    "Finding",
-    "ModuleRequest",
-    "Report",
-    "Severity",
-    "examine",
-    "format_json",
-    "format_text",
-]
-
 __getattr__ = lazy_exports(
     __name__,
     {
-        "CHECKPOINT": "hear_tasks.doctor.model",
-        "ENVIRONMENT": "hear_tasks.doctor.environment",
-        "REQUIREMENTS": "hear_tasks.doctor.environment",
-        "Finding": "hear_tasks.doctor.finding",
-        "MODULE": "hear_tasks.doctor.model",
-        "ModuleRequest": "hear_tasks.doctor.model",
-        "Report": "hear_tasks.doctor.report",
-        "Severity": "hear_tasks.doctor.finding",
-        "examine": "hear_tasks.doctor.examination",
-        "format_json": "hear_tasks.doctor.report",
-        "format_text": "hear_tasks.doctor.report",
+        "environment": ("ENVIRONMENT", "REQUIREMENTS"),
+        "examination": ("examine",),
+        "finding": ("Finding", "Severity"),
+        "model": ("CHECKPOINT", "MODULE", "ModuleRequest"),
+        "report": ("Report", "format_json", "format_text"),
     },
 )

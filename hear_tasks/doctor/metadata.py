@@ -17,12 +17,9 @@ from hear_tasks.text_files import FileFault, is_moderate, listed, read_object, s
 
 TRAIN_VALID_TEST = ("train", "valid", "test")
 
-SCENE_SCORES = ("top1_acc", "pitch_acc", "chroma_acc", "mAP", "d_prime", "aucroc")
-EVENT_SCORES = (
-    "event_onset_200ms_fms",
-    "event_onset_50ms_fms",
-    "event_onset_offset_50ms_20perc_fms",
-    "segment_1s_er",
+SCENE_SCORES, EVENT_SCORES = (
+    tuple(dict.fromkeys(score for task in TASKS if task.embedding_type == kind for score in task.scores))
+    for kind in EmbeddingType
 )
 """Names that heareval 2021.1.3 knows."""
 

@@ -7,28 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hear_tasks.doctor.finding import Findings
+from hear_tasks.grids import DEFAULT_GRID
 from hear_tasks.registry import EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE
 from hear_tasks.text_files import describe_type, is_moderate, shown
 
 POSTPROCESSING = ("threshold", "median_filter_ms", "min_duration")
-HYPERPARAMETERS = (
-    "hidden_layers",
-    "hidden_dim",
-    "dropout",
-    "lr",
-    "patience",
-    "max_epochs",
-    "check_val_every_n_epoch",
-    "batch_size",
-    "hidden_norm",
-    "norm_after_activation",
-    "embedding_norm",
-    "initialization",
-    "optim",
-)
+HYPERPARAMETERS = tuple(DEFAULT_GRID)
 """Names that heareval 2021.1.3 knows."""
-
 
 _EVENT_GRID = "event_postprocessing_grid"
 

@@ -16,39 +16,16 @@ if TYPE_CHECKING:
     from hear_tasks.embed.task import read_task
     from hear_tasks.embed.work_folder import is_busy, is_done
 
-__all__ = [
-    "IN_WORK",
-    "HearModule",
-    "OwnModel",
-    "Plan",
-    "claim_folder",
-    "compare_with_task",
-    "describe_lost",
-    "embed_tasks",
-    "is_busy",
-    "is_done",
-    "load_module",
-    "lost_files",
-    "make_plan",
-    "read_task",
-]
-
 __getattr__ = lazy_exports(
     __name__,
     {
-        "IN_WORK": "hear_tasks.embed.engine",
-        "HearModule": "hear_tasks.embed.hear_module",
-        "Plan": "hear_tasks.embed.plan",
-        "make_plan": "hear_tasks.embed.plan",
-        "read_task": "hear_tasks.embed.task",
-        "claim_folder": "hear_tasks.embed.hear_module",
-        "OwnModel": "hear_tasks.embed.own_model",
-        "load_module": "hear_tasks.embed.hear_module",
-        "compare_with_task": "hear_tasks.embed.record",
-        "describe_lost": "hear_tasks.embed.record",
-        "lost_files": "hear_tasks.embed.record",
-        "embed_tasks": "hear_tasks.embed.run",
-        "is_busy": "hear_tasks.embed.work_folder",
-        "is_done": "hear_tasks.embed.work_folder",
+        "engine": ("IN_WORK",),
+        "hear_module": ("HearModule", "claim_folder", "load_module"),
+        "own_model": ("OwnModel",),
+        "plan": ("Plan", "make_plan"),
+        "record": ("compare_with_task", "describe_lost", "lost_files"),
+        "run": ("embed_tasks",),
+        "task": ("read_task",),
+        "work_folder": ("is_busy", "is_done"),
     },
 )

@@ -13,28 +13,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hear_tasks.grids import DEFAULT_GRID, GRID_POINTS, Grid
 from hear_tasks.registry import HearTask
-
-Grid = Mapping[str, tuple[Any, ...]]
-"""The values that each hyperparameter may have."""
-
-GRID_POINTS = 8
-GRID: Grid = {
-    "hidden_layers": (1, 2),
-    "hidden_dim": (1024,),
-    "dropout": (0.1,),
-    "lr": (3.2e-3, 1e-3, 3.2e-4, 1e-4),
-    "patience": (20,),
-    "max_epochs": (500,),
-    "check_val_every_n_epoch": (3,),
-    "batch_size": (1024,),
-    "hidden_norm": ("BatchNorm1d",),
-    "norm_after_activation": (False,),
-    "embedding_norm": ("Identity",),
-    "initialization": ("xavier_uniform_", "xavier_normal_"),
-    "optim": ("Adam",),
-}
-"""The default grid of heareval 2021.1.3, from which the official leaderboard takes 8 random points."""
 
 _RUN_START = re.compile(r" - Computing predictions for (.+)$", re.MULTILINE)
 _RUN_POINT = re.compile(r" -  result: (\[.*\])$", re.MULTILINE)
@@ -113,12 +93,12 @@ def official_grids(task: HearTask | None, metadata: Mapping[str, Any]) -> list[G
             "check_val_every_n_epoch": (task.training.check_every,),
         }
         # Those of MAESTRO are in the metadata of the task, which older copies do not have.
-        return [{**GRID, **own}, *([GRID] if task.name == "maestro" else [])]
+        return [{**DEFAULT_GRID, **own}, *([DEFAULT_GRID] if task.name == "maestro" else [])]
     parameters = metadata.get("evaluation_params")
     changes = parameters.get("task_specific_param_grid") if isinstance(parameters, dict) else None
     if not isinstance(changes, dict):
-        return [GRID]
-    return [{**GRID, **{name: tuple(values) for name, values in changes.items() if isinstance(values, list)}}]
+        return [DEFAULT_GRID]
+    return [{**DEFAULT_GRID, **{name: tuple(values) for name, values in changes.items() if isinstance(values, list)}}]
 
 
 def check_grid(
@@ -143,7 +123,7 @@ def check_grid(
         differences.append(f"grid points {grid_points} (official: {GRID_POINTS})")
     if run and run.grid not in ("", "default"):
         differences.append(f"grid {run.grid} (official: default)")
-    unrecorded = [name for name in GRID if name not in best]
+    unrecorded = [name for name in DEFAULT_GRID if name not in best]
     return differences, tuple(unrecorded if grid_points is not None else [*unrecorded, "grid points"])
 
 

@@ -5,21 +5,12 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-SEEDS = ("heareval", "independent")
-"""One sequence of random numbers for all trainings of a task, as in heareval; or one for each.
+from hear_cacophony.lazy_exports import lazy_exports
 
-The official leaderboard takes the first.
-"""
+if TYPE_CHECKING:
+    from hear_tasks.predict.run import predict_task, predict_tasks
+    from hear_tasks.predict.same_run import compare_finished
 
-_LAZY = ("predict_task", "predict_tasks")
-__all__ = ["SEEDS", "predict_task", "predict_tasks"]
-
-
-def __getattr__(name: str) -> Any:
-    # torch is loaded only where something is predicted.
-    if name in _LAZY:
-        return getattr(importlib.import_module("hear_tasks.predict.run"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(__name__, {"run": ("predict_task", "predict_tasks"), "same_run": ("compare_finished",)})

@@ -9,7 +9,7 @@ import pathlib
 import signal
 from collections.abc import Iterator
 
-from hear_tasks.predict.find_tasks import find_tasks
+from hear_tasks.task_folder import find_embedded
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    tasks = find_tasks(args.tasks)
+    tasks = find_embedded(args.tasks)
     if len(tasks) > 1 and args.jobs != 1:
         from hear_tasks.predict import fork_server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 
-from hear_tasks.predict import SEEDS
+from hear_tasks.grids import GRID_POINTS, SEEDS
 from hear_tasks.predict.evaluation import Test, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points
 from hear_tasks.predict.network import make_network
@@ -28,13 +29,68 @@ from hear_tasks.predict.results import (
     write_notes,
     write_predictions,
 )
-from hear_tasks.predict.same_run import Options, check_done, check_unchanged, identify_run
+from hear_tasks.predict.same_run import ENGINE, check_done, check_unchanged, digest_inputs
 from hear_tasks.predict.split import SplitEvents, read_split, read_split_events, to_device
 from hear_tasks.predict.task import Partition, Task, read_task
-from hear_tasks.predict.trainer import Progress, StackedTrainer, Trainer
+from hear_tasks.predict.trainer import Progress, StackedTrainer, Trainer, WorkFolder, open_work_folder, working_folder
 from hear_tasks.predict.training import Job, Training, check_training, predict_logits
-from hear_tasks.predict.work_folder import WorkFolder, open_work_folder, working_folder
 from hear_tasks.task_folder import PREDICTED_FILE, SCORES_FILE, VOCABULARY_FILE
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a task is predicted.
+
+    Attributes:
+        grid: name of the grid of hyperparameters.
+        grid_points: how many of it are tried.
+        gpu: index of the GPU to use, None for the CPU.
+        threads: of the CPU, 1 or more; sums are rounded by their number.
+        seeds: one of `SEEDS`.
+    """
+
+    grid: str = "default"
+    grid_points: int = GRID_POINTS
+    gpu: int | None = None
+    threads: int = 1
+    seeds: str = SEEDS[0]
+
+    @property
+    def device(self) -> torch.device:
+        """The device."""
+        return torch.device("cpu") if self.gpu is None else torch.device("cuda", self.gpu)
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What the scores file says of how it differs from heareval's."""
+        return {} if self.seeds == SEEDS[0] else {"seeds": self.seeds}
+
+    def identify(self, task: Task) -> dict[str, Any]:
+        """All that the scores of a task depend on, for JSON; files by the digest of their content."""
+        return {
+            "engine": ENGINE,
+            "grid": self.grid,
+            "grid_points": self.grid_points,
+            "seeds": self.seeds,
+            "threads": self.threads,
+            "device": str(self.device),
+            "torch": torch.__version__,
+            "inputs": digest_inputs(task),
+        }
+
+    def describe_run(self, task: Task) -> dict[str, Any]:
+        """What heareval notes of a run."""
+        on_gpu = self.gpu is not None
+        return {
+            "embedding_path": str(task.folder),
+            "embedding_size": task.size,
+            "grid_points": self.grid_points,
+            "gpus": [self.gpu] if on_gpu else None,
+            "gpu_max_mem": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
+            "gpu_device_name": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
+            "in_memory": True,
+            "deterministic": True,
+        }
 
 
 def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str], None], *, wait: bool = False) -> bool:
@@ -56,7 +112,7 @@ def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str],
     """
     task = read_task(folder)
     points = choose_points(options.grid, options.grid_points, task.metadata)
-    identity = identify_run(task, options)
+    identity = options.identify(task)
     did = False
     if not is_done(folder):
         run = _TaskRun(task, points, options, identity, tell)

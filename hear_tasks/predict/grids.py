@@ -1,4 +1,4 @@
-"""The grids of hyperparameters that heareval 2021.1.3 chooses from, and the points that it takes of them."""
+"""The points that heareval 2021.1.3 takes of its grids of hyperparameters."""
 
 from __future__ import annotations
 
@@ -11,43 +11,22 @@ from typing import Any
 
 import torch
 
+from hear_tasks.grids import DEFAULT_GRID, GRIDS, Grid
+
 Configuration = dict[str, Any]
 """One point of a grid: the value of each hyperparameter, sorted by name."""
 
 SEED = 42
 """heareval's, for the choice of points and for everything that is drawn in training."""
 
-DEFAULT_GRID_POINTS = 8
-
-_DEFAULT: Mapping[str, Sequence[Any]] = {
-    "hidden_layers": (1, 2),
-    "hidden_dim": (1024,),
-    "dropout": (0.1,),
-    "lr": (3.2e-3, 1e-3, 3.2e-4, 1e-4),
-    "patience": (20,),
-    "max_epochs": (500,),
-    "check_val_every_n_epoch": (3,),
-    "batch_size": (1024,),
-    "hidden_norm": (torch.nn.BatchNorm1d,),
-    "norm_after_activation": (False,),
-    "embedding_norm": (torch.nn.Identity,),
-    "initialization": (torch.nn.init.xavier_uniform_, torch.nn.init.xavier_normal_),
-    "optim": (torch.optim.Adam,),
+_OF_TORCH = {
+    "BatchNorm1d": torch.nn.BatchNorm1d,
+    "Identity": torch.nn.Identity,
+    "xavier_uniform_": torch.nn.init.xavier_uniform_,
+    "xavier_normal_": torch.nn.init.xavier_normal_,
+    "Adam": torch.optim.Adam,
 }
-
-GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "default": _DEFAULT,
-    "fast": {**_DEFAULT, "max_epochs": (10, 50), "check_val_every_n_epoch": (3, 10)},
-    "faster": {
-        **_DEFAULT,
-        "hidden_layers": (0, 1),
-        "hidden_dim": (64, 128),
-        "patience": (1, 3),
-        "max_epochs": (10,),
-        "check_val_every_n_epoch": (1,),
-    },
-}
-"""By the name that heareval gives them."""
+"""What the names in the grids stand for."""
 
 _BOUNDS = {
     **dict.fromkeys(("hidden_layers", "lr", "patience"), (0, math.inf)),
@@ -75,11 +54,15 @@ def choose_points(grid: str, count: int, metadata: Mapping[str, Any]) -> list[Co
         raise ValueError(f"unknown grid {grid!r}; expected one of {', '.join(GRIDS)}")
     if count < 1:
         raise ValueError(f"expected 1 or more grid points, got {count}")
-    values = {**GRIDS[grid], **_BY_TASK.get(metadata["task_name"], {}), **_changes(metadata)}
+    values = {**_usable(GRIDS[grid]), **_BY_TASK.get(metadata["task_name"], {}), **_changes(metadata)}
     names = sorted(values)
     points = [dict(zip(names, each, strict=True)) for each in itertools.product(*(values[name] for name in names))]
     random.Random(SEED).shuffle(points)
     return points[:count]
+
+
+def _usable(grid: Grid) -> dict[str, Sequence[Any]]:
+    return {name: [_OF_TORCH.get(value, value) for value in values] for name, values in grid.items()}
 
 
 def _changes(metadata: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -87,10 +70,12 @@ def _changes(metadata: Mapping[str, Any]) -> dict[str, list[Any]]:
     changes = (metadata.get("evaluation_params") or {}).get("task_specific_param_grid", {})
     if not isinstance(changes, dict) or not all(isinstance(values, list) and values for values in changes.values()):
         raise ValueError(f"task_specific_param_grid: expected lists of values by hyperparameter, got {changes!r}")
+    usual = _usable(DEFAULT_GRID)
     for name, values in changes.items():
-        expected = {type(value) for value in _DEFAULT.get(name, ())}
+        known = usual.get(name, [])
+        expected = {type(value) for value in known}
         if expected and not all(_is_of(value, expected) for value in values):
-            raise ValueError(f"task_specific_param_grid: {name}: expected values like {_DEFAULT[name]}, got {values}")
+            raise ValueError(f"task_specific_param_grid: {name}: expected values like {tuple(known)}, got {values}")
         least, most = _BOUNDS.get(name, (None, None))
         if least is not None and not all(least <= value <= most for value in values):
             raise ValueError(f"task_specific_param_grid: {name}: expected {least} to {most}, got {values}")

@@ -21,11 +21,10 @@ import torch
 
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.lock import BusyError
-from hear_tasks.predict import SEEDS, fork_server
-from hear_tasks.predict.engine import predict_folder
-from hear_tasks.predict.find_tasks import find_tasks
-from hear_tasks.predict.grids import DEFAULT_GRID_POINTS, GRIDS
-from hear_tasks.predict.same_run import Options
+from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
+from hear_tasks.predict import fork_server
+from hear_tasks.predict.engine import Options, predict_folder
+from hear_tasks.task_folder import find_embedded
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -47,7 +46,7 @@ def predict_task(
     folder: str | pathlib.Path,
     *,
     grid: str = "default",
-    grid_points: int = DEFAULT_GRID_POINTS,
+    grid_points: int = GRID_POINTS,
     seeds: str = SEEDS[0],
     gpu: int | None = None,
     threads: int | None = None,
@@ -86,7 +85,7 @@ def predict_tasks(
     folders: Sequence[str | pathlib.Path],
     *,
     grid: str = "default",
-    grid_points: int = DEFAULT_GRID_POINTS,
+    grid_points: int = GRID_POINTS,
     seeds: str = SEEDS[0],
     gpus: str | None = None,
     jobs: int | None = None,
@@ -111,8 +110,8 @@ def predict_tasks(
     """
     _check_choice("grid", grid, GRIDS)
     _check_choice("seeds", seeds, SEEDS)
-    options = Options(grid, _checked("grid-points", grid_points) or DEFAULT_GRID_POINTS, seeds=seeds)
-    paths = find_tasks(map(pathlib.Path, folders))
+    options = Options(grid, _checked("grid-points", grid_points) or GRID_POINTS, seeds=seeds)
+    paths = find_embedded(map(pathlib.Path, folders))
     slots = make_slots(len(paths), _read_gpus(gpus), _checked("jobs", jobs), _checked("threads", threads))
     return _predict_side_by_side(paths, options, slots)
 

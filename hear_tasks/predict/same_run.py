@@ -1,64 +1,16 @@
-"""How a task is predicted, and all else that its scores depend on: noted with trainings and results, and compared."""
+"""What the scores of a task depend on: noted with trainings and results, and compared."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import torch
-
-from hear_cacophony.files.file_identity import content_digest
-from hear_tasks.predict import SEEDS
-from hear_tasks.predict.grids import DEFAULT_GRID_POINTS
+from hear_cacophony.files.file_identity import ContentDigests
 from hear_tasks.predict.task import Task, TaskError, read_json
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, VOCABULARY_FILE
 
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """How a task is predicted.
-
-    Attributes:
-        grid: name of the grid of hyperparameters.
-        grid_points: how many of it are tried.
-        gpu: index of the GPU to use, None for the CPU.
-        threads: of the CPU, 1 or more; sums are rounded by their number.
-        seeds: one of `SEEDS`.
-    """
-
-    grid: str = "default"
-    grid_points: int = DEFAULT_GRID_POINTS
-    gpu: int | None = None
-    threads: int = 1
-    seeds: str = SEEDS[0]
-
-    @property
-    def device(self) -> torch.device:
-        """The device."""
-        return torch.device("cpu") if self.gpu is None else torch.device("cuda", self.gpu)
-
-    @property
-    def marks(self) -> dict[str, str]:
-        """What the scores file says of how it differs from heareval's."""
-        return {} if self.seeds == SEEDS[0] else {"seeds": self.seeds}
-
-    def describe_run(self, task: Task) -> dict[str, Any]:
-        """What heareval notes of a run."""
-        on_gpu = self.gpu is not None
-        return {
-            "embedding_path": str(task.folder),
-            "embedding_size": task.size,
-            "grid_points": self.grid_points,
-            "gpus": [self.gpu] if on_gpu else None,
-            "gpu_max_mem": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
-            "gpu_device_name": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
-            "in_memory": True,
-            "deterministic": True,
-        }
-
-
-_ENGINE = "hear_cacophony 1"
+ENGINE = "hear_cacophony 1"
 """Who has predicted, with another number whenever the same run gets other scores than before."""
 
 _OF_SPLIT = (
@@ -71,24 +23,18 @@ _OF_SPLIT = (
 _ROUNDING = ("threads", "device", "torch")
 """With others, finished scores are as good; trainings of one task are not mixed."""
 
-
-def identify_run(task: Task, options: Options) -> dict[str, Any]:
-    """All that the scores depend on, for JSON; files by the digest of their content."""
-    return {
-        "engine": _ENGINE,
-        "grid": options.grid,
-        "grid_points": options.grid_points,
-        "seeds": options.seeds,
-        "threads": options.threads,
-        "device": str(options.device),
-        "torch": torch.__version__,
-        "inputs": _digests(task),
-    }
+_DIGESTS = ContentDigests()
+_AGAIN = f"delete {PREDICTED_FILE} in it to predict the task again"
 
 
-def _digests(task: Task) -> dict[str, str]:
+def digest_inputs(task: Task) -> dict[str, str]:
+    """Digests of the contents of the files that the scores of a task depend on, by their names."""
     names = [METADATA_FILE, VOCABULARY_FILE, *(f"{split}.{kind}" for split in task.splits for kind in _OF_SPLIT)]
-    return {name: content_digest(task.folder / name) for name in names if (task.folder / name).exists()}
+    return _digest(task.folder, names)
+
+
+def _digest(folder: pathlib.Path, names: Iterable[str]) -> dict[str, str]:
+    return {name: _DIGESTS.of(folder / name) for name in names if (folder / name).exists()}
 
 
 def list_differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -108,20 +54,42 @@ def _list_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[s
     return changed + gone + [f"no {name}" for name in after if name not in before]
 
 
+def _decisive_differences(done: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """How a finished run differs in what its scores depend on; the mark of another program tells of less."""
+    deciding = {name: value for name, value in run.items() if name in done and name not in _ROUNDING}
+    return ", ".join(list_differences(done, deciding))
+
+
+def compare_finished(folder: pathlib.Path, asked: Mapping[str, Any]) -> str:
+    """How finished predictions differ from those that are asked for; "" where they do not.
+
+    Embeddings may go once there are scores: files that are gone are no difference.
+
+    Args:
+        folder: of the task's embeddings.
+        asked: `grid`, `grid_points` and `seeds`; what else is there is left aside.
+
+    Raises:
+        TaskError: their mark is damaged.
+    """
+    done = read_json(folder / PREDICTED_FILE, dict, _AGAIN)
+    there = _digest(folder, done.get("inputs", {}))
+    noted = {name: digest for name, digest in done.get("inputs", {}).items() if name in there}
+    return _decisive_differences({**done, "inputs": noted}, {**asked, "engine": ENGINE, "inputs": there})
+
+
 def check_done(task: Task, run: Mapping[str, Any], tell: Callable[[str], None]) -> None:
-    """Check that a finished run is the one that is asked for; the mark of another program tells of less.
+    """Check that a finished run is the one that is asked for.
 
     Raises:
         TaskError: it is another one; the message says how.
     """
-    again = f"delete {PREDICTED_FILE} in it to predict the task again"
-    done = read_json(task.folder / PREDICTED_FILE, dict, again)
-    deciding = {name: value for name, value in run.items() if name in done and name not in _ROUNDING}
-    differences = ", ".join(list_differences(done, deciding))
+    done = read_json(task.folder / PREDICTED_FILE, dict, _AGAIN)
+    differences = _decisive_differences(done, run)
     if differences:
         raise TaskError(
             f"{task.folder}: predicted already with {differences}; nothing was done: bring that back (what is lost: "
-            f"embed the task again), or {again}"
+            f"embed the task again), or {_AGAIN}"
         )
     rounding = list_differences(done, {name: run[name] for name in _ROUNDING if name in done})
     if rounding:
@@ -132,7 +100,7 @@ def check_done(task: Task, run: Mapping[str, Any], tell: Callable[[str], None]) 
 
 def check_unchanged(task: Task, run: Mapping[str, Any]) -> None:
     """Raise TaskError where a file has changed since a run began."""
-    differences = list_differences(run, {"inputs": _digests(task)})
+    differences = list_differences(run, {"inputs": digest_inputs(task)})
     if differences:
         raise TaskError(
             f"{task.folder}: changed while it was predicted, which began with {', '.join(differences)}; nothing was "

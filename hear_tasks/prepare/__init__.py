@@ -16,13 +16,10 @@ if TYPE_CHECKING:
     from hear_tasks.prepare.report import Report, TaskReport
     from hear_tasks.prepare.run import prepare_tasks
 
-__all__ = ["Report", "TaskReport", "prepare_tasks"]
-
 __getattr__ = lazy_exports(
     __name__,
     {
-        "Report": "hear_tasks.prepare.report",
-        "TaskReport": "hear_tasks.prepare.report",
-        "prepare_tasks": "hear_tasks.prepare.run",
+        "report": ("Report", "TaskReport"),
+        "run": ("prepare_tasks",),
     },
 )

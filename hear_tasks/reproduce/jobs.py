@@ -7,12 +7,14 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.plain_name import is_plain_name
-from hear_tasks.embed import compare_with_task, is_done
-from hear_tasks.predict import SEEDS
+from hear_tasks.embed import compare_with_task, is_done, lost_files
+from hear_tasks.grids import SEEDS
+from hear_tasks.predict import compare_finished
 from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SAMPLE_RATES, SCORES_FILE
@@ -35,6 +37,7 @@ class Job:
         embeddings: folder of the model's embeddings.
         out: folder of the run.
         size: bytes of the task's audio at 16 kHz.
+        scoring: what scores depend on besides weights and task, as in `Options`.
     """
 
     model: RunModel
@@ -42,6 +45,7 @@ class Job:
     embeddings: pathlib.Path
     out: pathlib.Path
     size: int
+    scoring: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -78,8 +82,20 @@ class Job:
     def is_done(self, phase: Phase) -> bool:
         """Whether a phase is finished, by the marks beside the embeddings, which may go once there are scores."""
         if phase is Phase.EMBED:
-            return is_done(self.target) or self.is_done(Phase.PREDICT)
+            return is_done(self.target) or self._is_predicted
+        return self._is_predicted and not compare_finished(self.target, self.scoring)
+
+    @property
+    def _is_predicted(self) -> bool:
         return all(_is_object(self.target / name) for name in (PREDICTED_FILE, SCORES_FILE))
+
+    def find_changes(self) -> list[str]:
+        """How a finished phase is of another task, grid or seeds; lost embeddings are made again before they count."""
+        changes = compare_with_task(self.target, self.task) if self.is_done(Phase.EMBED) else []
+        if self._is_predicted and not lost_files(self.target):
+            predicted = compare_finished(self.target, self.scoring)
+            changes += [f"predicted with {predicted}"] if predicted else []
+        return changes
 
     def noted_seconds(self, phase: Phase) -> float | None:
         """How long a finished phase took, by the notes beside the embeddings; None where they do not tell."""
@@ -107,7 +123,7 @@ def make_jobs(options: Options) -> list[Job]:
     """All jobs of a run, largest first, so that none of the long ones is begun last."""
     sizes = {task: audio_bytes(task) for task in options.tasks}
     jobs = [
-        Job(model, task, embeddings_folder(options, model), options.out, sizes[task])
+        Job(model, task, embeddings_folder(options, model), options.out, sizes[task], options.scoring)
         for model in options.models
         for task in options.tasks
     ]
@@ -116,13 +132,12 @@ def make_jobs(options: Options) -> list[Job]:
 
 
 def check_unchanged(jobs: Sequence[Job]) -> None:
-    """Raise ValueError where tasks are no longer what their finished embeddings were made from."""
-    changed = {job.target: compare_with_task(job.target, job.task) for job in jobs if job.is_done(Phase.EMBED)}
-    told = [f"{target}: {'; '.join(differences)}" for target, differences in changed.items() if differences]
+    """Raise ValueError where what is finished is of other tasks, grids or seeds than this run is of."""
+    told = [f"{job.target}: {'; '.join(changes)}" for job in jobs if (changes := job.find_changes())]
     if told:
         raise ValueError(
-            "tasks have changed since they were embedded. Bring them back, or move these folders away, with their "
-            "scores, and run the same command again:\n  " + "\n  ".join(told)
+            "tasks have changed since they were embedded, or were predicted otherwise. Bring them back, or move these "
+            "folders away, with their scores, and run the same command again:\n  " + "\n  ".join(told)
         )
 
 
