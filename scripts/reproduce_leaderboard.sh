@@ -13,6 +13,6 @@ case " $* " in
     *' --module'*) ;; # which PYTHONPATH may lead to
     *) unset PYTHONPATH ;;
 esac
-check_arguments hear_tasks.reproduce.command "$@"
+check_arguments hear_tasks.reproduce.__main__ "$@"
 "$root/scripts/setup.sh" >&2
 exec "$root/.venv/bin/python" -m hear_tasks.reproduce "$@"

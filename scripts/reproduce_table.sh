@@ -11,6 +11,6 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/scripts/help.sh"
 unset PYTHONPATH PYTHONHOME
-check_arguments hear_tasks.reproduce.command --table "$@"
+check_arguments hear_tasks.reproduce.__main__ --table "$@"
 "$root/scripts/setup.sh" >&2
 exec "$root/.venv/bin/python" -m hear_tasks.reproduce --table "$@"

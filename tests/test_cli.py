@@ -81,7 +81,7 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 
 @pytest.mark.parametrize("command", ["embed", "doctor"])
 def test_help_of_commands_that_run_the_peers_says_what_timestamps_cost(command, capsys):
-    from hear_tasks.plugins.windows import count_timestamps
+    from hear_tasks.plugins.torch_model import count_timestamps
 
     with pytest.raises(SystemExit):
         main([command, "--help"])

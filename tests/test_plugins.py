@@ -17,10 +17,10 @@ import torch
 from plugin_checkpoints import LAION_SECONDS, Reference, save_laion_clap, save_ms_clap, save_wavcaps
 
 from hear_tasks.plugins import libraries, msclap_models, torch_model
-from hear_tasks.plugins.checkpoint_names import MS_CLAP_2022, MS_CLAP_2023
-from hear_tasks.plugins.laion_features import LogMel, excerpt_starts
+from hear_tasks.plugins.laion_models import LogMel, excerpt_starts
+from hear_tasks.plugins.msclap_models import MS_CLAP_2022, MS_CLAP_2023
 from hear_tasks.plugins.torch_checkpoint import CheckpointError
-from hear_tasks.plugins.windows import count_timestamps, cut_windows, segment_starts, window_starts
+from hear_tasks.plugins.torch_model import count_timestamps, cut_windows, segment_starts, window_starts
 
 MISSING = [name for name in ("transformers", "msclap", "torchlibrosa") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(

@@ -22,7 +22,8 @@ from hear_cacophony.files.lock import is_held, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
 from hear_tasks.doctor import environment as environment_check
 from hear_tasks.predict import predict_task
-from hear_tasks.reproduce import command, hardware, run, status
+from hear_tasks.reproduce import __main__ as command
+from hear_tasks.reproduce import hardware, run, status
 from hear_tasks.reproduce import run_job as job_module
 from hear_tasks.reproduce.jobs import Job, audio_bytes, check_unchanged
 from hear_tasks.reproduce.manifest import make_manifest
@@ -384,7 +385,7 @@ def in_a_phase(given: list[str], tmp_path: pathlib.Path, before: str = "") -> tu
     begun = tmp_path / "begun"
     sleep = f"import os, signal, sys, time; {before}open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
     code = (
-        "import sys; from hear_tasks.reproduce import command, run_job\n"
+        "import sys; from hear_tasks.reproduce import __main__ as command, run_job\n"
         f"run_job._command = lambda *_: [sys.executable, '-c', {sleep!r}, {str(begun)!r}]\n"
         "sys.exit(command.main())"
     )

@@ -14,7 +14,8 @@ from hear_tasks_on_disk import make_scene_task
 from plugins_on_disk import TORCH, write_plugin
 
 from hear_tasks.leaderboard.published import published_rows
-from hear_tasks.reproduce import command, status
+from hear_tasks.reproduce import __main__ as command
+from hear_tasks.reproduce import status
 from hear_tasks.reproduce.models import TABLE_PLUGINS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

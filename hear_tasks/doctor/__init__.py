@@ -12,17 +12,17 @@ from hear_cacophony.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from hear_tasks.doctor.environment import ENVIRONMENT, REQUIREMENTS
     from hear_tasks.doctor.examination import examine
-    from hear_tasks.doctor.finding import Finding, Severity
+    from hear_tasks.doctor.finding import Severity
     from hear_tasks.doctor.model import CHECKPOINT, MODULE, ModuleRequest
-    from hear_tasks.doctor.report import Report, format_json, format_text
+    from hear_tasks.doctor.report import format_text
 
 __getattr__ = lazy_exports(
     __name__,
     {
         "environment": ("ENVIRONMENT", "REQUIREMENTS"),
         "examination": ("examine",),
-        "finding": ("Finding", "Severity"),
+        "finding": ("Severity",),
         "model": ("CHECKPOINT", "MODULE", "ModuleRequest"),
-        "report": ("Report", "format_json", "format_text"),
+        "report": ("format_text",),
     },
 )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hear_tasks.plugins.libraries import explained_imports
 
 if TYPE_CHECKING:
     import torch
 
-    from hear_tasks.plugins.torch_model import Encoder, TorchModel
+    from hear_tasks.plugins.torch_model import TorchModel
 
 
-def model_loader(title: str, load_encoder: Callable[[str], Encoder]) -> Callable[..., TorchModel]:
+def model_loader(title: str, loader: str, **settings: Any) -> Callable[..., TorchModel]:
     """The `load_model` of a plugin.
 
     Args:
         title: of the model, for messages.
-        load_encoder: loads its network from a path; it imports what that needs.
+        loader: MODULE.FUNCTION that loads its network from a path; what it needs is imported when it is called.
+        settings: more arguments of that function.
     """
 
     def load_model(
@@ -44,7 +46,9 @@ def model_loader(title: str, load_encoder: Callable[[str], Encoder]) -> Callable
         with explained_imports(title):
             from hear_tasks.plugins.torch_model import TorchModel
 
-            encoder = load_encoder(model_file_path)
+            module, _, function = loader.partition(".")
+            load_encoder = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+            encoder = load_encoder(model_file_path, **settings)
         return TorchModel(encoder, timestamp_hop_ms, timestamp_window_ms)
 
     return load_model

@@ -15,24 +15,13 @@ pytorch_model.bin (615 MB) is known to us, so the module takes it at one commit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings, model_loader
-
-if TYPE_CHECKING:
-    from hear_tasks.plugins.torch_model import Encoder
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 HUB_NAME = "laion/clap-htsat-unfused"
 HUB_REVISION = "8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a"
 
-
-def _load_encoder(path: str) -> Encoder:
-    from hear_tasks.plugins.laion_models import load_laion_clap
-
-    place, revision = (path, "main") if path else (HUB_NAME, HUB_REVISION)
-    return load_laion_clap(place, revision, fusion=False)
-
-
-load_model = model_loader("LAION-CLAP", _load_encoder)
+load_model = model_loader(
+    "LAION-CLAP", "laion_models.load_laion_clap", hub_name=HUB_NAME, hub_revision=HUB_REVISION, fusion=False
+)

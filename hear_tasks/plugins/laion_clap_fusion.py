@@ -19,24 +19,13 @@ has SHA-256 1ed5d0215d887551ddd0a49ce7311b21429ebdf1e6a129d4e68f743357225253.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings, model_loader
-
-if TYPE_CHECKING:
-    from hear_tasks.plugins.torch_model import Encoder
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 HUB_NAME = "laion/clap-htsat-fused"
 HUB_REVISION = "cca9e288ab447cee67d9ada1f85ddb46500f1401"
 
-
-def _load_encoder(path: str) -> Encoder:
-    from hear_tasks.plugins.laion_models import load_laion_clap
-
-    place, revision = (path, "main") if path else (HUB_NAME, HUB_REVISION)
-    return load_laion_clap(place, revision, fusion=True)
-
-
-load_model = model_loader("LAION-CLAP with fusion", _load_encoder)
+load_model = model_loader(
+    "LAION-CLAP with fusion", "laion_models.load_laion_clap", hub_name=HUB_NAME, hub_revision=HUB_REVISION, fusion=True
+)

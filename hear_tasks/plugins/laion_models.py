@@ -1,4 +1,9 @@
-"""LAION-CLAP: the audio side of transformers' ClapModel, from a folder or the hub."""
+"""LAION-CLAP: the audio side of transformers' ClapModel, from a folder or the hub.
+
+The log-mel spectrograms are those of `transformers.ClapFeatureExtractor` (of its `_np_extract_fbank_features` and
+`_get_input_mel`), on the device and for a batch at once; it takes a clip at a time, on the CPU, and draws excerpts at
+random.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +17,84 @@ import torch
 from transformers import ClapAudioConfig, ClapAudioModelWithProjection, ClapConfig, ClapFeatureExtractor
 from transformers.utils import logging
 
-from hear_tasks.plugins.laion_features import LogMel
 from hear_tasks.plugins.torch_checkpoint import CheckpointError, report_mismatch
 from hear_tasks.plugins.torch_model import Encoder
 
 MODULES = {False: "hear_tasks.plugins.laion_clap", True: "hear_tasks.plugins.laion_clap_fusion"}
 """The HEAR modules of the models without and with fusion."""
+
+
+SMALLEST_POWER = 1e-10
+
+
+class LogMel(torch.nn.Module):
+    """Log-mel spectrograms in decibels, with the settings and the filters of a feature extractor.
+
+    In float64, as the extractor computes: in float32, the rounding of loud bands would show in silent ones.
+    """
+
+    window: torch.Tensor
+    filters: torch.Tensor
+
+    def __init__(self, extractor: ClapFeatureExtractor) -> None:
+        super().__init__()
+        self.window_length = extractor.fft_window_size
+        self.hop_length = extractor.hop_length
+        self.num_samples = extractor.nb_max_samples
+        self.num_bands = extractor.feature_size
+        fusion = extractor.truncation == "fusion"
+        filters = extractor.mel_filters if fusion else extractor.mel_filters_slaney
+        window = torch.hann_window(self.window_length, dtype=torch.float64)
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("filters", torch.as_tensor(filters, dtype=torch.float64), persistent=False)
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        """Shape (windows, samples) to (windows, frames, bands), float32."""
+        spectrum = torch.stft(
+            audio.double(),
+            self.window_length,
+            self.hop_length,
+            window=self.window,
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
+        )
+        power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2) @ self.filters
+        return (10 * power.clamp(min=SMALLEST_POWER).log10()).float()
+
+    def fill(self, audio: torch.Tensor) -> torch.Tensor:
+        """Repeat windows of up to `num_samples` samples as often as they fit whole, and append zeros ("repeatpad")."""
+        repeated = audio.repeat(1, self.num_samples // audio.shape[1])
+        return torch.nn.functional.pad(repeated, (0, self.num_samples - repeated.shape[1]))
+
+    def fused(self, audio: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """The four channels of the model with fusion, for windows of any length.
+
+        Returns:
+            Shape (windows, 4, frames of `num_samples`, bands): of a longer window, its whole spectrogram, shrunk, and
+            three excerpts; of a shorter one, its spectrogram four times.
+            Whether windows are longer than `num_samples`.
+        """
+        frames = self.num_samples // self.hop_length + 1
+        longer = audio.shape[1] > self.num_samples
+        spectrogram = self(audio if longer else self.fill(audio))
+        if spectrogram.shape[1] == frames:
+            return spectrogram[:, None].expand(-1, 4, -1, -1), False
+        shrunk = torch.nn.functional.interpolate(
+            spectrogram[:, None], size=[frames, self.num_bands], mode="bilinear", align_corners=False
+        )
+        excerpts = [spectrogram[:, None, i : i + frames] for i in excerpt_starts(spectrogram.shape[1], frames)]
+        return torch.cat([shrunk, *excerpts], 1), True
+
+
+def excerpt_starts(total: int, frames: int) -> list[int]:
+    """First frames of the three excerpts: the middle of each third of the possible ones.
+
+    The extractor draws one of each third at random; a third that has none gives 0, as there.
+    """
+    possible = total - frames + 1
+    sizes = [possible // 3 + (third < possible % 3) for third in range(3)]
+    return [sum(sizes[:third]) + size // 2 if size else 0 for third, size in enumerate(sizes)]
 
 
 class LaionEncoder(Encoder):
@@ -47,13 +124,13 @@ class LaionEncoder(Encoder):
         return torch.nn.functional.normalize(embeddings, dim=-1)
 
 
-def load_laion_clap(place: str, revision: str, *, fusion: bool) -> LaionEncoder:
+def load_laion_clap(path: str, *, hub_name: str, hub_revision: str, fusion: bool) -> LaionEncoder:
     """The audio encoder of LAION-CLAP.
 
     Args:
-        place: a folder that `save_pretrained` of a model and its feature extractor wrote, or the name of a repository
-            on the Hugging Face hub.
-        revision: commit of the repository.
+        path: a folder that `save_pretrained` of a model and its feature extractor wrote, or the name of a repository
+            on the Hugging Face hub; "" for the published one.
+        hub_name, hub_revision: the published repository, and a commit of it.
         fusion: whether the model has to be the one with feature fusion.
 
     Raises:
@@ -61,6 +138,7 @@ def load_laion_clap(place: str, revision: str, *, fusion: bool) -> LaionEncoder:
         OSError: the hub cannot be reached, and its files are not in this machine's cache.
         CheckpointError: a model of another kind, or its parameters are not those of the model; all are listed.
     """
+    place, revision = (path, "main") if path else (hub_name, hub_revision)
     _check_place(place)
     with _quiet_transformers():
         config = _read_config(place, revision, fusion)

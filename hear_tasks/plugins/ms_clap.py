@@ -20,12 +20,7 @@ us. clapcap_weights_2023.pth is a captioner and is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings, model_loader
-
-if TYPE_CHECKING:
-    from hear_tasks.plugins.torch_model import Encoder
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
@@ -34,11 +29,4 @@ SOURCE = (
     "hub and in Zenodo record 8378278"
 )
 
-
-def _load_encoder(path: str) -> Encoder:
-    from hear_tasks.plugins.msclap_models import load_ms_clap
-
-    return load_ms_clap(path, SOURCE)
-
-
-load_model = model_loader("MS-CLAP", _load_encoder)
+load_model = model_loader("MS-CLAP", "msclap_models.load_ms_clap", source=SOURCE)

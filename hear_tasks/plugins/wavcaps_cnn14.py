@@ -19,12 +19,7 @@ checksum is published, and no licence for the weights; the data that they were t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hear_tasks.plugins.hear_api import get_scene_embeddings, get_timestamp_embeddings, model_loader
-
-if TYPE_CHECKING:
-    from hear_tasks.plugins.torch_model import Encoder
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
@@ -33,11 +28,4 @@ SOURCE = (
     "XinhaoMei/WavCaps names"
 )
 
-
-def _load_encoder(path: str) -> Encoder:
-    from hear_tasks.plugins.msclap_models import load_wavcaps_cnn14
-
-    return load_wavcaps_cnn14(path, SOURCE)
-
-
-load_model = model_loader("WavCaps-CNN14", _load_encoder)
+load_model = model_loader("WavCaps-CNN14", "msclap_models.load_wavcaps_cnn14", source=SOURCE)
