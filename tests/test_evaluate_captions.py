@@ -12,15 +12,15 @@ from evaluate_datasets import WORDS, ToneModel, write_clotho
 from test_evaluate import evaluate
 
 from hear_cacophony.engine.caption_keys import caption_keys
-from hear_tasks.evaluate import caption_scores
-from hear_tasks.evaluate.caption_scores import MEASURES, score_captions
+from hear_tasks.evaluate import captioning
+from hear_tasks.evaluate.captioning import score_captions
 
 
 def test_captions_are_scored_and_no_row_is_lost(tmp_path):
     model = ToneModel(WORDS)
     report, folder = evaluate("captioning", "clotho", write_clotho(tmp_path / "clotho"), model, beams=4)
     assert model.calls == [{"method": "beam", "beams": 4}]
-    assert set(MEASURES) <= set(report.scored.scores)
+    assert {"CIDEr-D", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L"} <= set(report.scored.scores)
     with (folder / "captions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [f"Recording, {word}.wav" for word in WORDS]
@@ -95,7 +95,7 @@ def test_scores_of_known_captions():
 
 
 def test_words_without_java(monkeypatch):
-    monkeypatch.setattr(caption_scores.shutil, "which", lambda name: None)
+    monkeypatch.setattr(captioning.shutil, "which", lambda name: None)
     found = score_captions(["A dog's bark, loud", "rain"], [["a dog's bark loud"], ["rain"]])
     assert found.scores["BLEU-1"] == pytest.approx(1)
     assert found.tokens == "words in lower case without punctuation (no Java 8 to 13)"
@@ -111,7 +111,7 @@ def test_one_clip_has_no_cider(monkeypatch):
 
 def test_programs_and_models_are_used_where_they_are(monkeypatch):
     """One of them fails, which leaves the others alone."""
-    own = caption_scores._score
+    own = captioning._score
     theirs = {"meteor": 0.25, "spice": 0.5}
 
     def score(name, *texts):
@@ -119,8 +119,8 @@ def test_programs_and_models_are_used_where_they_are(monkeypatch):
             raise RuntimeError("out of memory")
         return theirs.get(name) or own(name, *texts)
 
-    monkeypatch.setattr(caption_scores, "_not_there", lambda: {"PTB tokens": "no Java"})
-    monkeypatch.setattr(caption_scores, "_score", score)
+    monkeypatch.setattr(captioning, "_not_there", lambda: {"PTB tokens": "no Java"})
+    monkeypatch.setattr(captioning, "_score", score)
     found = score_captions(["a dog barks at a cat", "rain"], [["a dog barks at a cat"], ["wind"]])
     assert (found.scores["METEOR"], found.scores["SPICE"]) == (0.25, 0.5)
     assert found.scores["SPIDEr"] == pytest.approx((found.scores["CIDEr-D"] + 0.5) / 2)
@@ -128,16 +128,16 @@ def test_programs_and_models_are_used_where_they_are(monkeypatch):
 
 
 def test_programs_and_models_are_looked_for_where_aac_metrics_has_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(caption_scores, "_java_problem", lambda: "")
+    monkeypatch.setattr(captioning, "_java_problem", lambda: "")
     monkeypatch.setenv("AAC_METRICS_CACHE_PATH", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("FENSE_DATA", raising=False)
-    assert list(caption_scores._not_there()) == ["PTB tokens", "METEOR", "SPICE", "FENSE"]
+    assert list(captioning._not_there()) == ["PTB tokens", "METEOR", "SPICE", "FENSE"]
     jar, model = "aac-metrics/meteor/meteor-1.5.jar", "torch/hub/fense_data/echecker_clotho_audiocaps_base.ckpt"
     for file in (jar, model):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).touch()
-    assert list(caption_scores._not_there()) == ["PTB tokens", "SPICE"]
+    assert list(captioning._not_there()) == ["PTB tokens", "SPICE"]
 
 
 def test_java_of_another_version(tmp_path, monkeypatch):
@@ -150,10 +150,10 @@ def test_java_of_another_version(tmp_path, monkeypatch):
         java.write_text(f"#!/bin/sh\necho '{told}' >&2\n")
         java.chmod(0o755)
         monkeypatch.setenv("AAC_METRICS_JAVA_PATH", str(java))
-        assert caption_scores._java_problem() == problem
+        assert captioning._java_problem() == problem
 
 
 def test_packages_that_are_not_installed(tmp_path, monkeypatch):
-    monkeypatch.setattr(caption_scores.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(captioning.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'hear_cacophony\[captions\]'"):
         evaluate("captioning", "clotho", tmp_path / "nowhere", ToneModel(WORDS))

@@ -33,6 +33,15 @@ class Scored:
     intervals: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """The clips that could be read, their values in the same order, and all classes of the data set."""
+
+    clips: Sequence[Clip]
+    values: np.ndarray
+    classes: Sequence[str]
+
+
 class Evaluator(abc.ABC):
     """One kind of evaluation: what is computed of each clip, and what is made of that."""
 
@@ -62,23 +71,8 @@ class Evaluator(abc.ABC):
         """
 
     @abc.abstractmethod
-    def score(
-        self,
-        model: AudioTextModel,
-        clips: Sequence[Clip],
-        values: np.ndarray,
-        classes: Sequence[str],
-        folder: pathlib.Path,
-    ) -> Scored:
-        """Score the clips by their values, and write files of the particulars.
-
-        Args:
-            model: the model.
-            clips: the clips that could be read.
-            values: their values, in the same order.
-            classes: all classes of the data set.
-            folder: where to write.
-        """
+    def score(self, model: AudioTextModel, computed: Computed, folder: pathlib.Path) -> Scored:
+        """Score the clips by their values, and write files of the particulars to a folder."""
 
     def subsets(self, samples: Sequence[np.ndarray], clips: Sequence[Clip]) -> dict[str, Any]:
         """For the model, where a clip is beyond the limit: the patches of each clip that count, None for all."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import importlib.resources
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -158,25 +157,6 @@ def _score_table(scored: Scored) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class PublishedFigure:
-    """One published figure.
-
-    Attributes:
-        task: "zero-shot", "retrieval" or "captioning".
-        dataset: title of the data set.
-        measure: such as "top1" or "text-to-audio R@1".
-        value: a fraction from 0 to 1.
-        source: where it was published.
-    """
-
-    task: str
-    dataset: str
-    measure: str
-    value: float
-    source: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Comparison:
     """A score beside a published figure; the difference is ours less the published one."""
 
@@ -187,20 +167,13 @@ class Comparison:
     source: str
 
 
-@functools.cache
-def published_figures() -> tuple[PublishedFigure, ...]:
-    """All published figures, in the order of the file."""
-    text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return tuple(
-        PublishedFigure(row["task"], row["dataset"], row["measure"], float(row["value"]), row["source"]) for row in rows
-    )
-
-
 def compare(task: str, dataset: str, scores: Mapping[str, float]) -> list[Comparison]:
-    """The scores beside every published figure that there is of them."""
+    """The scores beside every published figure that there is of them: fractions from 0 to 1."""
+    text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    rows = [row for row in csv.DictReader(text.splitlines()) if (row["task"], row["dataset"]) == (task, dataset)]
+    figures = [(row["measure"], scores.get(row["measure"]), float(row["value"]), row["source"]) for row in rows]
     return [
-        Comparison(each.measure, ours, each.value, ours - each.value, each.source)
-        for each in published_figures()
-        if (each.task, each.dataset) == (task, dataset) and (ours := scores.get(each.measure)) is not None
+        Comparison(measure, ours, published, ours - published, source)
+        for measure, ours, published, source in figures
+        if ours is not None
     ]

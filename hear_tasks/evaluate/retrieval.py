@@ -19,7 +19,7 @@ import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_text
-from hear_tasks.evaluate.evaluator import EmbeddingEvaluator, Scored
+from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
 
@@ -39,19 +39,13 @@ class Retrieval(EmbeddingEvaluator):
     def check(self) -> None:
         pass
 
-    def score(
-        self,
-        model: AudioTextModel,
-        clips: Sequence[Clip],
-        values: np.ndarray,
-        classes: Sequence[str],
-        folder: pathlib.Path,
-    ) -> Scored:
+    def score(self, model: AudioTextModel, computed: Computed, folder: pathlib.Path) -> Scored:
+        clips = computed.clips
         captions = Captions(
             tuple(text for clip in clips for text in clip.texts),
             tuple(i for i, clip in enumerate(clips) for _ in clip.texts),
         )
-        similarities = self._embed_captions(model, captions) @ values.T
+        similarities = self._embed_captions(model, captions) @ computed.values.T
         _write_best(folder / "text_to_audio.csv", captions, clips, similarities)
         published = self.request.published
         both = {

@@ -20,7 +20,7 @@ from hear_cacophony.sounds.kept_results import KeptResults, Values, open_kept
 from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
-from hear_tasks.evaluate.evaluator import Evaluator
+from hear_tasks.evaluate.evaluator import Computed, Evaluator
 from hear_tasks.evaluate.listing import Clip, Listing
 from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model, tokenizer_digests
 from hear_tasks.evaluate.protocols import check_installed, is_longer, read_published
@@ -68,7 +68,7 @@ def evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     with open_kept(folder.parent / "kept", _identity(evaluator, model, weights), tell) as kept:
         clips, found, faults = _compute(evaluator, listing, model, kept)
-        scored = evaluator.score(model, clips, found.values, listing.classes, folder)
+        scored = evaluator.score(model, Computed(clips, found.values, listing.classes), folder)
         limit = request.limits.patches
         shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]
         report = Report(request, weights, tokenizer, listing, listing.unreadable | faults, shortened, scored)

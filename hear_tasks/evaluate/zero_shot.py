@@ -11,7 +11,7 @@ import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_file, write_text
-from hear_tasks.evaluate.evaluator import EmbeddingEvaluator, Scored
+from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
 
@@ -27,16 +27,12 @@ class ZeroShot(EmbeddingEvaluator):
     def check(self) -> None:
         _check_plot()
 
-    def score(
-        self,
-        model: AudioTextModel,
-        clips: Sequence[Clip],
-        values: np.ndarray,
-        classes: Sequence[str],
-        folder: pathlib.Path,
-    ) -> Scored:
+    def score(self, model: AudioTextModel, computed: Computed, folder: pathlib.Path) -> Scored:
+        clips, classes = computed.clips, computed.classes
         texts = model.embed_labels(classes, template=self.request.templates, max_tokens=self.request.limits.tokens)
-        found = classify(values, texts, float(np.exp(model.logit_scale)), classes, [clip.texts[0] for clip in clips])
+        found = classify(
+            computed.values, texts, float(np.exp(model.logit_scale)), classes, [clip.texts[0] for clip in clips]
+        )
         self._write(folder, clips, found)
         scores = {"top1": found.top(1), f"top{TOP}": found.top(TOP)}
         per_class = {
