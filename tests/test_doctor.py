@@ -30,10 +30,9 @@ from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 from hear_tasks import child_process
 from hear_tasks.doctor import audio as doctor_audio
 from hear_tasks.doctor import command, environment, examination, metadata, metadata_parameters, resources
-from hear_tasks.doctor.audio_file import AudioFault, read_clip
+from hear_tasks.doctor.audio import AudioFault, read_clip
 from hear_tasks.doctor.environment import Device, Environment, check_environment
-from hear_tasks.doctor.finding import Finding, Findings, Severity
-from hear_tasks.doctor.report import SHOWN
+from hear_tasks.doctor.report import SHOWN, Finding, Findings, Severity
 from hear_tasks.doctor.resources import ModelFacts
 from hear_tasks.doctor.tasks import check_task
 from hear_tasks.heareval import VERSIONS

@@ -9,12 +9,12 @@ import shutil
 
 import numpy as np
 import pytest
+from hear_tasks.doctor.embedded import check_embedded
 from hear_tasks_on_disk import make_scene_task
 
 from hear_cacophony.files import file_identity
 from hear_tasks.cli import main
-from hear_tasks.doctor.embedded import check_embedded
-from hear_tasks.doctor.finding import Severity
+from hear_tasks.doctor.report import Severity
 from hear_tasks.embed.record import RECORD_FILE, compare_with_task
 from hear_tasks.embed.task import TaskError, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done

@@ -12,17 +12,15 @@ from hear_cacophony.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from hear_tasks.doctor.environment import ENVIRONMENT, REQUIREMENTS
     from hear_tasks.doctor.examination import examine
-    from hear_tasks.doctor.finding import Severity
     from hear_tasks.doctor.model import CHECKPOINT, MODULE, ModuleRequest
-    from hear_tasks.doctor.report import format_text
+    from hear_tasks.doctor.report import Severity, format_text
 
 __getattr__ = lazy_exports(
     __name__,
     {
         "environment": ("ENVIRONMENT", "REQUIREMENTS"),
         "examination": ("examine",),
-        "finding": ("Severity",),
         "model": ("CHECKPOINT", "MODULE", "ModuleRequest"),
-        "report": ("format_text",),
+        "report": ("Severity", "format_text"),
     },
 )

@@ -6,15 +6,19 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import hashlib
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from hear_cacophony.frontend.audio_file import AudioFile as OpenedAudio
+from hear_cacophony.frontend.audio_file import AudioHeader, open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.doctor.audio_file import AudioFault, Clip, read_clip
 from hear_tasks.doctor.audio_folder import AudioFile, find_files
-from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
+from hear_tasks.doctor.report import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.task_folder import DURATION_TOLERANCE_MS, METADATA_FILE
 from hear_tasks.text_files import UNPACK_AGAIN
@@ -31,11 +35,39 @@ ODD_CLIPS = 1000
 CLIPPED_SHARE = 0.05
 """Share of samples at full scale from which a clip counts as heavily clipped."""
 
-PUBLISHED_SHARE = 0.1
-"""Share of a published task's clips up to which copies are taken for its own: GTZAN, for one, has some."""
-
+_SCALE = 1 << 15
 _HEADER_BYTES = 44
 _PROGRESS_BYTES = 1_000_000_000
+
+
+class AudioFault(Exception):
+    """A file that cannot be read as audio."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What the samples of a file are like.
+
+    Attributes:
+        not_finite: position of the first NaN or infinity, None if there is none.
+        silent: no sample is more than one step of 16 bits from zero.
+        clipped: share of the samples at full scale, 0 to 1.
+        digest: hash of the samples, rounded to 16 bits.
+    """
+
+    not_finite: int | None
+    silent: bool
+    clipped: float
+    digest: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A file's header and, if they were read, its samples; `frames` of either kind."""
+
+    header: AudioHeader
+    frames: int
+    content: Content | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +116,6 @@ def check_audio(
     clips = dict(_read_all(chosen, findings, whole=whole))
     for key, clip in clips.items():
         _check_form(files[key], clip, findings)
-        _check_header(files[key], clip, findings)
         _check_content(files[key], clip, findings)
     if not whole:
         read = {(file.split, file.name) for file in chosen}
@@ -143,6 +174,42 @@ def _read_all(files: list[AudioFile], findings: Findings, *, whole: bool) -> Ite
                 yield (file.split, file.name), clip
 
 
+def read_clip(file: str, *, whole: bool) -> Clip:
+    """Read the header of an audio file, or all of it, in blocks; all where the header does not tell its length.
+
+    Raises:
+        AudioFault: it cannot be read, is empty or cut short.
+    """
+    try:
+        with open_audio(file) as audio:
+            frames = audio.header.frames
+            if frames == 0 or (frames is not None and not whole):
+                return Clip(audio.header, frames, None)
+            return _read_whole(audio)
+    except FileNotFoundError as error:
+        raise AudioFault("expected an audio file, found a link to nowhere") from error
+    except (OSError, ValueError) as error:
+        raise AudioFault(getattr(error, "strerror", None) or str(error)) from error
+
+
+def _read_whole(audio: OpenedAudio) -> Clip:
+    digest = hashlib.blake2b(digest_size=16)
+    not_finite, peak, clipped, position = None, 0, 0, 0
+    dtype = "int16" if audio.header.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
+    for block in audio.blocks(dtype=dtype):
+        finite = np.isfinite(block) if block.dtype.kind == "f" else None
+        if finite is not None and not finite.all():
+            not_finite = position + int(np.argmin(finite.all(axis=1))) if not_finite is None else not_finite
+            block = np.where(finite, block, 0.0)
+        pcm = block if block.dtype == np.int16 else np.clip(np.rint(block * _SCALE), -_SCALE, _SCALE - 1).astype("<i2")
+        peak = max(peak, int(pcm.max()), -int(pcm.min()))
+        clipped += int(np.count_nonzero(pcm == _SCALE - 1)) + int(np.count_nonzero(pcm == -_SCALE))
+        digest.update(np.ascontiguousarray(pcm).data)
+        position += len(block)
+    content = Content(not_finite, peak <= 1, clipped / (position * audio.header.channels), digest.digest())
+    return Clip(audio.header, position, content)
+
+
 # What was read
 
 
@@ -162,13 +229,8 @@ def _check_form(file: AudioFile, clip: Clip, findings: Findings) -> None:
     elif header.subtype != "PCM_16":
         message = f"expected 16-bit PCM, got {header.subtype}"
         findings.warn("audio-coding", file.shown, message, "convert it to 16-bit PCM")
-
-
-def _check_header(file: AudioFile, clip: Clip, findings: Findings) -> None:
-    if clip.header.remark:
-        message = (
-            f"expected the sizes of the file in its header, got others ({clip.header.remark}); it is read to its end"
-        )
+    if header.remark:
+        message = f"expected the sizes of the file in its header, got others ({header.remark}); it is read to its end"
         findings.note("audio-header", file.shown, message, "nothing, or write it anew, such as with sox or prepare")
 
 
@@ -199,8 +261,7 @@ def _check_lengths(rate: int, clips: list[tuple[AudioFile, Clip]], metadata: Met
     seconds = metadata.seconds
     if seconds is None:
         return
-    timed = [(file, clip.frames) for file, clip in clips if clip.header.rate == rate]
-    timed = [(file, frames) for file, frames in timed if frames]
+    timed = [(file, clip.frames) for file, clip in clips if clip.header.rate == rate and clip.frames]
     lengths = {frames for _, frames in timed}
     wanted, tolerance = round(seconds * rate), rate * DURATION_TOLERANCE_MS // 1000
     if len(timed) > 1 and len(lengths) == 1 and abs(min(lengths) - wanted) > tolerance:
@@ -244,27 +305,3 @@ def _check_batches(clips: list[tuple[AudioFile, int]], findings: Findings) -> No
                     f"expected {common} samples as in the other clips, which heareval stacks, got {frames}",
                     f"make it again: hear-cacophony prepare --rates {file.rate}",
                 )
-
-
-# The same audio in two splits: a model would be tested on what it was trained on
-
-
-def check_duplicates(audio: Audio, metadata: Metadata, findings: Findings) -> None:
-    """Compare the content of all clips whose samples were read, silence aside."""
-    seen: dict[bytes, AudioFile] = {}
-    copies: list[tuple[AudioFile, AudioFile]] = []
-    for key, clip in audio.clips.items():
-        if clip.content is None or clip.content.silent:
-            continue
-        first = seen.setdefault(clip.content.digest, audio.files[key])
-        if first.split != key[0]:
-            copies.append((audio.files[key], first))
-    published = metadata.hear_task is not None and len(copies) <= PUBLISHED_SHARE * len(audio.files)
-    for copy, first in copies:
-        message = f"expected audio of split {copy.split} alone, got the same samples as {first.shown}"
-        if published:
-            fix = "leave it if the task is as published, since published scores have it too"
-            findings.warn("audio-duplicate", copy.shown, message, fix)
-        else:
-            fix = "take the clip out of one of the splits, and out of its split file"
-            findings.error("audio-duplicate", copy.shown, message, fix)

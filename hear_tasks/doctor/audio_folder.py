@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from hear_tasks.doctor.finding import Findings
+from hear_tasks.doctor.report import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.similar_names import look_the_same, match_names, unicode_form
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP

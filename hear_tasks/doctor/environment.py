@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
 from hear_tasks.child_process import bound_command, wait_for
-from hear_tasks.doctor.finding import Findings
+from hear_tasks.doctor.report import Findings
 
 ENVIRONMENT = "environment"
 """Name of what is checked here, in its findings."""

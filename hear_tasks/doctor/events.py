@@ -7,8 +7,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 
-from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.labels import is_label, report_unknown
+from hear_tasks.doctor.report import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.vocabulary import Vocabulary
 from hear_tasks.text_files import describe_type, is_moderate

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from hear_tasks.doctor.embedded import check_embedded
 from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_environment, probing
-from hear_tasks.doctor.finding import Finding, Findings, Severity
 from hear_tasks.doctor.model import CHECKPOINT, MODULE, ModuleRequest, check_checkpoint, check_module, check_own_module
-from hear_tasks.doctor.report import Report
+from hear_tasks.doctor.report import Finding, Findings, Report, Severity
 from hear_tasks.doctor.resources import ENCODERS, ModelFacts, check_cache, check_resources
 from hear_tasks.doctor.tasks import check_task, find_tasks
+from hear_tasks.embed import compare_with_task, describe_lost, lost_files
 
 
 def examine(
@@ -64,7 +63,7 @@ def examine(
         *of_disk.found,
         *of_folders,
         *(finding for task in reports for finding in task.findings),
-        *check_embedded(tasks, embeddings_dir),
+        *_check_embedded(tasks, embeddings_dir),
     )
     return Report(seen, tuple(reports), resources, checkpoint_report, findings)
 
@@ -85,3 +84,36 @@ def _missing(checkpoint: pathlib.Path | None) -> list[Finding]:
     if checkpoint is not None and not checkpoint.exists():
         check_checkpoint(checkpoint, findings)
     return findings.found
+
+
+def _check_embedded(tasks: Iterable[pathlib.Path], embeddings_dir: pathlib.Path) -> list[Finding]:
+    """Compare tasks with the embeddings in EMBEDDINGS_DIR/MODULE/TASK that are finished."""
+    models = _models(embeddings_dir)
+    found: list[Finding] = []
+    for task in tasks:
+        findings = Findings(task.name)
+        for model in models:
+            try:
+                _compare(model / task.name, task, findings)
+            except Exception as error:  # whatever is in the files of embeddings, the rest is to be told
+                message = f"expected embeddings in {model / task.name} that can be checked, got {error!r}"
+                findings.error("embedded-before", "", message, "move them away and embed the task again")
+        found += findings.found
+    return found
+
+
+def _models(embeddings_dir: pathlib.Path) -> list[pathlib.Path]:
+    try:
+        return sorted(each for each in embeddings_dir.iterdir() if each.is_dir())
+    except OSError:  # not there yet, or there is another finding of it
+        return []
+
+
+def _compare(target: pathlib.Path, task: pathlib.Path, findings: Findings) -> None:
+    if lost := lost_files(target):
+        message = f"expected the files of finished embeddings in {target}, found {describe_lost(lost)}"
+        findings.warn("embeddings-lost", "", message, "run hear-cacophony embed again, which makes them anew")
+    for difference in compare_with_task(target, task):
+        message = f"expected the task that {target} was made from, got another: {difference}"
+        fix = f"bring the task back, or move {target} away and embed it again"
+        findings.error("embedded-before", "", message, fix)

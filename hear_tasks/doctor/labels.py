@@ -6,8 +6,8 @@ import collections
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
+from hear_tasks.doctor.report import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.vocabulary import Vocabulary
 from hear_tasks.registry import EmbeddingType, PredictionType

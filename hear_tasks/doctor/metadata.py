@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.files.plain_name import is_plain_name
-from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata_parameters import check_parameters
+from hear_tasks.doctor.report import Findings
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask, PredictionType, SplitMode
 from hear_tasks.task_folder import METADATA_FILE
 from hear_tasks.text_files import FileFault, is_moderate, listed, read_object, shown

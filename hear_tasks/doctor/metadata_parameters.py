@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hear_tasks.doctor.finding import Findings
+from hear_tasks.doctor.report import Findings
 from hear_tasks.grids import DEFAULT_GRID
 from hear_tasks.registry import EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from hear_tasks.doctor.finding import Findings
+from hear_tasks.doctor.report import Findings
 from hear_tasks.doctor.resources import ModelFacts
 from hear_tasks.module_options import OURS, is_ours
 from hear_tasks.task_folder import SAMPLE_RATES

@@ -1,22 +1,77 @@
-"""The doctor's report, as lines for people or as JSON."""
+"""What the doctor finds, and its report as lines for people or as JSON."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import enum
 import json
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from hear_cacophony.sounds.names import on_one_line
-from hear_tasks.doctor.environment import Environment
-from hear_tasks.doctor.finding import Finding, Severity
-from hear_tasks.doctor.model import CheckpointReport
-from hear_tasks.doctor.resources import Resources, gigabytes
-from hear_tasks.doctor.tasks import TaskReport
+
+if TYPE_CHECKING:
+    from hear_tasks.doctor.environment import Environment
+    from hear_tasks.doctor.model import CheckpointReport
+    from hear_tasks.doctor.resources import Resources
+    from hear_tasks.doctor.tasks import TaskReport
 
 SHOWN = 5
 """Findings of one kind in one folder or file that are shown; the others are counted. JSON holds them all."""
+
+
+class Severity(enum.StrEnum):
+    """An error spoils or stops a run, a warning may, a note is for information."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        severity: how bad it is.
+        kind: name of the check; findings of one kind in one place may be shown together.
+        task: name of the task directory, or of another thing that was checked, such as "environment".
+        file: what is at fault, relative to the task.
+        message: what was expected, and what came.
+        fix: what to do about it.
+    """
+
+    severity: Severity
+    kind: str
+    task: str
+    file: str
+    message: str
+    fix: str
+
+
+class Findings:
+    """Collects the findings of one task."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.found: list[Finding] = []
+
+    def error(self, kind: str, file: str, message: str, fix: str) -> None:
+        """Add an error."""
+        self._add(Severity.ERROR, kind, file, message, fix)
+
+    def warn(self, kind: str, file: str, message: str, fix: str) -> None:
+        """Add a warning."""
+        self._add(Severity.WARNING, kind, file, message, fix)
+
+    def note(self, kind: str, file: str, message: str, fix: str) -> None:
+        """Add a note."""
+        self._add(Severity.NOTE, kind, file, message, fix)
+
+    def _add(self, severity: Severity, kind: str, file: str, message: str, fix: str) -> None:
+        self.found.append(Finding(severity, kind, self.task, file, message, fix))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +141,11 @@ def _describe_checkpoint(checkpoint: CheckpointReport) -> str:
         f"checkpoint: stage {checkpoint.stage}, {checkpoint.title}, MD5 {checkpoint.md5 or 'none'}, "
         f"{'untrained' if checkpoint.untrained else origin}"
     )
+
+
+def gigabytes(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 def _describe_resources(resources: Resources) -> str:

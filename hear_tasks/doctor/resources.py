@@ -12,8 +12,8 @@ from hear_cacophony.files import lock
 from hear_cacophony.files.cache_folder import CACHE_ADVICE, cache_folder
 from hear_cacophony.files.host_memory import available_memory as host_memory
 from hear_tasks.doctor.audio import Audio
-from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
+from hear_tasks.doctor.report import Findings, gigabytes
 from hear_tasks.doctor.splits import Split
 from hear_tasks.registry import EmbeddingType
 
@@ -143,11 +143,6 @@ def _has_locks(folder: pathlib.Path) -> bool:
         return lock.has_locks(folder)
     except OSError:  # one that cannot be read, of which there is another finding
         return True
-
-
-def gigabytes(count: int) -> str:
-    """A number of bytes for people."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 def _existing(folder: pathlib.Path) -> pathlib.Path:

@@ -1,4 +1,4 @@
-"""The split files of a task, and the names in them."""
+"""The split files of a task, the names in them, and audio that is in two of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import dataclasses
 import os
 import pathlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hear_cacophony.files.plain_name import is_plain_name
-from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
+from hear_tasks.doctor.report import Findings
 from hear_tasks.text_files import UNPACK_AGAIN, FileFault, listed, read_object
 
+if TYPE_CHECKING:
+    from hear_tasks.doctor.audio import Audio
+    from hear_tasks.doctor.audio_folder import AudioFile
+
 _SPLIT_FILE = re.compile(r"(train|valid|test|fold\d+)\.json")
+
+
+PUBLISHED_SHARE = 0.1
+"""Share of a published task's clips up to which copies are taken for its own: GTZAN, for one, has some."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,3 +114,24 @@ def _note_shared_names(splits: list[Split], findings: Findings) -> None:
             f"expected file names that {first}.json does not have, got {listed(names)}",
             "make sure that they are other recordings; the content is compared, too",
         )
+
+
+def check_duplicates(audio: Audio, metadata: Metadata, findings: Findings) -> None:
+    """Find the same audio, silence aside, in two splits: a model would be tested on what it was trained on."""
+    seen: dict[bytes, AudioFile] = {}
+    copies: list[tuple[AudioFile, AudioFile]] = []
+    for key, clip in audio.clips.items():
+        if clip.content is None or clip.content.silent:
+            continue
+        first = seen.setdefault(clip.content.digest, audio.files[key])
+        if first.split != key[0]:
+            copies.append((audio.files[key], first))
+    published = metadata.hear_task is not None and len(copies) <= PUBLISHED_SHARE * len(audio.files)
+    for copy, first in copies:
+        message = f"expected audio of split {copy.split} alone, got the same samples as {first.shown}"
+        if published:
+            fix = "leave it if the task is as published, since published scores have it too"
+            findings.warn("audio-duplicate", copy.shown, message, fix)
+        else:
+            fix = "take the clip out of one of the splits, and out of its split file"
+            findings.error("audio-duplicate", copy.shown, message, fix)

@@ -9,13 +9,13 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from hear_tasks.doctor.audio import Audio, check_audio, check_duplicates
+from hear_tasks.doctor.audio import Audio, check_audio
 from hear_tasks.doctor.events import check_events
-from hear_tasks.doctor.finding import Finding, Findings
 from hear_tasks.doctor.labels import check_scene_labels, check_scores, check_use
 from hear_tasks.doctor.metadata import Metadata, check_metadata
+from hear_tasks.doctor.report import Finding, Findings
 from hear_tasks.doctor.resources import ENCODERS, ModelFacts, Needs, estimate_needs
-from hear_tasks.doctor.splits import Split, read_splits
+from hear_tasks.doctor.splits import Split, check_duplicates, read_splits
 from hear_tasks.doctor.vocabulary import Vocabulary, check_vocabulary
 from hear_tasks.registry import TASKS, EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, VOCABULARY_FILE

@@ -10,8 +10,8 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-from hear_tasks.doctor.finding import Findings
 from hear_tasks.doctor.metadata import Metadata
+from hear_tasks.doctor.report import Findings
 from hear_tasks.task_folder import VOCABULARY_FILE
 from hear_tasks.text_files import BYTE_ORDER_MARK, UNPACK_AGAIN, FileFault, listed, read_text
 
