@@ -18,7 +18,7 @@ from hear_tasks.leaderboard.models import Weights, read_models, read_weights
 from hear_tasks.leaderboard.plot import draw_leaderboard
 from hear_tasks.leaderboard.published import published_rows
 from hear_tasks.leaderboard.table import readable_metric
-from hear_tasks.leaderboard.text import format_text
+from hear_tasks.leaderboard.text import Text, format_leaderboard
 from hear_tasks.registry import TASKS, find_tasks
 from hear_tasks.task_folder import UNTRAINED
 
@@ -594,7 +594,7 @@ def test_unofficial_without_a_csv_has_no_effect_and_is_an_error(run, tmp_path):
 def test_a_wide_table_goes_on_below_itself(tmp_path):
     for i in range(6):
         write_task(tmp_path / f"model{i}", ESC50, scores_of(ESC50, i / 8))
-    text = format_text(read_models([tmp_path]), width=70)
+    text = format_leaderboard(read_models([tmp_path]), Text(70))
     assert max(map(len, text.splitlines())) <= 70
     heads = [line.split()[3:] for line in text.splitlines() if line.startswith("task")]
     assert [name for part in heads for name in part] == [f"model{i}" for i in range(6)]
@@ -653,7 +653,7 @@ def test_heads_are_not_broken_within_a_name(tmp_path):
     name = "hear_cacophony.audiomae-protocol=published"
     write_task(tmp_path / name, ESC50, scores_of(ESC50, 0.5))
     write_weights(tmp_path / name, Weights(UNTRAINED))
-    lines = format_text(read_models([tmp_path])).splitlines()
+    lines = format_leaderboard(read_models([tmp_path]), Text()).splitlines()
     assert (lines[0].split(), lines[1].split()) == ([name], ["task", "score", "chance", "(untrained)"])
 
 

@@ -16,7 +16,7 @@ from hear_cacophony.checkpoint import FOLDER_VARIABLE, UNTRAINED, find_weights
 from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.demo.phases import Phases
 from hear_tasks.demo.tasks import build, directory
-from hear_tasks.leaderboard import format_text, plot_leaderboard, read_models
+from hear_tasks.leaderboard import Text, format_leaderboard, plot_leaderboard, read_models
 
 HOP_MS = "80"
 """Half the work of the default hop, and fine enough for the strokes' tolerance of 200 ms."""
@@ -172,7 +172,7 @@ def _report(models: Sequence[Model], embeddings: pathlib.Path, out: pathlib.Path
         raise DemoError("\n".join(problems))
     picture = out / "leaderboard.png"
     plot_leaderboard(picture, scored)
-    print(f"\n{format_text(scored)}\n")
+    print(f"\n{format_leaderboard(scored, Text())}\n")
     print(f"demo: the same as a picture: {picture}")
     if any(model.weights.untrained for model in scored):
         print("demo: untrained models are a baseline, not the real ones. Weights: see the README.")

@@ -1,63 +1,109 @@
-"""The leaderboard as lines of text."""
+"""The leaderboard as lines of text, or as tables of markdown, with the published figures beside it where asked for."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Protocol
 
 from hear_cacophony.text_table import GAP, column_widths, text_table
+from hear_tasks.leaderboard import published
 from hear_tasks.leaderboard.models import Model
-from hear_tasks.leaderboard.published import (
-    CAPTION,
-    COMPARISON,
-    NONE_PUBLISHED,
-    PublishedRow,
-    comparison_cells,
-    explain_rows,
-    name_published_row,
-    published_table_cells,
-    shown_rows,
-)
 from hear_tasks.leaderboard.table import leaderboard_cells, remarks, reservation_marks
 
 _HEAD_WIDTH = 24
 
 
-def format_text(models: Sequence[Model], width: int | None = None) -> str:
-    """The leaderboard as text, tasks down and models across.
+class Form(Protocol):
+    """How tables and lines are written."""
+
+    def table(self, cells: list[list[str]], fixed: int) -> str:
+        """A table, the head first, whose `fixed` first columns name its lines."""
+
+    def listing(self, lines: Sequence[str]) -> str:
+        """Lines below a table."""
+
+    def titled(self, title: str, table: str) -> str:
+        """A table below its title."""
+
+
+class Text:
+    """Aligned columns.
+
+    Args:
+        width: characters in a line; a table that is wider goes on below itself. None: any.
+    """
+
+    def __init__(self, width: int | None = None) -> None:
+        self._width = width
+
+    def table(self, cells: list[list[str]], fixed: int) -> str:
+        """See `Form`; where it is too wide, it goes on below with its `fixed` first columns."""
+        heads = [_broken(head) for head in cells[0]]
+        height = max(map(len, heads))
+        lines = [list(line) for line in zip(*([""] * (height - len(head)) + head for head in heads), strict=True)]
+        lines += cells[1:]
+        blocks = [[*range(fixed), *block] for block in _blocks(column_widths(lines), fixed, self._width)]
+        return "\n\n".join(_ruled([[line[i] for i in block] for line in lines], height) for block in blocks)
+
+    def listing(self, lines: Sequence[str]) -> str:
+        """See `Form`."""
+        return "\n".join(lines)
+
+    def titled(self, title: str, table: str) -> str:
+        """See `Form`."""
+        return f"{title}\n{table}"
+
+
+class Markdown:
+    """Tables and lists of markdown."""
+
+    def table(self, cells: list[list[str]], fixed: int) -> str:
+        """See `Form`."""
+        lines = [[_escape(cell) for cell in line] for line in cells]
+        lines.insert(1, ["---"] * len(cells[0]))
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def listing(self, lines: Sequence[str]) -> str:
+        """See `Form`."""
+        return "\n".join(f"- {_escape(line)}" for line in lines)
+
+    def titled(self, title: str, table: str) -> str:
+        """See `Form`."""
+        return f"{_escape(title)}\n\n{table}"
+
+
+def format_leaderboard(models: Sequence[Model], form: Form, *, rows: bool = False, table: bool = False) -> str:
+    """The leaderboard, tasks down and models across, with the remarks below it.
 
     Args:
         models: at least one of them with a score.
-        width: characters in a line; a table that is wider goes on below itself. None: any.
+        form: how it is written.
+        rows: whether each model is set beside all published rows.
+        table: whether the published table is shown with the models in it.
     """
-    table = _text_table(leaderboard_cells(models), 3, width)
-    return "\n\n".join(part for part in (table, "\n".join(remarks(models))) if part)
+    parts = [form.table(leaderboard_cells(models), 3), form.listing(remarks(models))]
+    if rows:
+        parts += _compare(models, form)
+    if table:
+        parts += [published.CAPTION, form.table(published.published_table_cells(models), 1)]
+    return "\n\n".join(part for part in parts if part)
 
 
-def format_comparisons(models: Sequence[Model], published: Sequence[PublishedRow], width: int | None = None) -> str:
-    """Each model beside the published rows, as text; see `format_text` for `width`."""
-    shown, marks = shown_rows(models, published), reservation_marks(models)
-    parts = [COMPARISON]
+def _compare(models: Sequence[Model], form: Form) -> list[str]:
+    """Each model beside the published rows."""
+    shown, marks = published.shown_rows(models, published.published_rows()), reservation_marks(models)
+    parts = [published.COMPARISON]
     for model in models:
-        cells = comparison_cells(model, shown, marks)
-        parts.append("\n".join([name_published_row(model), _text_table(cells, 2, width) if cells else NONE_PUBLISHED]))
-    if shown:
-        parts.append("\n".join(explain_rows(shown)))
-    return "\n\n".join(parts)
+        cells = published.comparison_cells(model, shown, marks)
+        below = form.table(cells, 2) if cells else published.NONE_PUBLISHED
+        parts.append(form.titled(published.name_published_row(model), below))
+    return [*parts, form.listing(published.explain_rows(shown))]
 
 
-def format_published_table(models: Sequence[Model], width: int | None = None) -> str:
-    """The published table with the scores of these models in it, as text; see `format_text` for `width`."""
-    return f"{CAPTION}\n\n{_text_table(published_table_cells(models), 1, width)}"
-
-
-def _text_table(cells: list[list[str]], fixed: int, width: int | None) -> str:
-    """Lines of text; where they are wider than `width`, the table goes on below with its `fixed` first columns."""
-    heads = [_broken(head) for head in cells[0]]
-    height = max(map(len, heads))
-    lines = [list(line) for line in zip(*([""] * (height - len(head)) + head for head in heads), strict=True)]
-    lines += cells[1:]
-    blocks = [[*range(fixed), *block] for block in _blocks(column_widths(lines), fixed, width)]
-    return "\n\n".join(_ruled([[line[i] for i in block] for line in lines], height) for block in blocks)
+def _escape(text: str) -> str:
+    """Text with the characters escaped that mean something in markdown."""
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
 
 
 def _broken(head: str) -> list[str]:

@@ -8,16 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_tasks.leaderboard.csv import format_csv, left_out_of_csv
-from hear_tasks.leaderboard.markdown import (
-    format_markdown,
-    format_markdown_comparisons,
-    format_markdown_published_table,
-)
-from hear_tasks.leaderboard.models import Model, read_models
+from hear_tasks.leaderboard.models import read_models
 from hear_tasks.leaderboard.plot import check_plot, plot_leaderboard
 from hear_tasks.leaderboard.published import left_out_of_table, published_rows
 from hear_tasks.leaderboard.table import incomplete_columns, tasks_not_run
-from hear_tasks.leaderboard.text import format_comparisons, format_published_table, format_text
+from hear_tasks.leaderboard.text import Markdown, Text, format_leaderboard
 
 IN_PLACE_OF_TEXT = pathlib.Path("-")
 """Stands for the file of a form that is shown in place of the text."""
@@ -95,13 +90,13 @@ def write_leaderboard(
         raise ValueError("no task has a whole score, so there is nothing to show")
     if outputs.plot:
         check_plot(outputs.plot, models)
-    beside = _Beside(published, published_table)
+    beside = {"rows": published, "table": published_table}
     for message in left_out_of_table(models) if published_table else ():
         tell(message)
     if IN_PLACE_OF_TEXT not in (outputs.markdown, outputs.csv):
-        show(_text(models, beside, width))
+        show(format_leaderboard(models, Text(width), **beside) + "\n")
     if outputs.markdown:
-        _write_text(outputs.markdown, _markdown(models, beside), show, tell)
+        _write_text(outputs.markdown, format_leaderboard(models, Markdown(), **beside) + "\n", show, tell)
     if outputs.csv:
         _write_text(outputs.csv, format_csv(models, unofficial=unofficial), show, tell)
         for message in left_out_of_csv(models, unofficial=unofficial):
@@ -110,41 +105,11 @@ def write_leaderboard(
         _write(
             outputs.plot,
             lambda path: write_file(
-                path, lambda part: plot_leaderboard(part, models, published_rows() if beside.any else ())
+                path, lambda part: plot_leaderboard(part, models, published_rows() if any(beside.values()) else ())
             ),
             tell,
         )
     return not problems
-
-
-@dataclasses.dataclass(frozen=True)
-class _Beside:
-    """Which published figures the models are set beside: all rows for each of them, the published table."""
-
-    rows: bool
-    table: bool
-
-    @property
-    def any(self) -> bool:
-        return self.rows or self.table
-
-
-def _text(models: Sequence[Model], beside: _Beside, width: int | None) -> str:
-    parts = [format_text(models, width)]
-    if beside.rows:
-        parts.append(format_comparisons(models, published_rows(), width))
-    if beside.table:
-        parts.append(format_published_table(models, width))
-    return "\n\n".join(parts) + "\n"
-
-
-def _markdown(models: Sequence[Model], beside: _Beside) -> str:
-    parts = [format_markdown(models)]
-    if beside.rows:
-        parts.append(format_markdown_comparisons(models, published_rows()))
-    if beside.table:
-        parts.append(format_markdown_published_table(models))
-    return "\n\n".join(parts) + "\n"
 
 
 def _write_text(path: pathlib.Path, text: str, show: Callable[[str], object], tell: Callable[[str], object]) -> None:
