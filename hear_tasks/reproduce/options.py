@@ -180,10 +180,18 @@ def parse_options(args: argparse.Namespace) -> Options:
     models = choose_models(args)
     tasks = choose_tasks(args.tasks_dir.absolute(), args.task)
     out = args.out.absolute()
-    _check_out(out)
-    run_options = _run_options(args)
-    if args.seeds != SEEDS[0] and run_options["predictor"] is Predictor.HEAREVAL:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: expected a folder, got a file")
+    if args.seeds != SEEDS[0] and args.predictor == Predictor.HEAREVAL:
         raise ValueError(f"--seeds {args.seeds} goes with --predictor own: heareval knows its own seeds alone")
+    if args.devices is not None and args.devices < 1:
+        raise ValueError(f"--devices: expected 1 or more, got {args.devices}")
+    if args.memory_fraction is not None and not 0 < args.memory_fraction <= 1:
+        raise ValueError(f"--memory-fraction: expected a fraction above 0, up to 1, got {args.memory_fraction}")
+    phases = list(Phase)
+    first, last = phases.index(Phase(args.from_phase)), phases.index(Phase(args.to_phase))
+    if first > last:
+        raise ValueError(f"--from-phase {args.from_phase} comes after --to-phase {args.to_phase}")
     return Options(
         models=models,
         table=args.table,
@@ -194,36 +202,9 @@ def parse_options(args: argparse.Namespace) -> Options:
         grid=args.grid,
         grid_points=args.grid_points,
         seeds=args.seeds,
-        **run_options,
+        phases=tuple(phases[first : last + 1]),
+        predictor=Predictor(args.predictor),
+        devices=args.devices,
+        require_gpu=args.require_gpu,
+        memory_fraction=args.memory_fraction,
     )
-
-
-def _run_options(args: argparse.Namespace) -> dict:
-    if "from_phase" not in args:
-        return {
-            "phases": (),
-            "predictor": Predictor.OWN,
-            "devices": None,
-            "require_gpu": False,
-            "memory_fraction": None,
-        }
-    phases = list(Phase)
-    first, last = phases.index(Phase(args.from_phase)), phases.index(Phase(args.to_phase))
-    if first > last:
-        raise ValueError(f"--from-phase {args.from_phase} comes after --to-phase {args.to_phase}")
-    if args.devices is not None and args.devices < 1:
-        raise ValueError(f"--devices: expected 1 or more, got {args.devices}")
-    if args.memory_fraction is not None and not 0 < args.memory_fraction <= 1:
-        raise ValueError(f"--memory-fraction: expected a fraction above 0, up to 1, got {args.memory_fraction}")
-    return {
-        "phases": tuple(phases[first : last + 1]),
-        "predictor": Predictor(args.predictor),
-        "devices": args.devices,
-        "require_gpu": args.require_gpu,
-        "memory_fraction": args.memory_fraction,
-    }
-
-
-def _check_out(out: pathlib.Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out}: expected a folder, got a file")

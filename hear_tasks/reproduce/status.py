@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hear_cacophony.text_table import text_table
 from hear_tasks.entry_point import run
 from hear_tasks.reproduce.jobs import Job, check_out, make_jobs
-from hear_tasks.reproduce.options import Phase, add_work_options, parse_options
+from hear_tasks.reproduce.options import Phase, add_run_options, add_work_options, parse_options
 from hear_tasks.reproduce.record import State, read_state
 from hear_tasks.reproduce.run_job import summary
 
@@ -31,7 +31,8 @@ def _run(argv: Sequence[str] | None) -> int:
         "with tabs between",
     )
     add_work_options(parser)
-    args = parser.parse_args(argv)
+    add_run_options(unasked := argparse.ArgumentParser())  # of which no state depends
+    args = parser.parse_args(argv, unasked.parse_args([]))
     options = parse_options(args)
     jobs = make_jobs(options)
     if args.to_do:
