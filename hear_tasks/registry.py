@@ -75,6 +75,7 @@ class HearTask:
         seconds: length of every clip, None where clips differ.
         scores: those of its metadata, as heareval names them.
         classes: number of labels.
+        clips: in all splits.
         published_seconds: seconds that the published evaluation of Cacophony padded each clip to, None where it
             published no length for the task.
         training: how heareval trains it.
@@ -91,6 +92,7 @@ class HearTask:
     seconds: float | None
     scores: tuple[str, ...]
     classes: int
+    clips: int
     published_seconds: float | None
     training: Training = USUAL
 
@@ -133,30 +135,32 @@ _MAESTRO = Training(50, check_every=1, stops_by_score=False, median_filter_ms=(1
 # One row a task; HearTask names the fields.
 # fmt: off
 TASKS = tuple(HearTask(*row) for row in (
-    ("beehive_states_fold0", "v2", "full", "Beehive", _SCENE, _CLASS, _TVT, None, 600.0, _AUCROC, 2, None),
-    ("beehive_states_fold1", "v2", "full", "Beehive", _SCENE, _CLASS, _TVT, None, 600.0, _AUCROC, 2, None),
-    ("beijing_opera", "v1.0-hear2021", "full", "Beijing Opera", _SCENE, _CLASS, _NEW, 5, 4.77, _ACCURACY, 4, 5.0),
-    ("tfds_crema_d", "1.0.0", "full", "CREMA-D", _SCENE, _CLASS, _NEW, 5, 5.0, _ACCURACY, 6, 5.0),
-    ("dcase2016_task2", "hear2021", "full", "DCASE 2016", _EVENT, _LABELS, _TVT, None, 120.0, _ONSET_200, 11, 120.0,
+    ("beehive_states_fold0", "v2", "full", "Beehive", _SCENE, _CLASS, _TVT, None, 600.0, _AUCROC, 2, 576, None),
+    ("beehive_states_fold1", "v2", "full", "Beehive", _SCENE, _CLASS, _TVT, None, 600.0, _AUCROC, 2, 576, None),
+    ("beijing_opera", "v1.0-hear2021", "full", "Beijing Opera", _SCENE, _CLASS, _NEW, 5, 4.77, _ACCURACY, 4, 236, 5.0),
+    ("tfds_crema_d", "1.0.0", "full", "CREMA-D", _SCENE, _CLASS, _NEW, 5, 5.0, _ACCURACY, 6, 7_438, 5.0),
+    ("dcase2016_task2", "hear2021", "full", "DCASE 2016", _EVENT, _LABELS, _TVT, None, 120.0, _ONSET_200, 11, 72, 120.0,
      _DCASE),
-    ("esc50", "v2.0.0", "full", "ESC-50", _SCENE, _CLASS, _OWN, 5, 5.0, _ACCURACY, 50, 5.0),
-    ("fsd50k", "v1.0", "full", "FSD50K", _SCENE, _LABELS, _TVT, None, None, _PRECISION, 200, None),
-    ("tfds_gtzan", "1.0.0", "full", "GTZAN Genre", _SCENE, _CLASS, _NEW, 10, 30.0, _ACCURACY, 10, 30.0),
+    ("esc50", "v2.0.0", "full", "ESC-50", _SCENE, _CLASS, _OWN, 5, 5.0, _ACCURACY, 50, 2_000, 5.0),
+    ("fsd50k", "v1.0", "full", "FSD50K", _SCENE, _LABELS, _TVT, None, None, _PRECISION, 200, 51_185, None),
+    ("tfds_gtzan", "1.0.0", "full", "GTZAN Genre", _SCENE, _CLASS, _NEW, 10, 30.0, _ACCURACY, 10, 1_000, 30.0),
     ("tfds_gtzan_music_speech", "1.0.0", "full", "GTZAN Music/Speech",
-     _SCENE, _CLASS, _NEW, 10, 30.0, _ACCURACY, 2, 30.0),
-    ("gunshot_triangulation", "v1.0", "full", "Gunshot", _SCENE, _CLASS, _NEW, 7, 1.5, _ACCURACY, 4, 1.5),
-    ("libricount", "v1.0.0-hear2021", "full", "Libricount", _SCENE, _CLASS, _NEW, 5, 5.0, _ACCURACY, 11, 5.0),
-    ("maestro", "v3.0.0", "5h", "Maestro 5h", _EVENT, _LABELS, _NEW, 5, 120.0, _ONSET_50, 88, 120.0, _MAESTRO),
-    ("mridangam_stroke", "v1.5", "full", "Mridangam Stroke", _SCENE, _CLASS, _NEW, 5, 0.81, _ACCURACY, 10, None),
-    ("mridangam_tonic", "v1.5", "full", "Mridangam Tonic", _SCENE, _CLASS, _NEW, 5, 0.81, _ACCURACY, 6, None),
-    ("nsynth_pitch", "v2.2.3", "50h", "NSynth Pitch 50h", _SCENE, _CLASS, _TVT, None, 4.0, _PITCH, 88, 4.0),
-    ("nsynth_pitch", "v2.2.3", "5h", "NSynth Pitch 5h", _SCENE, _CLASS, _TVT, None, 4.0, _PITCH, 88, 4.0),
-    ("speech_commands", "v0.0.2", "5h", "Speech commands 5h", _SCENE, _CLASS, _TVT, None, 1.0, _ONLY_ACCURACY, 12, 1.0),
+     _SCENE, _CLASS, _NEW, 10, 30.0, _ACCURACY, 2, 128, 30.0),
+    ("gunshot_triangulation", "v1.0", "full", "Gunshot", _SCENE, _CLASS, _NEW, 7, 1.5, _ACCURACY, 4, 88, 1.5),
+    ("libricount", "v1.0.0-hear2021", "full", "Libricount", _SCENE, _CLASS, _NEW, 5, 5.0, _ACCURACY, 11, 5_720, 5.0),
+    ("maestro", "v3.0.0", "5h", "Maestro 5h", _EVENT, _LABELS, _NEW, 5, 120.0, _ONSET_50, 88, 185, 120.0, _MAESTRO),
+    ("mridangam_stroke", "v1.5", "full", "Mridangam Stroke", _SCENE, _CLASS, _NEW, 5, 0.81, _ACCURACY, 10, 6_977, None),
+    ("mridangam_tonic", "v1.5", "full", "Mridangam Tonic", _SCENE, _CLASS, _NEW, 5, 0.81, _ACCURACY, 6, 6_977, None),
+    ("nsynth_pitch", "v2.2.3", "50h", "NSynth Pitch 50h", _SCENE, _CLASS, _TVT, None, 4.0, _PITCH, 88, 49_060, 4.0),
+    ("nsynth_pitch", "v2.2.3", "5h", "NSynth Pitch 5h", _SCENE, _CLASS, _TVT, None, 4.0, _PITCH, 88, 5_000, 4.0),
+    ("speech_commands", "v0.0.2", "5h", "Speech commands 5h",
+     _SCENE, _CLASS, _TVT, None, 1.0, _ONLY_ACCURACY, 12, 22_890, 1.0),
     ("speech_commands", "v0.0.2", "full", "Speech commands full",
-     _SCENE, _CLASS, _TVT, None, 1.0, _ONLY_ACCURACY, 12, 1.0),
-    ("vocal_imitation", "v1.1.3", "full", "Vocal Imitation", _SCENE, _CLASS, _NEW, 3, 11.26, _PRECISION, 302, 12.0),
+     _SCENE, _CLASS, _TVT, None, 1.0, _ONLY_ACCURACY, 12, 100_503, 1.0),
+    ("vocal_imitation", "v1.1.3", "full", "Vocal Imitation",
+     _SCENE, _CLASS, _NEW, 3, 11.26, _PRECISION, 302, 5_601, 12.0),
     ("vox_lingua_top10", "hear2021", "full", "VoxLingua107 top 10",
-     _SCENE, _CLASS, _NEW, 5, 18.64, _ACCURACY, 10, 19.0),
+     _SCENE, _CLASS, _NEW, 5, 18.64, _ACCURACY, 10, 972, 19.0),
 ))
 # fmt: on
 

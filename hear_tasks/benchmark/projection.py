@@ -24,30 +24,6 @@ STAGES = 2
 EPOCHS = 150
 """Of a training until it stops, for the projection; fewer where a task's metadata allow no more."""
 
-CLIPS = {
-    "beehive_states_fold0": 576,
-    "beehive_states_fold1": 576,
-    "beijing_opera": 236,
-    "tfds_crema_d": 7438,
-    "dcase2016_task2": 72,
-    "esc50": 2000,
-    "fsd50k": 51185,
-    "tfds_gtzan": 1000,
-    "tfds_gtzan_music_speech": 128,
-    "gunshot_triangulation": 88,
-    "libricount": 5720,
-    "maestro": 185,
-    "mridangam_stroke": 6977,
-    "mridangam_tonic": 6977,
-    "nsynth_pitch-50h": 49060,
-    "nsynth_pitch-5h": 5000,
-    "speech_commands-5h": 22890,
-    "speech_commands-full": 100503,
-    "vocal_imitation": 5601,
-    "vox_lingua_top10": 972,
-}
-"""Clips of HEAR's tasks by name, and mode where a name has two."""
-
 
 def project_embedding(sections: dict[str, Any]) -> dict[str, Any]:
     """Hours for both stages, from the speed of `embed` where it was measured, otherwise from the encoder's."""
@@ -88,8 +64,7 @@ def project_predictions(cases: dict[str, list[dict[str, Any]]]) -> float:
 def _project_seconds(task: HearTask, costs: dict[tuple[bool, int, int], float]) -> float:
     """Seconds for one stage of a task, by what a row costs in tasks of events or not, of so many rows and labels."""
     events = task.embedding_type == EmbeddingType.EVENT
-    clips = CLIPS.get(task.name) or CLIPS[f"{task.name}-{task.mode}"]
-    rows = clips * (round(120_000 / HOP_MS) if events else 1)
+    rows = task.clips * (round(120_000 / HOP_MS) if events else 1)
     rows = round(rows * ((task.folds - 2) / task.folds if task.folds else 0.8))
 
     def distance(case: tuple[bool, int, int]) -> tuple[bool, float]:

@@ -1,17 +1,21 @@
-"""What the benchmark measures, and its table."""
+"""What the benchmark measures, the machine that it measures on, and its table."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
+import os
 import pathlib
+import platform
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
+from hear_cacophony.engine.devices import Devices
 from hear_cacophony.engine.options import PRECISIONS
-from hear_tasks.benchmark import embed, encoder, predict, projection, report, start, text
+from hear_tasks.benchmark import embed, encoder, predict, projection, start, text
 from hear_tasks.benchmark.config import SCALES, Config
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
@@ -29,6 +33,7 @@ ON_REQUEST = ("predict",)
 """Sections that are measured where they are named alone: an hour or more."""
 
 PROJECTION = "projection"
+PACKAGES = ("hear_cacophony", "jax", "jaxlib", "flax", "numpy", "soundfile", "heareval", "tensorflow-cpu", "tensorflow")
 
 
 def measure_and_tell(argv: Sequence[str] | None) -> None:
@@ -114,7 +119,7 @@ def measure(
         sections = {name: take(config) for name, (take, _) in SECTIONS.items() if name in wanted}
         if not only or PROJECTION in only:
             sections[PROJECTION] = projection.project_embedding(sections)
-        machine = report.describe_machine()
+        machine = describe_machine()
     return {
         "machine": machine,
         "model": config.files[0],
@@ -129,8 +134,53 @@ def format_result(result: dict[str, Any]) -> str:
     describe = {name: describe for name, (_, describe) in SECTIONS.items()}
     describe[PROJECTION] = projection.describe_projection
     measured = ("measured", f"{result['model']}, {result['precision']}, {result['scale']}")
-    tables = {"machine": [*report.machine_lines(result["machine"]), measured]}
+    tables = {"machine": [*machine_lines(result["machine"]), measured]}
     for name, section in result["sections"].items():
         skipped = [("not measured", section["skipped"])] if "skipped" in section else None
         tables[name] = skipped or describe[name](section)
-    return report.format_table(tables)
+    return _format_table(tables)
+
+
+def describe_machine() -> dict[str, Any]:
+    """The devices that jax sees, the processor, and versions of what is installed."""
+    devices = Devices()
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "devices": [devices.kind] * len(devices),
+        "platform": devices.platform,
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_average": os.getloadavg()[0],
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def machine_lines(machine: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lines of the table."""
+    return [
+        ("device", f"{len(machine['devices'])} x {machine['devices'][0]} ({machine['platform']})"),
+        ("processor", f"{machine['processor']}, {machine['cores']} cores; load {machine['load_average']:.1f}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in machine["versions"].items())),
+    ]
+
+
+def _format_table(sections: dict[str, list[tuple[str, str]]]) -> str:
+    """Sections of lines, each a name and what was found."""
+    width = max(len(name) for lines in sections.values() for name, _ in lines)
+    text = []
+    for title, lines in sections.items():
+        text.append(title)
+        text += [f"  {name:<{width}}  {value}" for name, value in lines]
+    return "\n".join(text)
