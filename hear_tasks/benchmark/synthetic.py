@@ -20,11 +20,7 @@ LABELS = ("a", "b")
 def make_task(tasks: pathlib.Path, name: str, samples: Sequence[int], seconds: float | None) -> pathlib.Path:
     """Make a scene task of clips with these numbers of samples, in one split.
 
-    Args:
-        tasks: folder of tasks.
-        name: of the task.
-        samples: length of each clip.
-        seconds: length of every clip; None where they differ, upon which heareval takes them one by one.
+    `seconds` is the length of every clip; None where they differ, upon which heareval takes them one by one.
     """
     task = tasks / f"{name}-v1-full"
     folder = task / str(SAMPLE_RATE) / SPLIT

@@ -102,13 +102,8 @@ def check_audio(
 ) -> Audio:
     """Check a task's audio at one rate.
 
-    Args:
-        folder: the task directory.
-        rate: sample rate in Hz, which is the name of the audio's folder.
-        splits: its splits.
-        metadata: its metadata.
-        findings: where to add what is wrong.
-        deep: read all samples of all files, whatever the size of the task.
+    `rate` in Hz is the name of the audio's folder; `deep` reads all samples of all files, whatever the size of the
+    task.
     """
     files = find_files(folder, rate, splits, findings)
     whole = deep or sum(file.size for file in files.values()) <= WHOLE_BYTES

@@ -137,10 +137,7 @@ def _is_task(folder: pathlib.Path) -> bool:
 def check_task(folder: pathlib.Path, *, deep: bool = False, model: ModelFacts = ENCODERS) -> TaskReport:
     """Check one task directory.
 
-    Args:
-        folder: the task directory.
-        model: what it is to be embedded with.
-        deep: read every sample of every clip, also of a large task.
+    `deep` reads every sample of every clip, also of a large task.
     """
     findings = Findings(folder.name)
     try:

@@ -56,16 +56,7 @@ def embed_task(
 ) -> bool:
     """Embed a task into `target`, unless that is done; goes on where a killed run was.
 
-    Args:
-        model: what embeds it.
-        task_folder: the HEAR task.
-        target: folder of its embeddings, as heareval names it.
-        place: the same as it was given, which heareval's files name.
-        identity: what tells the model and its options apart from others, for JSON.
-        batch_seconds: seconds of audio in a batch, as the encoder sees it; by the devices' memory unless given.
-        clip_files: whether to write the files of each clip, too.
-        wait: whether to wait where another process works on the task.
-        tell: takes remarks.
+    `place` is the target as it was given, which heareval's files name. See `embed_tasks` for the rest.
 
     Returns:
         Whether there was anything to do.

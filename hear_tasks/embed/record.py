@@ -97,9 +97,7 @@ def compare_with_task(target: pathlib.Path, task: pathlib.Path) -> list[str]:
 
     A copy of a task is the same as long as its content is.
 
-    Args:
-        target: folder of its finished embeddings; heareval's own tell of metadata, vocabulary and labels alone.
-        task: the task directory.
+    heareval's own embeddings tell of metadata, vocabulary and labels alone.
     """
     if not (target / EMBEDDED_FILE).exists():
         return []

@@ -192,10 +192,7 @@ def open_work_folder(
 ) -> Iterator[WorkFolder]:
     """The working folder for the task whose embeddings go to `target`, made where there is none.
 
-    Args:
-        target: the task's folder of embeddings.
-        wait: whether to wait where another process works on it.
-        tell: takes the remark that the file system has no locks.
+    `tell` takes the remark that the file system has no locks.
 
     Raises:
         BusyError: another process works on it.

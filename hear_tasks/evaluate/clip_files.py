@@ -158,9 +158,7 @@ def _fits(span: re.Match[str], start: int) -> bool:
 def find_numbered_clips(files: ClipFiles, owners: Mapping[int, YoutubeClip]) -> dict[YoutubeClip, list[pathlib.Path]]:
     """The files of clips that are named by an id of the table, among those that belong to no clip yet.
 
-    Args:
-        files: all files.
-        owners: the clip of each id, in the order of the table.
+    `owners` holds the clip of each id, in the order of the table.
 
     Raises:
         LayoutError: the numbers are not all ids of the table, or may as well be places in it.

@@ -64,10 +64,7 @@ class Evaluator(abc.ABC):
     def compute(self, model: AudioTextModel, samples: Sequence[np.ndarray], clips: Sequence[Clip]) -> np.ndarray:
         """The value of each clip.
 
-        Args:
-            model: the model.
-            samples: of each clip, 16 kHz mono, shape (samples,), float32.
-            clips: the clips.
+        Samples of each clip are 16 kHz mono, shape (samples,), float32.
         """
 
     @abc.abstractmethod

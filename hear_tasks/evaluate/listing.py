@@ -87,13 +87,7 @@ def make_listing(
 ) -> Listing:
     """A listing of the entries of a table.
 
-    Args:
-        entries: in the order of the table.
-        files: where the clips were looked for.
-        published: sizes of the table as it is published.
-        labelled: whether the texts are classes.
-        names: those that the clips may have, in words.
-        remarks: as in `Listing`.
+    `published` holds the sizes of the table as it is published, `names` those that clips may have, in words.
 
     Raises:
         LayoutError: a name is there twice with different texts, or no clip is there that can be read.
@@ -195,10 +189,7 @@ def by_file(
 def require(data: pathlib.Path, layout: str, *parts: str) -> None:
     """Check that files and folders are where a publisher puts them.
 
-    Args:
-        data: folder of the data set.
-        layout: the layout in words, for the error.
-        parts: paths in it; those that end in "/" are folders.
+    Parts that end in "/" are folders.
 
     Raises:
         FileNotFoundError: there is no such folder.

@@ -17,9 +17,7 @@ from hear_cacophony.files.file_identity import content_digest
 def load_model(path: str, **options: Any) -> AudioTextModel:
     """Load a model with its text side.
 
-    Args:
-        path: as `hear_cacophony.load_audio_text_model` takes it.
-        options: of that function.
+    As `hear_cacophony.load_audio_text_model`, with its options.
 
     Raises:
         FileNotFoundError: no such file, or no tokenizer.

@@ -131,10 +131,7 @@ class Captions:
 def text_to_audio(similarities: np.ndarray, captions: Captions, *, published: bool = False) -> dict[str, Estimate]:
     """Metrics of finding clips by their captions, one query for each caption.
 
-    Args:
-        similarities: shape (captions, clips).
-        captions: of these clips.
-        published: whether a text has one right clip alone, the last one that it belongs to.
+    Similarities have the shape (captions, clips); as published, a text has one right clip, the last that it belongs to.
 
     Returns:
         Estimates by "R@1", "R@5", "R@10", "mAP@10".
@@ -150,10 +147,7 @@ def text_to_audio(similarities: np.ndarray, captions: Captions, *, published: bo
 def audio_to_text(similarities: np.ndarray, captions: Captions, *, published: bool = False) -> dict[str, Estimate]:
     """Metrics of finding captions by their clips, one query for each clip.
 
-    Args:
-        similarities: shape (captions, clips).
-        captions: of these clips.
-        published: whether copies of a text take places in the ranking.
+    Similarities have the shape (captions, clips); as published, copies of a text take places in the ranking.
 
     Returns:
         Estimates by "R@1", "R@5", "R@10", "mAP@10".

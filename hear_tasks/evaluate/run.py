@@ -45,11 +45,6 @@ def evaluate(
 ) -> Report:
     """Evaluate a model, and write the results to a folder of their own in `request.out`.
 
-    Args:
-        request: what to do.
-        load: loads the model.
-        tell: takes remarks.
-
     Raises:
         LayoutError: the folder does not hold the data set.
         ValueError: no clip could be used.

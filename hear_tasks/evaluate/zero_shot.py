@@ -101,12 +101,8 @@ def classify(
 ) -> Classified:
     """Rank the classes of each clip by the similarity of their texts, equal ones in their order.
 
-    Args:
-        audio: embeddings of the clips, unit norm, shape (clips, size).
-        texts: embeddings of the classes, unit norm, shape (classes, size).
-        scale: the model's factor of similarities, for probabilities.
-        classes: names of the classes.
-        truths: name of the class of each clip.
+    Embeddings are of unit norm, shapes (clips, size) and (classes, size); `scale` is the model's factor of
+    similarities.
     """
     logits = scale * (audio @ texts.T).astype(np.float64)
     ranked = np.argsort(-logits, axis=1, kind="stable")
@@ -123,14 +119,7 @@ def _check_plot() -> None:
 
 
 def _plot_confusion(path: pathlib.Path, matrix: np.ndarray, classes: Sequence[str], title: str) -> None:
-    """Draw a confusion matrix as PNG: the part of each class's clips that was taken for each class.
-
-    Args:
-        path: the file to write.
-        matrix: numbers of clips, shape (classes, classes), rows are the classes.
-        classes: their names.
-        title: stands above it.
-    """
+    """Draw a confusion matrix as PNG: the part of each class's clips that was taken for each class."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -73,9 +73,6 @@ def holds_results(folder: pathlib.Path) -> bool:
 def read_score(folder: pathlib.Path) -> Score:
     """The score of one task. Only the scores file has to be there, which is often all that is passed on.
 
-    Args:
-        folder: the task's, in the folder of a model.
-
     Raises:
         TaskProblem: it has none, or none that is whole.
         OSError: a file cannot be read.
@@ -120,9 +117,7 @@ def _check_started(folder: pathlib.Path) -> None:
 def read_json(file: pathlib.Path, remedy: str) -> dict[str, Any]:
     """The object in a JSON file.
 
-    Args:
-        file: the file.
-        remedy: what to do where it is damaged, for the message.
+    `remedy` says what to do where it is damaged.
 
     Raises:
         TaskProblem: it holds no whole JSON object.

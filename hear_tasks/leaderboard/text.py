@@ -76,11 +76,7 @@ class Markdown:
 def format_leaderboard(models: Sequence[Model], form: Form, *, rows: bool = False, table: bool = False) -> str:
     """The leaderboard, tasks down and models across, with the remarks below it.
 
-    Args:
-        models: at least one of them with a score.
-        form: how it is written.
-        rows: whether each model is set beside all published rows.
-        table: whether the published table is shown with the models in it.
+    `rows` sets each model beside all published rows, `table` shows the published table with the models in it.
     """
     parts = [form.table(leaderboard_cells(models), 3), form.listing(remarks(models))]
     if rows:

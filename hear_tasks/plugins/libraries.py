@@ -23,11 +23,7 @@ _INSTALL_LINES |= {"msclap": INSTALL_MSCLAP}
 
 @contextlib.contextmanager
 def explained_imports(model: str) -> Iterator[None]:
-    """Tell how to install a library of the plugins that an import in this context does not find.
-
-    Args:
-        model: what needs it.
-    """
+    """Tell how to install a library of the plugins that an import in this context does not find."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -96,11 +96,7 @@ class Options:
 def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str], None], *, wait: bool = False) -> bool:
     """Predict one task.
 
-    Args:
-        folder: of its embeddings, EMBEDDINGS/MODULE/TASK.
-        options: how.
-        tell: takes remarks and the progress.
-        wait: whether to wait where another process predicts it.
+    See `predict_task`.
 
     Returns:
         Whether there was anything left to do.

@@ -149,13 +149,7 @@ def evaluate_events(
 ) -> EventEvaluation:
     """Score predictions under the best of some postprocessings.
 
-    Args:
-        predictions: probabilities with shape [n_rows, n_labels].
-        frames: the frames that the rows are of.
-        targets: the events of the split.
-        vocabulary: labels of the task, with shape [n_labels].
-        scores: names in `EVENT_SCORES`; the first one chooses the postprocessing.
-        postprocessings: in a validation all of the grid, in a test the one that was best in the best validation.
+    Predictions are probabilities, shape [n_rows, n_labels]; the first of the scores chooses the postprocessing.
 
     Raises:
         ValueError: see `make_events` and `EventScore.compute`.

@@ -86,11 +86,7 @@ def make_events(
 
     Predictions are compared with each threshold once, and filtered once for each threshold and window.
 
-    Args:
-        predictions: probabilities with shape [n_rows, n_labels].
-        frames: the frames that the rows are of.
-        labels: texts of the labels.
-        points: the postprocessings.
+    Predictions are probabilities, shape [n_rows, n_labels].
 
     Raises:
         ValueError: the shape is another one, a clip of a single frame is to be filtered, or a filter is shorter than

@@ -106,13 +106,7 @@ class EventScore(Protocol):
     maximize: ClassVar[bool]
 
     def compute(self, predicted: Events, targets: Events, vocabulary: Collection[str]) -> Statistics:
-        """The statistics over the clips of `predicted`; targets in other clips do not count.
-
-        Args:
-            predicted: the events that were found.
-            targets: the events that there are.
-            vocabulary: all labels of the task.
-        """
+        """The statistics over the clips of `predicted`; targets in other clips do not count."""
 
 
 @dataclasses.dataclass(frozen=True)

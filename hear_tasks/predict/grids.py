@@ -42,10 +42,7 @@ _BY_TASK: Mapping[str, Mapping[str, Sequence[Any]]] = {"dcase2016_task2": {"chec
 def choose_points(grid: str, count: int, metadata: Mapping[str, Any]) -> list[Configuration]:
     """The points that heareval tries, in its order: the first ones of the grid shuffled with its seed.
 
-    Args:
-        grid: name in `GRIDS`.
-        count: how many, at most as many as the grid has.
-        metadata: of the task, which may change the grid.
+    The metadata of the task may change the grid.
 
     Raises:
         ValueError: there is no such grid, fewer than one point is asked for, or the metadata is at fault.

@@ -59,12 +59,7 @@ def make_scores(
 ) -> dict[str, Any]:
     """The content of the scores file.
 
-    Args:
-        task: the task.
-        configuration: the best one.
-        trainings: of each partition.
-        tests: scores by test split, in the order of the partitions.
-        marks: what distinguishes them from heareval's own; {} where nothing does.
+    `tests` are in the order of the partitions; `marks` tell them from heareval's own.
     """
     scores: dict[str, Any] = {
         name: {

@@ -72,11 +72,8 @@ class SplitEvents:
 def to_device(splits: Mapping[str, Split], device: torch.device, room: int) -> dict[str, Split]:
     """Splits for computations on a device.
 
-    Args:
-        splits: by name.
-        device: the device.
-        room: bytes of its memory for embeddings. Those that it does not do for are left in their files, and every
-            batch of them is brought to the device when it is needed.
+    Those whose embeddings `room`, in bytes, does not do for stay in their files, and each batch is brought to the
+    device when it is needed.
     """
     placed = {}
     for name, split in splits.items():

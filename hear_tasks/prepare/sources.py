@@ -108,11 +108,6 @@ def _distinct(tasks: list[Task]) -> list[Task]:
 def unpack_all(tarballs: list[Tarball], tasks: list[Task], jobs: int) -> tuple[list[Task], list[str]]:
     """Unpack tarballs, several at a time, unless a source holds their tasks already.
 
-    Args:
-        tarballs: the tarballs.
-        tasks: what the sources hold besides.
-        jobs: how many at a time.
-
     Returns:
         The tasks that they held, and what is wrong with the others.
 

@@ -40,12 +40,7 @@ class Workers:
             process.join()
 
     def resample(self, batches: Iterable[tuple[Conversion, list[Clip]]], tallies: dict[int, Tally]) -> None:
-        """Make the clips of all batches, a few batches ahead at a time, until one cannot be written.
-
-        Args:
-            batches: clips, and what to make of them.
-            tallies: by rate, where to count what became of them.
-        """
+        """Make the clips of all batches, a few batches ahead at a time, until one cannot be written."""
         pending: dict[concurrent.futures.Future[Tally], Tally] = {}
         for conversion, batch in batches:
             with _signals_kept_from_children():

@@ -44,11 +44,6 @@ def make_slots(phase: Phase, options: Options, jobs: int) -> list[Slot]:
 
     What a slot holds does not depend on what is already done, so that a run that goes on computes as the first did.
 
-    Args:
-        phase: embed or predict.
-        options: of the run.
-        jobs: in the run, done or not.
-
     Raises:
         ValueError: there are fewer cards than are asked for.
     """

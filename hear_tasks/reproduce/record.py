@@ -155,12 +155,6 @@ def locked(job: Job, phase: Phase, is_stopped: Callable[[], bool], tell: Callabl
     The lock belongs to all processes that inherit its descriptor: where one is killed, those that it started keep
     it until they end, too. Where the file system has no locks, the work goes on without, with one remark on it.
 
-    Args:
-        job: the job.
-        phase: its phase.
-        is_stopped: asked while waiting, whether to wait no longer.
-        tell: takes remarks, on the wait and on missing locks.
-
     Yields:
         The lock's descriptor, None where the wait was stopped.
     """

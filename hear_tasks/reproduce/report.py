@@ -36,11 +36,7 @@ def write_report(
 ) -> tuple[str, list[str], bool]:
     """Write OUT/report.
 
-    Args:
-        options: of the run.
-        jobs: all of them.
-        started: when the run began.
-        unnoted: failures that could not be noted, by the name of the job.
+    `unnoted` are failures that could not be noted, by the name of the job.
 
     Returns:
         The leaderboard as text, what is not finished, and whether all is whole.

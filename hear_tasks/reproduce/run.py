@@ -151,13 +151,7 @@ def run_jobs(
 ) -> dict[str, str]:
     """Run a phase of all jobs, spread over the slots of the machine; one that fails does not stop the others.
 
-    Args:
-        jobs: in the order that they are begun in.
-        phase: embed or predict.
-        slots: as many jobs are worked on at a time.
-        options: of the run.
-        stop: ends the work.
-        tell: takes remarks; called from several threads.
+    `tell` is called from several threads.
 
     Returns:
         By the name of a job, what kept its failure from being noted in its record, such as a full disk.

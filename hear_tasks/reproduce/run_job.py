@@ -87,14 +87,6 @@ class Stop:
 def run_job(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, tell: Callable[[str], None]) -> str:
     """Run a phase of a job unless that is done, and note what became of it.
 
-    Args:
-        job: the job.
-        phase: embed or predict.
-        slot: the hardware to use.
-        options: of the run.
-        stop: looked at while the phase runs.
-        tell: takes remarks.
-
     Returns:
         What became of it, for people.
 

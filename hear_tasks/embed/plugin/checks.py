@@ -13,11 +13,6 @@ _PAST_THE_END_MS = 1.0
 def check_scenes(arrays: list[np.ndarray], clips: int, size: int) -> np.ndarray:
     """The scene embeddings of a batch, shape (clips, size), float32.
 
-    Args:
-        arrays: what the plugin gave.
-        clips: in the batch.
-        size: the model's scene_embedding_size.
-
     Raises:
         PluginApiError: they are not what they have to be; the message says what was expected and what came.
         PluginError: embeddings are not finite, which depends on the clip.
@@ -35,12 +30,6 @@ def check_timestamps(
     arrays: list[np.ndarray], clips: int, size: int, seconds: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each clip of a batch its embeddings, shape (timestamps, size), float32, and its timestamps in milliseconds.
-
-    Args:
-        arrays: what the plugin gave, embeddings and timestamps.
-        clips: in the batch.
-        size: the model's timestamp_embedding_size.
-        seconds: length of the clips.
 
     Raises:
         PluginApiError: they are not what they have to be; the message says what was expected and what came.

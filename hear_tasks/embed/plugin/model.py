@@ -56,12 +56,7 @@ class PluginModel(Model):
     ) -> None:
         """Load a plugin.
 
-        Args:
-            name: its module.
-            path: for its `load_model`; "" for none.
-            options: keyword arguments for its `load_model`.
-            python: interpreter of another environment to load it in; this one unless given.
-            tell: takes remarks.
+        See `hear_module.load_module`.
 
         Raises:
             PluginError: it cannot be loaded, or lacks something of the HEAR API; the message says what.
