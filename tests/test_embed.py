@@ -24,7 +24,7 @@ from hear_cacophony.files.lock import BusyError
 from hear_tasks import cli
 from hear_tasks.embed import engine, work_folder
 from hear_tasks.embed.clips import open_clip, read_piece
-from hear_tasks.embed.progress import TaskProgress
+from hear_tasks.embed.engine import TaskProgress
 from hear_tasks.embed.record import RECORD_FILE
 from hear_tasks.embed.work_folder import is_busy, open_work_folder
 

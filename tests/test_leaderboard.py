@@ -14,11 +14,11 @@ import sys
 import pytest
 
 from hear_tasks.cli import main
+from hear_tasks.leaderboard.formats import Text, format_leaderboard
 from hear_tasks.leaderboard.models import Weights, read_models, read_weights
 from hear_tasks.leaderboard.plot import draw_leaderboard
 from hear_tasks.leaderboard.published import published_rows
 from hear_tasks.leaderboard.table import readable_metric
-from hear_tasks.leaderboard.text import Text, format_leaderboard
 from hear_tasks.registry import TASKS, find_tasks
 from hear_tasks.task_folder import UNTRAINED
 

@@ -27,10 +27,10 @@ from damaged_audio import FORMS, cut, encode, without_length
 
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare import archives, lock_folder, prepare_tasks, resample_clip, workers
+from hear_tasks.prepare import archives, prepare_tasks, resample_clip, sources, workers
 from hear_tasks.prepare.command import add_parser
-from hear_tasks.prepare.report import describe_task
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
+from hear_tasks.prepare.run import describe_task
 
 SPLITS = ("train", "valid", "test")
 COMMAND = """
@@ -631,7 +631,7 @@ def test_without_soxr_the_way_to_install_it_is_named(tmp_path, monkeypatch):
 
 def test_two_runs_do_not_write_to_one_task(tmp_path):
     task = make_task(tmp_path, clips=1)
-    with lock_folder.lock_folder(task, tmp_path):
+    with sources.lock_folder(task, tmp_path):
         (error,) = prepare_tasks([task], jobs=1).errors
     assert error == f"{task}: another run is writing to it; wait for its end, or stop it"
     assert prepare_tasks([task], jobs=1).errors == ()

@@ -26,10 +26,10 @@ from hear_tasks.reproduce import __main__ as command
 from hear_tasks.reproduce import hardware, run, status
 from hear_tasks.reproduce import run_job as job_module
 from hear_tasks.reproduce.jobs import Job, audio_bytes, check_unchanged
-from hear_tasks.reproduce.manifest import make_manifest
 from hear_tasks.reproduce.models import RunModel, own_model
 from hear_tasks.reproduce.options import Phase
 from hear_tasks.reproduce.record import Outcome, State, locked, read_attempts, read_state
+from hear_tasks.reproduce.report import make_manifest
 from hear_tasks.reproduce.run_job import Stop, run_job
 from hear_tasks.task_folder import PREDICTED_FILE
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from hear_tasks.leaderboard.formats import Text, format_leaderboard
     from hear_tasks.leaderboard.models import Model, Weights, read_models
     from hear_tasks.leaderboard.plot import plot_leaderboard
     from hear_tasks.leaderboard.scores import Score, TaskProblem, read_score
-    from hear_tasks.leaderboard.text import Text, format_leaderboard
     from hear_tasks.leaderboard.write import Outputs, write_leaderboard
 
 __getattr__ = lazy_exports(
@@ -22,7 +22,7 @@ __getattr__ = lazy_exports(
         "models": ("Model", "Weights", "read_models"),
         "plot": ("plot_leaderboard",),
         "scores": ("Score", "TaskProblem", "read_score"),
-        "text": ("Text", "format_leaderboard"),
+        "formats": ("Text", "format_leaderboard"),
         "write": ("Outputs", "write_leaderboard"),
     },
 )

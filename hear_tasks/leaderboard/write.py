@@ -7,12 +7,11 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 from hear_cacophony.files.atomic_write import write_file, write_text
-from hear_tasks.leaderboard.csv import format_csv, left_out_of_csv
+from hear_tasks.leaderboard.formats import Markdown, Text, format_csv, format_leaderboard, left_out_of_csv
 from hear_tasks.leaderboard.models import read_models
 from hear_tasks.leaderboard.plot import check_plot, plot_leaderboard
 from hear_tasks.leaderboard.published import left_out_of_table, published_rows
 from hear_tasks.leaderboard.table import incomplete_columns, tasks_not_run
-from hear_tasks.leaderboard.text import Markdown, Text, format_leaderboard
 
 IN_PLACE_OF_TEXT = pathlib.Path("-")
 """Stands for the file of a form that is shown in place of the text."""

@@ -13,13 +13,6 @@ from typing import TYPE_CHECKING
 from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from hear_tasks.prepare.report import Report, TaskReport
     from hear_tasks.prepare.run import prepare_tasks
 
-__getattr__ = lazy_exports(
-    __name__,
-    {
-        "report": ("Report", "TaskReport"),
-        "run": ("prepare_tasks",),
-    },
-)
+__getattr__ = lazy_exports(__name__, {"run": ("prepare_tasks",)})

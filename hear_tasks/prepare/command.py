@@ -50,8 +50,7 @@ def _rates(text: str) -> tuple[int, ...]:
 def _run(args: argparse.Namespace) -> int:
     from concurrent.futures.process import BrokenProcessPool
 
-    from hear_tasks.prepare.report import describe_task
-    from hear_tasks.prepare.run import prepare_tasks
+    from hear_tasks.prepare.run import describe_task, prepare_tasks
 
     try:
         report = prepare_tasks(args.sources, args.out, args.rates, args.jobs)

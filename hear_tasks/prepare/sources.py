@@ -6,13 +6,15 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import errno
+import os
 import pathlib
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+from hear_cacophony.files.lock import BusyError, lock_file
 from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare import archives
-from hear_tasks.prepare.lock_folder import lock_folder
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
 
 _KINDS = f"{archives.SUFFIXES[0]} file"
@@ -169,3 +171,21 @@ def _held(audio: list[tuple[str, str]], tasks: list[Task]) -> list[Task]:
         if task.source.name == name and (task.source / rate).is_dir()
     }
     return list(dict.fromkeys(held.values())) if len(held) == len(audio) else []
+
+
+@contextlib.contextmanager
+def lock_folder(folder: pathlib.Path, tasks: pathlib.Path) -> Iterator[None]:
+    """Lock a folder; the lock ends with the process and leaves no file. A remark on missing locks names `tasks`, once.
+
+    Raises:
+        BusyError: another run holds the lock.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            lock_file(handle, tasks / folder.name, lambda remark: print(f"prepare: {remark}", file=sys.stderr))
+        except BusyError:
+            raise BusyError(f"{folder}: another run is writing to it; wait for its end, or stop it") from None
+        yield
+    finally:
+        os.close(handle)
