@@ -75,5 +75,5 @@ setup(
         "media": MEDIA,
         "test": TEST,
     },
-    entry_points={"console_scripts": ["hear-cacophony = hear_tasks.cli:main"]},
+    entry_points={"console_scripts": ["hear-cacophony = hear_tasks.__main__:main"]},
 )

@@ -37,3 +37,17 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
     told = run(XDG_CACHE_HOME=str(tmp_path), stream="stderr")
     assert f"compiled functions are not kept: {tmp_path / 'hear_cacophony' / 'compiled'}: cannot be written to" in told
     assert "set HOME, or XDG_CACHE_HOME, to a folder that you may write to, or JAX_COMPILATION_CACHE_DIR" in told
+
+
+def test_a_cut_entry_is_replaced(tmp_path):
+    """jax writes entries in place, and keeps what a killed process has left of one."""
+    run(XDG_CACHE_HOME=str(tmp_path))
+    entries = {file: file.read_bytes() for file in (tmp_path / "hear_cacophony" / "compiled").glob("*-cache")}
+    assert entries
+    for file, content in entries.items():
+        file.write_bytes(content[: len(content) // 2])
+    assert run(stream="stderr", XDG_CACHE_HOME=str(tmp_path)) == ""
+    assert all(len(file.read_bytes()) > len(content) // 2 for file, content in entries.items())
+    assert run(stream="stderr", XDG_CACHE_HOME=str(tmp_path)) == ""
+    next(iter(entries)).write_bytes(b"")  # cut since it was found whole
+    assert run(stream="stderr", XDG_CACHE_HOME=str(tmp_path)) == ""

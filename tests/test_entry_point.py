@@ -233,6 +233,29 @@ def test_a_signal_before_the_arguments_are_read(name, tmp_path):
     assert ended(process) == (130, "", "hear-cacophony: interrupted\n")
 
 
+def test_ctrl_c_before_the_command_listens_ends_it_without_a_traceback(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, importlib.abc\n"
+        "class Slow(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'hear_tasks.cli':\n"
+        "            import time\n"
+        "            print('importing', flush=True)\n"
+        "            time.sleep(600)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hear_tasks", "info", "random-tiny"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (-signal.SIGINT, "", "")
+
+
 def test_a_command_that_another_program_calls_leaves_signals_alone(monkeypatch):
     def handlers():
         return [signal.getsignal(number) for number in NUMBERS]
