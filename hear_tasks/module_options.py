@@ -1,4 +1,4 @@
-"""The arguments that name a HEAR module, ours or any plugin, alike in all commands that load one."""
+"""The arguments that name a HEAR module, ours or any plugin, and tasks, alike in all commands that take them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def add_module_options(
         "--model-options", type=json_object, default={}, metavar="JSON", help="keyword arguments for its load_model"
     )
     parser.add_argument("--python", metavar="EXE", help="interpreter of the environment that the plugin lives in")
+
+
+def add_task_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --task, with several names behind it, and again; `what` is its help."""
+    parser.add_argument("--task", nargs="+", action="extend", default=[], metavar="NAME", help=what)
 
 
 def json_object(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from hear_tasks.module_options import add_module_options
+from hear_tasks.module_options import add_module_options, add_task_option
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -23,14 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="TASKS_DIR",
         help="a folder of task directories, or one task directory",
     )
-    parser.add_argument(
-        "--task",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME",
-        help="check only these tasks; may be given again",
-    )
+    add_task_option(parser, "check only these tasks; may be given again")
     parser.add_argument("--deep", action="store_true", help="read every sample of every clip, also of large tasks")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every finding")
     add_module_options(

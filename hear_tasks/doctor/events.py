@@ -5,9 +5,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
-from hear_tasks.doctor.labels import is_label, report_unknown
+from hear_tasks.doctor.labels import count_labels, is_label
 from hear_tasks.doctor.report import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.vocabulary import Vocabulary
@@ -34,24 +34,20 @@ class _Event:
 
 
 def check_events(
-    splits: Iterable[Split], vocabulary: Vocabulary | None, clip_seconds: ClipSeconds, findings: Findings
+    splits: Sequence[Split], vocabulary: Vocabulary | None, clip_seconds: ClipSeconds, findings: Findings
 ) -> dict[str, collections.Counter[str]]:
     """Check the events of a task; how often each split uses each label."""
-    used, known = {}, None if vocabulary is None else set(vocabulary.read)
+    timed: dict[str, dict[str, list[_Event]]] = {}
+
+    def read(split: Split, clip: str, events: object) -> list[str]:
+        labels, timed.setdefault(split.name, {})[clip] = _read_events(split, clip, events, findings)
+        return labels
+
+    used = count_labels(splits, vocabulary, findings, read)
     for split in splits:
-        unknown: dict[str, list[str]] = {}
-        counts: collections.Counter[str] = collections.Counter()
-        timed: dict[str, list[_Event]] = {}
-        for clip, events in (split.clips or {}).items():
-            labels, timed[clip] = _read_events(split, clip, events, findings)
-            counts.update(labels)
-            for label in labels:
-                if known is not None and label not in known:
-                    unknown.setdefault(label, []).append(clip)
-        report_unknown(split, unknown, vocabulary, findings)
-        _check_times(split, timed, clip_seconds, findings)
-        used[split.name] = counts
-        if split.clips and not any(timed.values()):
+        of_split = timed.get(split.name, {})
+        _check_times(split, of_split, clip_seconds, findings)
+        if split.clips and not any(of_split.values()):
             message = "expected events in this split, got none of use"
             findings.error("event-none", split.file, message, "unpack the task's tarball again")
     return used

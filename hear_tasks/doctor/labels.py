@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
 from hear_tasks.doctor.report import Findings
@@ -28,18 +28,25 @@ def check_scene_labels(
     splits: Iterable[Split], vocabulary: Vocabulary | None, metadata: Metadata, findings: Findings
 ) -> dict[str, collections.Counter[str]]:
     """Check the labels of a scene task; how often each split uses each label."""
+    return count_labels(splits, vocabulary, findings, lambda *of: _clip_labels(*of, metadata, findings))
+
+
+def count_labels(
+    splits: Iterable[Split],
+    vocabulary: Vocabulary | None,
+    findings: Findings,
+    read: Callable[[Split, str, object], list[str]],
+) -> dict[str, collections.Counter[str]]:
+    """How often each split uses each label, as `read` finds them in the entry of a clip; unknown ones are reported."""
     used, known = {}, None if vocabulary is None else set(vocabulary.read)
     for split in splits:
+        labels = [(label, clip) for clip, entry in (split.clips or {}).items() for label in read(split, clip, entry)]
         unknown: dict[str, list[str]] = {}
-        counts: collections.Counter[str] = collections.Counter()
-        for clip, labels in (split.clips or {}).items():
-            texts = _clip_labels(split, clip, labels, metadata, findings)
-            counts.update(texts)
-            for text in texts:
-                if known is not None and text not in known:
-                    unknown.setdefault(text, []).append(clip)
-        report_unknown(split, unknown, vocabulary, findings)
-        used[split.name] = counts
+        for label, clip in labels:
+            if known is not None and label not in known:
+                unknown.setdefault(label, []).append(clip)
+        _report_unknown(split, unknown, vocabulary, findings)
+        used[split.name] = collections.Counter(label for label, _ in labels)
     return used
 
 
@@ -67,7 +74,7 @@ def is_label(label: object) -> bool:
     return isinstance(label, str | int) and not isinstance(label, bool)
 
 
-def report_unknown(
+def _report_unknown(
     split: Split, unknown: dict[str, list[str]], vocabulary: Vocabulary | None, findings: Findings
 ) -> None:
     """Report labels that are not in the vocabulary, each with the clips that have it."""

@@ -6,7 +6,7 @@ import argparse
 import pathlib
 
 from hear_cacophony.commands.model_options import add_engine_options, device_indices, engine_options
-from hear_tasks.module_options import add_module_options, merge_options
+from hear_tasks.module_options import add_module_options, add_task_option, merge_options
 from hear_tasks.task_folder import choose_tasks
 
 
@@ -23,14 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--embeddings-dir", type=pathlib.Path, required=True, metavar="OUT", help="where to write OUT/MODULE/TASK"
     )
-    parser.add_argument(
-        "--task",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME",
-        help="directories, names or leaderboard columns of tasks (default: all in DIR)",
-    )
+    add_task_option(parser, "directories, names or leaderboard columns of tasks (default: all in DIR)")
     parser.add_argument("--clip-files", action="store_true", help="write the files of each clip, too, as heareval does")
     add_engine_options(parser, hop=True)
     parser.add_argument(

@@ -22,6 +22,7 @@ from hear_tasks.embed.record import lost_files
 from hear_tasks.embed.results import Results, check_clip_file_names
 from hear_tasks.embed.task import READERS, Task, TaskError, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
+from hear_tasks.text_files import listed as names_of
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch
@@ -98,11 +99,6 @@ def _no_room(task: Task, results: Results, work: WorkFolder, error: OSError) -> 
     needed = f"about {results.needed_bytes / 1e6:.1f} MB in all" if results.needed_bytes else "more"
     told = describe_full(error, work.task.parent, f"its embeddings need {needed}")
     return f"{task.name}: {told} and run the same command again; what is finished stays"
-
-
-def _named(files: list[str]) -> str:
-    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-    return ", ".join(files[:_MOST_NAMED]) + more
 
 
 class _Run:
@@ -222,7 +218,7 @@ class _Run:
         by_message: dict[str, list[str]] = {}
         for clip, message in sorted(self._failed.items()):
             by_message.setdefault(message, []).append(str(self._plan.task.clips[clip].file))
-        told = [f"{message}\n  for {_named(files)}" for message, files in by_message.items()]
+        told = [f"{message}\n  for {names_of(files, _MOST_NAMED)}" for message, files in by_message.items()]
         return f"the plugin fails for {len(self._failed)} clips ({others}):\n" + listed(told)
 
     def _shares_done(self) -> tuple[float, int]:

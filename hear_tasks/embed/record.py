@@ -11,6 +11,7 @@ from typing import Any
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_tasks.embed.task import READERS, Task
 from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE
+from hear_tasks.text_files import listed
 
 RECORD_FILE = "embedded-from.json"
 """For each folder of audio, RATE/SPLIT, the digest of each clip's content by its name, and what spares reading it."""
@@ -162,5 +163,4 @@ def _read(file: pathlib.Path) -> Any:
 
 
 def _named(names: list[str], what: str = "clips") -> str:
-    shown = ", ".join(names[:_MAX_NAMED])
-    return f"{shown} and {len(names) - _MAX_NAMED} more {what}" if len(names) > _MAX_NAMED else shown
+    return f"{listed(names, _MAX_NAMED)}{f' {what}' if len(names) > _MAX_NAMED else ''}"

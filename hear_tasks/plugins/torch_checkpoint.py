@@ -17,6 +17,7 @@ from hear_tasks.plugins.torch_file import (
     damaged,
     read_torch_file,
 )
+from hear_tasks.text_files import listed
 
 SHOWN = 20
 """Names that a message lists in full; of more, it tells how many there are."""
@@ -136,7 +137,7 @@ def report_mismatch(file: str, **problems: list[str]) -> None:
     """Raise CheckpointError if there are problems, with all of them; keywords are their kinds."""
     found = {kind.replace("_", " "): names for kind, names in problems.items() if names}
     if found:
-        lines = [f"  {kind} ({len(names)}): {_listed(names)}" for kind, names in found.items()]
+        lines = [f"  {kind} ({len(names)}): {listed(names, SHOWN)}" for kind, names in found.items()]
         raise CheckpointError(f"{file}: its parameters are not those of the model:\n" + "\n".join(lines))
 
 
@@ -211,11 +212,6 @@ def _parameters(content: object, file: pathlib.Path) -> dict[str, StoredTensor]:
 
 def _has_part(name: str, parts: Iterable[str]) -> bool:
     return any(part in name for part in parts)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def _few(names: Iterable[object]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hear_cacophony.model.stages import STAGES
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
-from hear_tasks.module_options import add_module_options
+from hear_tasks.module_options import add_module_options, add_task_option
 from hear_tasks.reproduce.models import TABLE_PLUGINS, RunModel, choose_models
 from hear_tasks.task_folder import choose_tasks
 
@@ -100,14 +100,7 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks-dir", type=pathlib.Path, required=True, metavar="DIR", help="folder of HEAR tasks")
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder for all that is written")
     parser.add_argument("--stage", type=int, choices=[stage.number for stage in STAGES], help="only this stage")
-    parser.add_argument(
-        "--task",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME",
-        help="directories, names or leaderboard columns of tasks (default: all in --tasks-dir)",
-    )
+    add_task_option(parser, "directories, names or leaderboard columns of tasks (default: all in --tasks-dir)")
     parser.add_argument(
         "--protocol",
         choices=("hear", "published"),
