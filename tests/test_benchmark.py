@@ -17,7 +17,7 @@ from hear_tasks.benchmark import projection, start, synthetic, text, timing
 from hear_tasks.benchmark import run as benchmark
 from hear_tasks.benchmark.__main__ import main
 from hear_tasks.benchmark.config import QUICK, Config
-from hear_tasks.benchmark.flops import product_flops, window_flops
+from hear_tasks.benchmark.encoder import product_flops, window_flops
 
 SECTIONS = {"start", "loading", "encoder", "precision", "compilations", "embed", "text", "projection"}
 

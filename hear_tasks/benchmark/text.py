@@ -15,8 +15,7 @@ from hear_cacophony.engine.load_audio_text import load_audio_text_model
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_cacophony.model.stages import TextConfig
 from hear_tasks.benchmark.config import Config, no_word_of_untrained, tell
-from hear_tasks.benchmark.encoder import Products, noise
-from hear_tasks.benchmark.flops import product_flops
+from hear_tasks.benchmark.encoder import Products, noise, product_flops
 from hear_tasks.benchmark.timing import count_compilations, interleave
 
 TEXT_TOKENS = 16
