@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import difflib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
@@ -28,7 +29,8 @@ def check_scene_labels(
     splits: Iterable[Split], vocabulary: Vocabulary | None, metadata: Metadata, findings: Findings
 ) -> dict[str, collections.Counter[str]]:
     """Check the labels of a scene task; how often each split uses each label."""
-    return count_labels(splits, vocabulary, findings, lambda *of: _clip_labels(*of, metadata, findings))
+    read = functools.partial(_clip_labels, metadata=metadata, findings=findings)
+    return count_labels(splits, vocabulary, findings, read)
 
 
 def count_labels(
