@@ -32,7 +32,7 @@ TASKS = [
     "scipy",
 ]
 TEXT = ["tokenizers"]
-DOWNLOAD = ["gdown>=6.5", "huggingface_hub", "socksio", *TEXT]  # socksio: for proxies that are SOCKS
+DOWNLOAD = ["gdown>=6.5", "huggingface_hub", "py7zr", "requests", "socksio", *TEXT]  # socksio: for SOCKS proxies
 PARQUET = ["pyarrow"]
 CAPTIONS = ["aac-metrics"]  # brings torch and transformers, which nothing else of the tasks needs
 PLUGINS = [

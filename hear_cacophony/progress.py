@@ -91,6 +91,47 @@ class ByteProgress(ProgressLine):
         return f"{self._title}: {part:4.0%} of {self._total / 1e6:,.1f} MB, {speed:,.1f} MB/s, {left}"
 
 
+class TransferProgress(ProgressLine):
+    """How much has come of files whose sizes may be learnt while they come."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+        self._files = self._total = self._earlier = self._came = self._done_files = 0
+
+    def expect(self, files: int, total: int, earlier: int) -> None:
+        """So many files are to come.
+
+        Args:
+            files: how many.
+            total: bytes of them, as far as they are known.
+            earlier: bytes of them that earlier runs have brought.
+        """
+        self._files, self._total, self._earlier = files, total, earlier
+
+    def advance(self, size: int) -> None:
+        """So many more bytes have come; fewer, where some have to come again."""
+        with self._lock:
+            self._came += size
+        self.tick()
+
+    def finish(self) -> None:
+        """One more file is done."""
+        with self._lock:
+            self._done_files += 1
+        self.tick()
+
+    def line(self, seconds: float) -> str:
+        """What is told after `seconds` of work."""
+        done = self._earlier + self._came
+        speed = max(0, self._came) / 1e6 / max(seconds, 1e-9)
+        told = f"{self._title}: {self._done_files} of {self._files} files, {done / 1e6:,.1f}"
+        if self._total < done or not self._total:  # a host did not tell beforehand
+            return f"{told} MB, {speed:,.1f} MB/s, time left unknown"
+        left = _time_left(self._came, self._total - done, seconds)
+        return f"{told} of {self._total / 1e6:,.1f} MB, {speed:,.1f} MB/s, {left}"
+
+
 def _time_left(done: float, to_do: float, seconds: float) -> str:
     return f"{clock(to_do * seconds / done)} left" if done > 0 else "time left unknown"
 

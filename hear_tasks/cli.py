@@ -15,7 +15,7 @@ from hear_tasks.entry_point import Command, run
 COMMANDS = (
     "hear_cacophony.commands.info",
     "hear_cacophony.commands.convert",
-    "hear_cacophony.commands.download",
+    "hear_tasks.download.command",
     "hear_cacophony.commands.features",
     "hear_cacophony.commands.classify",
     "hear_cacophony.commands.caption",

@@ -1,14 +1,21 @@
-"""A server on this machine that plays Google Drive and the Hugging Face hub."""
+"""A server on this machine that plays Google Drive, the Hugging Face hub, and any other host."""
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import hashlib
 import html
 import http.server
+import json
 import re
 import threading
 import urllib.parse
+
+import huggingface_hub.constants
+import requests.adapters
+
+from hear_cacophony.download import transfers
 
 FOLDER = "1lZHJuClyn4FK_Fhn92ylQqyAd40uJv0Y"
 DRIVE_HOSTS = ("drive.google.com", "drive.usercontent.google.com")
@@ -19,12 +26,34 @@ QUOTA_PAGE = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one answer.
+
+    Attributes:
+        cut: bytes after which the connection is cut.
+        status: the status in the place of the file.
+        headers: beside it.
+        content: in the place of the file, as a page of HTML if it is one.
+        from_start: whether the header Range is not heard.
+    """
+
+    cut: int | None = None
+    status: int = 200
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    content: bytes | None = None
+    from_start: bool = False
+
+
 class LoopbackHosts(http.server.ThreadingHTTPServer):
     """Plays both hosts.
 
     Attributes:
         drive: contents of the files in the published folder, by name.
         hub: contents of the files of roberta-base, by name.
+        repositories: contents of the files of other repositories of the hub, by their names.
+        web: contents of the files of other hosts, by HOST/PATH.
+        faults: of their coming answers, by HOST/PATH; the last one stays.
         cuts: for a name, after how many bytes of each coming answer the connection is cut.
         quota: names of Drive's files that too many have downloaded.
         requests: what was asked for: method, path, and the header Range.
@@ -36,6 +65,9 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.drive: dict[str, bytes] = {}
         self.hub: dict[str, bytes] = {}
+        self.repositories: dict[str, dict[str, bytes]] = {}
+        self.web: dict[str, bytes] = {}
+        self.faults: dict[str, list[Fault | None]] = {}
         self.cuts: dict[str, list[int]] = collections.defaultdict(list)
         self.quota: set[str] = set()
         self.requests: list[tuple[str, str, str | None]] = []
@@ -43,6 +75,27 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def add_record(self, number: int, files: dict[str, bytes], tell: dict[str, bytes] | None = None) -> None:
+        """Add a record of Zenodo.
+
+        Args:
+            number: its number.
+            files: what the host has, by name.
+            tell: what its list tells of; the same unless given.
+        """
+        base = f"zenodo.org/api/records/{number}"
+        listed = [
+            {
+                "key": name,
+                "size": len(content),
+                "checksum": f"md5:{hashlib.md5(content).hexdigest()}",
+                "links": {"self": f"https://{base}/files/{name}/content"},
+            }
+            for name, content in (files if tell is None else tell).items()
+        ]
+        self.web[base] = json.dumps({"id": number, "files": listed}).encode()
+        self.web |= {f"{base}/files/{name}/content": content for name, content in files.items()}
 
     def ranges(self) -> list[str]:
         """The ranges that were asked for."""
@@ -65,7 +118,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, query = self._note()
-        if path == "/embeddedfolderview" and query == {"id": FOLDER}:
+        if path.startswith("/web/"):
+            self._send_web_file(path.removeprefix("/web/"))
+        elif path.startswith("/api/models/"):
+            self._send_listed_repository(path)
+        elif path == "/embeddedfolderview" and query == {"id": FOLDER}:
             self._send_page(self._listing())
         elif path == "/uc":  # a large file: Drive asks whether one wants it though it has looked for no virus in it
             name = self._drive_name(query["id"])
@@ -96,15 +153,51 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return next(name for name in self.server.drive if _file_id(name) == file_id)
 
     def _send_hub_file(self, path: str) -> None:
-        name = path.removeprefix("/roberta-base/resolve/main/")
-        if name not in self.server.hub:
+        repository, _, place = path.removeprefix("/").partition("/resolve/")
+        name = place.partition("/")[2]
+        files = self.server.hub if repository == "roberta-base" else self.server.repositories.get(repository, {})
+        if name not in files:
             self.send_error(404)
             return
-        self._send_file(name, self.server.hub[name], {"X-Repo-Commit": "0" * 40, "Accept-Ranges": "bytes"})
+        self._send_file(name, files[name], {"X-Repo-Commit": "0" * 40, "Accept-Ranges": "bytes"})
 
-    def _send_page(self, page: bytes) -> None:
+    def _send_listed_repository(self, path: str) -> None:
+        repository = path.removeprefix("/api/models/").partition("/revision/")[0]
+        files = self.server.repositories.get(repository, {})
+        siblings = [
+            {
+                "rfilename": name,
+                "size": len(content),
+                "blobId": hashlib.sha1(content).hexdigest(),
+                "lfs": {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 100},
+            }
+            for name, content in files.items()
+        ]
+        page = json.dumps({"id": repository, "sha": "0" * 40, "siblings": siblings}).encode()
+        self._send_page(page, "application/json")
+
+    def _send_web_file(self, place: str) -> None:
+        place = urllib.parse.unquote(place)
+        coming = self.server.faults.get(place, [None])
+        fault = (coming.pop(0) if len(coming) > 1 else coming[0]) or Fault()
+        if fault.status != 200 or place not in self.server.web:
+            self.send_response(fault.status if fault.status != 200 else 404)
+            for key, value in {"Content-Length": "0", **fault.headers}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            return
+        content = self.server.web[place] if fault.content is None else fault.content
+        if fault.from_start:
+            del self.headers["Range"]
+        if content.startswith(b"<"):
+            self._send_page(content)
+            return
+        self.server.cuts[place] = [] if fault.cut is None else [fault.cut]
+        self._send_file(place, content, fault.headers)
+
+    def _send_page(self, page: bytes, kind: str = "text/html; charset=utf-8") -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         self.wfile.write(page)
@@ -143,3 +236,39 @@ def _confirmation(file_id: str) -> bytes:
         f'<form id="download-form" action="https://drive.usercontent.google.com/download" method="get">{inputs}</form>'
     )
     return f"<!DOCTYPE html><html><head><title>Virus scan warning</title></head>\n<body>{form}</body></html>".encode()
+
+
+def forget_network(monkeypatch) -> None:
+    """Forget the proxies and certificates of this machine."""
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    for variable in (*proxies, *map(str.lower, proxies), *certificates):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def lead_to(url: str, monkeypatch) -> list[float]:
+    """Make requests, gdown and huggingface_hub, as they are, talk to the server at `url`, and wait for nothing.
+
+    Returns:
+        The seconds that transfers would have waited.
+    """
+    send = requests.adapters.HTTPAdapter.send
+
+    def send_to_server(self, request, **options):
+        asked = urllib.parse.urlsplit(request.url)
+        place = asked if asked.hostname in DRIVE_HOSTS else asked._replace(path=f"/web/{asked.netloc}{asked.path}")
+        request.url = url + urllib.parse.urlunsplit(place._replace(scheme="", netloc=""))
+        response = send(self, request, **options)
+        response.url = urllib.parse.urlunsplit(asked)
+        return response
+
+    waited: list[float] = []
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_to_server)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr("random.uniform", lambda low, high: 0)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(transfers, "pause", lambda stop, seconds: waited.append(seconds))
+    return waited

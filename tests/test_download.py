@@ -10,17 +10,15 @@ import resource
 import shutil
 import subprocess
 import sys
-import urllib.parse
 
-import huggingface_hub.constants
+import huggingface_hub
 import numpy as np
 import pytest
-import requests.adapters
-from loopback_hosts import DRIVE_HOSTS, QUOTA_PAGE, LoopbackHosts
+from loopback_hosts import QUOTA_PAGE, LoopbackHosts, forget_network, lead_to
 from tokenizer_files import write_tokenizer
 
+from hear_cacophony.download import drive, network
 from hear_cacophony.download import fetch as download_command
-from hear_cacophony.download import published_files
 from hear_cacophony.download.fetch import STAGING, DownloadError, download
 from hear_cacophony.download.network import HTTPX
 from hear_cacophony.download.published_files import DriveFile, TokenizerFiles
@@ -47,13 +45,6 @@ def tokenizer_contents(tmp_path_factory) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in NAMES}
 
 
-def forget_network(monkeypatch) -> None:
-    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-    certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    for variable in (*proxies, *map(str.lower, proxies), *certificates):
-        monkeypatch.delenv(variable, raising=False)
-
-
 @pytest.fixture
 def hosts(tokenizer_contents, monkeypatch):
     """Both hosts, with their right files, for everything in this process."""
@@ -61,27 +52,8 @@ def hosts(tokenizer_contents, monkeypatch):
     with LoopbackHosts() as hosts:
         hosts.drive.update(CONTENTS)
         hosts.hub.update(tokenizer_contents)
-        _lead_to(hosts.url, monkeypatch)
+        lead_to(hosts.url, monkeypatch)
         yield hosts
-
-
-def _lead_to(url: str, monkeypatch) -> None:
-    """Make gdown and huggingface_hub, as they are, talk to the server at `url`; without pauses before they retry."""
-    send = requests.adapters.HTTPAdapter.send
-
-    def send_to_server(self, request, **options):
-        asked = urllib.parse.urlsplit(request.url)
-        assert asked.hostname in DRIVE_HOSTS
-        request.url = url + urllib.parse.urlunsplit(asked._replace(scheme="", netloc=""))
-        return send(self, request, **options)
-
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_to_server)
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
-    monkeypatch.setattr(
-        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr("random.uniform", lambda low, high: 0)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
 def _bring(wanted, folder) -> list[str]:
@@ -102,8 +74,8 @@ def test_everything_is_brought_and_the_second_run_asks_for_nothing(hosts, tokeni
     folder = tmp_path / "new" / "weights"
     expected = {**CONTENTS, **tokenizer_contents}
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == expected
-    assert told[0] == f"{folder / 'AudioMAE.ckpt'}: downloaded, MD5 {AUDIOMAE.release.md5}"
-    assert told[2:] == [f"{folder / name}: downloaded, 512 entries, known ids" for name in NAMES]
+    assert told[0] == f"{folder / 'AudioMAE.ckpt'}: downloaded, MD5 {AUDIOMAE.release.md5}; licence: none named"
+    assert told[2:] == [f"{folder / name}: downloaded, 512 entries, known ids; licence: MIT" for name in NAMES]
     (tmp_path / "usual").touch()
     assert {file.stat().st_mode for file in folder.iterdir()} == {(tmp_path / "usual").stat().st_mode}
 
@@ -133,7 +105,9 @@ def test_half_a_tokenizer_is_completed(hosts, tokenizer_contents, tmp_path):
 def test_one_form_of_the_tokenizer_saved_by_hand_will_do(form, hosts, tokenizer_contents, tmp_path):
     for name in form:
         (tmp_path / name).write_bytes(tokenizer_contents[name])
-    assert _bring([TOKENIZER], tmp_path) == [f"{tmp_path / name}: is there, 512 entries, known ids" for name in form]
+    assert _bring([TOKENIZER], tmp_path) == [
+        f"{tmp_path / name}: is there, 512 entries, known ids; licence: MIT" for name in form
+    ]
     assert hosts.requests == []
 
 
@@ -148,11 +122,11 @@ def test_cut_connection_is_gone_on_with(hosts, tmp_path):
 
 
 def test_the_next_run_goes_on_where_the_connection_stayed_cut(hosts, tmp_path, monkeypatch):
-    monkeypatch.setattr(published_files, "RETRIES", 0)
+    monkeypatch.setattr(drive, "RETRIES", 0)
     hosts.cuts["AudioMAE.ckpt"] = [1_000_000]
     with pytest.raises(DownloadError) as error:
         _bring([AUDIOMAE], tmp_path)
-    work = tmp_path / STAGING / "AudioMAE"
+    work = tmp_path / STAGING / "AudioMAE.ckpt"
     assert f"What came is kept in {work}, and gone on with by the same command" in str(error.value)
     assert _names(tmp_path) == [STAGING]
     (part,) = [file for file in work.iterdir() if file.suffix == ".part"]
@@ -173,7 +147,7 @@ def test_cut_connection_to_the_hub_is_tried_again(hosts, tokenizer_contents, tmp
 
 
 def test_killed_after_the_last_byte(hosts, tmp_path):
-    work = tmp_path / STAGING / "AudioMAE"
+    work = tmp_path / STAGING / "AudioMAE.ckpt"
     work.mkdir(parents=True)
     (work / "AudioMAE.ckptabcdefgh.part").write_bytes(CONTENTS["AudioMAE.ckpt"])
     _bring([AUDIOMAE], tmp_path)
@@ -280,17 +254,22 @@ def test_folder_without_the_file(hosts, tmp_path):
         _bring([AUDIOMAE], tmp_path)
 
 
-def test_hub_without_the_file(hosts, tmp_path):
+def test_hub_without_the_file(hosts, tokenizer_contents, tmp_path):
     del hosts.hub["merges.txt"]
     with pytest.raises(DownloadError, match=r"merges.txt could not be downloaded: http.*404"):
         _bring([TOKENIZER], tmp_path)
-    assert _names(tmp_path) == []
+    assert _names(tmp_path) == [STAGING]
+    hosts.hub["merges.txt"] = tokenizer_contents["merges.txt"]
+    hosts.requests.clear()
+    _bring([TOKENIZER], tmp_path)
+    assert _names(tmp_path) == sorted(NAMES)
+    assert {path.rpartition("/")[2] for _, path, _ in hosts.requests} == {"merges.txt"}
 
 
 def test_refused_connections_give_the_steps_by_hand(tmp_path, monkeypatch):
     with LoopbackHosts() as closed:
         url = closed.url
-    _lead_to(url, monkeypatch)
+    lead_to(url, monkeypatch)
     with pytest.raises(DownloadError) as error:
         _bring([AUDIOMAE, TOKENIZER], tmp_path)
     weights, tokenizer = str(error.value).splitlines()
@@ -385,7 +364,7 @@ def test_a_proxy_that_refuses_is_named(scheme, wanted, tmp_path, monkeypatch):
 
 def test_a_certificate_that_is_not_trusted_says_where_to_name_it():
     error = OSError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in chain")
-    said = str(published_files._refusal("https://huggingface.co", error, HTTPX))
+    said = str(network.refusal("https://huggingface.co", error, HTTPX))
     assert said.endswith("a proxy that opens connections? its certificate goes, as PEM, into SSL_CERT_FILE")
 
 
@@ -393,7 +372,7 @@ def test_a_certificate_that_is_not_trusted_says_where_to_name_it():
 
 
 @pytest.mark.parametrize("wanted", [AUDIOMAE, TOKENIZER], ids=["Drive", "hub"])
-def test_full_disk_leaves_nothing(hosts, wanted, tmp_path):
+def test_full_disk_keeps_what_came(hosts, wanted, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
@@ -401,18 +380,20 @@ def test_full_disk_leaves_nothing(hosts, wanted, tmp_path):
             _bring([wanted], tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "(ulimit -f); raise that limit, or choose another folder; what came was removed" in str(error.value)
-    assert _names(tmp_path) == []
+    assert "(ulimit -f); raise that limit, or choose another folder. What came is kept in " in str(error.value)
+    assert _names(tmp_path) == [STAGING]
+    _bring([wanted], tmp_path)
+    assert _names(tmp_path) == sorted(wanted.names)
 
 
 def test_disk_with_too_little_room_is_noticed_at_the_start(hosts, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 1000))
     with pytest.raises(
         DownloadError,
-        match=r"975,712 bytes are still to come, 0\.0 MB are free; make room, or choose another folder; what came",
+        match=r"975,712 bytes are still to come, 0\.0 MB are free; make room, or choose another folder. What came",
     ):
         _bring([AUDIOMAE], tmp_path)
-    assert _names(tmp_path) == []
+    assert _names(tmp_path) == [STAGING]
 
 
 def test_one_process_at_a_time(hosts, tmp_path):
@@ -448,7 +429,10 @@ def test_command_brings_one_stage_to_the_weights_folder(variable, hosts, tmp_pat
     monkeypatch.setenv(variable, str(tmp_path / "new"))
     folder = tmp_path / "new" if variable == "HEAR_CACOPHONY_WEIGHTS" else tmp_path / "new" / "hear_cacophony"
     assert main(["download", "--stage", "1"]) == 0
-    assert capsys.readouterr().out == f"{folder / 'AudioMAE.ckpt'}: downloaded, MD5 {AUDIOMAE.release.md5}\n"
+    assert (
+        capsys.readouterr().out
+        == f"{folder / 'AudioMAE.ckpt'}: downloaded, MD5 {AUDIOMAE.release.md5}; licence: none named\n"
+    )
     assert _names(folder) == ["AudioMAE.ckpt"]
     (folder / "AudioMAE.ckpt").write_bytes(b"")
     assert main(["download", "--stage", "1"]) == 1
@@ -466,7 +450,7 @@ def test_command_brings_one_stage_to_the_weights_folder(variable, hosts, tmp_pat
 )
 def test_command_chooses_the_files(options, expected, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(download_command, "download", lambda wanted, folder: calls.append((wanted, folder)))
+    monkeypatch.setattr(download_command, "download", lambda wanted, folder, **_: calls.append((wanted, folder)))
     assert main(["download", *options, "--to", str(tmp_path)]) == 0
     ((wanted, folder),) = calls
     assert [name for files in wanted for name in files.names] == expected

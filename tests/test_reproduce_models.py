@@ -16,7 +16,7 @@ from plugins_on_disk import TORCH, write_plugin
 from hear_tasks.leaderboard.published import published_rows
 from hear_tasks.reproduce import __main__ as command
 from hear_tasks.reproduce import status
-from hear_tasks.reproduce.models import TABLE_PLUGINS
+from hear_tasks.table_plugins import TABLE_PLUGINS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMALL_GRID = ("--grid", "faster", "--grid-points", "1")

@@ -13,6 +13,10 @@ import re
 import ssl
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from hear_cacophony.download.remote_file import HostError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +71,29 @@ def describe_way(url: str) -> str:
     """Which proxy leads to the host of `url`, for people; "" where none does."""
     proxies = urllib.request.getproxies()
     return "".join(f" (by way of {_variable(scheme)}={_shown(proxies[scheme])})" for scheme in _used_for(url))
+
+
+def refusal(host: str, error: Exception, client: Client, url: str | None = None) -> HostError:
+    """What a host, or the way to it, has refused.
+
+    Args:
+        host: its name, or its URL.
+        error: of the library that asked.
+        client: that library.
+        url: what was asked for; `host` unless given.
+    """
+    said = " ".join(str(_innermost(error)).split())
+    cause = f" ({' '.join(str(error.__cause__).split())})" if error.__cause__ is not None else ""
+    told = f"{host.removeprefix('https://')}: {said}{cause}{describe_way(url or host)}"
+    if "CERTIFICATE_VERIFY_FAILED" in told:
+        told += f"; a proxy that opens connections? its certificate goes, as PEM, into {client.certificates[0]}"
+    return HostError(told)
+
+
+def _innermost(error: Exception) -> object:
+    """Of an error of requests the reason alone, without the pool and its retries."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return error if reason is None else re.sub(r"^\w+\([^)]*\): ", "", str(reason))
 
 
 def _used_for(url: str) -> list[str]:
@@ -130,3 +157,11 @@ def _check_certificates(client: Client) -> None:
             problem = f"expected certificates as PEM, cannot be read ({error.strerror or error})"
     if problem:
         raise ValueError(f"{variable}={path}: {problem}; correct the variable, or unset it")
+
+
+def told_as_refusal(check: Callable[..., None], *given: Any) -> None:
+    """Raise what a check objects to as that of a host that cannot be reached."""
+    try:
+        check(*given)
+    except ValueError as error:
+        raise HostError(str(error)) from None

@@ -1,33 +1,19 @@
-"""The published files: which they are, how they are fetched, and how they are recognised."""
+"""Published files: which they are, where they are fetched from, and how they are recognised."""
 
 from __future__ import annotations
 
 import dataclasses
-import errno
-import hashlib
 import pathlib
-import shutil
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from hear_cacophony.checkpoint.find import DRIVE_FOLDER
-from hear_cacophony.download.network import HTTPX, REQUESTS, Client, check_mirror, check_way, describe_way
+from hear_cacophony.download.drive import DriveSource
+from hear_cacophony.download.hub import HubSource
+from hear_cacophony.download.mirror import Mirror
+from hear_cacophony.download.remote_file import Checksum, RemoteFile
 from hear_cacophony.model.stages import Release, Stage
 from hear_cacophony.text.tokenizer import FORMS, HUB_REPOSITORY, ROBERTA_SIZE, TOKENIZER_FILE, load_tokenizer
-
-TIMEOUT_SECONDS = 60
-"""Longest silence of Google Drive."""
-
-RETRIES = 5
-"""Times that a file of Google Drive is gone on with where its connection was cut."""
-
-
-class HostError(OSError):
-    """A host cannot be reached, or does not give the file."""
-
-
-class WrongFileError(ValueError):
-    """A file is not the published one."""
 
 
 class PublishedFiles(Protocol):
@@ -35,21 +21,43 @@ class PublishedFiles(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Their names."""
+        """Their names, or those of the folders that they come in."""
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The packages that fetch and check them."""
 
+    @property
+    def host(self) -> str:
+        """The host that has them, for people."""
+
+    @property
+    def licence(self) -> str:
+        """Under what they are published, for people."""
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """Room that they take beside what is fetched, about; 0 where they are kept as they come."""
+
     def there(self, folder: pathlib.Path) -> tuple[str, ...]:
         """The names that are in `folder`; none if they are too few to be used."""
 
-    def fetch(self, folder: pathlib.Path) -> None:
-        """Bring the files to `folder`, where an earlier call may have left a part.
+    def files(self, folder: pathlib.Path, mirror: Mirror | None) -> Sequence[RemoteFile]:
+        """What is to be fetched, from a mirror if there is one.
+
+        Args:
+            folder: where they go, and where an earlier call may have left a list of them.
+            mirror: has them in the place of their host.
 
         Raises:
-            HostError: the host refuses.
-            OSError: a file cannot be written.
+            HostError: a host that has to be asked refuses.
+        """
+
+    def complete(self, work: pathlib.Path) -> None:
+        """Make what the names stand for of the fetched files in `work`.
+
+        Raises:
+            WrongFileError: they are others than the published ones.
         """
 
     def check(self, folder: pathlib.Path) -> str:
@@ -63,6 +71,15 @@ class PublishedFiles(Protocol):
         """How to get the files to `folder` without this program."""
 
 
+class KeptAsTheyCome:
+    """Published files that are what is fetched."""
+
+    unpacked_bytes = 0
+
+    def complete(self, work: pathlib.Path) -> None:
+        """Leave the fetched files as they are."""
+
+
 def stage_files(stages: Sequence[Stage]) -> list[PublishedFiles]:
     """The checkpoints of `stages`; that of stage 2 comes with the tokenizer of its text side."""
     files: list[PublishedFiles] = [DriveFile(stage.release) for stage in stages]
@@ -70,45 +87,43 @@ def stage_files(stages: Sequence[Stage]) -> list[PublishedFiles]:
 
 
 @dataclasses.dataclass(frozen=True)
-class DriveFile:
+class DriveFile(KeptAsTheyCome):
     """A published checkpoint, in a folder of Google Drive; recognised by its MD5."""
 
     release: Release
     needs = ("gdown",)
+    host = DriveSource(DRIVE_FOLDER).host
+    licence = "none named"
 
     @property
     def names(self) -> tuple[str, ...]:
         return (self.release.file_name,)
 
+    @property
+    def _checksum(self) -> Checksum:
+        return Checksum("md5", self.release.md5)
+
     def there(self, folder: pathlib.Path) -> tuple[str, ...]:
         return self.names if (folder / self.release.file_name).exists() else ()
 
-    def fetch(self, folder: pathlib.Path) -> None:
-        for part in parts(folder):
-            if _md5(part) == self.release.md5:  # killed between the last byte and the new name
-                part.replace(folder / self.release.file_name)
-                return
-        file_id = _find_on_drive(self.release.file_name)
-        _fetch_from_drive(file_id, folder / self.release.file_name)
+    def files(self, folder: pathlib.Path, mirror: Mirror | None) -> Sequence[RemoteFile]:
+        file = RemoteFile(self.release.file_name, DriveSource(DRIVE_FOLDER), checksum=self._checksum)
+        return [file if mirror is None else mirror.file(file.name, file)]
 
     def check(self, folder: pathlib.Path) -> str:
-        file = folder / self.release.file_name
-        found = _md5(file)
-        if found != self.release.md5:
-            cause = "it is a page of HTML" if _is_html(file) else "is it cut, or another release?"
-            raise WrongFileError(f"{file}: expected the MD5 {self.release.md5}, found {found}; {cause}")
-        return f"MD5 {found}"
+        self._checksum.check(folder / self.release.file_name)
+        return str(self._checksum)
 
     def by_hand(self, folder: pathlib.Path) -> str:
         return (
-            f"open https://drive.google.com/drive/folders/{DRIVE_FOLDER} in a browser, save {self.release.file_name} "
+            f"open {DriveSource(DRIVE_FOLDER).page} in a browser, save {self.release.file_name} "
             f"(MD5 {self.release.md5}) in {folder}, and run this again, which checks it. This program itself has to "
             "reach drive.google.com and drive.usercontent.google.com, through HTTPS_PROXY if need be"
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class TokenizerFiles:
+class TokenizerFiles(KeptAsTheyCome):
     """RoBERTa's tokenizer in both its forms, on the Hugging Face hub; recognised by its size and known ids.
 
     Either form will do where it is there already.
@@ -117,13 +132,18 @@ class TokenizerFiles:
     size: int = ROBERTA_SIZE
     names = tuple(name for form in FORMS for name in form)
     needs = ("huggingface_hub", "tokenizers")
+    licence = "MIT"
+
+    @property
+    def host(self) -> str:
+        return HubSource(HUB_REPOSITORY).host
 
     def there(self, folder: pathlib.Path) -> tuple[str, ...]:
         return tuple(name for form in self._forms(folder) for name in form)
 
-    def fetch(self, folder: pathlib.Path) -> None:
-        for name in self.names:
-            _fetch_from_hub(name, folder)
+    def files(self, folder: pathlib.Path, mirror: Mirror | None) -> Sequence[RemoteFile]:
+        files = [RemoteFile(name, HubSource(HUB_REPOSITORY)) for name in self.names]
+        return files if mirror is None else [mirror.file(file.name, file) for file in files]
 
     def check(self, folder: pathlib.Path) -> str:
         for form in self._forms(folder):
@@ -135,101 +155,7 @@ class TokenizerFiles:
 
     def by_hand(self, folder: pathlib.Path) -> str:
         return (
-            f"save {TOKENIZER_FILE} from https://huggingface.co/{HUB_REPOSITORY}/tree/main in {folder}, and run this "
+            f"save {TOKENIZER_FILE} from {HubSource(HUB_REPOSITORY).page} in {folder}, and run this "
             "again, which checks it. This program itself has to reach huggingface.co, or the mirror that HF_ENDPOINT "
             "names, through HTTPS_PROXY if need be"
         )
-
-
-def parts(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Beginnings of files in `folder`, which a later call of `fetch` goes on with."""
-    return [part for part in sorted(folder.glob("*.part")) if part.stat().st_size > 0]
-
-
-def _md5(file: pathlib.Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _is_html(file: pathlib.Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
-
-
-# The hosts
-
-_DRIVE = "https://drive.google.com"
-
-
-def _find_on_drive(name: str) -> str:
-    """The id of a file in the published folder."""
-    import gdown
-    import requests
-
-    _told_as_refusal(check_way, _DRIVE, REQUESTS)
-    try:
-        listed = gdown.download_folder(
-            id=DRIVE_FOLDER, skip_download=True, quiet=True, use_cookies=False, timeout=TIMEOUT_SECONDS
-        )
-    except (gdown.DownloadError, requests.RequestException) as error:
-        raise _refusal(_DRIVE, error, REQUESTS) from error
-    ids = {pathlib.PurePosixPath(file.path).name: file.id for file in listed if not isinstance(file, str)}
-    if name not in ids:
-        found = ", ".join(sorted(ids)) or "nothing"
-        raise HostError(f"drive.google.com: expected {name} in the folder {DRIVE_FOLDER}, found {found}")
-    return ids[name]
-
-
-def _fetch_from_drive(file_id: str, target: pathlib.Path) -> None:
-    import gdown
-    import requests
-
-    def check_space(done: int, total: int | None) -> None:
-        free = shutil.disk_usage(target.parent).free
-        if total is not None and total - done > free:
-            raise OSError(errno.ENOSPC, f"{total - done:,} bytes are still to come")
-
-    try:
-        gdown.download(
-            id=file_id,
-            output=str(target),
-            resume=True,
-            retries=RETRIES,
-            timeout=TIMEOUT_SECONDS,
-            use_cookies=False,
-            progress=check_space,
-            log_messages={"start": "", "output": f"To: {target.name}\n"},
-        )
-    except (gdown.DownloadError, requests.RequestException) as error:
-        raise _refusal(_DRIVE, error, REQUESTS) from error
-
-
-def _fetch_from_hub(name: str, folder: pathlib.Path) -> None:
-    _told_as_refusal(check_mirror, "HF_ENDPOINT")
-    import huggingface_hub.constants
-    from huggingface_hub.utils import httpx
-
-    host = huggingface_hub.constants.ENDPOINT
-    _told_as_refusal(check_way, host, HTTPX)
-    try:
-        huggingface_hub.hf_hub_download(HUB_REPOSITORY, name, local_dir=folder)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # this machine's, such as a full disk
-            raise
-        raise _refusal(host, error, HTTPX) from error
-
-
-def _told_as_refusal(check: Callable[..., None], *given: Any) -> None:
-    try:
-        check(*given)
-    except ValueError as error:
-        raise HostError(str(error)) from None
-
-
-def _refusal(url: str, error: Exception, client: Client) -> HostError:
-    said = " ".join(str(error).split())
-    cause = f" ({' '.join(str(error.__cause__).split())})" if error.__cause__ is not None else ""
-    told = f"{url.removeprefix('https://')}: {said}{cause}{describe_way(url)}"
-    if "CERTIFICATE_VERIFY_FAILED" in told:
-        told += f"; a proxy that opens connections? its certificate goes, as PEM, into {client.certificates[0]}"
-    return HostError(told)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hear_cacophony.model.stages import STAGES, Stage
 from hear_tasks.module_options import folder_name, is_ours
+from hear_tasks.table_plugins import TABLE_PLUGINS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,30 +42,6 @@ class RunModel:
     def folder_name(self) -> str:
         """The folder of its embeddings, named as heareval does."""
         return folder_name(self.module, self.options)
-
-
-@dataclasses.dataclass(frozen=True)
-class TablePlugin:
-    """A row of the published table that is not ours.
-
-    Attributes:
-        module: its HEAR module.
-        title: as in the table.
-        file: name of its weights, a file or a folder of transformers.
-    """
-
-    module: str
-    title: str
-    file: str
-
-
-TABLE_PLUGINS = (
-    TablePlugin("hear_tasks.plugins.laion_clap_fusion", "LAION-CLAP-fusion", "clap-htsat-fused"),
-    TablePlugin("hear_tasks.plugins.laion_clap", "LAION-CLAP", "clap-htsat-unfused"),
-    TablePlugin("hear_tasks.plugins.ms_clap", "MS-CLAP", "CLAP_weights_2022.pth"),
-    TablePlugin("hear_tasks.plugins.wavcaps_cnn14", "WavCaps-CNN14", "CNN14-BERT-PT.pt"),
-    TablePlugin("hear_tasks.plugins.wavcaps_htsat", "WavCaps-HTSAT", "HTSAT-BERT-PT.pt"),
-)
 
 
 def choose_models(args: argparse.Namespace) -> tuple[RunModel, ...]:

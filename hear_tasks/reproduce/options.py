@@ -11,7 +11,8 @@ from typing import Any
 from hear_cacophony.model.stages import STAGES
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
 from hear_tasks.module_options import add_module_options, add_task_option
-from hear_tasks.reproduce.models import TABLE_PLUGINS, RunModel, choose_models
+from hear_tasks.reproduce.models import RunModel, choose_models
+from hear_tasks.table_plugins import TABLE_PLUGINS
 from hear_tasks.task_folder import choose_tasks
 
 MEMORY_FRACTION = 0.9

@@ -1,0 +1,256 @@
+"""Files over HTTP: gone on with where they were cut, and recognised while their bytes arrive."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import email.utils
+import pathlib
+import re
+import urllib.parse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import hear_cacophony
+from hear_cacophony.download.network import REQUESTS, check_way, refusal
+from hear_cacophony.download.remote_file import (
+    Advance,
+    Checksum,
+    HostError,
+    PassingError,
+    RemoteFile,
+    WrongFileError,
+    begins_html,
+    part_of,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+TIMEOUT_SECONDS = (20, 60)
+"""Longest wait for a connection, and longest silence on it."""
+
+_BLOCK_BYTES = 1 << 18
+_BUSY = (429, 503)
+_PASSING = (408, 500, 502, 504, *_BUSY)
+
+
+@dataclasses.dataclass(frozen=True)
+class HttpSource:
+    """A file at a URL."""
+
+    url: str
+
+    @property
+    def host(self) -> str:
+        return host_of(self.url)
+
+    def fetch(self, file: RemoteFile, target: pathlib.Path, advance: Advance) -> None:
+        """See `Source.fetch`."""
+        part = part_of(target)
+        begun = _Begun(part, file.checksum, advance)
+        earlier = begun.size
+        if file.size is None or begun.size != file.size:
+            with _asked(self.url, begun.size) as response:
+                _check_kind(response, file)
+                if not _goes_on(response, begun, file):
+                    begun.restart()
+                    earlier = 0
+                begun.write(response)
+        try:
+            begun.check(self.host, file)
+        except WrongFileError as error:
+            begun.forget()
+            if earlier:  # the beginning may be that of another release, or was lost with the power
+                raise PassingError(str(error), 0) from None
+            raise
+        part.replace(target)
+
+
+class _Begun:
+    """What came of a file, with the hash of it."""
+
+    def __init__(self, part: pathlib.Path, checksum: Checksum | None, advance: Advance) -> None:
+        self._part, self._checksum, self._advance = part, checksum, advance
+        self._hash = checksum.begin() if checksum else None
+        self.size = 0
+        if part.exists():
+            with part.open("rb") as stream:
+                while block := stream.read(_BLOCK_BYTES):
+                    self._count(block)
+
+    def _count(self, block: bytes) -> None:
+        self.size += len(block)
+        if self._hash is not None:
+            self._hash.update(block)
+
+    def restart(self) -> None:
+        """Begin at the first byte."""
+        self._advance(-self.size)
+        self.size = 0
+        self._hash = self._checksum.begin() if self._checksum else None
+
+    def forget(self) -> None:
+        """Remove what came."""
+        self.restart()
+        self._part.unlink(missing_ok=True)
+
+    def write(self, response: requests.Response) -> None:
+        """Add what comes."""
+        with self._part.open("r+b" if self.size else "wb") as stream:
+            stream.seek(self.size)
+            stream.truncate()
+            for block in _blocks(response):
+                if self.size == 0 and begins_html(block[:512]):
+                    raise HostError(_html_message(response, self._part.stem))
+                stream.write(block)
+                self._count(block)
+                self._advance(len(block))
+
+    def check(self, host: str, file: RemoteFile) -> None:
+        """Raise WrongFileError where what came is not the file."""
+        if file.size is not None and self.size != file.size:
+            raise WrongFileError(f"{host}: {file.name}: expected {file.size:,} bytes, got {self.size:,}")
+        if self._checksum is not None and self._hash is not None:
+            self._checksum.compare(f"{host}: {file.name}", self._hash.hexdigest())
+
+
+def read_url(url: str, most: int = 1 << 24) -> bytes:
+    """A small document, such as a list of files.
+
+    Raises:
+        HostError: the host refuses, cannot be reached, or sends more than `most` bytes.
+    """
+    with _asked_once(url) as response:
+        content = b""
+        for block in _blocks(response):
+            content += block
+            if len(content) > most:
+                raise HostError(f"{host_of(url)}: expected a list of files, got more than {most:,} bytes")
+        return content
+
+
+def measure_url(url: str) -> int | None:
+    """Bytes of the file at a URL, as its host tells; None where it does not.
+
+    Raises:
+        HostError: the host refuses.
+    """
+    with _asked_once(url) as response:
+        return _length(response)
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, for people."""
+    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _asked_once(url: str) -> requests.Response:
+    """As `_asked`, of a host that is not waited for where it cannot be reached."""
+    try:
+        return _asked(url, 0)
+    except PassingError as error:
+        if isinstance(error.__cause__, OSError):
+            raise HostError(str(error)) from error
+        raise
+
+
+def _asked(url: str, start: int) -> requests.Response:
+    """The answer to a request for a file from byte `start` on, which is not read yet."""
+    import requests
+
+    try:
+        check_way(url, REQUESTS)
+    except ValueError as error:
+        raise HostError(str(error)) from None
+    headers = {"Accept-Encoding": "identity", "User-Agent": f"hear-cacophony/{hear_cacophony.__version__}"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    try:
+        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise PassingError(str(refusal(host_of(url), error, REQUESTS, url))) from error
+    except requests.RequestException as error:
+        raise refusal(host_of(url), error, REQUESTS, url) from error
+    if response.status_code in (200, 206) or (response.status_code == 416 and start):
+        return response
+    told = f"{host_of(response.url)}: {urllib.parse.urlsplit(url).path}: {response.status_code} {response.reason}"
+    response.close()
+    if response.status_code in _PASSING:
+        raise PassingError(told, _patience(response))
+    raise HostError(told)
+
+
+def _patience(response: requests.Response) -> float | None:
+    """The seconds that a host asks to wait; None where it does not say, or not in a form of the standard."""
+    asked = response.headers.get("Retry-After", "").strip()
+    if asked.isdigit():
+        return float(asked)
+    try:
+        until = email.utils.parsedate_to_datetime(asked)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=datetime.UTC)
+    return max(0.0, (until - datetime.datetime.now(datetime.UTC)).total_seconds())
+
+
+def _check_kind(response: requests.Response, file: RemoteFile) -> None:
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind == "text/html" and not file.name.endswith((".html", ".htm")):
+        raise HostError(_html_message(response, file.name))
+
+
+def _html_message(response: requests.Response, name: str) -> str:
+    return (
+        f"{host_of(response.url)}: expected {name}, got a page of HTML; does it, or a proxy on the way, ask for a "
+        "login or for consent?"
+    )
+
+
+def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bool:
+    """Whether an answer holds what is missing; it holds the whole file otherwise.
+
+    Raises:
+        WrongFileError: the host has a file of another size.
+        PassingError: it holds other bytes than those that were asked for; what there was is removed.
+    """
+    told = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    whole = int(told[2]) if told and told[2] != "*" else None
+    if response.status_code == 200:
+        whole = _length(response)
+    if file.size is not None and whole not in (None, file.size):
+        begun.forget()
+        raise WrongFileError(
+            f"{host_of(response.url)}: {file.name}: expected {file.size:,} bytes, the host has {whole:,}; "
+            "is it another release?"
+        )
+    if response.status_code == 200:
+        return False
+    if response.status_code == 206 and told and told[1] == str(begun.size):
+        return True
+    if response.status_code == 416 and whole == begun.size:
+        return True  # killed between the last byte and the name
+    begun.forget()
+    raise PassingError(f"{host_of(response.url)}: {file.name}: the host gives other bytes than were asked for", 0)
+
+
+def _length(response: requests.Response) -> int | None:
+    told = response.headers.get("Content-Length", "")
+    return int(told) if told.isdigit() else None
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """What arrives, as it arrives; up to the cut, where the connection is cut."""
+    import urllib3
+
+    if response.status_code == 416:
+        return
+    while True:
+        try:
+            block = response.raw.read1(_BLOCK_BYTES, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise PassingError(f"{host_of(response.url)}: the connection was cut ({error})") from error
+        if not block:
+            return
+        yield block

@@ -1,0 +1,102 @@
+"""A folder of the published files on a server or file system of one's own, in the place of their hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import urllib.parse
+
+from hear_cacophony.download.http import HttpSource, measure_url, read_url
+from hear_cacophony.download.remote_file import Advance, HostError, RemoteFile, Source, WrongFileError, part_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Mirror:
+    """A folder that holds files under the names that they get here.
+
+    Attributes:
+        place: its URL, or its path.
+    """
+
+    place: str
+
+    def __post_init__(self) -> None:
+        split = urllib.parse.urlsplit(self.place)
+        if split.scheme not in ("", "http", "https", "file"):
+            raise ValueError(f"--mirror {self.place}: expected https://..., http://... or a folder")
+        if self.folder is not None and not self.folder.is_dir():
+            raise ValueError(f"--mirror {self.place}: no such folder")
+
+    @property
+    def folder(self) -> pathlib.Path | None:
+        """The folder, where it is none of a server."""
+        split = urllib.parse.urlsplit(self.place)
+        if split.scheme in ("http", "https"):
+            return None
+        return pathlib.Path(urllib.parse.unquote(split.path) if split.scheme == "file" else self.place)
+
+    def source(self, name: str) -> Source:
+        """Where a file is."""
+        if self.folder is not None:
+            return FolderSource(self.folder / name)
+        return HttpSource(f"{self.place.rstrip('/')}/{urllib.parse.quote(name)}")
+
+    def read(self, name: str) -> bytes | None:
+        """A small file; None where the mirror does not have it.
+
+        Raises:
+            PassingError: its server cannot be reached.
+            OSError: it cannot be read.
+        """
+        source = self.source(name)
+        if isinstance(source, FolderSource):
+            return source.path.read_bytes() if source.path.is_file() else None
+        try:
+            return read_url(source.url)
+        except HostError as error:
+            if type(error) is HostError:  # it answers, and has none
+                return None
+            raise
+
+    def file(self, name: str, file: RemoteFile) -> RemoteFile:
+        """A file from here, in the place of the same one from its own host.
+
+        Args:
+            name: its name here, below the mirror.
+            file: as it is elsewhere.
+        """
+        return dataclasses.replace(file, source=self.source(name))
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderSource:
+    """A file in a folder of this machine, or of a file system that it sees."""
+
+    path: pathlib.Path
+
+    @property
+    def host(self) -> str:
+        return str(self.path.parent)
+
+    def fetch(self, file: RemoteFile, target: pathlib.Path, advance: Advance) -> None:
+        """See `Source.fetch`."""
+        if not self.path.is_file():
+            raise HostError(f"{self.path}: the mirror has no such file")
+        size = self.path.stat().st_size
+        if file.size not in (None, size):
+            raise WrongFileError(f"{self.path}: expected {file.size:,} bytes, found {size:,}; another release?")
+        part = part_of(target)
+        with self.path.open("rb") as stream, part.open("wb") as written:
+            while block := stream.read(1 << 20):
+                written.write(block)
+                advance(len(block))
+        if file.checksum is not None:
+            file.checksum.check(part)
+        part.replace(target)
+
+
+def measure(source: Source) -> int | None:
+    """Bytes of a file of a mirror; None where that cannot be told."""
+    if isinstance(source, FolderSource):
+        return source.path.stat().st_size if source.path.is_file() else None
+    return measure_url(source.url) if isinstance(source, HttpSource) else None

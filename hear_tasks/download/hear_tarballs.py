@@ -1,0 +1,103 @@
+"""The tarballs of the HEAR tasks, as hearbenchmark.com names them: on Zenodo, and in two buckets at other rates."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from hear_cacophony.download.mirror import Mirror, measure
+from hear_cacophony.download.published_files import KeptAsTheyCome
+from hear_cacophony.download.remote_file import RemoteFile
+from hear_tasks.download.archive_check import check_archive
+from hear_tasks.download.buckets import Bucket
+from hear_tasks.download.zenodo import HOST, Record
+from hear_tasks.registry import HearTask
+
+RECORD = 5885750
+"""All versions of the record together, of which Zenodo gives the latest."""
+
+RATE = 48_000
+"""Sample rate in Hz of what is on Zenodo."""
+
+LICENCE_FILE = "LICENSE.txt"
+_TOLD_THERE = f"told in {LICENCE_FILE} of the record"
+
+_LICENCES = {
+    "beijing_opera": "CC BY 4.0",
+    "esc50": "CC BY-NC 3.0",
+    "fsd50k": "CC BY 4.0, each clip its own",
+    "libricount": "CC BY 4.0",
+    "maestro": "CC BY-NC-SA 4.0",
+    "mridangam_stroke": "CC BY 4.0",
+    "mridangam_tonic": "CC BY 4.0",
+    "nsynth_pitch": "CC BY 4.0",
+    "speech_commands": "CC BY 4.0",
+    "tfds_crema_d": "ODbL 1.0",
+    "vox_lingua_top10": "CC BY 4.0",
+}
+"""Of the data sets behind the tasks, as their publishers name them. Of the others the record's own file tells."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HearTarball(KeptAsTheyCome):
+    """The tarball of a task.
+
+    Attributes:
+        task: the task.
+        record: where it is at 48 kHz.
+        bucket: where it is at another rate; None for 48 kHz.
+    """
+
+    task: HearTask
+    record: Record
+    bucket: Bucket | None = None
+    needs = ("requests",)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        if self.bucket is None:
+            return (tarball_name(self.task),)
+        return (f"hear2021-{self.task.directory}-{self.bucket.rate}.tar.gz",)
+
+    @property
+    def host(self) -> str:
+        return HOST if self.bucket is None else self.bucket.host
+
+    @property
+    def licence(self) -> str:
+        return _LICENCES.get(self.task.name, _TOLD_THERE)
+
+    def there(self, folder: pathlib.Path) -> tuple[str, ...]:
+        return self.names if (folder / self.names[0]).exists() else ()
+
+    def files(self, folder: pathlib.Path, mirror: Mirror | None) -> Sequence[RemoteFile]:
+        (name,) = self.names
+        if self.bucket is None:
+            return [self.record.file(name, folder, mirror)]
+        if mirror is None:
+            return [self.bucket.file(name)]
+        source = mirror.source(name)
+        return [RemoteFile(name, source, measure(source))]
+
+    def complete(self, work: pathlib.Path) -> None:
+        """Keep the list of the record, too."""
+        self.record.keep_list(work.parent.parent)
+
+    def check(self, folder: pathlib.Path) -> str:
+        (name,) = self.names
+        file = folder / name
+        listed = self.record.known(folder).get(name)
+        if listed is None or listed.checksum is None:
+            return check_archive(file)
+        listed.checksum.check(file)
+        return str(listed.checksum)
+
+    def by_hand(self, folder: pathlib.Path) -> str:
+        where = self.record.page if self.bucket is None else self.bucket.place
+        return f"save {self.names[0]} from {where} in {folder}, and run this again, which checks it"
+
+
+def tarball_name(task: HearTask) -> str:
+    """Name of the tarball of a task, at 48 kHz."""
+    return f"hear2021-{task.directory}-{RATE}.tar.gz"

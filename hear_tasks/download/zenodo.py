@@ -1,0 +1,121 @@
+"""Records of Zenodo: which files they hold, as Zenodo's API tells."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from hear_cacophony.download.http import HttpSource, read_url
+from hear_cacophony.download.mirror import Mirror, measure
+from hear_cacophony.download.remote_file import Checksum, HostError, RemoteFile
+from hear_cacophony.files.atomic_write import write_json
+
+HOST = "zenodo.org"
+
+
+@dataclasses.dataclass
+class Record:
+    """A record of Zenodo, which is asked once.
+
+    Attributes:
+        number: of the record; where it has several versions, that of the first stands for the latest.
+    """
+
+    number: int
+    _listed: Mapping[str, RemoteFile] | None = None
+
+    @property
+    def page(self) -> str:
+        """Where people find it."""
+        return f"https://{HOST}/records/{self.number}"
+
+    @property
+    def list_file(self) -> str:
+        """Name of the copy of its list that is kept beside its files."""
+        return f"zenodo-{self.number}.json"
+
+    def file(self, name: str, folder: pathlib.Path, mirror: Mirror | None) -> RemoteFile:
+        """A file of the record.
+
+        Args:
+            name: its name.
+            folder: where its files go, with a copy of the list that an earlier call has kept.
+            mirror: has the files, and perhaps a copy of the list.
+
+        Raises:
+            HostError: Zenodo cannot be reached, or the record holds no such file.
+        """
+        if mirror is not None:
+            return self._mirrored(name, folder, mirror)
+        listed = self.known(folder)
+        if name not in listed:
+            listed = self._listed = self._ask()
+        if name not in listed:
+            found = ", ".join(sorted(listed)) or "nothing"
+            raise HostError(f"{HOST}: expected {name} in record {self.number}, found {found}")
+        return listed[name]
+
+    def known(self, folder: pathlib.Path) -> Mapping[str, RemoteFile]:
+        """What is known of its files without asking for it; {} where nothing is."""
+        if self._listed is None and (folder / self.list_file).is_file():
+            self._listed = _parse((folder / self.list_file).read_bytes(), str(folder / self.list_file))
+        return self._listed or {}
+
+    def keep_list(self, folder: pathlib.Path) -> None:
+        """Keep a copy of the list in an existing folder, so that the next call has to ask nobody."""
+        if self._listed is None or (folder / self.list_file).exists():
+            return
+        files = [
+            {
+                "key": file.name,
+                "size": file.size,
+                "checksum": f"{file.checksum.algorithm}:{file.checksum.digest}" if file.checksum else None,
+                "links": {"self": file.source.url},
+            }
+            for file in self._listed.values()
+            if isinstance(file.source, HttpSource)
+        ]
+        write_json(folder / self.list_file, {"id": self.number, "files": files})
+
+    def _ask(self) -> Mapping[str, RemoteFile]:
+        url = f"https://{HOST}/api/records/{self.number}"
+        return _parse(read_url(url), url)
+
+    def _mirrored(self, name: str, folder: pathlib.Path, mirror: Mirror) -> RemoteFile:
+        """A file from a mirror; recognised by the list that is there, or by nothing but itself."""
+        listed = self.known(folder)
+        if not listed:
+            content = mirror.read(self.list_file)
+            listed = {} if content is None else _parse(content, f"{mirror.place}: {self.list_file}")
+            self._listed = listed or None
+        if name in listed:
+            return mirror.file(name, listed[name])
+        if listed:
+            raise HostError(f"{mirror.place}: {self.list_file} there has no {name}")
+        source = mirror.source(name)
+        return RemoteFile(name, source, measure(source))
+
+
+def _parse(content: bytes, where: str) -> dict[str, RemoteFile]:
+    """The files that a record lists, by their names.
+
+    Raises:
+        HostError: it is no record.
+    """
+    try:
+        files = json.loads(content)["files"]
+        return {file["key"]: _file(file, where) for file in files}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostError(f"{where}: expected a record of Zenodo as JSON, could not read it ({error!r})") from error
+
+
+def _file(listed: Mapping[str, Any], where: str) -> RemoteFile:
+    links = listed.get("links") or {}
+    url = links.get("content") or links.get("self") or f"{where}/files/{urllib.parse.quote(listed['key'])}/content"
+    algorithm, _, digest = (listed.get("checksum") or "").rpartition(":")
+    checksum = Checksum(algorithm or "md5", digest.lower()) if digest else None
+    return RemoteFile(listed["key"], HttpSource(url), int(listed["size"]), checksum)

@@ -1,0 +1,473 @@
+"""Transfers from hosts with faults: nothing wrong gets a final name, and the next call ends what one began."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from loopback_hosts import Fault, LoopbackHosts, forget_network, lead_to
+
+from hear_cacophony.download import transfers
+from hear_cacophony.download.fetch import STAGING, DownloadError, download
+from hear_cacophony.download.mirror import Mirror
+from hear_tasks.cli import main
+from hear_tasks.download import buckets, choose
+from hear_tasks.download.datasets import DATASETS
+from hear_tasks.registry import TASKS
+from hear_tasks.table_plugins import TABLE_PLUGINS
+
+RECORD = 5885750
+NAMES = {
+    "esc50": "hear2021-esc50-v2.0.0-full-48000.tar.gz",
+    "libricount": "hear2021-libricount-v1.0.0-hear2021-full-48000.tar.gz",
+    "tfds_gtzan": "hear2021-tfds_gtzan-1.0.0-full-48000.tar.gz",
+}
+ESC50, LIBRICOUNT, GTZAN = NAMES.values()
+CONTENTS = {name: np.random.default_rng(seed).bytes(300_000) for seed, name in enumerate(NAMES.values())}
+MD5S = {name: hashlib.md5(content).hexdigest() for name, content in CONTENTS.items()}
+PLACE = f"zenodo.org/api/records/{RECORD}/files/{ESC50}/content"
+PAGE = b"<!DOCTYPE html><html><body>Log in to go on</body></html>"
+
+
+@pytest.fixture
+def hosts(monkeypatch):
+    forget_network(monkeypatch)
+    with LoopbackHosts() as hosts:
+        hosts.add_record(RECORD, CONTENTS)
+        hosts.waited = lead_to(hosts.url, monkeypatch)
+        yield hosts
+
+
+def bring(folder, *names, **options) -> list[str]:
+    told = []
+    download(choose.tasks(names or list(NAMES)), folder, told.append, **options)
+    return told
+
+
+def there(folder) -> dict[str, str]:
+    """MD5 of each tarball."""
+    files = [file for file in folder.iterdir() if file.is_file() and file.suffix == ".gz"]
+    return {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in files}
+
+
+def ranges(hosts) -> list[int]:
+    return [int(wanted[6:-1]) for wanted in hosts.ranges()]
+
+
+# Whole
+
+
+def test_tarballs_come_with_the_list_of_the_record_and_are_known_without_network(hosts, tmp_path):
+    told = bring(tmp_path)
+    assert there(tmp_path) == MD5S
+    md5 = hashlib.md5(CONTENTS[ESC50]).hexdigest()
+    assert f"{tmp_path / ESC50}: downloaded, MD5 {md5}; licence: CC BY-NC 3.0" in told
+    listed = json.loads((tmp_path / f"zenodo-{RECORD}.json").read_text())["files"]
+    assert {file["key"]: file["checksum"] for file in listed}[ESC50] == f"md5:{md5}"
+    hosts.requests.clear()
+    told = bring(tmp_path)
+    assert f"{tmp_path / ESC50}: is there, MD5 {md5}; licence: CC BY-NC 3.0" in told
+    assert hosts.requests == []
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*CONTENTS, f"zenodo-{RECORD}.json"])
+
+
+def test_a_tarball_that_is_there_and_damaged_is_left_and_told(hosts, tmp_path):
+    bring(tmp_path)
+    (tmp_path / ESC50).write_bytes(CONTENTS[ESC50][:-1])
+    with pytest.raises(ValueError, match=rf"(?s){ESC50}: expected the MD5 \w+, found \w+.*nothing was downloaded"):
+        bring(tmp_path)
+    assert (tmp_path / ESC50).stat().st_size == 299_999
+
+
+def test_redirects_to_other_hosts_are_followed(hosts, tmp_path):
+    hosts.web["elsewhere.org/a file"] = CONTENTS[ESC50]
+    hosts.faults[PLACE] = [Fault(status=302, headers={"Location": "https://elsewhere.org/a%20file"})]
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
+# Cut connections, and hosts that ask for patience
+
+
+def test_a_file_that_is_cut_at_every_tenth_is_gone_on_with(hosts, tmp_path):
+    hosts.faults[PLACE] = [*(Fault(cut=30_000) for _ in range(9)), None]
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+    assert ranges(hosts) == [30_000 * i for i in range(1, 10)]
+
+
+def test_a_host_that_does_not_hear_ranges_gives_the_file_anew(hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(cut=100_000), Fault(from_start=True)]
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
+def test_a_connection_that_gives_nothing_ends_the_transfer_and_the_next_call_goes_on(hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(cut=120_000), Fault(cut=0)]
+    with pytest.raises(DownloadError, match=f"{ESC50} could not be downloaded: zenodo.org: .* tried 6 times") as error:
+        bring(tmp_path)
+    assert f"What came is kept in {tmp_path / STAGING}" in str(error.value)
+    assert there(tmp_path) == {name: MD5S[name] for name in (LIBRICOUNT, GTZAN)}
+    hosts.faults.clear()
+    hosts.requests.clear()
+    bring(tmp_path)
+    assert there(tmp_path) == MD5S
+    assert ranges(hosts) == [120_000]
+    assert not (tmp_path / STAGING).exists()
+
+
+def test_a_host_that_asks_for_patience_gets_it(hosts, tmp_path):
+    hosts.faults[PLACE] = [
+        Fault(status=429, headers={"Retry-After": "7"}),
+        Fault(status=503, headers={"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}),
+        Fault(status=503),
+        None,
+    ]
+    told = bring(tmp_path, "esc50")
+    assert hosts.waited == [7, 0, 4]
+    assert any("zenodo.org" in line and "429" in line and "waiting 7 s, as the host asks" in line for line in told)
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
+def test_the_list_of_files_is_waited_for_too(hosts, tmp_path):
+    hosts.faults[f"zenodo.org/api/records/{RECORD}"] = [Fault(status=429, headers={"Retry-After": "3"}), None]
+    bring(tmp_path, "esc50")
+    assert hosts.waited == [3]
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
+# Wrong files
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault(content=CONTENTS[ESC50][:-1] + b"?"), "expected the MD5 {md5}, found"),
+        (Fault(content=CONTENTS[ESC50] + b"?"), "expected 300,000 bytes, the host has 300,001"),
+        (Fault(content=CONTENTS[ESC50][:-1]), "expected 300,000 bytes, the host has 299,999"),
+        (Fault(content=PAGE), "got a page of HTML; does it, or a proxy on the way, ask for a login or for consent"),
+        (Fault(status=404), "404"),
+        (Fault(status=403), "403"),
+    ],
+    ids=["checksum", "longer", "shorter", "page", "404", "403"],
+)
+def test_what_is_not_the_file_leaves_nothing(fault, message, hosts, tmp_path):
+    hosts.faults[PLACE] = [fault]
+    with pytest.raises(DownloadError) as error:
+        bring(tmp_path)
+    said = str(error.value)
+    assert said.startswith(f"{ESC50} could not be downloaded: zenodo.org: ")
+    assert message.format(md5=hashlib.md5(CONTENTS[ESC50]).hexdigest()) in said
+    assert f"By hand: save {ESC50} from https://zenodo.org/records/{RECORD} in {tmp_path}" in said
+    assert there(tmp_path) == {name: MD5S[name] for name in (LIBRICOUNT, GTZAN)}
+    assert not (tmp_path / STAGING).exists()
+
+
+def test_a_beginning_of_another_release_is_fetched_anew(hosts, tmp_path):
+    work = tmp_path / STAGING / ESC50
+    work.mkdir(parents=True)
+    (work / f"{ESC50}.part").write_bytes(bytes(1000))
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+    assert ranges(hosts) == [1000]
+
+
+def test_a_record_that_has_lost_a_file(hosts, tmp_path):
+    hosts.add_record(RECORD, {name: CONTENTS[name] for name in (ESC50, GTZAN)})
+    with pytest.raises(DownloadError, match=f"zenodo.org: expected {LIBRICOUNT} in record {RECORD}, found {ESC50}, "):
+        bring(tmp_path)
+    assert set(there(tmp_path)) == {ESC50, GTZAN}
+
+
+@pytest.mark.parametrize("record", [b"[]", b"<html>busy</html>", b'{"files": [{"key": "a"}]}'])
+def test_a_record_that_is_none(record, hosts, tmp_path):
+    hosts.web[f"zenodo.org/api/records/{RECORD}"] = record
+    with pytest.raises(DownloadError, match="expected a record of Zenodo as JSON, could not read it"):
+        bring(tmp_path, "esc50")
+    assert there(tmp_path) == {}
+
+
+# This machine
+
+
+def test_no_network_is_told_for_each_with_the_way_by_hand(tmp_path, monkeypatch):
+    forget_network(monkeypatch)
+    with LoopbackHosts() as closed:
+        url = closed.url
+    waited = lead_to(url, monkeypatch)
+    with pytest.raises(DownloadError) as error:
+        bring(tmp_path, "esc50")
+    assert "zenodo.org: " in str(error.value)
+    assert "refused" in str(error.value)
+    assert f"By hand: save {ESC50} from https://zenodo.org/records/{RECORD}" in str(error.value)
+    assert waited == []  # nothing that a list would come from by waiting
+    assert not (tmp_path / STAGING).exists()
+
+
+def test_too_little_room_is_told_before_anything_is_fetched(hosts, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 500_000))
+    with pytest.raises(
+        DownloadError, match=r"no room: 0\.0 GB are to be fetched, 0\.0 GB are free; nothing was fetched"
+    ):
+        bring(tmp_path)
+    assert [path for _, path, _ in hosts.requests if "/files/" in path] == []
+
+
+def test_a_disk_that_fills_keeps_what_came(hosts, tmp_path, monkeypatch):
+    advance = transfers.TransferProgress.advance
+
+    def fill(self, size):
+        advance(self, size)
+        if self._came > 0:
+            raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(transfers.TransferProgress, "advance", fill)
+    with pytest.raises(DownloadError, match=r"no room \(No space left on device\).*What came is kept in .*By hand"):
+        bring(tmp_path, "esc50")
+    assert there(tmp_path) == {}
+    monkeypatch.setattr(transfers.TransferProgress, "advance", advance)
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+    assert 0 < ranges(hosts)[0] <= 262_144
+
+
+def test_a_read_only_folder_is_told(hosts, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(PermissionError, match="give yourself leave to write, or choose another folder: --to DIR"):
+        bring(tmp_path / "new", "esc50")
+    assert hosts.requests == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(hosts, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PermissionError, match="choose another folder: --to DIR"):
+        bring(tmp_path / "file", "esc50")
+
+
+# Mirrors
+
+
+def test_a_folder_that_was_downloaded_is_a_mirror_that_needs_no_network(hosts, tmp_path):
+    bring(tmp_path / "mirror")
+    hosts.requests.clear()
+    told = bring(tmp_path / "here", mirror=Mirror(str(tmp_path / "mirror")))
+    assert there(tmp_path / "here") == MD5S
+    assert hosts.requests == []
+    assert len([line for line in told if "downloaded, MD5" in line]) == 3
+
+
+def test_a_mirror_on_a_server_with_and_without_the_list(hosts, tmp_path):
+    hosts.web |= {f"mirror.edu/hear/{name}": content for name, content in CONTENTS.items()}
+    tarball = io.BytesIO()
+    with tarfile.open(fileobj=tarball, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("tasks"), None)
+    hosts.web[f"mirror.edu/hear/{ESC50}"] = tarball.getvalue()
+    told = bring(tmp_path, "esc50", mirror=Mirror("https://mirror.edu/hear"))
+    assert "downloaded, whole by the checksum of gzip; no other is known" in told[0]
+    with pytest.raises(DownloadError, match=f"{LIBRICOUNT}: cut or damaged"):
+        bring(tmp_path, "libricount", mirror=Mirror("https://mirror.edu/hear/"))
+    hosts.web[f"mirror.edu/hear/zenodo-{RECORD}.json"] = hosts.web[f"zenodo.org/api/records/{RECORD}"]
+    bring(tmp_path, "libricount", mirror=Mirror("https://mirror.edu/hear/"))
+    assert set(there(tmp_path)) == {ESC50, LIBRICOUNT}
+    assert not any("zenodo.org" in path for _, path, _ in hosts.requests)
+
+
+def test_a_mirror_without_the_file_says_where_it_was_looked_for(hosts, tmp_path):
+    (tmp_path / "mirror").mkdir()
+    with pytest.raises(DownloadError, match=f"{tmp_path}/mirror/{ESC50}: the mirror has no such file"):
+        bring(tmp_path, "esc50", mirror=Mirror(str(tmp_path / "mirror")))
+    with pytest.raises(ValueError, match="--mirror /no/such: no such folder"):
+        Mirror("/no/such")
+    with pytest.raises(ValueError, match="--mirror ftp://a: expected https"):
+        Mirror("ftp://a")
+
+
+# Other rates, in buckets
+
+
+GCLOUD = """#!/bin/sh
+case "$*" in
+    *"storage ls"*)
+        printf ' 8 2022-01-01T00:00:00Z gs://hear2021-archive/tasks/16000/hear-LATEST-{task}\\nTOTAL: 1\\n' ;;
+    *"storage cp --billing-project=mine"*) for last; do :; done; printf '12345678' >"$last" ;;
+    *) echo "no" >&2; exit 3 ;;
+esac
+"""
+AWS = """#!/bin/sh
+case "$*" in
+    *"s3 ls"*requester*) printf '2022-01-01 00:00:00  8 tasks/16000/hear2021-{task}\\n' ;;
+    *"s3 cp"*requester*) for last; do :; done; printf '12345678' >"$last" ;;
+    *) echo "no" >&2; exit 3 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("tool", "script"), [("gcloud", GCLOUD), ("aws", AWS)])
+def test_other_rates_come_from_a_bucket_by_its_tool(tool, script, tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / tool).write_text(script.format(task="esc50-v2.0.0-full-16000.tar.gz"))
+    (tmp_path / "bin" / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    buckets._listed.cache_clear()
+    (wanted,) = choose.tasks(["esc50"], 16_000, "mine")
+    assert ("project mine pays" if tool == "gcloud" else "the account of aws pays") in wanted.host
+    (file,) = wanted.files(tmp_path, None)
+    target = tmp_path / file.name
+    file.source.fetch(file, target, lambda size: None)
+    assert (target.name, target.read_bytes()) == ("hear2021-esc50-v2.0.0-full-16000.tar.gz", b"12345678")
+    with pytest.raises(DownloadError, match=r"expected ...-libricount-\S+-16000.tar.gz, found 1 other tarballs"):
+        download(choose.tasks(["libricount"], 16_000, "mine"), tmp_path / "to", lambda _: None)
+    (tmp_path / "bin" / tool).write_text("#!/bin/sh\necho 'not logged in' >&2; exit 1\n")
+    buckets._listed.cache_clear()
+    with pytest.raises(DownloadError, match=rf"{tool} .* failed \(exit status 1\): not logged in"):
+        download(choose.tasks(["libricount"], 16_000, "mine"), tmp_path / "to", lambda _: None)
+
+
+def test_who_pays_and_the_tools_are_asked_for(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ValueError, match=r"--rate 16000: other rates .* --billing-project NAME.*prepare --rates 16000"):
+        choose.tasks([], 16_000)
+    with pytest.raises(ValueError, match=r"needs the command gcloud .* or aws .* found neither"):
+        choose.tasks([], 16_000, "mine")
+
+
+# Peers and data sets
+
+
+def test_peers_come_under_the_names_that_the_table_takes(hosts, tmp_path, monkeypatch):
+    files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": bytes(1000)}
+    hosts.repositories["laion/clap-htsat-unfused"] = files
+    (plugin,) = [each for each in TABLE_PLUGINS if each.title == "LAION-CLAP"]
+    told = []
+    download(choose.peers(["laion_clap"]), tmp_path, told.append)
+    folder = tmp_path / plugin.file
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
+    assert told == [f"{folder}: downloaded, no checksum is published; licence: Apache-2.0"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [plugin.file]
+    assert choose.peers(["ms-clap"])[0].names == ("CLAP_weights_2022.pth",)
+    hosts.repositories["microsoft/msclap"] = {"CLAP_weights_2022.pth": bytes(1000)}
+    with pytest.raises(DownloadError, match=r"expected the SHA-256 5b917c47fec1.* it is another release"):
+        download(choose.peers(["MS-CLAP"]), tmp_path, told.append)
+    with pytest.raises(ValueError, match="unknown model 'clip'; expected one of LAION-CLAP-fusion, LAION-CLAP, "):
+        choose.peers(["clip"])
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
+def seven(files: dict[str, bytes], folder: pathlib.Path) -> bytes:
+    import py7zr
+
+    with py7zr.SevenZipFile(folder / "made.7z", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(data, name)
+    return (folder / "made.7z").read_bytes()
+
+
+def add_datasets(hosts, folder) -> None:
+    """The data sets, in miniature, where their publishers have them."""
+    esc50 = {"ESC-50-master/meta/esc50.csv": b"filename,category\n", "ESC-50-master/audio/a.wav": b"RIFF"}
+    hosts.web["github.com/karolpiczak/ESC-50/archive/master.zip"] = zipped(esc50)
+    urban = {"UrbanSound8K/metadata/UrbanSound8K.csv": b"fold\n", "UrbanSound8K/audio/fold1/a.wav": b"RIFF"}
+    hosts.add_record(1203745, {"UrbanSound8K.tar.gz": tarred(urban)})
+    for kind, number, parts in (("development", 400515, 10), ("evaluation", 1040168, 4)):
+        name = f"TUT-acoustic-scenes-2017-{kind}"
+        audio = {f"{name}.audio.{i}.zip": zipped({f"{name}/audio/{i}.wav": b"RIFF"}) for i in range(1, parts + 1)}
+        hosts.add_record(number, {f"{name}.meta.zip": zipped({f"{name}/meta.txt": b"a\tb\n"}), **audio})
+    clotho = {"clotho_audio_evaluation.7z": seven({"evaluation/a.wav": b"RIFF"}, folder)}
+    hosts.add_record(4783391, {**clotho, "clotho_captions_evaluation.csv": b"file_name\n"})
+    hosts.web["raw.githubusercontent.com/cdjkim/audiocaps/master/dataset/test.csv"] = b"audiocap_id\n"
+    hosts.web["raw.githubusercontent.com/hche11/VGGSound/master/data/vggsound.csv"] = b"a,1,dog,test\n"
+
+
+def test_data_sets_come_unpacked_as_evaluate_takes_them(hosts, tmp_path):
+    add_datasets(hosts, tmp_path)
+    to = tmp_path / "datasets"
+    download(choose.datasets([]), to, lambda _: None)
+    found = {str(file.relative_to(to)) for file in to.rglob("*") if file.is_file() and file.parent != to}
+    tut = "TUT-acoustic-scenes-2017"
+    assert {
+        "ESC-50-master/meta/esc50.csv",
+        "UrbanSound8K/audio/fold1/a.wav",
+        f"{tut}/{tut}-development/meta.txt",
+        f"{tut}/{tut}-development/audio/10.wav",
+        f"{tut}/{tut}-evaluation/audio/4.wav",
+        "clotho/evaluation/a.wav",
+        "clotho/clotho_captions_evaluation.csv",
+        "audiocaps/test.csv",
+        "vggsound/vggsound.csv",
+    } <= found
+    assert not [name for name in found if name.endswith((".zip", ".7z", ".gz"))]
+    hosts.requests.clear()
+    told = []
+    download(choose.datasets([]), to, told.append)
+    assert hosts.requests == []
+    assert len(told) == len(DATASETS)
+
+
+def test_damaged_archives_of_data_sets_leave_nothing(hosts, tmp_path):
+    add_datasets(hosts, tmp_path)
+    whole = hosts.web["github.com/karolpiczak/ESC-50/archive/master.zip"]
+    to = tmp_path / "datasets"
+    for damaged in (whole[:-30], whole.replace(b"RIFF", b"RIFE", 1), zipped({"ESC-50-master/README": b""})):
+        hosts.web["github.com/karolpiczak/ESC-50/archive/master.zip"] = damaged
+        with pytest.raises(DownloadError, match=r"ESC-50-master could not be downloaded: .* What came was removed"):
+            download(choose.datasets(["ESC-50"]), to, lambda _: None)
+        assert list(to.iterdir()) == []
+    hosts.web["github.com/karolpiczak/ESC-50/archive/master.zip"] = whole
+    download(choose.datasets(["esc50"]), to, lambda _: None)
+    assert (to / "ESC-50-master/meta/esc50.csv").exists()
+
+
+# The command
+
+
+def test_dry_run_tells_everything_and_brings_nothing(hosts, tmp_path, capsys):
+    add_datasets(hosts, tmp_path)
+    assert main(["download", "peers", "tasks", "datasets", "--dry-run", "--to", str(tmp_path / "to")]) == 0
+    out = capsys.readouterr().out
+    assert not (tmp_path / "to").exists()
+    rows = {line.split()[0]: line for line in out.splitlines() if line}
+    for plugin in TABLE_PLUGINS:
+        assert any(row.startswith(plugin.file) and plugin.licence in row for row in rows.values())
+    assert f"{ESC50}  " in rows[ESC50]
+    assert rows[ESC50].split()[1:3] == ["0.3", "zenodo.org"]
+    assert "CC BY-NC 3.0" in rows[ESC50]
+    tarballs = [name for name in rows if name.startswith("hear2021-")]
+    assert tarballs == [f"hear2021-{task.directory}-48000.tar.gz" for task in TASKS]
+    assert "expected hear2021-maestro-v3.0.0-5h-48000.tar.gz in record 5885750" in out
+    assert "GB are free in" in out
+
+
+def test_command_chooses_by_names(hosts, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["download", "tasks", "GTZAN Genre", "libricount"]) == 0
+    assert set(there(tmp_path / "tarballs")) == {GTZAN, LIBRICOUNT}
+    assert f"tarballs/{GTZAN}: downloaded" in capsys.readouterr().out
+    assert main(["download", "tasks", "esc-50"]) == 1
+    assert "unknown HEAR task 'esc-50'; did you mean 'ESC-50'" in capsys.readouterr().err
+    assert main(["download", "esc50"]) == 1
+    assert "expected weights, peers, tasks or datasets, got 'esc50'; names come behind them" in capsys.readouterr().err
