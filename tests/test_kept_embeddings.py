@@ -8,12 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
 
 pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 
-from conftest import write_checkpoint
-from tokenizer_files import write_tokenizer
+from tones_on_disk import write_text_model, write_tones
 
 from hear_cacophony.engine import load_audio_text
 from hear_cacophony.files.cache_folder import cache_folder
@@ -33,15 +31,7 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def text_model(tmp_path_factory):
-    folder = write_tokenizer(tmp_path_factory.mktemp("weights"))
-    return ["--model", str(write_checkpoint(folder / "tiny.ckpt", "Cacophony", tiny=True, audio_only=False))]
-
-
-def write_tones(folder: pathlib.Path, count: int) -> None:
-    folder.mkdir(exist_ok=True)
-    for i in range(count):
-        tone = 0.3 * np.sin(2 * np.pi * (200 + 50 * i) * np.arange(8_000) / 16_000)
-        soundfile.write(folder / f"{i:03}.wav", tone, 16_000)
+    return write_text_model(tmp_path_factory.mktemp("weights"))
 
 
 def test_what_one_command_has_embedded_no_other_embeds_again(text_model, monkeypatch, capsys):

@@ -519,5 +519,5 @@ def test_impossible_searches_are_told(arguments, message, sounds, text_model, ca
 def test_ties_keep_the_order_of_names():
     embeddings = np.array([[0, 1], [1, 0], [1, 0]], np.float32)
     sounds = tuple(Sound(name, None) for name in "abc")
-    nearest = Matches(sounds, embeddings, {}).nearest(np.array([1, 0], np.float32), 2)
+    nearest = Matches(sounds, embeddings, (), {}).nearest(np.array([1, 0], np.float32), 2)
     assert [sound.name for sound, _ in nearest] == ["b", "c"]

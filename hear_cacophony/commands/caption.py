@@ -14,8 +14,11 @@ from hear_cacophony.commands.model_options import (
     tell_untrained,
 )
 from hear_cacophony.commands.sound_options import (
+    add_errors_option,
+    add_html_option,
     add_output_options,
     add_paths,
+    check_html,
     format_csv,
     format_json,
     take_options_between,
@@ -47,6 +50,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--beams", type=int, metavar="N", help="of beam (default: 4)")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="longest caption, both marks included (100)")
     add_output_options(parser)
+    add_html_option(parser)
+    add_errors_option(parser)
     add_tokenizer_option(parser)
     add_model_options(parser)
     take_options_between(parser)
@@ -56,9 +61,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.engine.caption_keys import CAPTION_SEED, choose_keys
     from hear_cacophony.engine.generation import Generation
-    from hear_cacophony.sounds.chunks import open_chunks, read_clips, tell_faults
+    from hear_cacophony.sounds.chunks import open_chunks, read_clips
+    from hear_cacophony.sounds.faults import check_errors_file, tell_faults
     from hear_cacophony.sounds.find import find_sounds
 
+    check_errors_file(args.errors)
+    check_html(args.html)
     chosen = _chosen(args)
     Generation(args.method, **chosen)
     sounds = find_sounds(args.paths)
@@ -76,8 +84,10 @@ def _run(args: argparse.Namespace) -> int:
                 found[sound.name] = tokenizer.decode(ids[1:].tolist()).strip()
         faults = chunks.faults
         print(_formatted(args, found, about), end="", flush=True)  # before the results are removed
+        if args.html:
+            _write_page(args, found, about)
     tell_untrained(model.audio, "caption")
-    return tell_faults(faults, "caption")
+    return tell_faults(faults, "caption", args.errors)
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:
@@ -102,3 +112,12 @@ def _formatted(args: argparse.Namespace, found: dict[str, str], about: dict[str,
     if args.csv:
         return format_csv(("file", "caption"), [(as_text(name), caption) for name, caption in found.items()])
     return "".join(f"{on_one_line(name)}: {caption}\n" for name, caption in found.items())
+
+
+def _write_page(args: argparse.Namespace, found: dict[str, str], about: dict[str, Any]) -> None:
+    from hear_cacophony.pages import Column
+    from hear_cacophony.pages.sound_list import write_sound_list
+
+    facts = [("model", about["model"]), ("method", about["method"])]
+    rows = [(name, [caption]) for name, caption in found.items()]
+    write_sound_list(args.html, "Captions of sounds", facts, [Column("caption", wide=True)], rows)

@@ -17,12 +17,13 @@ from hear_cacophony.commands.model_options import (
     scene_identity,
     tell_untrained,
 )
-from hear_cacophony.commands.sound_options import add_paths, take_options_between
+from hear_cacophony.commands.sound_options import add_errors_option, add_paths, take_options_between
 
 if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
     from hear_cacophony.engine.embedding import EmbeddingModel
     from hear_cacophony.sounds.chunks import Results
+    from hear_cacophony.sounds.feature_update import Updated
     from hear_cacophony.sounds.find import Sound
 
 
@@ -35,10 +36,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "interrupted goes on where it was. Files that cannot be read are listed at the end; the exit status is then 1.",
     )
     add_paths(parser)
+    parser.add_argument("--out", type=pathlib.Path, metavar="F", help="a .npz, .parquet or .safetensors file to write")
     parser.add_argument(
-        "--out", type=pathlib.Path, required=True, metavar="F", help="a .npz, .parquet or .safetensors file to write"
-    )
+        "--update", type=pathlib.Path, metavar="F",
+        help="add to such a file what is new, replace what has changed, and say what is gone",
+    )  # fmt: skip
     parser.add_argument("--timestamps", action="store_true", help="embeddings along each clip (default: one a clip)")
+    add_errors_option(parser)
     add_model_options(parser, hop=True)
     take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
@@ -46,22 +50,50 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.checkpoint.load import load_summary
-    from hear_cacophony.sounds.chunks import tell_faults
+    from hear_cacophony.sounds.faults import check_errors_file, tell_faults
     from hear_cacophony.sounds.feature_files import check_feature_file, write_features
+    from hear_cacophony.sounds.feature_update import Updated, new_or_changed, read_features
     from hear_cacophony.sounds.find import find_sounds
 
+    if (args.out is None) == (args.update is None):
+        raise ValueError("expected one of --out F, to write a file, and --update F, to add to one")
     if args.hop is not None and not args.timestamps:
         raise ValueError("--hop goes with --timestamps: without it there is one embedding a file")
-    check_feature_file(args.out)
+    file = args.out or args.update
+    check_feature_file(file, replace=args.update is not None)
+    check_errors_file(args.errors)
     sounds = find_sounds(args.paths)
     summary = load_summary(args.model)
     about = {"kind": "timestamp" if args.timestamps else "scene", **identify_model(summary, engine_options(args))}
+    old = None if args.update is None else read_features(file, about)
+    if old is not None and args.timestamps:  # which are not kept
+        sounds = new_or_changed(sounds, old)
     with (_open_timestamps if args.timestamps else _open_scenes)(args, sounds, summary) as results:
-        status = tell_faults(results.faults, "features")
-        written = write_features(args.out, results, about)
+        status = tell_faults(results.faults, "features", args.errors)
+        if old is None:
+            written = write_features(file, results, about)
+            print(f"{file}: {about['kind']} embeddings of {written} files, {about['model']}")
+        else:
+            updated = Updated(old, results)
+            if updated.new or updated.changed:
+                write_features(file, updated, about, replace=True)
+            _tell_update(file, updated)
     tell_untrained(summary, "features")
-    print(f"{args.out}: {about['kind']} embeddings of {written} files, {about['model']}")
     return status
+
+
+def _tell_update(file: pathlib.Path, updated: Updated) -> None:
+    from hear_cacophony.sounds.faults import tell
+    from hear_cacophony.sounds.names import on_one_line
+
+    for name in updated.changed:
+        tell(f"features: {on_one_line(name)}: has changed, and is replaced")
+    for name in updated.gone:
+        tell(f"features: {on_one_line(name)}: is gone; what {file} has of it stays")
+    counts = {"new": updated.new, "changed": updated.changed, "gone": updated.gone}
+    print(
+        f"{file}: {', '.join(f'{len(names)} {kind}' for kind, names in counts.items())}, {updated.unchanged} as before"
+    )
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,28 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--csv", action="store_true", help="print CSV")
 
 
+def add_errors_option(parser: argparse.ArgumentParser) -> None:
+    """Add --errors."""
+    parser.add_argument(
+        "--errors", type=pathlib.Path, metavar="F.csv", help="list the files that could not be read, and why, there"
+    )
+
+
+def add_html_option(parser: argparse.ArgumentParser) -> None:
+    """Add --html."""
+    parser.add_argument(
+        "--html", type=pathlib.Path, metavar="F.html", help="the same as a page, too, with players and spectrograms"
+    )
+
+
+def check_html(path: pathlib.Path | None) -> None:
+    """Raise, before any work, where the page of --html cannot be written."""
+    if path is not None:
+        from hear_cacophony.pages import check_page
+
+        check_page(path)
+
+
 def format_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Rows as CSV."""
     text = io.StringIO()
@@ -47,4 +70,30 @@ def format_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def format_json(about: Mapping[str, Any], files: Mapping[str, Any]) -> str:
     """What there is about each file, beside model and options."""
-    return json.dumps({**about, "files": dict(files)}, indent=1) + "\n"
+    return as_json({**about, "files": dict(files)})
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """One JSON object for people to read, too."""
+    return json.dumps(content, indent=1) + "\n"
+
+
+def read_lines(path: pathlib.Path, option: str, what: str) -> list[str]:
+    """The lines of a file with a word in them.
+
+    Args:
+        path: the file.
+        option: that names it.
+        what: is in a line.
+
+    Raises:
+        ValueError: it cannot be read as text, or has no such line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{option} {path}: expected a text file in UTF-8, {what} in each line: {error}") from None
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise ValueError(f"{option} {path}: expected {what} in each line, the file has none")
+    return found

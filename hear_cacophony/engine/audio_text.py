@@ -16,7 +16,7 @@ from hear_cacophony.engine.encoded_patches import KeptPatches, PatchEncoder, che
 from hear_cacophony.engine.generation import Generation
 from hear_cacophony.engine.options import Options
 from hear_cacophony.engine.text_model import TextModel
-from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, probabilities
+from hear_cacophony.engine.zero_shot import TEMPLATE, Classification, check_labels, probabilities
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_cacophony.text.tokenizer import Tokenizer
 
@@ -111,7 +111,7 @@ class AudioTextModel(TextModel):
             ValueError: no label, a single one, equal or empty ones; a template without its {}; as `embed_audio`.
             FileNotFoundError: there is no tokenizer.
         """
-        texts = self.embed_labels(labels, template=template)
+        texts = self.embed_labels(check_labels(labels), template=template)
         similar = self.similarities(self.embed_audio(clips, sample_rate=sample_rate), texts)
         return Classification(tuple(labels), probabilities(similar, self.logit_scale))
 

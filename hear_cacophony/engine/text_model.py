@@ -124,12 +124,12 @@ class TextModel:
     ) -> np.ndarray:
         """One embedding for each label: that of its prompt, or the mean of several, again of unit norm.
 
-        Args and errors as in `classify`.
+        Args and errors as in `AudioTextModel.classify`; a single label will do.
 
         Returns:
             Shape (labels, embedding_size), float32.
         """
-        checked, templates = check_labels(labels), check_templates(template)
+        checked, templates = check_labels(labels, least=1), check_templates(template)
         prompts = [each.replace("{}", label) for each in templates for label in checked]
         embedded = self.embed_texts(prompts, max_tokens=max_tokens)
         mean = embedded.reshape(len(templates), len(checked), -1).mean(axis=0)

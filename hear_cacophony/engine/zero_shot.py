@@ -40,8 +40,12 @@ def probabilities(similarities: np.ndarray, logit_scale: float) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def check_labels(labels: Sequence[str]) -> list[str]:
+def check_labels(labels: Sequence[str], least: int = 2) -> list[str]:
     """The labels as a list.
+
+    Args:
+        labels: the labels.
+        least: how many there have to be: two where they compete, one where each is for itself.
 
     Raises:
         ValueError: no label, a single one, equal or empty ones.
@@ -56,14 +60,14 @@ def check_labels(labels: Sequence[str]) -> list[str]:
             raise TypeError(f"expected labels that are texts, got {type(label).__name__} as label {i}")
         if not label.strip():
             raise ValueError(f"expected labels with a word in them, got {label!r} as label {i}")
-    if len(labels) < 2:
+    if len(labels) < least:
         hint = (
             f"{labels[0]!r}, whose probability would be 1 whatever the sound: add what else it could be, or take "
             "similarities() with one text"
             if len(labels)
             else "none"
         )
-        raise ValueError(f"expected at least two labels, got {hint}")
+        raise ValueError(f"expected at least {'two labels' if least > 1 else 'one label'}, got {hint}")
     twice = [label for label, count in collections.Counter(labels).items() if count > 1]
     if twice:
         raise ValueError(f"expected different labels, got {', '.join(map(repr, twice))} more than once")

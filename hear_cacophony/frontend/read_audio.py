@@ -19,8 +19,8 @@ def read_audio(path: str | os.PathLike[str]) -> np.ndarray:
     """Read an audio file as one 16 kHz mono clip.
 
     Args:
-        path: a file in a format that libsndfile reads: WAV, FLAC, OGG, MP3, AIFF and others; of any sample
-            rate, which is resampled, and any number of channels, whose mean is taken.
+        path: a file in a format that libsndfile reads: WAV, FLAC, OGG, MP3, AIFF and others, or, where av is
+            installed, FFmpeg; of any sample rate, which is resampled, and any number of channels, whose mean is taken.
 
     Returns:
         Samples in [-1, 1], shape (samples,), float32. No more than them and some blocks of the file are held.
@@ -31,10 +31,15 @@ def read_audio(path: str | os.PathLike[str]) -> np.ndarray:
         TypeError: `path` is no path.
         ModuleNotFoundError: it has to be resampled, and soxr is not installed.
     """
+    return read_audio_at(path, SAMPLE_RATE)
+
+
+def read_audio_at(path: str | os.PathLike[str], rate: int) -> np.ndarray:
+    """As `read_audio`, at `rate` samples per second."""
     try:
         with open_audio(path) as audio:
-            blocks = resample_blocks(mono_blocks(audio), audio.header.rate)
-            return _joined(blocks, _expected_samples(audio.header))
+            blocks = resample_blocks(mono_blocks(audio), audio.header.rate, rate)
+            return _joined(blocks, _expected_samples(audio.header, rate))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
 
@@ -49,9 +54,9 @@ def mono_blocks(audio: AudioFile) -> Iterator[np.ndarray]:
         yield mono
 
 
-def _expected_samples(header: AudioHeader) -> int:
+def _expected_samples(header: AudioHeader, rate: int) -> int:
     """Samples of the clip by the header of the file; as many as a block has where that does not tell."""
-    return BLOCK if header.frames is None else min(_MOST_EXPECTED, header.frames * SAMPLE_RATE // header.rate + 1)
+    return BLOCK if header.frames is None else min(_MOST_EXPECTED, header.frames * rate // header.rate + 1)
 
 
 def _joined(blocks: Iterator[np.ndarray], expected: int) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -20,9 +19,9 @@ from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.frontend.media_sound import media_seconds
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.progress import FileProgress
+from hear_cacophony.sounds.faults import tell
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import Chunk, KeptResults, open_shared, open_unfinished
-from hear_cacophony.sounds.names import on_one_line
 from hear_cacophony.sounds.pump import ReadAhead, WriteBehind
 
 CHUNK_SOUNDS = 32
@@ -132,8 +131,8 @@ class Embeddings:
         for start in range(0, len(self._sounds), _GATHERED):
             yield self._kept.gather(self._sounds[start : start + _GATHERED])
 
-    def compute(self, compute: Compute, title: str) -> None:
-        """Embed what is missing; arguments as in `Chunks.compute`.
+    def compute(self, compute: Compute, title: str, read: Read | None = None) -> None:
+        """Embed what is missing; arguments as in `Chunks.compute`, with `read_audio` unless told otherwise.
 
         Chunks are cut from all sounds, and contents that an earlier chunk has are left out of later ones, so that
         they are the same when a run goes on that was killed.
@@ -143,7 +142,7 @@ class Embeddings:
         missing, total = set(self.missing), len(self._sounds)
         parts = [[sound for sound in part if sound in missing] for part in _cut(self._sounds)]
         seen = self._kept.contents
-        with _work(self._kept, [part for part in parts if part], read_audio, title, total) as (groups, write):
+        with _work(self._kept, [part for part in parts if part], read or read_audio, title, total) as (groups, write):
             for _, clips in groups:
                 new = [each for each in clips if isinstance(each, _Fault) or (each.digest, each.sound.tag) not in seen]
                 chunk = _make_chunk(new, compute)
@@ -165,10 +164,13 @@ def _work(
     def read_one(sound: Sound) -> _Clip | _Fault:
         return _read_or_fault(sound, read, kept.digests)
 
+    def write(done: tuple[Sequence[Sound], Chunk]) -> None:
+        kept.write(*done)
+
     with (
         FileProgress(title, total) as progress,
         ReadAhead(parts, read_one) as reader,
-        WriteBehind(lambda done: kept.write(*done)) as writer,
+        WriteBehind(write) as writer,
     ):
         progress.advance(total - sum(map(len, parts)))
 
@@ -273,17 +275,3 @@ def _compute_each(
         except ValueError as error:
             faults[clip.sound.name] = str(error)
     return good, {name: np.concatenate([each[name] for each in results]) for name in (results[0] if results else ())}
-
-
-def tell_faults(faults: Mapping[str, str], command: str) -> int:
-    """Say on standard error which files could not be read; the exit status."""
-    for name, fault in faults.items():
-        tell(f"{command}: {on_one_line(name)}: {fault}")
-    if faults:
-        tell(f"{command}: {len(faults)} files could not be read and were left out")
-    return 1 if faults else 0
-
-
-def tell(message: str) -> None:
-    """Say something on standard error."""
-    print(message, file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """Features of audio files as one file: .npz, .parquet or .safetensors, with the names of the files.
 
     files        names, one for each audio file
+    digests      of their contents, for an update
     embeddings   scenes: shape (files, size); timestamps: those of all files one after the other, shape (total, size)
     timestamps   timestamps only: milliseconds, shape (total,)
     lengths      timestamps only: how many of them belong to each file, shape (files,)
@@ -30,8 +31,8 @@ from hear_cacophony.sounds.names import as_text
 SUFFIXES = (".npz", ".parquet", ".safetensors")
 
 
-def check_feature_file(path: pathlib.Path) -> None:
-    """Raise what `write_features` would raise, before any work.
+def check_feature_file(path: pathlib.Path, *, replace: bool = False) -> None:
+    """Raise what `write_features` would raise, before any work; FileExistsError unless it is to be replaced.
 
     Raises:
         ValueError: the name ends in none of `SUFFIXES`.
@@ -42,7 +43,7 @@ def check_feature_file(path: pathlib.Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a file that ends in one of {', '.join(SUFFIXES)}")
-    if path.exists():
+    if path.exists() and not replace:
         raise FileExistsError(f"{path} exists; delete it first, or choose another name")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder for the features")
@@ -52,11 +53,12 @@ def check_feature_file(path: pathlib.Path) -> None:
         raise ModuleNotFoundError("a .parquet file needs pyarrow: pip install 'hear_cacophony[parquet]'")
 
 
-def write_features(path: pathlib.Path, chunks: Results, about: Mapping[str, Any]) -> int:
+def write_features(path: pathlib.Path, chunks: Results, about: Mapping[str, Any], *, replace: bool = False) -> int:
     """Write the results of all chunks, whole or not at all.
 
     Args:
-        path: the file, which must not exist.
+        path: the file.
+        replace: whether it takes the place of one that is there; otherwise there must be none.
         chunks: results with `embeddings`, and for timestamps `timestamps` and `lengths`.
         about: model and options, for JSON; it goes into the file, too.
 
@@ -72,7 +74,7 @@ def write_features(path: pathlib.Path, chunks: Results, about: Mapping[str, Any]
     if not names:
         raise ValueError("none of the files could be read, so there are no features to write")
     write = {".npz": _write_npz, ".parquet": _write_parquet, ".safetensors": _write_safetensors}[path.suffix]
-    check_feature_file(path)
+    check_feature_file(path, replace=replace)
     write_file(path, lambda part: write(part, names, chunks, json.dumps(about, sort_keys=True)))
     return len(names)
 
@@ -81,9 +83,14 @@ def _write_npz(path: pathlib.Path, names: list[str], chunks: Results, about: str
     """As `numpy.savez` does, but from chunks, so that they are never held together."""
     with zipfile.ZipFile(path, "w") as archive:
         _add(archive, "files", [np.array(names)])
+        _add(archive, "digests", [np.array(_digests(chunks))])
         _add(archive, "about", [np.array(about)])
         for name in _array_names(chunks):
             _add(archive, name, (chunk.arrays[name] for chunk in chunks if chunk.sounds), _rows(chunks, name))
+
+
+def _digests(chunks: Results) -> list[str]:
+    return [digest for chunk in chunks for digest in chunk.digests]
 
 
 def _add(archive: zipfile.ZipFile, name: str, arrays: Iterable[np.ndarray], rows: int | None = None) -> None:
@@ -120,7 +127,10 @@ def _write_parquet(path: pathlib.Path, names: list[str], chunks: Results, about:
     size, timed = first.arrays["embeddings"].shape[1], "timestamps" in first.arrays
     columns = [("file", pyarrow.string()), ("embedding", pyarrow.list_(pyarrow.float32(), size))]
     columns += [("timestamp_ms", pyarrow.float64())] if timed else []
-    schema = pyarrow.schema(columns, metadata={"hear_cacophony": about})
+    told = {"hear_cacophony": about, "files": json.dumps(names), "digests": json.dumps(_digests(chunks))}
+    if timed:
+        told["lengths"] = json.dumps([int(count) for chunk in chunks for count in chunk.arrays.get("lengths", ())])
+    schema = pyarrow.schema(columns, metadata=told)
     with parquet.ParquetWriter(path, schema) as writer:
         for chunk in chunks:
             if not chunk.sounds:
@@ -145,4 +155,5 @@ def _write_safetensors(path: pathlib.Path, names: list[str], chunks: Results, ab
     arrays = {
         name: np.concatenate([chunk.arrays[name] for chunk in chunks if chunk.sounds]) for name in _array_names(chunks)
     }
-    save_sorted(arrays, path, {"files": json.dumps(names), "about": about})
+    told = {"files": json.dumps(names), "digests": json.dumps(_digests(chunks)), "about": about}
+    save_sorted(arrays, path, told)

@@ -19,11 +19,13 @@ class Matches:
     Attributes:
         sounds: in the order in which they were found.
         embeddings: of unit norm, shape (sounds, size), float32.
+        digests: of the contents of their files.
         faults: what is wrong with sounds that have none, by name.
     """
 
     sounds: tuple[Sound, ...]
     embeddings: np.ndarray
+    digests: tuple[str, ...]
     faults: Mapping[str, str]
 
     @classmethod
@@ -32,7 +34,8 @@ class Matches:
         chunks = [chunk for chunk in results if chunk.sounds]
         arrays = [chunk.arrays["embeddings"] for chunk in chunks]
         rows = np.concatenate(arrays) if arrays else np.empty((0, 0), np.float32)
-        return cls(tuple(sound for chunk in chunks for sound in chunk.sounds), rows, results.faults)
+        sounds = tuple(sound for chunk in chunks for sound in chunk.sounds)
+        return cls(sounds, rows, tuple(digest for chunk in chunks for digest in chunk.digests), results.faults)
 
     def nearest(self, query: np.ndarray, count: int) -> list[tuple[Sound, float]]:
         """The sounds nearest to an embedding of unit norm, shape (size,), with their cosine similarity, best first."""

@@ -15,7 +15,8 @@ from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.cache_folder import make_writable_folder
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.sorted_safetensors import save_sorted
-from hear_cacophony.sounds.chunks import Chunks, Compute, read_clips, tell
+from hear_cacophony.sounds.chunks import Chunks, Compute, read_clips
+from hear_cacophony.sounds.faults import tell
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import open_unfinished
 from hear_cacophony.sounds.matches import Matches
@@ -56,7 +57,7 @@ def find_embeddings(
         found = {sound: embedded[sound] for sound in sounds if sound in embedded}
         _save(file, index, found, identity)
         rows = np.stack(list(found.values())) if found else np.empty((0, 0), np.float32)
-        return Matches(tuple(found), rows, chunks.faults)
+        return Matches(tuple(found), rows, tuple(index.digests.of(sound.name) for sound in found), chunks.faults)
 
 
 class _Index:

@@ -1,0 +1,168 @@
+"""Adding to a file of features: what is new or has changed is put in, and everything else stays as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import safetensors
+
+from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.sounds.chunks import Results
+from hear_cacophony.sounds.feature_files import SUFFIXES
+from hear_cacophony.sounds.find import Sound
+from hear_cacophony.sounds.kept_results import Chunk
+from hear_cacophony.sounds.names import as_text
+
+_TOLD = ("hear_cacophony", "files", "digests", "lengths")
+"""What the metadata of a .parquet file hold."""
+
+_GATHERED = 256
+"""Sounds in a chunk that is written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What a file of features has of one sound.
+
+    Attributes:
+        name: of its audio file.
+        digest: of the content of that.
+        arrays: by name, with one entry or more along the first axis.
+    """
+
+    name: str
+    digest: str
+    arrays: Mapping[str, np.ndarray]
+
+
+def read_features(path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Row]:
+    """What a file of features has, by the name of the audio file as text.
+
+    Args:
+        path: the file.
+        about: model and options that it has to be of.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it is no file of features, of another model or other options, or does not tell the contents of its
+            audio files, as earlier versions wrote it.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: expected a file that ends in one of {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file of features to add to; without --update one is made")
+    read = {".npz": _read_npz, ".safetensors": _read_safetensors, ".parquet": _read_parquet}[path.suffix]
+    try:
+        names, digests, made_by, arrays = read(path)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+        raise ValueError(f"{path}: expected a file of `features`, could not read it ({error})") from error
+    differing = [key for key in {**made_by, **about} if made_by.get(key) != about.get(key)]
+    if differing:
+        told = "; ".join(f"{key} {made_by.get(key)!r} there, {about.get(key)!r} now" for key in differing)
+        raise ValueError(f"{path}: holds features of another kind ({told}); choose another file")
+    if digests is None:
+        raise ValueError(
+            f"{path}: does not tell the contents of its files, as it is of an earlier version; make it anew"
+        )
+    return {as_text(row.name): row for row in _rows(names, digests, arrays)}
+
+
+def _rows(names: Sequence[str], digests: Sequence[str], arrays: Mapping[str, np.ndarray]) -> Iterator[Row]:
+    ends = np.cumsum(arrays.get("lengths", np.ones(len(names), int)))
+    for i, (name, digest, end) in enumerate(zip(names, digests, ends, strict=True)):
+        start = ends[i - 1] if i else 0
+        parts = {key: array[i : i + 1] if key == "lengths" else array[start:end] for key, array in arrays.items()}
+        yield Row(name, digest, parts)
+
+
+_Read = tuple[list[str], list[str] | None, dict[str, Any], dict[str, np.ndarray]]
+
+
+def _read_npz(path: pathlib.Path) -> _Read:
+    with np.load(path, allow_pickle=False) as features:
+        digests = features["digests"].tolist() if "digests" in features.files else None
+        arrays = {name: features[name] for name in features.files if name not in ("files", "digests", "about")}
+        return features["files"].tolist(), digests, json.loads(str(features["about"])), arrays
+
+
+def _read_safetensors(path: pathlib.Path) -> _Read:
+    with safetensors.safe_open(path, framework="numpy") as tensors:
+        told = tensors.metadata() or {}
+        arrays = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+    digests = json.loads(told["digests"]) if "digests" in told else None
+    return json.loads(told["files"]), digests, json.loads(told["about"]), arrays
+
+
+def _read_parquet(path: pathlib.Path) -> _Read:
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    metadata = table.schema.metadata or {}
+    told = {key: json.loads(value) for key in _TOLD if (value := metadata.get(key.encode())) is not None}
+    arrays = {"embeddings": np.stack(table["embedding"].to_numpy())}
+    if "timestamp_ms" in table.column_names:
+        arrays["timestamps"] = table["timestamp_ms"].to_numpy()
+        arrays["lengths"] = np.array(told["lengths"])
+    return told["files"], told.get("digests"), told["hear_cacophony"], arrays
+
+
+def new_or_changed(sounds: Sequence[Sound], old: Mapping[str, Row]) -> list[Sound]:
+    """Those of some sounds whose content no row is of; the files of the others are read for that."""
+    digests = ContentDigests()
+
+    def is_new(sound: Sound) -> bool:
+        row = old.get(as_text(sound.name))
+        try:
+            return row is None or digests.of(sound.name) != row.digest
+        except OSError:
+            return True
+
+    return [sound for sound in sounds if is_new(sound)]
+
+
+class Updated:
+    """Rows of a file of features, those of changed files replaced, and new ones behind them.
+
+    Attributes:
+        new, changed, gone: names of audio files; rows of those that are gone stay.
+        unchanged: how many there are.
+        faults: as those of the results.
+    """
+
+    def __init__(self, old: Mapping[str, Row], results: Results) -> None:
+        self._rows = dict(old)
+        self.new: list[str] = []
+        self.changed: list[str] = []
+        for chunk in results:
+            for row in _rows([sound.name for sound in chunk.sounds], chunk.digests, chunk.arrays):
+                self._take(row)
+        self.faults = results.faults
+        self.gone = [row.name for row in old.values() if not os.path.exists(row.name)]
+        self.unchanged = len(old) - len(self.changed) - len(self.gone)
+
+    def _take(self, row: Row) -> None:
+        key = as_text(row.name)
+        before = self._rows.get(key)
+        if before is None or before.digest != row.digest:
+            (self.new if before is None else self.changed).append(row.name)
+            self._rows[key] = row
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """All rows, some at a time."""
+        rows = list(self._rows.values())
+        for start in range(0, len(rows), _GATHERED):
+            part = rows[start : start + _GATHERED]
+            yield Chunk(
+                tuple(Sound(row.name, None) for row in part),
+                tuple(row.digest for row in part),
+                (0,) * len(part),
+                {name: np.concatenate([row.arrays[name] for row in part]) for name in part[0].arrays},
+                {},
+            )

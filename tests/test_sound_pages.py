@@ -1,0 +1,129 @@
+"""Pages of `classify`, `search` and `caption`: the same lists with players and pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+
+import pytest
+
+pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
+pytest.importorskip("jinja2", reason="the extra 'pages' is not installed")
+
+from tones_on_disk import write_text_model, write_tones
+
+from hear_cacophony.sounds.names import as_text
+from hear_tasks.cli import main
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
+
+EVIL = (
+    "<img src=x onerror=alert(1)>.wav",
+    'it\'s "quoted" & <b>.wav',
+    "line\nbreak.wav",
+    "🐕 #1 50% ?.wav",
+    f"{'x' * 240}.wav",
+    os.fsdecode(b"caf\xe9.wav"),
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def text_model(tmp_path_factory):
+    return write_text_model(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture
+def sounds():
+    for name, tone in zip(EVIL, write_tones(pathlib.Path("sounds"), len(EVIL)), strict=True):
+        pathlib.Path(tone).rename(f"sounds/{name}")
+    shutil.copy(f"sounds/{EVIL[0]}", "sounds/zz.wav")
+
+
+def rows_of(page: str) -> list[list]:
+    """The rows of the only table of a page."""
+    [data] = pathlib.Path(f"{pathlib.Path(page).stem}_files/data").glob("*.js")
+    return json.loads(re.search(r"\d,(\[.*\])\);", data.read_text())[1])
+
+
+def test_a_page_of_labels_has_what_is_printed(sounds, text_model, capsys):
+    labels = "dog,<b>rain</b>,speech"
+    command = ["classify", "sounds", "--labels", labels, "--sort", "dog", "--html", "p.html", "--json", *text_model]
+    assert main(command) == 0
+    printed = json.loads(capsys.readouterr().out)["files"]
+    rows = rows_of("p.html")
+    assert [row[1] for row in rows] == list(map(as_text, printed))
+    listed = labels.split(",")
+    for row, best in zip(rows, printed.values(), strict=True):
+        assert [listed[label] for label, _ in row[2]] == [each["label"] for each in best]
+        assert [p for _, p in row[2]] == pytest.approx([each["probability"] for each in best])
+        assert row[3] == pytest.approx(next(each["probability"] for each in best if each["label"] == "dog"))
+        audio, picture, seconds = row[0]
+        assert audio.startswith("file:///")
+        assert pathlib.Path(picture).read_bytes()[8:12] == b"WEBP"
+        assert seconds == 0.5
+    text = pathlib.Path("p.html").read_text()
+    assert not {"b", "img"} & set(re.findall(r"<(\w+)", text))
+    assert "Probabilities sum to 1" in text
+    assert main([*command[:-3], *text_model]) == 0, "a page of ours is replaced"
+
+
+def test_pages_of_searches_duplicates_and_captions_have_what_is_printed(sounds, text_model, capsys):
+    pathlib.Path("q.txt").write_text("dog\n<i>rain\n")
+    assert main(["search", "sounds", "--queries", "q.txt", "--html", "q.html", "--json", *text_model]) == 0
+    queries = json.loads(capsys.readouterr().out)["queries"]
+    expected = [
+        (number, rank, as_text(match["file"]), match["score"])
+        for number, query in enumerate(queries)
+        for rank, match in enumerate(query["matches"], 1)
+    ]
+    assert [(row[2], row[3], row[1], pytest.approx(row[4])) for row in rows_of("q.html")] == expected
+    assert main(["search", "sounds", "--duplicates", "--html", "d.html", *text_model]) == 0
+    assert [f"sounds/{EVIL[0]}", 1, 1, "yes"] in [row[1:] for row in rows_of("d.html")]
+    capsys.readouterr()
+    assert main(["caption", "sounds", "--max-tokens", "4", "--html", "c.html", "--json", *text_model]) == 0
+    captions = json.loads(capsys.readouterr().out)["files"]
+    assert [row[1:] for row in rows_of("c.html")] == [[as_text(name), text] for name, text in captions.items()]
+
+
+@pytest.mark.parametrize(
+    ("html", "message"),
+    [
+        ("p.txt", "expected the name of a page, which ends in .html"),
+        ("mine.html", "mine.html: exists, and is no page of hear-cacophony"),
+        ("none/p.html", "no folder none"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_told_before_any_work(html, message, sounds, text_model, capsys):
+    pathlib.Path("mine.html").write_text("mine")
+    assert main(["classify", "sounds", "--labels", "a,b", "--html", html, *text_model]) == 1
+    assert message in capsys.readouterr().err
+    assert main(["search", "a", "sounds", "--html", html, *text_model]) == 1
+    assert message in capsys.readouterr().err
+    assert not pathlib.Path("cache/hear_cacophony/embeddings").exists()
+    assert pathlib.Path("mine.html").read_text() == "mine"
+
+
+@pytest.mark.browser
+def test_a_page_of_labels_plays_in_a_browser(sounds, text_model):
+    from browser import open_browser
+
+    assert main(["classify", "sounds", "--labels", "dog,rain", "--html", "p.html", *text_model]) == 0
+    with open_browser() as browser:
+        browser.open(pathlib.Path("p.html"))
+        names = "return [...document.querySelectorAll('tbody td.text')].map((cell) => cell.textContent)"
+        assert sorted(browser.run(names)) == sorted(as_text(f"sounds/{name}") for name in [*EVIL, "zz.wav"])
+        for number in range(len(EVIL) + 1):
+            audio = f"document.querySelectorAll('audio')[{number}]"
+            browser.run(f"{audio}.play()")
+            browser.wait(f"return {audio}.currentTime > 0.02")
+        assert browser.errors() == []
+        assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []
