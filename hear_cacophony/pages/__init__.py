@@ -17,31 +17,12 @@ if TYPE_CHECKING:
     from hear_cacophony.pages.folder import PageFolder, write_page, write_pages
     from hear_cacophony.pages.sounds import SoundCells
 
-__all__ = [
-    "Column",
-    "Facts",
-    "Links",
-    "Page",
-    "PageFolder",
-    "Picture",
-    "Plot",
-    "SoundCells",
-    "Table",
-    "Text",
-    "check_page",
-    "check_pages",
-    "write_page",
-    "write_pages",
-]
-
 __getattr__ = lazy_exports(
     __name__,
     {
-        **dict.fromkeys(
-            ("Column", "Facts", "Links", "Page", "Picture", "Plot", "Table", "Text"), "hear_cacophony.pages.blocks"
-        ),
-        **dict.fromkeys(("check_page", "check_pages"), "hear_cacophony.pages.checks"),
-        **dict.fromkeys(("PageFolder", "write_page", "write_pages"), "hear_cacophony.pages.folder"),
-        "SoundCells": "hear_cacophony.pages.sounds",
+        "blocks": ("Column", "Facts", "Links", "Page", "Picture", "Plot", "Table", "Text"),
+        "checks": ("check_page", "check_pages"),
+        "folder": ("PageFolder", "write_page", "write_pages"),
+        "sounds": ("SoundCells",),
     },
 )
