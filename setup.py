@@ -46,6 +46,7 @@ PLUGINS = [
 TRAIN = ["array-record", "grain", "matplotlib", "tensorboardX", *TEXT]  # optax and orbax-checkpoint come with flax
 PAGES = ["jinja2", "matplotlib", "pillow", "plotly"]  # of plotly, its script, which goes beside the pages
 MEDIA = ["av"]
+MAP = ["umap-learn", *PAGES]
 TEST = ["mypy", "pytest", "pytest-xdist", "ruff", "selenium"]
 
 setup(
@@ -72,6 +73,7 @@ setup(
         "plugins": PLUGINS,
         "train": TRAIN,
         "pages": PAGES,
+        "map": MAP,
         "media": MEDIA,
         "test": TEST,
     },

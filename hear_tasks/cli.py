@@ -23,6 +23,7 @@ COMMANDS = (
     "hear_cacophony.commands.reconstruct",
     "hear_cacophony.commands.pack",
     "hear_cacophony.commands.train",
+    "hear_tasks.map.command",
     "hear_tasks.demo.command",
     "hear_tasks.prepare.command",
     "hear_tasks.doctor.command",

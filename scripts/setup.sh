@@ -87,7 +87,7 @@ fi
 say "making $venv with $("$python" --version)"
 create
 run "installing torch" install torch
-run "installing the pinned versions of everything else (a few minutes)" install --editable "${root}[hear,tasks,download,captions,parquet,plugins,train,pages,media,test]"
+run "installing the pinned versions of everything else (a few minutes)" install --editable "${root}[hear,tasks,download,captions,parquet,plugins,train,pages,map,media,test]"
 run "installing tinysoundfont" install --no-deps tinysoundfont
 run "installing msclap" install --no-deps msclap
 run "installing heareval and hearvalidator" install --no-deps --ignore-requires-python heareval==2021.1.3 hearvalidator==2021.0.6

@@ -56,12 +56,14 @@ class Plot:
         layout: of plotly.js; colours of paper, text and grid are set by the page, for light and for dark.
         alternative: what it shows, for those who do not see it.
         height: in CSS pixels.
+        config: of plotly.js, beside what all plots have.
     """
 
     data: Sequence[Mapping[str, Any]]
     layout: Mapping[str, Any]
     alternative: str
     height: int = 420
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,7 +120,7 @@ class PageFolder:
         if isinstance(block, Table):
             described["data"] = self._write_rows(name, block)
         elif isinstance(block, Plot):
-            described["data"] = {"data": block.data, "layout": block.layout}
+            described["data"] = {"data": block.data, "layout": block.layout, "config": block.config}
         return described
 
     def _write_rows(self, name: str, table: Table) -> dict[str, Any]:

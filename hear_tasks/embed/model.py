@@ -50,6 +50,20 @@ class Model(abc.ABC):
     def embedder(self, task: str, kind: EmbeddingType) -> ClipEmbedder:
         """What embeds the clips of a task, by the name of its directory."""
 
+    @abc.abstractmethod
+    def embed_scenes(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        """One embedding for each clip, outside of any task.
+
+        Args:
+            clips: float32 in [-1, 1] at `sample_rate`, each of shape (samples,).
+
+        Returns:
+            Shape (clips, scene_embedding_size), float32.
+
+        Raises:
+            ValueError: it fails for one of them.
+        """
+
     def find_problems(self) -> list[str]:
         """What is wrong with what it gives for noise; [] if nothing is, or where it is not asked, as ours are not."""
         return []

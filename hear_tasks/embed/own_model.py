@@ -44,6 +44,9 @@ class OwnModel(Model):
         padding = Options(protocol="published", max_seconds=seconds, precision=options.precision)
         return OwnEmbedder(self._model.with_options(padding), kind)
 
+    def embed_scenes(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        return self._model.embed_scenes(clips)
+
 
 class OwnEmbedder(ClipEmbedder):
     """One of the two embedders of a model of ours."""

@@ -97,7 +97,7 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
     prediction_type = _kind(folder, metadata, "prediction_type", PredictionType)
     if not (folder / VOCABULARY_FILE).is_file():
         raise TaskError(f"{folder / VOCABULARY_FILE}: no such file")
-    splits = _read_splits(folder, metadata)
+    splits = read_splits(folder, metadata)
     if embedding_type == EmbeddingType.SCENE and prediction_type == PredictionType.MULTICLASS:
         _check_one_label(folder, splits)
     if embedding_type == EmbeddingType.EVENT:
@@ -131,7 +131,7 @@ def _kind(folder: pathlib.Path, metadata: Mapping[str, Any], field: str, kinds: 
         ) from None
 
 
-def _read_splits(folder: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Split, ...]:
+def read_splits(folder: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Split, ...]:
     """The splits; heareval shuffles their clips with one generator for all of them in turn."""
     names = metadata.get("splits")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):

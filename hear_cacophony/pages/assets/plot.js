@@ -17,11 +17,11 @@
   }
 
   function draw(figure) {
-    const { data, layout } = JSON.parse(figure.querySelector("script").textContent);
+    const { data, layout, config } = JSON.parse(figure.querySelector("script").textContent);
     const place = hearPages.element("div");
     place.style.height = "100%";
     figure.append(place);
-    const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "" };
+    const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", ...config };
     Plotly.newPlot(place, data, themed(layout), options);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Plotly.react(place, data, themed(layout), options));
     return place;

@@ -149,6 +149,7 @@ const hearPages = (() => {
 
     order() {
       let chosen = this.rows.map((_, i) => i);
+      if (this.only) chosen = chosen.filter((i) => this.only.has(i)); // a set of rows that another script has chosen
       if (this.wanted) {
         chosen = chosen.filter((i) => this.columns.some((column, c) => textOf(column, this.rows[i][c]).toLowerCase().includes(this.wanted)));
       }

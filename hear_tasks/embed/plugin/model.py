@@ -79,6 +79,17 @@ class PluginModel(Model):
     def embedder(self, task: str, kind: EmbeddingType) -> PluginEmbedder:
         return PluginEmbedder(self, kind, self._tell)
 
+    def embed_scenes(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        embedder = self.embedder("", EmbeddingType.SCENE)
+        rows = np.empty((len(clips), self.scene_embedding_size), np.float32)
+        for batch in embedder.batches([len(clip) for clip in clips], BATCH_SAMPLES):
+            members = [embedder.windows(i, batch.steps)[0] for i in batch.windows]
+            try:
+                rows[list(batch.windows)] = embedder.run(np.stack([clips[i] for i in batch.windows]), members)
+            except FailedClipsError as error:
+                raise ValueError(str(error)) from error
+        return rows
+
     def call(self, kind: str, audio: np.ndarray) -> list[Any]:
         """What the plugin gives for clips of equal lengths, checked; one result for each.
 
