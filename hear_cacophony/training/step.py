@@ -116,7 +116,10 @@ def make_step(
 
     def step(state: State, batch: Batch, stopping: jax.Array) -> tuple[State, StepMetrics]:
         key = jax.random.fold_in(jax.random.key(options.seed), state.step)
-        loss, gradients = _accumulated(objective, options.accumulate, state.parameters, batch, key)
+        # Without a barrier XLA computes parts of the gradients anew for each use: their norm, and both moments.
+        loss, gradients = jax.lax.optimization_barrier(
+            _accumulated(objective, options.accumulate, state.parameters, batch, key)
+        )
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters = _clip_temperature(optax.apply_updates(state.parameters, updates))
         metrics = StepMetrics(loss, optax.tree.norm(gradients), jnp.sum(stopping, dtype=jnp.int32))
