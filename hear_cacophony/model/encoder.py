@@ -22,6 +22,18 @@ def time_embedding(steps: int, hidden_size: int) -> np.ndarray:
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
 
 
+class RowDense(nn.Dense):
+    """As `flax.linen.Dense`, over the rows of all sequences at once.
+
+    The gradient of its kernel is then a product of two matrices. Over more axes XLA first copies one of them, turned
+    around.
+    """
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """From shape (..., inputs) to (..., features)."""
+        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.features)
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention; query, key and value come from one product."""
 
@@ -33,10 +45,10 @@ class SelfAttention(nn.Module):
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         batch, patches, hidden = x.shape
         heads = self.config.num_heads
-        joined = nn.Dense(3 * hidden, dtype=self.dtype, name="qkv")(x)
+        joined = RowDense(3 * hidden, dtype=self.dtype, name="qkv")(x)
         query, key, value = jnp.split(joined.reshape(batch, patches, 3 * heads, hidden // heads), 3, axis=2)
         attended = attend(query, key, value, mask, gaps=self.gaps)
-        return nn.Dense(hidden, dtype=self.dtype, name="out")(attended.reshape(batch, patches, hidden))
+        return RowDense(hidden, dtype=self.dtype, name="out")(attended.reshape(batch, patches, hidden))
 
 
 class EncoderLayer(nn.Module):
@@ -51,11 +63,13 @@ class EncoderLayer(nn.Module):
         normed = nn.LayerNorm(name="attention_norm")(x)
         x = x + SelfAttention(self.config, self.dtype, self.gaps, name="attention")(normed, mask).astype(x.dtype)
         normed = nn.LayerNorm(name="mlp_norm")(x)
-        expanded = nn.silu(nn.Dense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(normed))
-        return x + nn.Dense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded).astype(x.dtype), None
+        expanded = nn.silu(RowDense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(normed))
+        return x + RowDense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded).astype(x.dtype), None
 
 
-def encoder_layers(config: EncoderConfig, dtype: jnp.dtype, *, gaps: bool = False, remat: bool = False) -> nn.Module:
+def encoder_layers(
+    config: EncoderConfig, dtype: jnp.dtype, *, gaps: bool = False, remat: bool = False, unroll: bool = False
+) -> nn.Module:
     """Layers one after another, as one that is scanned over stacked parameters.
 
     Args:
@@ -63,6 +77,8 @@ def encoder_layers(config: EncoderConfig, dtype: jnp.dtype, *, gaps: bool = Fals
         dtype: that of the matrix products.
         gaps: whether a key that counts may stand behind one that does not.
         remat: compute what is between the layers' products again for the gradient, instead of keeping it.
+        unroll: compile each layer by itself. A step of a scan copies the layer's weights and, where there will be
+            gradients, all that is kept for them.
     """
     layer = nn.remat(EncoderLayer, prevent_cse=False) if remat else EncoderLayer
     layers = nn.scan(
@@ -71,6 +87,7 @@ def encoder_layers(config: EncoderConfig, dtype: jnp.dtype, *, gaps: bool = Fals
         split_rngs={"params": True},
         in_axes=nn.broadcast,
         length=config.num_layers,
+        unroll=config.num_layers if unroll else 1,
     )
     return layers(config, dtype, gaps, name="layers")
 
@@ -93,12 +110,13 @@ def patch_positions(frequency: jax.Array, steps: int) -> jax.Array:
 class AudioEncoder(nn.Module):
     """The transformer encoder that both stages share.
 
-    `dtype` is that of the matrix products; what is between them is float32. `remat`: see `encoder_layers`.
+    `dtype` is that of the matrix products; what is between them is float32. `remat`, `unroll`: see `encoder_layers`.
     """
 
     config: EncoderConfig
     dtype: jnp.dtype = jnp.float32
     remat: bool = False
+    unroll: bool = False
 
     @nn.compact
     def __call__(
@@ -122,8 +140,8 @@ class AudioEncoder(nn.Module):
         frequency = self.param("frequency_embedding", nn.initializers.normal(0.02), (PATCHES_PER_STEP, hidden))
         positions = patch_positions(frequency, steps or patches.shape[1] // PATCHES_PER_STEP)
         real = mask[..., None]
-        x = nn.Dense(hidden, dtype=self.dtype, name="patch_projection")(jnp.where(real, patches, 0.0))
+        x = RowDense(hidden, dtype=self.dtype, name="patch_projection")(jnp.where(real, patches, 0.0))
         placed = positions if places is None else positions[places]
         x = x.astype(jnp.float32) + jnp.where(real, placed, positions[0])
-        x, _ = encoder_layers(self.config, self.dtype, remat=self.remat)(x, mask)
+        x, _ = encoder_layers(self.config, self.dtype, remat=self.remat, unroll=self.unroll)(x, mask)
         return nn.LayerNorm(name="final_norm")(x)

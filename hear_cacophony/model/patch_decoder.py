@@ -6,19 +6,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from hear_cacophony.model.encoder import encoder_layers, patch_positions
+from hear_cacophony.model.encoder import RowDense, encoder_layers, patch_positions
 from hear_cacophony.model.stages import PATCH_SIZE, PATCHES_PER_STEP, EncoderConfig
 
 
 class PatchDecoder(nn.Module):
     """Layers like the encoder's over what it made of some patches, and over one vector for each to restore.
 
-    `dtype` is that of the matrix products; what is between them is float32. `remat`: see `encoder_layers`.
+    `dtype` is that of the matrix products; what is between them is float32. `remat`, `unroll`: see `encoder_layers`.
     """
 
     config: EncoderConfig
     dtype: jnp.dtype = jnp.float32
     remat: bool = False
+    unroll: bool = False
 
     @nn.compact
     def __call__(
@@ -46,10 +47,11 @@ class PatchDecoder(nn.Module):
         hidden = self.config.hidden_size
         frequency = self.param("frequency_embedding", nn.initializers.normal(0.02), (PATCHES_PER_STEP, hidden))
         positions = patch_positions(frequency, steps)
-        projected = nn.Dense(hidden, dtype=self.dtype, name="projection")(encoded).astype(jnp.float32)
+        projected = RowDense(hidden, dtype=self.dtype, name="projection")(encoded).astype(jnp.float32)
         unknown = self.param("restore_patch", nn.initializers.normal(0.02), (hidden,))
         x = jnp.concatenate([projected + positions[places], unknown + positions[restore_places]], axis=1)
         joined_mask = jnp.concatenate([mask, restore_mask], axis=1)
-        x, _ = encoder_layers(self.config, self.dtype, gaps=True, remat=self.remat)(x, joined_mask)
+        layers = encoder_layers(self.config, self.dtype, gaps=True, remat=self.remat, unroll=self.unroll)
+        x, _ = layers(x, joined_mask)
         x = nn.LayerNorm(name="final_norm")(x[:, encoded.shape[1] :])
-        return nn.Dense(PATCH_SIZE, dtype=self.dtype, name="patch")(x).astype(jnp.float32)
+        return RowDense(PATCH_SIZE, dtype=self.dtype, name="patch")(x).astype(jnp.float32)

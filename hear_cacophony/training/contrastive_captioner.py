@@ -17,7 +17,7 @@ from hear_cacophony.model.pooling import AttentionPooler
 from hear_cacophony.model.stages import CACOPHONY, EncoderConfig, TextConfig
 from hear_cacophony.model.text_encoder import TextEncoder, TextPooler
 from hear_cacophony.training.losses import caption_loss, contrastive_loss
-from hear_cacophony.training.masked_autoencoder import PatchSet
+from hear_cacophony.training.masked_autoencoder import PatchSet, unrolls
 
 DROPOUT = 0.1
 """Of the text towers in training, as in RoBERTa."""
@@ -95,7 +95,7 @@ class ContrastiveCaptioner:
         dtype, dropout = jnp.dtype(self.precision), 0.0 if dropout_key is None else DROPOUT
         keys = jax.random.split(dropout_key) if dropout_key is not None else (None, None)
         with jax.default_matmul_precision(PRODUCTS[self.precision]):
-            heard: Any = AudioEncoder(self.config, dtype, self.remat).apply(
+            heard: Any = AudioEncoder(self.config, dtype, self.remat, unrolls(remat=self.remat)).apply(
                 {"params": audio_side["encoder"]}, patches.values, patches.mask, patches.places, steps
             )
             read: Any = TextEncoder(self.text_config, dtype, dropout, self.remat).apply(

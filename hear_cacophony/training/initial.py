@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Mapping
 
 import numpy as np
-import safetensors
 
 from hear_cacophony.checkpoint.checkpoint import CheckpointError
 from hear_cacophony.checkpoint.checks import check_finite, shape_problems
@@ -88,6 +87,8 @@ def read_roberta(path: str | os.PathLike[str], config: TextConfig) -> Parameters
         FileNotFoundError: no such file.
         CheckpointError: it is no .safetensors file, or its parameters are not those of RoBERTa in this size.
     """
+    import safetensors
+
     file = pathlib.Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; expected RoBERTa-base's model.safetensors")
