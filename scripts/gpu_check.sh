@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What there is to know of a machine with a GPU, in eight minutes: the tests that need one, the encoder's rate beside
-# that of matrix products in both precisions, embed beside the encoder alone, predictions beside heareval's. Each part
-# is written to OUT when it is done, so that a run that is stopped keeps what it had. Sets nothing up and uses no
-# network: PYTHON, or python3, has to have jax, flax and numpy; pytest, torch and heareval are used where they are.
+# What there is to know of a machine with a GPU, in ten minutes: the tests that need one, the rates of the encoder and
+# of training steps beside that of matrix products in both precisions, embed beside the encoder alone, predictions
+# beside heareval's. Each part is written to OUT when it is done, so that a run that is stopped keeps what it had. Sets
+# nothing up and uses no network: PYTHON, or python3, has to have jax, flax and numpy; pytest, torch and heareval are
+# used where they are.
 #
 #   scripts/gpu_check.sh OUT [--quick]      --quick: tiny models, to see on any machine that all is there
 set -euo pipefail
@@ -73,5 +74,7 @@ fi
 measure encoder-float32 --only encoder
 measure encoder-bfloat16 --only encoder --precision bfloat16
 measure embed --only embed
+measure training-float32 --only training
+measure training-bfloat16 --only training --precision bfloat16
 measure predict --only predict
 exit "$failed"

@@ -14,7 +14,8 @@ SCRIPT = pathlib.Path(__file__).parents[1] / "scripts" / "gpu_check.sh"
 
 ABSENT = """
 import importlib.machinery
-ABSENT = {"tensorflow", "torch", "heareval", "soundfile", "soxr", "safetensors", "tokenizers", "scipy", "pandas"}
+ABSENT = {"tensorflow", "torch", "heareval", "soundfile", "soxr", "safetensors", "tokenizers", "scipy", "pandas",
+    "grain", "array_record"}
 class Find:
     find_spec = importlib.machinery.PathFinder.find_spec
 
@@ -40,13 +41,16 @@ def test_everything_is_measured_with_jax_flax_and_numpy_alone(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     summary = (out / "summary.txt").read_text()
     assert summary == done.stdout
-    parts = ["device", "cpu", "tests", "encoder-float32", "encoder-bfloat16", "embed", "predict"]
+    parts = ["device", "cpu", "tests", "encoder-float32", "encoder-bfloat16", "embed"]
+    parts += ["training-float32", "training-bfloat16", "predict"]
     assert [line.split(":")[0].split()[0] for line in summary.splitlines()] == parts
     assert "could not import 'torch'" in (out / "tests.txt").read_text()
     for precision in ("float32", "bfloat16"):
         figures = json.loads((out / f"encoder-{precision}.json").read_text())
         assert (figures["precision"], figures["machine"]["devices"]) == (precision, ["cpu"])
         assert all(each["fraction_of_matrix_rate"] > 0 for each in figures["sections"]["encoder"]["lengths"].values())
+        trained = json.loads((out / f"training-{precision}.json").read_text())["sections"]["training"]
+        assert trained == {"skipped": "no module named array_record, grain; install the extra `train`"}
     embed = json.loads((out / "embed.json").read_text())["sections"]["embed"]
     assert embed["lengths"]["5"]["fraction_of_encoder_alone"] > 0
     assert embed["heareval"] == "No module named 'torch'"

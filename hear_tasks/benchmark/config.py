@@ -34,6 +34,11 @@ class Scale:
         caption_tokens: in a caption of those that are written in batches; the most there are by default.
         cached_tokens: in a caption of those that are written with caches and without.
         caption_seconds: of a clip that is captioned.
+        train_size: name of the sizes that are trained.
+        train_clips: in a batch of training.
+        train_seconds: of each of them.
+        train_rounds: turns for training steps.
+        packed_clips: sounds that are packed.
     """
 
     name: str
@@ -52,11 +57,21 @@ class Scale:
     caption_tokens: int
     cached_tokens: int
     caption_seconds: int
+    train_size: str
+    train_clips: int
+    train_seconds: int
+    train_rounds: int
+    packed_clips: int
 
 
-FULL = Scale("full", "random", (1, 5, 10, 30), 5, 0.5, (1, 5, 10, 30), 10.0, 3, 2016, 600, 200, 30.0, 64, 100, 64, 10)
+FULL = Scale(
+    "full", "random", (1, 5, 10, 30), 5, 0.5, (1, 5, 10, 30), 10.0, 3, 2016, 600, 200, 30.0, 64, 100, 64, 10,
+    "base", 16, 10, 3, 10_000,
+)  # fmt: skip
 SHORT = dataclasses.replace(FULL, name="short", rounds=3, task_lengths=(10,), task_seconds=3.0, task_rounds=2)
-QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, (1, 5), 0.05, 1, 84, 90, 24, 2.0, 8, 6, 6, 1)
+QUICK = Scale(
+    "quick", "random-tiny", (1, 5), 2, 0.01, (1, 5), 0.05, 1, 84, 90, 24, 2.0, 8, 6, 6, 1, "tiny", 4, 1, 1, 40
+)
 SCALES = {scale.name: scale for scale in (FULL, SHORT, QUICK)}
 
 

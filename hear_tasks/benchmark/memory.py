@@ -22,6 +22,11 @@ def peak_resident_bytes() -> int:
     return _status_bytes("VmHWM")
 
 
+def resident_bytes() -> int:
+    """The memory that this process holds."""
+    return _status_bytes("VmRSS")
+
+
 class LoadedMemory:
     """Memory above that of a model that has just been loaded.
 
@@ -31,7 +36,7 @@ class LoadedMemory:
 
     def __init__(self, devices: Devices) -> None:
         self._devices = devices
-        self.loaded = _status_bytes("VmRSS") if devices.peak_gibibytes is None else peak_bytes(devices)
+        self.loaded = resident_bytes() if devices.peak_gibibytes is None else peak_bytes(devices)
 
     def above(self) -> int:
         """Bytes that were in use above those, at most: the peak of the process may be from loading."""

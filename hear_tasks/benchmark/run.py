@@ -15,7 +15,7 @@ from typing import Any
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.engine.options import PRECISIONS
-from hear_tasks.benchmark import embed, encoder, predict, projection, start, text
+from hear_tasks.benchmark import embed, encoder, predict, projection, start, text, training
 from hear_tasks.benchmark.config import SCALES, Config
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
@@ -27,10 +27,11 @@ SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str
     "compilations": (embed.measure_compilations, embed.describe_compilations),
     "embed": (embed.measure_embed, embed.describe_embed),
     "text": (text.measure_text, text.describe_text),
+    "training": (training.measure_training, training.describe_training),
     "predict": (predict.measure_predict, predict.describe_predict),
 }
-ON_REQUEST = ("predict",)
-"""Sections that are measured where they are named alone: an hour or more."""
+ON_REQUEST = ("training", "predict")
+"""Sections that are measured where they are named alone: ten minutes and 14 GB, an hour or more."""
 
 PROJECTION = "projection"
 PACKAGES = ("hear_cacophony", "jax", "jaxlib", "flax", "numpy", "soundfile", "heareval", "tensorflow-cpu", "tensorflow")
@@ -55,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hear_tasks.benchmark",
         description="Speed and memory on this machine, each ratio from one run: the encoder beside the device's own "
-        "matrix products, embed beside the encoder alone and beside heareval's own runner, and with --only predict the "
-        "predictions beside heareval's.",
+        "matrix products, embed beside the encoder alone and beside heareval's own runner, with --only predict the "
+        "predictions beside heareval's, and with --only training its steps.",
     )
     parser.add_argument(
         "--model",

@@ -24,13 +24,7 @@ def make_task(tasks: pathlib.Path, name: str, samples: Sequence[int], seconds: f
     """
     task = tasks / f"{name}-v1-full"
     folder = task / str(SAMPLE_RATE) / SPLIT
-    folder.mkdir(parents=True)
-    audio = noise(max(samples) + len(samples))
-    labels = {}
-    for i, count in enumerate(samples):
-        file = folder / f"{i}.wav"
-        _write_wav(file, audio[i : i + count])
-        labels[file.name] = [LABELS[i % len(LABELS)]]
+    labels = {file.name: [LABELS[i % len(LABELS)]] for i, file in enumerate(write_noise(folder, samples))}
     metadata = {
         "task_name": name,
         "version": "v1",
@@ -47,6 +41,16 @@ def make_task(tasks: pathlib.Path, name: str, samples: Sequence[int], seconds: f
     windows = "".join(f"{i},{label}\n" for i, label in enumerate(LABELS))
     (task / VOCABULARY_FILE).write_text("idx,label\n" + windows)
     return task
+
+
+def write_noise(folder: pathlib.Path, samples: Sequence[int]) -> list[pathlib.Path]:
+    """Write clips with these numbers of samples into a new folder; their files."""
+    folder.mkdir(parents=True)
+    audio = noise(max(samples) + len(samples))
+    files = [folder / f"{i}.wav" for i in range(len(samples))]
+    for i, (file, count) in enumerate(zip(files, samples, strict=True)):
+        _write_wav(file, audio[i : i + count])
+    return files
 
 
 def mixed_lengths(clips: int, longest: float) -> list[int]:
