@@ -30,6 +30,7 @@ COMMANDS = (
     "hear_tasks.embed.command",
     "hear_tasks.predict.command",
     "hear_tasks.leaderboard.command",
+    "hear_tasks.report.command",
     "hear_tasks.evaluate.command",
 )
 """The modules of the commands, in the order of `--help`."""

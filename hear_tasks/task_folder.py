@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pathlib
+import random
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hear_tasks.registry import find_tasks
 
@@ -31,10 +32,30 @@ LOG_FILE = "prediction.log"
 SCORES_FILE = "test.predicted-scores.json"
 """The scores that predictions end with."""
 
+TRAININGS_FILE = "prediction-trainings.json"
+"""Ours, beside heareval's files: all trainings of a task, each with every validation in it."""
+
 WEIGHTS_FILE = "weights.json"
 """Beside a model's embeddings: {"weights": file name or "untrained", "md5": MD5 of the checkpoint}."""
 
 UNTRAINED = "untrained"
+
+
+def clip_orders(splits: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """The clips of each split in the order of their embeddings.
+
+    heareval shuffles them, with one generator for all splits in turn.
+
+    Args:
+        splits: the clips of each split in the order of its file, the splits in the order of the metadata.
+    """
+    generator = random.Random(0)
+    orders = {}
+    for name, clips in splits.items():
+        order = list(clips)
+        generator.shuffle(order)
+        orders[name] = tuple(order)
+    return orders
 
 
 def choose_tasks(folder: pathlib.Path, names: Sequence[str] = ()) -> list[pathlib.Path]:

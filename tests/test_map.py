@@ -331,7 +331,7 @@ def test_a_map_in_a_browser(tmp_path):
         )
         browser.resize(1280, 1600)
         browser.open(tmp_path / "m.html")
-        browser.wait("return hearPages.plots[0].data.length === 4")
+        browser.wait("return hearPages.plots[0].data?.length === 4")
         told = "return document.querySelector('.current').textContent"
         audio = "document.querySelector('.map-tools audio')"
         # By the keyboard: the nearest point to the right, above and so on, and it plays.

@@ -76,7 +76,7 @@ class Column:
             "text": a text, or the number of one of `labels`;
             "number": a number, or [number, text], which is shown in its place;
             "bar": a number from 0 to 1, with a bar;
-            "link": [text, URL];
+            "link": [text, URL], or [text, ""] where it leads nowhere;
             "ranked": a list of [label, number from 0 to 1], best first, each with a bar;
             "labels": a list of labels;
             "sound": as `SoundCells` gives it.

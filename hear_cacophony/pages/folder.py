@@ -21,6 +21,8 @@ from hear_cacophony.pages.script_data import script_json
 _FILES = "files"
 _CHUNK_ROWS = 2000
 _PLAIN_REM, _SOUND_REM, _EVENTS_REM, _LINE_REM, _MARGIN_REM = 2.1, 8.2, 12.7, 1.35, 0.6
+_PLOTLY = "plotly.min.js"
+"""Loaded by plot.js, where a plot is seen."""
 _USUAL = ("style.css", "table.js", "sound.js", "plot.js")
 
 
@@ -101,8 +103,8 @@ class PageFolder:
         numbers = itertools.count()
         blocks = [self._described(f"{name}-{next(numbers)}", block) for block in page.blocks]
         has_plot = any(isinstance(block, Plot) for block in page.blocks)
-        scripts = [*(["plotly.min.js"] if has_plot else []), *_USUAL[1:], *page.scripts]
-        for each in (_USUAL[0], *scripts):
+        scripts = [*_USUAL[1:], *page.scripts]
+        for each in (_USUAL[0], *scripts, *([_PLOTLY] if has_plot else [])):
             self._add_asset(each)
         return render(page, blocks, self._url, scripts)
 
@@ -110,7 +112,7 @@ class PageFolder:
         target = self._files / name
         if target.exists():
             return
-        package, place = ("plotly", "package_data") if name == "plotly.min.js" else (__package__, "assets")
+        package, place = ("plotly", "package_data") if name == _PLOTLY else (__package__, "assets")
         with importlib.resources.as_file(importlib.resources.files(package).joinpath(place, name)) as source:
             shutil.copyfile(source, target)
 

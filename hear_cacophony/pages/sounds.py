@@ -24,6 +24,7 @@ class SoundCells:
     """Makes the cells of sounds, of each sound once.
 
     Attributes:
+        copies: whether audio is copied.
         faults: why sounds could not be read, by file.
     """
 
@@ -31,7 +32,8 @@ class SoundCells:
         """For these pages; `audio` is one of `AUDIO_CHOICES`."""
         if audio not in AUDIO_CHOICES:
             raise ValueError(f"--audio: expected {' or '.join(AUDIO_CHOICES)}, got {audio!r}")
-        self._pages, self._copies = pages, audio == "copy"
+        self._pages = pages
+        self.copies = audio == "copy"
         self._made: dict[str, list[Any]] = {}
         self.faults: dict[str, str] = {}
 
@@ -51,7 +53,7 @@ class SoundCells:
 
     def link_only(self, path: str | os.PathLike[str]) -> list[Any]:
         """A sound without a picture, which is not read; with audio unless that would have to be copied."""
-        return ["" if self._copies else file_url(os.path.abspath(path)), "", 0]
+        return ["" if self.copies else file_url(os.path.abspath(path)), "", 0]
 
     def _make(self, name: str) -> list[Any]:
         try:
@@ -61,7 +63,7 @@ class SoundCells:
             return ["", "", 0]
         number = len(self._made)
         picture = self._pages.add(f"sounds/{number}.webp", draw_spectrogram(samples))
-        audio = self._pages.add(f"sounds/{number}.mp3", _compressed(samples)) if self._copies else file_url(name)
+        audio = self._pages.add(f"sounds/{number}.mp3", _compressed(samples)) if self.copies else file_url(name)
         return [audio, picture, round(len(samples) / SAMPLE_RATE, 3)]
 
 

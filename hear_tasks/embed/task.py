@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import pathlib
-import random
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +17,7 @@ from hear_cacophony.progress import FileProgress
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar, match_names
-from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, clip_orders
 
 _MAX_LISTED = 20
 READERS = 8
@@ -132,22 +131,20 @@ def _kind(folder: pathlib.Path, metadata: Mapping[str, Any], field: str, kinds: 
 
 
 def read_splits(folder: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Split, ...]:
-    """The splits; heareval shuffles their clips with one generator for all of them in turn."""
+    """The splits, their clips in heareval's order."""
     names = metadata.get("splits")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise TaskError(f"{folder / METADATA_FILE}: splits: expected a list of names, got {names!r}")
     check_plain_names(folder / METADATA_FILE, "splits", names)
-    generator = random.Random(0)
-    splits = []
+    listed = {}
     for name in names:
         labels = _read_json(folder / f"{name}.json")
         if not labels or not all(isinstance(each, list) for each in labels.values()):
             raise TaskError(f"{folder / f'{name}.json'}: expected a list of labels for each of one or more clips")
         check_plain_names(folder / f"{name}.json", "clips", labels)
-        order = list(labels)
-        generator.shuffle(order)
-        splits.append(Split(name, labels, tuple(order)))
-    return tuple(splits)
+        listed[name] = labels
+    orders = clip_orders(listed)
+    return tuple(Split(name, listed[name], orders[name]) for name in names)
 
 
 def check_plain_names(file: pathlib.Path, what: str, names: Iterable[str]) -> None:

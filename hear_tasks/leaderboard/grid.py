@@ -30,6 +30,7 @@ class Run:
         directory: the task it was for. heareval has one logger for each task name, so that a log may hold
             the runs of other directories and of other models too.
         points: hyperparameters of each grid point.
+        validations: score and epoch of the best validation of each grid point, None where the log does not tell.
         results: what it wrote as scores, None if it did not come so far.
         grid_points: how many it was asked for, None if it did not finish.
         grid: name of the grid, "" if it did not finish.
@@ -37,6 +38,7 @@ class Run:
 
     directory: str
     points: tuple[dict[str, Any], ...]
+    validations: tuple[tuple[float, int] | None, ...]
     results: dict[str, Any] | None
     grid_points: int | None
     grid: str
@@ -58,9 +60,11 @@ def read_runs(log: pathlib.Path) -> list[Run]:
 
 def _read_run(directory: str, text: str) -> Run:
     results, end = _RUN_RESULTS.search(text), _RUN_END.search(text)
+    points = [_parse(match[1]) for match in _RUN_POINT.finditer(text)]
     return Run(
         directory=directory,
-        points=tuple(_hyperparameters(_parse(match[1])) for match in _RUN_POINT.finditer(text)),
+        points=tuple(map(_hyperparameters, points)),
+        validations=tuple(map(_validation, points)),
         results=_parse(results[1]) if results else None,
         grid_points=int(end[1]) if end else None,
         grid=end[2] if end else "",
@@ -77,6 +81,13 @@ def _parse(text: str) -> Any:
 def _hyperparameters(point: Any) -> dict[str, Any]:
     """Those of one grid point; heareval logs its validation score, epoch, hyperparameters and postprocessing."""
     return point[2] if isinstance(point, list) and len(point) > 2 and isinstance(point[2], dict) else {}
+
+
+def _validation(point: Any) -> tuple[float, int] | None:
+    if not isinstance(point, list) or len(point) < 2:
+        return None
+    score, epoch = point[:2]
+    return (float(score), epoch) if isinstance(score, int | float) and isinstance(epoch, int) else None
 
 
 def find_run(runs: Iterable[Run], scores: dict[str, Any]) -> Run | None:
@@ -132,14 +143,14 @@ def _differences(points: Iterable[dict[str, Any]], grid: Grid) -> list[str]:
     found: dict[str, dict[str, None]] = {}
     for point in points:
         for name, value in point.items():
-            plain = _plain(value)
+            plain = plain_hyperparameter(value)
             if not any(_equal(plain, official) for official in grid.get(name, ())):
                 found.setdefault(name, {})[str(plain)] = None
     official = {name: " or ".join(map(str, grid.get(name, ("none",)))) for name in found}
     return [f"{name} {' and '.join(found[name])} (official: {official[name]})" for name in found]
 
 
-def _plain(value: Any) -> Any:
+def plain_hyperparameter(value: Any) -> Any:
     """The bare name where heareval has written a class or function as text, such as "<class 'torch.nn.Identity'>"."""
     match = re.search(r"(\w+)(?: at 0x\w+)?'?>$", value) if isinstance(value, str) else None
     return match[1] if match else value

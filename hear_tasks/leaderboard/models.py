@@ -41,6 +41,7 @@ class Model:
         tasks: all task directories, with a score or without.
         scores: by task directory; only tasks that have a whole score.
         problems: one message for each task that has none, and for a damaged note of the weights.
+        folder: of the model, which holds those of its tasks.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Model:
     tasks: tuple[str, ...]
     scores: Mapping[str, Score]
     problems: tuple[str, ...]
+    folder: pathlib.Path
 
     @property
     def title(self) -> str:
@@ -132,7 +134,7 @@ def _read_model(name: str, folder: pathlib.Path) -> Model:
             problems.append(str(problem))
         else:
             scores[task.name] = dataclasses.replace(score, reservations=(*reservations, *score.reservations))
-    return Model(name, weights, tuple(task.name for task in tasks), scores, tuple(problems))
+    return Model(name, weights, tuple(task.name for task in tasks), scores, tuple(problems), folder)
 
 
 def read_weights(folder: pathlib.Path) -> Weights:

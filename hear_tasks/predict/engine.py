@@ -28,6 +28,7 @@ from hear_tasks.predict.results import (
     make_scores,
     write_notes,
     write_predictions,
+    write_trainings,
 )
 from hear_tasks.predict.same_run import ENGINE, check_done, check_unchanged, digest_inputs
 from hear_tasks.predict.split import SplitEvents, read_split, read_split_events, to_device
@@ -125,6 +126,9 @@ def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str],
     return did
 
 
+_Trained = tuple[Partition, Configuration, Training]
+
+
 @contextlib.contextmanager
 def _torch_set_up(options: Options) -> Iterator[None]:
     """torch with its threads, its generators seeded as heareval does; all as before afterwards.
@@ -201,7 +205,7 @@ class _TaskRun:
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
         trainer = (Trainer if self._options.seeds == SEEDS[0] else StackedTrainer)(task, self._work, progress)
-        best, training = self._search(trainer)
+        trained, (best, training) = self._search(trainer)
         self._log(f"Best Grid Point Validation Score: {training.score}  Grid Point HyperParams: {best}  ")
         chosen = [training]
         rest = task.partitions[1:]
@@ -211,23 +215,26 @@ class _TaskRun:
             self._log(f"Training split {number} of {len(task.partitions)}: {partition.to_json()}")
             chosen.append(next(trainings))
             self._log(f"Validation Score for the Training Split: {chosen[-1].score}")
+        write_trainings(task, [*trained, *((each, best, chosen[n]) for n, each in enumerate(rest, 1))])
         self._finish(best, chosen)
 
-    def _search(self, trainer: Trainer) -> tuple[Configuration, Training]:
-        """The grid point of the best validation, of equal ones the first, and its training."""
+    def _search(self, trainer: Trainer) -> tuple[list[_Trained], tuple[Configuration, Training]]:
+        """All trainings, and the grid point of the best validation, of equal ones the first, with its training."""
         points, partition = self._points, self._task.partitions[0]
         jobs = [self._job(point, partition, f"grid point {n}/{len(points)}") for n, point in enumerate(points, 1)]
         trainings = trainer.train(jobs)
         is_better = operator.gt if self._task.maximizes else operator.lt
+        trained: list[_Trained] = []
         best: tuple[Configuration, Training] | None = None
         for number, point in enumerate(points, 1):
             self._log(f"Grid point {number} of {self._options.grid_points}: {point}")
             training = next(trainings)
             self._log(f" result: {describe_training(point, training)}")
+            trained.append((partition, point, dataclasses.replace(training, state={})))  # networks are large
             if best is None or is_better(training.score, best[1].score):
                 best = point, training
         assert best is not None
-        return best
+        return trained, best
 
     def _job(self, point: Configuration, partition: Partition, name: str) -> Job:
         valid = self._splits[partition.valid]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from hear_tasks.predict.events import Events
+from hear_tasks.predict.events import Event, Events
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,3 +277,23 @@ EVENT_SCORES: Mapping[str, EventScore] = {
     "segment_1s_er": SegmentErrorRate(seconds=1.0),
 }
 """heareval's scores of events, by the name that a task's metadata gives them."""
+
+
+def score_events(
+    name: str,
+    predicted: Mapping[str, Sequence[Event]],
+    targets: Mapping[str, Sequence[Event]],
+    vocabulary: Collection[str],
+) -> float:
+    """A score of events as a task's files list them, by clip; NaN where there is none.
+
+    Args:
+        name: in `EVENT_SCORES`.
+        predicted: the clips that are scored, each with its predicted events.
+        targets: their events.
+        vocabulary: labels of the task.
+
+    Raises:
+        ValueError: an event is none, or see the score.
+    """
+    return float(EVENT_SCORES[name].compute(Events.from_lists(predicted), Events.from_lists(targets), vocabulary)[0][1])

@@ -17,7 +17,7 @@ from hear_tasks.predict.evaluation import Test
 from hear_tasks.predict.grids import Configuration, to_json
 from hear_tasks.predict.task import Partition, Task
 from hear_tasks.predict.training import Training
-from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE
+from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE, TRAININGS_FILE
 
 _FORMAT = "predict - %(name)s - %(asctime)s - %(msecs)d - %(message)s"
 
@@ -48,6 +48,22 @@ def describe_training(configuration: Configuration, training: Training) -> str:
 def write_predictions(task: Task, partition: Partition, test: Test) -> None:
     """Write the predictions for a test split."""
     write_bytes(task.folder / f"{partition.test}.predictions.pkl", pickle.dumps(test.predictions))
+
+
+def write_trainings(task: Task, trained: Sequence[tuple[Partition, Configuration, Training]]) -> None:
+    """Write what heareval does not keep: every validation of every training, the grid search first."""
+    rows = [
+        {
+            "partition": partition.to_json(),
+            "hparams": to_json(configuration),
+            "validation_score": training.score,
+            "epoch": training.epoch,
+            "time_in_min": training.minutes,
+            "validations": training.validations,
+        }
+        for partition, configuration, training in trained
+    ]
+    write_notes(task, TRAININGS_FILE, {"trainings": rows})
 
 
 def make_scores(

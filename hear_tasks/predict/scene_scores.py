@@ -41,7 +41,7 @@ def _chroma_accuracy(predictions: NDArray[np.float32], targets: NDArray[np.float
 def _mean_average_precision(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
     if not np.isfinite(predictions).all():
         raise ValueError("expected finite predictions, got NaN: training has diverged; are the embeddings very large?")
-    return float(np.average(_average_precisions(predictions, targets)))
+    return float(np.average(average_precisions(predictions, targets)))
 
 
 def _roc_auc(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
@@ -59,7 +59,7 @@ def _d_prime(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> 
     return np.mean(scipy.special.ndtri(_roc_areas(predictions, targets)) * np.sqrt(2.0))
 
 
-def _average_precisions(predictions: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[np.float64]:
+def average_precisions(predictions: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[np.float64]:
     """Average precision of each label, 0 of one without a positive, rounded as scikit-learn 1.9 rounds it."""
     return np.array([_average_precision(true, false) for true, false in _counts(predictions, targets)])
 

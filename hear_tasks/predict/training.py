@@ -43,6 +43,7 @@ class Training:
         epochs: that it lasted.
         state: the network.
         ended_without_score: whether it ended since a validation was no number.
+        validations: epoch and score of every validation; () where an earlier version kept it.
     """
 
     score: float
@@ -52,6 +53,7 @@ class Training:
     epochs: int
     state: Parameters
     ended_without_score: bool
+    validations: tuple[tuple[int, float], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,11 +178,13 @@ class Best:
         self._epoch = -1
         self._state: Parameters = {}
         self._without_score = False
+        self._validations: list[tuple[int, float]] = []
         self.stops = False
 
     def take(self, epoch: int, validation: Validation, state: Callable[[], Parameters]) -> None:
         """The network was validated after this epoch; `state` gives a copy of it."""
         value = validation.value.cpu()
+        self._validations.append((epoch, value.item()))
         if self._validation is None or self._is_better(value, self._score):
             self._validation, self._epoch = validation, epoch
             self._score = torch.tensor(self._worst) if torch.isnan(value) else value
@@ -198,6 +202,7 @@ class Best:
             epochs=epochs,
             state=self._state,
             ended_without_score=self._without_score,
+            validations=tuple(self._validations),
         )
 
     def _decide(self, value: torch.Tensor) -> None:

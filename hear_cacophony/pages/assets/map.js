@@ -1,9 +1,10 @@
 // A map: its points play when they are pointed at or reached by keyboard; an area that is chosen is shown in the list.
 "use strict";
 
-document.addEventListener("DOMContentLoaded", () => {
+document.addEventListener("DOMContentLoaded", async () => {
   const element = hearPages.element;
-  const place = hearPages.plots[0];
+  const place = await hearPages.drawn[0];
+  if (place === null) return;
   const table = [...hearPages.tables.values()][0];
   const figure = place.closest("figure");
   const delay = 120; // milliseconds that a point is pointed at before it plays

@@ -16,19 +16,55 @@
     return { margin: { l: 60, r: 20, t: 30, b: 50 }, ...made };
   }
 
-  function draw(figure) {
+  // plotly.js is large: it is loaded when the first plot is about to be seen.
+  let loaded = null;
+  function load() {
+    loaded ??= new Promise((resolve, reject) => {
+      const script = hearPages.element("script", { src: `${document.body.dataset.files}/plotly.min.js` });
+      script.addEventListener("load", resolve);
+      script.addEventListener("error", () => reject(new Error("plotly.min.js is not there; was the folder copied whole?")));
+      document.body.append(script);
+    });
+    return loaded;
+  }
+
+  async function draw(figure, place) {
     const { data, layout, config } = JSON.parse(figure.querySelector("script").textContent);
-    const place = hearPages.element("div");
-    place.style.height = "100%";
-    figure.append(place);
+    place.textContent = "drawing ...";
+    try {
+      await load();
+    } catch (error) {
+      place.textContent = error.message;
+      return null;
+    }
+    place.textContent = "";
     const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", ...config };
-    Plotly.newPlot(place, data, themed(layout), options);
+    await Plotly.newPlot(place, data, themed(layout), options);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Plotly.react(place, data, themed(layout), options));
     return place;
   }
 
+  function drawWhenSeen(figure, place) {
+    return new Promise((resolve) => {
+      const watcher = new IntersectionObserver((entries) => {
+        if (!entries.some((entry) => entry.isIntersecting)) return;
+        watcher.disconnect();
+        resolve(draw(figure, place));
+      }, { rootMargin: "300px" });
+      watcher.observe(figure);
+    });
+  }
+
+  // The places of plots in the order of the page, and promises of them that are kept when they have been drawn.
   hearPages.plots = [];
+  hearPages.drawn = [];
   document.addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll("figure.plot").forEach((figure) => hearPages.plots.push(draw(figure)));
+    for (const figure of document.querySelectorAll("figure.plot")) {
+      const place = hearPages.element("div");
+      place.style.height = "100%";
+      figure.append(place);
+      hearPages.plots.push(place);
+      hearPages.drawn.push(drawWhenSeen(figure, place));
+    }
   });
 })();

@@ -3,7 +3,7 @@
 
 const hearPages = (() => {
   const tables = new Map();
-  const columnRems = { number: 7, bar: 8, link: 14, labels: 11, ranked: 17, sound: 20, text: 11 };
+  const columnRems = { number: 7, bar: 9, link: 14, labels: 11, ranked: 17, sound: 20, text: 11 };
   const spare = 4; // rows drawn above and below those that are seen, so that the keyboard finds the next one
 
   function element(name, properties = {}, ...children) {
@@ -33,7 +33,7 @@ const hearPages = (() => {
     text: (column, value) => clipped(String(labelOf(column, value))),
     number: (column, value) => document.createTextNode(Array.isArray(value) ? value[1] : formatted(column, value)),
     bar: (column, value) => barred(null, value, column.digits),
-    link: (column, value) => element("a", { href: value[1], textContent: value[0], title: value[0] }),
+    link: (column, value) => !value[1] ? clipped(value[0]) : element("a", { href: value[1], textContent: value[0], title: value[0] }),
     labels: (column, value) => clipped(value.map((each) => labelOf(column, each)).join(", ")),
     ranked: (column, value) => element("div", {}, ...value.map(([label, p]) => barred(labelOf(column, label), p, column.digits))),
     sound: (column, value, name) => hearPages.drawSound(value, name, column.base),
@@ -231,8 +231,10 @@ const hearPages = (() => {
     element,
     tables,
     take(name, number, rows) { tables.get(name).take(number, rows); },
+    redraw() { tables.forEach((table) => table.order()); },
     start() { document.querySelectorAll("section.table").forEach((section) => new Table(section)); },
   };
 })();
 
 document.addEventListener("DOMContentLoaded", () => hearPages.start());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => hearPages.redraw());
