@@ -276,6 +276,7 @@ def test_pages_in_a_browser(tmp_path, browser):
     assert browser.run("return [...document.querySelectorAll('main > .text:first-child p')].map((p) => p.textContent)")[
         :6
     ] == list(EVIL[:6])
+    browser.run("document.querySelector('figure.plot').scrollIntoView()")  # plots are drawn when they are seen
     browser.wait("return document.querySelectorAll('.ytick text').length")
     shown = browser.run("return [...document.querySelectorAll('.ytick text')].map((t) => t.textContent)")
     assert shown[2] == EVIL[2]
@@ -284,7 +285,6 @@ def test_pages_in_a_browser(tmp_path, browser):
         browser.dark(dark)
         style = "getComputedStyle(document.body)"
         colours.append(browser.run(f"return [{style}.backgroundColor, {style}.color]"))
-        browser.run("document.querySelector('figure.plot').scrollIntoView()")
         browser.wait(f"return document.querySelector('.main-svg').style.background === '{colours[-1][0]}'")
     assert colours[0] == ["rgb(255, 255, 255)", "rgb(27, 27, 27)"]
     assert colours[1] == ["rgb(22, 24, 26)", "rgb(236, 236, 236)"]

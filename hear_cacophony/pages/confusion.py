@@ -22,6 +22,8 @@ _MARKS = (0, 0.02, 0.1, 0.3, 0.6, 1)
 _WRITTEN_CLASSES = 20
 """With so many classes the numbers of clips stand in the picture."""
 _MOST_HEIGHT = 2600
+_MOST_MARKS = 100
+"""Names along an axis; each takes long to draw. The others are told where one points, and come when one moves in."""
 
 
 def confusion_plot(matrix: np.ndarray, names: Sequence[str], title: str) -> Plot:
@@ -35,10 +37,13 @@ def confusion_plot(matrix: np.ndarray, names: Sequence[str], title: str) -> Plot
     parts = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     count, most = len(names), 24 if len(names) > 40 else 40
     pixels = 24 if count <= 40 else 14 if count <= 100 else 8
-    marks = {"tickvals": list(range(count)), "ticktext": [plot_text(name, most) for name in names]}
+    shown = _different([plot_text(name, most) for name in names])
+    marks = {"type": "category", "nticks": min(count, _MOST_MARKS)}
     font = {"tickfont": {"size": 12 if pixels == 24 else 9 if pixels == 14 else 7}}
     data: dict[str, Any] = {
         "type": "heatmap",
+        "x": shown,
+        "y": shown,
         "z": [[_short(value) for value in row] for row in np.sqrt(parts).tolist()],
         "customdata": matrix.tolist(),
         "zmin": 0,
@@ -59,6 +64,16 @@ def confusion_plot(matrix: np.ndarray, names: Sequence[str], title: str) -> Plot
     }
     alternative = f"confusions: {title}; the most frequent ones are in the table below"
     return Plot([data], layout, alternative, min(_MOST_HEIGHT, max(420, 220 + pixels * count)))
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """The names, with a number behind those that were cut to the same."""
+    seen: dict[str, int] = {}
+    different = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        different.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return different
 
 
 def _short(value: float) -> float:
