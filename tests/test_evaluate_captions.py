@@ -112,7 +112,7 @@ def test_one_clip_has_no_cider(monkeypatch):
 def test_programs_and_models_are_used_where_they_are(monkeypatch):
     """One of them fails, which leaves the others alone."""
     own = captioning._score
-    theirs = {"meteor": 0.25, "spice": 0.5}
+    theirs = {"meteor": (0.25, [0.2, 0.3]), "spice": (0.5, [0.4, 0.6])}
 
     def score(name, *texts):
         if name == "fense":
@@ -124,6 +124,7 @@ def test_programs_and_models_are_used_where_they_are(monkeypatch):
     found = score_captions(["a dog barks at a cat", "rain"], [["a dog barks at a cat"], ["wind"]])
     assert (found.scores["METEOR"], found.scores["SPICE"]) == (0.25, 0.5)
     assert found.scores["SPIDEr"] == pytest.approx((found.scores["CIDEr-D"] + 0.5) / 2)
+    assert found.by_clip["SPIDEr"] == pytest.approx(np.mean([found.by_clip["CIDEr-D"], [0.4, 0.6]], axis=0).tolist())
     assert found.left_out == {"FENSE": "it failed: out of memory"}
 
 

@@ -189,7 +189,7 @@ def test_bad_tables(tmp_path):
     good = table.read_text().splitlines()
     table.write_text("\n".join([good[0].replace("category", "kind"), *good[1:]]))
     with pytest.raises(
-        LayoutError, match="expected a table with the columns filename, category, each once, got filename, fold"
+        LayoutError, match="expected a table with the columns filename, category, fold, each once, got filename, fold"
     ):
         READERS["esc50"](data)
     table.write_text("\n".join([*good, "1-2-A-3.wav,1,2"]))

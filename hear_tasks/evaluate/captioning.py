@@ -9,13 +9,14 @@ import pathlib
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_json, write_text
+from hear_cacophony.sounds.names import as_text
 from hear_tasks.evaluate.evaluator import Computed, Evaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel, tokenizer_digests
@@ -69,8 +70,8 @@ class Captioning(Evaluator):
     def score(self, model: AudioTextModel, computed: Computed, folder: pathlib.Path) -> Scored:
         clips = computed.clips
         captions = [str(value).strip() for value in computed.values]
-        _write(folder, clips, captions)
         found = score_captions(captions, [clip.texts for clip in clips])
+        _write(folder, clips, captions, found.by_clip)
         empty = sum(not caption for caption in captions)
         lines = [
             self._how,
@@ -88,11 +89,23 @@ class Captioning(Evaluator):
         return f"captions by {self.request.num_beams} beams" if self.request.num_beams > 1 else "greedy captions"
 
 
-def _write(folder: pathlib.Path, clips: Sequence[Clip], captions: Sequence[str]) -> None:
+def _write(
+    folder: pathlib.Path, clips: Sequence[Clip], captions: Sequence[str], scores: Mapping[str, Sequence[float]]
+) -> None:
     most = max(len(clip.texts) for clip in clips)
-    header = ("file", "caption", *(f"reference_{i}" for i in range(1, most + 1)))
+    header = ("file", "caption", *(f"reference_{i}" for i in range(1, most + 1)), *scores, "path")
     pairs = list(zip(clips, captions, strict=True))
-    rows = [(clip.name, caption, *clip.texts) for clip, caption in pairs]
+    rows = [
+        (
+            clip.name,
+            caption,
+            *clip.texts,
+            *[""] * (most - len(clip.texts)),
+            *(f"{values[number]:.6f}" for values in scores.values()),
+            as_text(str(clip.path)),
+        )
+        for number, (clip, caption) in enumerate(pairs)
+    ]
     write_text(folder / "captions.csv", format_csv(header, rows))
     write_json(
         folder / "captions.json",
@@ -108,11 +121,13 @@ class CaptionScores:
         scores: by measure.
         left_out: why a measure is not there, by measure.
         tokens: how the texts were cut into words.
+        by_clip: the scores of each caption, by measure, of those that have such.
     """
 
     scores: dict[str, float]
     left_out: dict[str, str]
     tokens: str
+    by_clip: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
 
 def check_installed() -> None:
@@ -138,18 +153,20 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
     else:
         tokens = "PTB tokenizer"
         words, reference_words = _ptb(captions, references)
-    scores, left_out = _own_scores(words, reference_words)
+    found, left_out = _own_scores(words, reference_words)
     left_out.update(without)
     for measure in _OPTIONAL.keys() - without.keys():
         try:
-            scores[measure] = _score(_OPTIONAL[measure], words, reference_words)
+            found[measure] = _score(_OPTIONAL[measure], words, reference_words)
         except Exception as error:  # of a program or a model that is none of ours; the other scores stand
             left_out[measure] = f"it failed: {error}"
-    if "SPICE" in scores and "CIDEr-D" in scores:
-        scores["SPIDEr"] = (scores["SPICE"] + scores["CIDEr-D"]) / 2
+    if "SPICE" in found and "CIDEr-D" in found:
+        pairs = zip(found["CIDEr-D"][1], found["SPICE"][1], strict=True)
+        found["SPIDEr"] = (found["SPICE"][0] + found["CIDEr-D"][0]) / 2, [(a + b) / 2 for a, b in pairs]
     else:
         left_out["SPIDEr"] = "it is the mean of CIDEr-D and SPICE"
-    return CaptionScores(scores, left_out, tokens)
+    scores = {measure: score for measure, (score, _) in found.items()}
+    return CaptionScores(scores, left_out, tokens, {measure: each for measure, (_, each) in found.items()})
 
 
 def _plain(texts: Sequence[str]) -> list[str]:
@@ -165,24 +182,28 @@ def _ptb(captions: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[
     )
 
 
-def _own_scores(words: list[str], references: list[list[str]]) -> tuple[dict[str, float], dict[str, str]]:
-    scores, left_out = {}, {}
+_Found = tuple[float, list[float]]
+"""A score of all captions, and that of each."""
+
+
+def _own_scores(words: list[str], references: list[list[str]]) -> tuple[dict[str, _Found], dict[str, str]]:
+    found, left_out = {}, {}
     if len(words) > 1:
-        scores["CIDEr-D"] = _score("cider_d", words, references)
+        found["CIDEr-D"] = _score("cider_d", words, references)
     else:
         left_out["CIDEr-D"] = "it weighs words by how many clips have them, so it needs two clips"
     for n in range(1, 5):
-        scores[f"BLEU-{n}"] = _score(f"bleu_{n}", words, references)
-    scores["ROUGE-L"] = _score("rouge_l", words, references)
-    return scores, left_out
+        found[f"BLEU-{n}"] = _score(f"bleu_{n}", words, references)
+    found["ROUGE-L"] = _score("rouge_l", words, references)
+    return found, left_out
 
 
-def _score(name: str, words: list[str], references: list[list[str]]) -> float:
+def _score(name: str, words: list[str], references: list[list[str]]) -> _Found:
     from aac_metrics import functional
 
     function: Callable = getattr(functional, name)
-    corpus, _ = function(words, references)
-    return float(corpus[name])
+    corpus, each = function(words, references)
+    return float(corpus[name]), [float(value) for value in each[name]]
 
 
 def _not_there() -> dict[str, str]:

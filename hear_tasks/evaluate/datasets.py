@@ -38,10 +38,11 @@ _CLOTHO_CAPTIONS = tuple(f"caption_{i}" for i in range(1, 6))
 def read_esc50(data: pathlib.Path) -> Listing:
     """ESC-50: all five folds; the classes with underscores, as in its table."""
     require(data, ESC50_LAYOUT, "meta/esc50.csv", "audio/")
-    rows = read_table(data / "meta/esc50.csv", ("filename", "category"))
+    rows = read_table(data / "meta/esc50.csv", ("filename", "category", "fold"))
     files = ClipFiles(data / "audio")
     named = ((row["filename"], row["filename"], (row["category"].strip(),)) for row in rows)
-    return make_listing(by_file(files, data / "audio", named), files, [(2000, 50)], labelled=True)
+    folds = {row["filename"]: row["fold"] for row in rows}
+    return make_listing(by_file(files, data / "audio", named), files, [(2000, 50)], labelled=True, folds=folds)
 
 
 def read_urbansound8k(data: pathlib.Path) -> Listing:
@@ -54,7 +55,8 @@ def read_urbansound8k(data: pathlib.Path) -> Listing:
         (name := row["slice_file_name"], os.path.join(f"fold{row['fold']}", name), (_spaced(row["class"]),))
         for row in rows
     )
-    return make_listing(by_file(files, data / "audio", named), files, [(8732, 10)], labelled=True)
+    folds = {row["slice_file_name"]: row["fold"] for row in rows}
+    return make_listing(by_file(files, data / "audio", named), files, [(8732, 10)], labelled=True, folds=folds)
 
 
 def _spaced(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from hear_tasks.evaluate.clip_files import UNREADABLE, ClipFiles, is_readable
 from hear_tasks.evaluate.tables import LayoutError
@@ -38,12 +38,14 @@ class Clip:
         name: as the data set's table names it.
         path: its file.
         texts: its class alone, or its captions.
+        fold: of the data set, "" where it has none.
     """
 
     number: int
     name: str
     path: pathlib.Path
     texts: tuple[str, ...]
+    fold: str = ""
 
 
 Size = tuple[int, int]
@@ -84,10 +86,12 @@ def make_listing(
     labelled: bool,
     names: str = "the names of the table",
     remarks: Sequence[str] = (),
+    folds: Mapping[str, str] | None = None,
 ) -> Listing:
     """A listing of the entries of a table.
 
-    `published` holds the sizes of the table as it is published, `names` those that clips may have, in words.
+    `published` holds the sizes of the table as it is published, `names` those that clips may have, in words, `folds`
+    the fold of each clip by its name.
 
     Raises:
         LayoutError: a name is there twice with different texts, or no clip is there that can be read.
@@ -95,7 +99,11 @@ def make_listing(
     table, repeated = _distinct(entries, files)
     missing = [entry for entry in table if entry.path is None]
     there = [(number, entry, entry.path) for number, entry in enumerate(table) if entry.path is not None]
-    clips = tuple(Clip(number, entry.name, path, entry.texts) for number, entry, path in there if is_readable(path))
+    clips = tuple(
+        Clip(number, entry.name, path, entry.texts, (folds or {}).get(entry.name, ""))
+        for number, entry, path in there
+        if is_readable(path)
+    )
     unreadable = {str(path): f"{path.suffix} {UNREADABLE}" for _, _, path in there if not is_readable(path)}
     if not clips:
         example = f", such as {table[0].name!r}" if table else ""

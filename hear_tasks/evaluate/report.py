@@ -55,7 +55,10 @@ class Report:
     @property
     def comparisons(self) -> list[Comparison]:
         """The scores beside the published figures."""
-        return compare(self.request.evaluation, self.request.dataset.title, self.scored.scores)
+        found = compare(self.request.evaluation, self.request.dataset.title, self.scored.scores)
+        if self.request.published and not self.weights.untrained:
+            return found
+        return [dataclasses.replace(each, difference=None) for each in found]
 
     @property
     def used(self) -> int:
@@ -84,6 +87,7 @@ class Report:
             },
             "remarks": list(self.listing.remarks),
             "scores": dict(self.scored.scores),
+            "intervals95": {name: list(interval) for name, interval in self.scored.intervals.items()},
             **self.scored.details,
             "published": [dataclasses.asdict(each) for each in self.comparisons],
         }
@@ -121,27 +125,30 @@ class Report:
 
     def _published_table(self) -> str:
         rows = [
-            (each.measure, f"{each.ours:.4f}", f"{each.published:.3f}", f"{each.difference:+.4f}", each.source)
+            (each.measure, f"{each.ours:.4f}", f"{each.published:.3f}", _signed(each.difference), each.source)
             for each in self.comparisons
         ]
         if not rows:
             return f"no published figures of {self.request.evaluation} on {self.request.dataset.title}"
         table = "\n".join(text_table([("", "ours", "published", "difference", "source"), *rows], right=(1, 2, 3)))
-        if self.request.published and not self.listing.missing:
-            return table
         but = [] if self.request.published else ["the published figures are of the published protocol"]
+        but += ["ours of untrained weights"] if self.weights.untrained else []
         but += (
             [f"missing from ours: {len(self.listing.missing)} of {self.listing.listed} clips"]
             if self.listing.missing
             else []
         )
-        return f"{table}\n({'; '.join(but)})"
+        return f"{table}\n({'; '.join(but)})" if but else table
 
 
 def listed_lines(lines: Sequence[str]) -> list[str]:
     """The first of many lines, and how many more there are."""
     more = len(lines) - _LISTED
     return [*map(on_one_line, lines[:_LISTED]), *([f"... and {more} more: see results.json"] if more > 0 else [])]
+
+
+def _signed(difference: float | None) -> str:
+    return "" if difference is None else f"{difference:+.4f}"
 
 
 def _score_table(scored: Scored) -> str:
@@ -158,12 +165,16 @@ def _score_table(scored: Scored) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A score beside a published figure; the difference is ours less the published one."""
+    """A score beside a published figure.
+
+    The difference is ours less the published one; None where they are not of the same protocol, or ours are of
+    untrained weights.
+    """
 
     measure: str
     ours: float
     published: float
-    difference: float
+    difference: float | None
     source: str
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_text
+from hear_cacophony.sounds.names import as_text
 from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
@@ -46,8 +47,8 @@ class Retrieval(EmbeddingEvaluator):
             tuple(i for i, clip in enumerate(clips) for _ in clip.texts),
         )
         similarities = self._embed_captions(model, captions) @ computed.values.T
-        _write_best(folder / "text_to_audio.csv", captions, clips, similarities)
         published = self.request.published
+        _write_best(folder, captions, clips, similarities, published=published)
         both = {
             "text-to-audio": text_to_audio(similarities, captions, published=published),
             "audio-to-text": audio_to_text(similarities, captions, published=published),
@@ -56,13 +57,16 @@ class Retrieval(EmbeddingEvaluator):
         details = {
             "captions": len(captions.texts),
             "equal_captions": captions.equal,
-            "estimates": {way: {k: dataclasses.asdict(v) for k, v in found.items()} for way, found in both.items()},
+            "estimates": {
+                way: {k: {**dataclasses.asdict(v), "interval95": v.bounded} for k, v in found.items()}
+                for way, found in both.items()
+            },
         }
         return Scored(
             {name: each.estimate for name, each in named.items()},
             details,
             [self._describe(captions)],
-            {name: each.interval95 for name, each in named.items()},
+            {name: each.bounded for name, each in named.items()},
         )
 
     def _embed_captions(self, model: AudioTextModel, captions: Captions) -> np.ndarray:
@@ -77,14 +81,33 @@ class Retrieval(EmbeddingEvaluator):
         return f"{len(captions.texts)} captions, {captions.equal} of them equal to another ({how})"
 
 
-def _write_best(path: pathlib.Path, captions: Captions, clips: Sequence[Clip], similarities: np.ndarray) -> None:
-    """Each caption with its clip and the clips that were found by it."""
-    header = ("caption", "file", *(f"found_{i}" for i in range(1, _SHOWN + 1)))
-    rows = [
-        (text, clips[owner].name, *(clips[i].name for i in np.argsort(-row, kind="stable")[:_SHOWN]))
-        for text, owner, row in zip(captions.texts, captions.owners, similarities, strict=True)
-    ]
-    write_text(path, format_csv(header, rows))
+def _write_best(
+    folder: pathlib.Path, captions: Captions, clips: Sequence[Clip], similarities: np.ndarray, *, published: bool
+) -> None:
+    """What was found by each caption, and by each clip, with the rank of the first right one."""
+    found = [f"found_{i}" for i in range(1, _SHOWN + 1)]
+    right = captions.right_clips(published=published)
+    rows = []
+    for text, owner, row in zip(captions.texts, captions.owners, similarities, strict=True):
+        places = np.argsort(-row, kind="stable")
+        names = (clips[place].name for place in places[:_SHOWN])
+        padding = [""] * (_SHOWN - len(clips))
+        rank = _rank([place in right[text] for place in places.tolist()])
+        rows.append((text, clips[owner].name, *names, *padding, rank))
+    write_text(folder / "text_to_audio.csv", format_csv(("caption", "file", *found, "rank"), rows))
+    texts, by_text = captions.ranked_texts(similarities, published=published)
+    owners = captions.clips_by_text
+    rows = []
+    for number, (clip, row) in enumerate(zip(clips, by_text.T, strict=True)):
+        listed = [texts[place] for place in np.argsort(-row, kind="stable").tolist()]
+        rank = _rank([number in owners[text] for text in listed])
+        rows.append((clip.name, as_text(str(clip.path)), rank, *listed[:_SHOWN]))
+    write_text(folder / "audio_to_text.csv", format_csv(("file", "path", "rank", *found), rows))
+
+
+def _rank(right: Sequence[bool]) -> int:
+    """The place, from 1, of the first that is right."""
+    return right.index(True) + 1  # type: ignore[attr-defined]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +123,12 @@ class Estimate:
     estimate: float
     std_err: float
     interval95: tuple[float, float]
+
+    @property
+    def bounded(self) -> tuple[float, float]:
+        """The interval, as far as it lies in [0, 1]: the mean of fractions is one."""
+        low, high = self.interval95
+        return max(0.0, low), min(1.0, high)  # of one query NaN: the largest and the least possible ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +156,21 @@ class Captions:
             clips.setdefault(text, set()).add(owner)
         return clips
 
+    def right_clips(self, *, published: bool) -> dict[str, set[int]]:
+        """Indices of the clips that are right for each text; the published metric knows the last one alone."""
+        if published:
+            return {text: {owner} for text, owner in zip(self.texts, self.owners, strict=True)}
+        return self.clips_by_text
+
+    def ranked_texts(self, similarities: np.ndarray, *, published: bool) -> tuple[tuple[str, ...], np.ndarray]:
+        """The texts that take places in a ranking, and the rows of similarities that belong to them."""
+        if published:
+            return self.texts, similarities
+        first: dict[str, int] = {}
+        for row, text in enumerate(self.texts):
+            first.setdefault(text, row)
+        return tuple(first), similarities[list(first.values())]
+
 
 def text_to_audio(similarities: np.ndarray, captions: Captions, *, published: bool = False) -> dict[str, Estimate]:
     """Metrics of finding clips by their captions, one query for each caption.
@@ -136,9 +180,7 @@ def text_to_audio(similarities: np.ndarray, captions: Captions, *, published: bo
     Returns:
         Estimates by "R@1", "R@5", "R@10", "mAP@10".
     """
-    clips = captions.clips_by_text
-    if published:
-        clips = {text: {owner} for text, owner in zip(captions.texts, captions.owners, strict=True)}
+    clips = captions.right_clips(published=published)
     places = _ranked(similarities)
     hits = [[place in clips[text] for place in row] for text, row in zip(captions.texts, places, strict=True)]
     return _estimates(hits)
@@ -152,12 +194,7 @@ def audio_to_text(similarities: np.ndarray, captions: Captions, *, published: bo
     Returns:
         Estimates by "R@1", "R@5", "R@10", "mAP@10".
     """
-    texts = captions.texts
-    if not published:
-        first: dict[str, int] = {}
-        for row, text in enumerate(texts):
-            first.setdefault(text, row)
-        similarities, texts = similarities[list(first.values())], tuple(first)
+    texts, similarities = captions.ranked_texts(similarities, published=published)
     clips = captions.clips_by_text
     hits = []
     for clip, row in enumerate(_ranked(similarities.T)):

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_file, write_text
+from hear_cacophony.sounds.names import as_text
+from hear_tasks.evaluate.confusion_picture import check_installed, confused_pairs, draw_confusion
 from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
 
 TOP = 5
 
-_DOTS_PER_INCH = 150
-_LARGEST_INCHES = 40.0
-
 
 class ZeroShot(EmbeddingEvaluator):
     """Zero-shot classification."""
 
     def check(self) -> None:
-        _check_plot()
+        check_installed()
 
     def score(self, model: AudioTextModel, computed: Computed, folder: pathlib.Path) -> Scored:
         clips, classes = computed.clips, computed.classes
@@ -33,34 +32,49 @@ class ZeroShot(EmbeddingEvaluator):
         found = classify(
             computed.values, texts, float(np.exp(model.logit_scale)), classes, [clip.texts[0] for clip in clips]
         )
-        self._write(folder, clips, found)
-        scores = {"top1": found.top(1), f"top{TOP}": found.top(TOP)}
+        self._write(folder, clips, found, self._title(model, found))
+        scores = {f"top{k}": found.top(k) for k in (1, TOP)}
+        intervals = {f"top{k}": found.interval(k) for k in (1, TOP)}
+        folds = _folds(found, [clip.fold for clip in clips])
         per_class = {
             name: {"clips": found.count(i), "top1": found.top(1, i), f"top{TOP}": found.top(TOP, i)}
             for i, name in enumerate(classes)
         }
         prompt = " and ".join(map(repr, self.request.templates))
         few = [f"top{TOP} says nothing of {len(classes)} classes"] if len(classes) <= TOP else []
-        details = {"templates": list(self.request.templates), "classes": len(classes), "per_class": per_class}
-        return Scored(scores, details, [f"{len(classes)} classes, prompt {prompt}", *few])
+        details = {"templates": list(self.request.templates), "classes": len(classes), "per_class": per_class, **folds}
+        lines = [f"{len(classes)} classes, prompt {prompt}", *few, *_describe_folds(folds)]
+        return Scored(scores, details, lines, intervals)
 
-    def _write(self, folder: pathlib.Path, clips: Sequence[Clip], found: Classified) -> None:
+    def _title(self, model: AudioTextModel, found: Classified) -> str:
+        request = self.request
+        untrained = " (untrained)" if model.untrained else ""
+        return (
+            f"{model.source}{untrained}: {request.dataset.title}, zero-shot, protocol {request.protocol}, "
+            f"top-1 {found.top(1):.1%} of {len(found.truths):,} clips"
+        )
+
+    def _write(self, folder: pathlib.Path, clips: Sequence[Clip], found: Classified, title: str) -> None:
         classes, matrix = found.classes, found.confusion()
-        each = zip(clips, found.truths, found.ranked, found.probabilities, strict=True)
-        predicted = [
-            (clip.name, classes[truth], classes[row[0]], f"{probability:.6f}", int(np.argmax(row == truth)) + 1)
-            for clip, truth, row, probability in each
-        ]
+        shown = min(TOP, len(classes))
+        predicted = []
+        for clip, truth, row, values in zip(clips, found.truths, found.ranked, found.probabilities, strict=True):
+            rank = int(np.argmax(row == truth))
+            first = (classes[row[0]], f"{values[0]:.6f}", rank + 1, f"{values[rank]:.6f}")
+            best = (cell for i in range(shown) for cell in (classes[row[i]], f"{values[i]:.6f}"))
+            predicted.append((clip.name, classes[truth], *first, *best, clip.fold, as_text(str(clip.path))))
+        ranked = (f"{what}_{i}" for i in range(1, shown + 1) for what in ("best", "probability"))
+        columns = ("file", "class", "predicted", "probability", "rank_of_class", "probability_of_class", *ranked)
         per_class = [(name, found.count(i), found.top(1, i), found.top(TOP, i)) for i, name in enumerate(classes)]
         confused = [(name, *row) for name, row in zip(classes, matrix.tolist(), strict=True)]
         for name, header, rows in (
-            ("predictions.csv", ("file", "class", "predicted", "probability", "rank_of_class"), predicted),
+            ("predictions.csv", (*columns, "fold", "path"), predicted),
             ("per_class.csv", ("class", "clips", "top1", f"top{TOP}"), per_class),
             ("confusion.csv", ("class \\ taken for", *classes), confused),
+            ("confused_pairs.csv", ("class", "taken_for", "clips", "part"), confused_pairs(matrix, classes)),
         ):
             write_text(folder / name, format_csv(header, rows))
-        title = f"{self.request.dataset.title}, zero-shot"
-        write_file(folder / "confusion.png", lambda part: _plot_confusion(part, matrix, classes, title))
+        write_file(folder / "confusion.png", lambda part: draw_confusion(part, matrix, classes, title))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +85,7 @@ class Classified:
         classes: names of the classes.
         truths: index of the class of each clip, shape (clips,).
         ranked: indices of the classes from the likeliest on, shape (clips, classes).
-        probabilities: of the likeliest class, shape (clips,).
+        probabilities: of these, shape (clips, classes).
     """
 
     classes: tuple[str, ...]
@@ -84,6 +98,18 @@ class Classified:
         chosen = np.ones(len(self.truths), bool) if index is None else self.truths == index
         hits = (self.ranked[chosen, :k] == self.truths[chosen, None]).any(axis=1)
         return float(hits.mean()) if len(hits) else float("nan")
+
+    def of(self, chosen: np.ndarray) -> Classified:
+        """The same of some of the clips."""
+        return Classified(self.classes, self.truths[chosen], self.ranked[chosen], self.probabilities[chosen])
+
+    def interval(self, k: int) -> tuple[float, float]:
+        """95% interval of `top(k)` of all clips, by Wilson's score, which lies in [0, 1]."""
+        from scipy.stats import binomtest  # takes long to load
+
+        hits = int((self.ranked[:, :k] == self.truths[:, None]).any(axis=1).sum())
+        found = binomtest(hits, len(self.truths)).proportion_ci(0.95, method="wilson")
+        return float(found.low), float(found.high)
 
     def count(self, index: int) -> int:
         """Clips of a class."""
@@ -106,33 +132,28 @@ def classify(
     """
     logits = scale * (audio @ texts.T).astype(np.float64)
     ranked = np.argsort(-logits, axis=1, kind="stable")
-    best = logits.max(axis=1, keepdims=True)
-    probabilities = 1 / np.exp(logits - best).sum(axis=1)
+    ordered = np.take_along_axis(logits, ranked, axis=1)
+    weights = np.exp(ordered - ordered[:, :1])
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
     index = {name: i for i, name in enumerate(classes)}
     return Classified(tuple(classes), np.array([index[name] for name in truths]), ranked, probabilities)
 
 
-def _check_plot() -> None:
-    """Raise ModuleNotFoundError, before any work, where matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("the picture of confusions needs matplotlib: pip install 'hear_cacophony[tasks]'")
+def _folds(found: Classified, folds: Sequence[str]) -> dict[str, Any]:
+    """The scores of each fold, and their mean and standard deviation (n - 1); {} of a data set without folds."""
+    names = sorted(set(folds) - {""}, key=lambda name: (len(name), name))
+    if len(names) < 2:
+        return {}
+    members = {name: np.array([fold == name for fold in folds]) for name in names}
+    scores = {name: {f"top{k}": found.of(chosen).top(k) for k in (1, TOP)} for name, chosen in members.items()}
+    top1 = [each["top1"] for each in scores.values()]
+    clips = {name: int(chosen.sum()) for name, chosen in members.items()}
+    summary = {"top1_mean": float(np.mean(top1)), "top1_std": float(np.std(top1, ddof=1))}
+    return {"folds": {name: {"clips": clips[name], **scores[name]} for name in names}, "over_folds": summary}
 
 
-def _plot_confusion(path: pathlib.Path, matrix: np.ndarray, classes: Sequence[str], title: str) -> None:
-    """Draw a confusion matrix as PNG: the part of each class's clips that was taken for each class."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    parts = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    inches = min(_LARGEST_INCHES, 2.5 + 0.14 * len(classes))
-    with matplotlib.rc_context({"font.size": 6, "text.parse_math": False}):
-        figure = Figure(figsize=(inches + 1, inches), layout="constrained")
-        axes = figure.subplots()
-        image = axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
-        axes.set_xticks(range(len(classes)), classes, rotation=90)
-        axes.set_yticks(range(len(classes)), classes)
-        axes.set_xlabel("taken for")
-        axes.set_ylabel("class")
-        axes.set_title(title)
-        figure.colorbar(image, label="part of the class's clips", shrink=0.6)
-        figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+def _describe_folds(folds: dict[str, Any]) -> list[str]:
+    if not folds:
+        return []
+    mean, deviation = folds["over_folds"].values()
+    return [f"top1 over {len(folds['folds'])} folds: {mean:.4f} \N{PLUS-MINUS SIGN} {deviation:.4f}"]

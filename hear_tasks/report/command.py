@@ -11,16 +11,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "report",
         help="write pages that show and play why scores are what they are",
-        description="Write a folder of pages about the scores of predictions, which open in a browser from the file "
-        "system: scores, labels, confusions, and the clips, the most wrong ones first, each to be seen and heard. "
-        "What is not there is told; where a task has no whole score, the exit status is 1.",
+        description="Write a folder of pages about the scores of predictions or of evaluations, which open in a "
+        "browser from the file system: scores, labels, confusions, and the clips, the most wrong ones first, each to "
+        "be seen and heard. What is not there is told; where a score is not whole, the exit status is 1.",
     )
     parser.add_argument(
         "folders",
         nargs="+",
         type=pathlib.Path,
         metavar="EMBEDDINGS_DIR",
-        help="folder of embeddings, which holds MODEL/TASK; or the folder of one model, which holds TASK",
+        help="folder of embeddings, which holds MODEL/TASK; or the folder of one model, which holds TASK; or what "
+        "evaluate has written, such as evaluations/",
     )
     parser.add_argument(
         "--tasks-dir", type=pathlib.Path, metavar="DIR", help="folder of the HEAR tasks, for their audio"
@@ -55,8 +56,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_tasks.report.run import Settings, write_report
+    from hear_tasks.report.evaluations import holds_evaluations, write_evaluations
+    from hear_tasks.report.run import write_report
+    from hear_tasks.report.settings import Settings
 
     settings = Settings(args.tasks_dir, args.audio, args.pictures, args.published)
+    evaluated = [folder for folder in args.folders if holds_evaluations(folder)]
+    if evaluated and len(evaluated) < len(args.folders):
+        raise ValueError(f"{evaluated[0]}: evaluations; give them a report of their own, apart from embeddings")
+    if evaluated:
+        return 0 if write_evaluations(args.folders, args.out, settings) else 1
     names = {pathlib.Path(folder): name for folder, name in args.model_name}
     return 0 if write_report(args.folders, args.out, settings, names) else 1
