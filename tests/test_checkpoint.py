@@ -441,3 +441,24 @@ def test_damaged_split_arrays_are_told(shape, chunks, message, tmp_path):
     file.write_bytes(serialization.msgpack_serialize({"0": {"params": {"AudioEncoder_0": {"x": split}}}}))
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(file)
+
+
+def test_the_md5_of_a_file_is_computed_once_for_each_state_of_it(tmp_path, monkeypatch):
+    import hashlib
+
+    from hear_cacophony.checkpoint import file_md5
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file, computed = tmp_path / "a.ckpt", []
+    run = file_md5.FileDigest._run
+    monkeypatch.setattr(file_md5.FileDigest, "_run", lambda self: (computed.append(1), run(self))[1])
+    for content, times in ((b"first", 1), (b"first", 1), (b"other", 2)):
+        if not file.exists() or file.read_bytes() != content:
+            file.write_bytes(content)
+        with file_md5.FileDigest(file) as digest:
+            assert digest.md5() == hashlib.md5(content).hexdigest()
+        assert len(computed) == times
+    (tmp_path / "cache/hear_cacophony/checkpoints.json").write_text("damaged")
+    with file_md5.FileDigest(file) as digest:
+        assert digest.md5() == hashlib.md5(b"other").hexdigest()
+    assert len(computed) == 3

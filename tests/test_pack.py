@@ -132,7 +132,11 @@ def test_what_cannot_be_read_or_is_too_short_is_left_out_and_told(tmp_path, caps
     files = write_sounds(tmp_path / "sounds", 3)
     files[0].write_bytes(b"no sound")
     soundfile.write(files[1], np.full(2000, 0.1), 16_000)
-    assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "shards")]) == 0
+    errors = tmp_path / "errors.csv"
+    assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "shards"), "--errors", str(errors)]) == 0
+    listed = errors.read_text().splitlines()
+    assert [line.partition(",")[0] for line in listed] == ["file", str(files[0]), str(files[1])]
+    assert listed[2] == f'{files[1]},"expected at least a patch, 160 ms, got 125 ms"'
     printed = capsys.readouterr()
     assert "000.wav: expected an audio file" in printed.err
     assert "001.wav: expected at least a patch, 160 ms, got 125 ms" in printed.err

@@ -8,11 +8,9 @@ asked for, one array at a time.
 from __future__ import annotations
 
 import codecs
-import hashlib
 import math
 import pathlib
 import re
-import threading
 from collections.abc import Mapping
 from typing import BinaryIO
 
@@ -21,13 +19,11 @@ import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary, count_parameters
 from hear_cacophony.checkpoint.checks import check_parameters
+from hear_cacophony.checkpoint.file_md5 import FileDigest
 from hear_cacophony.checkpoint.msgpack_scanner import Leaf, MsgpackScanner
 from hear_cacophony.checkpoint.parameters import ATTENTION, LAYER, Shapes, expected_shapes
 from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
 from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
-
-DIGEST_BLOCK = 1 << 22
-"""Bytes that are digested at a time."""
 
 FOREIGN = (
     (b"\x80\x02", "a Python pickle, which is never loaded: it could run any code"),
@@ -167,37 +163,3 @@ def _refuse_foreign(file: pathlib.Path) -> None:
         raise CheckpointError(
             f"{file}: expected a Flax msgpack checkpoint, which starts with a map, found the bytes {head[:8]!r}"
         )
-
-
-class FileDigest:
-    """The MD5 of a file, computed on a thread of its own while the file is read."""
-
-    def __init__(self, file: pathlib.Path) -> None:
-        self._file = file
-        self._digest = hashlib.md5(usedforsecurity=False)
-        self._stopped = False
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> FileDigest:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._stopped = True
-        self._thread.join()
-
-    def md5(self) -> str:
-        """Wait for the end of the file and return the digest in hexadecimal."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._digest.hexdigest()
-
-    def _run(self) -> None:
-        try:
-            with self._file.open("rb") as stream:
-                while not self._stopped and (block := stream.read(DIGEST_BLOCK)):
-                    self._digest.update(block)
-        except OSError as error:
-            self._error = error

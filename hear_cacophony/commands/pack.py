@@ -6,6 +6,8 @@ import argparse
 import pathlib
 import sys
 
+from hear_cacophony.commands.sound_options import add_errors_option
+
 _MOST_NAMED = 20
 
 
@@ -27,6 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="SHARDS", help="a folder to write")
     parser.add_argument("--workers", type=int, metavar="N", help="threads that decode (default: the processors)")
+    add_errors_option(parser)
     parser.set_defaults(func=_run)
 
 
@@ -34,13 +37,16 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.training import require_extra
 
     require_extra()
+    from hear_cacophony.sounds.faults import check_errors_file, write_errors
     from hear_cacophony.training.pack import pack
     from hear_cacophony.training.shards import describe
     from hear_cacophony.training.sources import find_sources
 
     if args.workers is not None and args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected at least 1")
+    check_errors_file(args.errors)
     packed = pack(find_sources(args.paths), args.out, args.workers)
+    write_errors({name: why.removeprefix(f"{name}: ") for name, why in packed.left_out.items()}, args.errors)
     for why in list(packed.left_out.values())[:_MOST_NAMED]:
         print(f"left out: {why}", file=sys.stderr)
     more = len(packed.left_out) - _MOST_NAMED

@@ -46,12 +46,17 @@ def tell_faults(faults: Mapping[str, str], command: str, errors: pathlib.Path | 
         tell(f"{command}: {on_one_line(name)}: {fault}")
     if faults:
         tell(f"{command}: {len(faults)} files could not be read and were left out")
+    write_errors(faults, errors)
+    return 1 if faults else 0
+
+
+def write_errors(faults: Mapping[str, str], errors: pathlib.Path | None) -> None:
+    """Write the list of --errors, where one is asked for; arguments as in `tell_faults`."""
     if errors is not None:
         check_errors_file(errors)
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows((as_text(name), fault) for name, fault in faults.items())
         write_text(errors, _HEADER + text.getvalue())
-    return 1 if faults else 0
 
 
 def tell(message: str) -> None:
