@@ -98,6 +98,19 @@ def test_without_umap_there_are_principal_components_and_it_is_said(monkeypatch)
     assert told.endswith("for UMAP: pip install 'hear_cacophony[map]'")
 
 
+def test_the_nearest_neighbours_are_those_of_all_distances(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
+    rows[7] = rows[30]
+    expected = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    for block in (7, 40, 100):
+        monkeypatch.setattr(layout, "_BLOCK", block)
+        indices, distances = layout.nearest_neighbours(rows, 6)
+        assert indices[:, 0].tolist() == list(range(40))
+        assert indices[7, 1] == 30
+        np.testing.assert_allclose(distances, np.sort(expected, axis=1)[:, :6], atol=1e-2)
+        np.testing.assert_allclose(np.take_along_axis(expected, indices, 1), distances, atol=1e-2)
+
+
 @pytest.mark.repeats
 def test_umap_puts_groups_apart_and_is_the_same_each_time():
     pytest.importorskip("umap", reason="the extra 'map' is not installed")

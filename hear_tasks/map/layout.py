@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +15,11 @@ SEED = 0
 NEIGHBOURS = 15
 """Of UMAP, as its authors have it."""
 
+_EPOCHS = 200
+_MOST_COMPARED = 50_000
+"""Embeddings of which each is compared with all others; of more, UMAP looks for neighbours itself."""
+
+_BLOCK = 1024
 _COMPONENTS = 50
 """Principal components that UMAP gets of longer embeddings."""
 
@@ -43,10 +52,52 @@ def lay_out(embeddings: np.ndarray) -> tuple[np.ndarray, str]:
 def _umap(embeddings: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numba and of its own, on what is chosen here
-        import umap
+        with _without_tensorflow():
+            import umap
 
-        reducer = umap.UMAP(n_neighbors=NEIGHBOURS, random_state=SEED, n_jobs=1)
-        return np.asarray(reducer.fit_transform(principal_components(embeddings, _COMPONENTS)[0]), float)
+        components = principal_components(embeddings, _COMPONENTS)[0].astype(np.float32)
+        chosen: dict[str, Any] = {"n_neighbors": NEIGHBOURS, "n_epochs": _EPOCHS, "init": "pca"}
+        if len(components) <= _MOST_COMPARED:
+            chosen["precomputed_knn"] = (*nearest_neighbours(components, NEIGHBOURS), None)
+        reducer = umap.UMAP(**chosen, random_state=SEED, n_jobs=1)
+        return np.asarray(reducer.fit_transform(components), float)
+
+
+def nearest_neighbours(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest rows of each row, itself first: quicker for some thousands than to compile a search for them.
+
+    Args:
+        rows: shape (rows, size), float32.
+        count: how many; at most as many as there are rows.
+
+    Returns:
+        Their indices, and their Euclidean distances, each of shape (rows, count).
+    """
+    squares = (rows * rows).sum(axis=1)
+    indices, distances = np.empty((len(rows), count), np.int32), np.empty((len(rows), count), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        squared = squares + squares[start : start + len(block), None] - 2 * (block @ rows.T)
+        squared[np.arange(len(block)), start + np.arange(len(block))] = -1  # nearer than any equal one
+        near = np.argpartition(squared, count - 1, axis=1)[:, :count]
+        order = np.argsort(np.take_along_axis(squared, near, 1), axis=1, kind="stable")
+        near = np.take_along_axis(near, order, 1)
+        indices[start : start + len(block)] = near
+        distances[start : start + len(block)] = np.sqrt(np.take_along_axis(squared, near, 1).clip(0))
+    return indices, distances
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Have an import not load TensorFlow, which umap does for something else wherever it is installed."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
 
 
 def principal_components(embeddings: np.ndarray, count: int) -> tuple[np.ndarray, float]:
