@@ -18,6 +18,7 @@ from embeddings_on_disk import make_all_kinds
 from hear_tasks.cli import main
 from hear_tasks.leaderboard import read_score
 from hear_tasks.predict import fork_server, predict_task
+from hear_tasks.report.trainings import read_trainings
 
 KINDS = ("classes", "batches", "tags", "pitches", "loss", "events", "errors")
 GRID_POINTS = 3
@@ -85,6 +86,26 @@ def test_logs_tell_the_same(scored):
     for pattern, replacement in hidden:
         original, ours = re.sub(pattern, replacement, original), re.sub(pattern, replacement, ours)
     assert ours == original
+
+
+@pytest.mark.parametrize("kind", ["tags", "loss", "events"])
+def test_every_validation_is_kept_beside_what_heareval_keeps(scored, kind):
+    folders = [folder / f"{kind}-v1-full" for folder in scored]
+    scores = [json.loads((folder / SCORES).read_text()) for folder in folders]
+    (of_log, told), (kept, nothing) = map(read_trainings, folders, scores)
+    assert "the scores of single validations were not kept" in told
+    assert nothing == ""
+    facts = [
+        [(each.hparams["lr"], each.score, each.epoch, each.chosen) for each in records[:GRID_POINTS]]
+        for records in (of_log, kept)
+    ]
+    assert facts[0] == facts[1]
+    assert len(of_log) == GRID_POINTS
+    assert len(kept) == GRID_POINTS + len([part for part in scores[1] if part.startswith("fold")][1:])
+    for record in kept:
+        assert dict(record.validations)[record.epoch] == record.score
+        best = min if kind == "loss" else max
+        assert record.score == best(score for _, score in record.validations)
 
 
 def test_marks_of_finished_tasks_tell_what_heareval_tells(scored):

@@ -330,6 +330,31 @@ def test_many_clips_are_listed_as_far_as_a_page_holds_them(tmp_path, monkeypatch
     assert lines[1].split(",")[1:] == ["b", "a", "0.100000", "2.302585", "wrong"]
 
 
+def test_one_clip_equal_ones_and_probabilities_that_are_no_numbers(tmp_path):
+    nan = float("nan")
+    for name, values in {
+        "one": {"1.wav": [0.4, 0.6]},
+        "equal": {"1.wav": [0.5, 0.5], "2.wav": [0.5, 0.5]},
+        "nan": {"1.wav": [nan, nan], "2.wav": [0.9, 0.1], "3.wav": [0.2, 0.8]},
+    }.items():
+        clips = {clip: ["a"] for clip in values}
+        splits = {"train": {"t.wav": ["a"]}, "valid": {"v.wav": ["b"]}, "test": clips}
+        scores = {"test": {"test_score": 0.5, "test_top1_acc": 0.5}}
+        for model in ("M", "N"):
+            folder = tmp_path / "emb" / model / f"{name}-v1-full"
+            write_predictions(folder, splits, ["a", "b"], {"test": values}, scores)
+    write_report([tmp_path / "emb"], tmp_path / "out", Settings(pictures=0), tell=lambda message: None)
+    _, rows = table(tmp_path / "out", "one-v1-full", "M: predicted")
+    assert [(row[0], row[3], row[4]) for row in rows] == [("test/1.wav", "none", [[1, 0.6], [0, 0.4]])]
+    _, rows = table(tmp_path / "out", "equal-v1-full", "M: predicted")
+    assert [row[3:6] for row in rows] == [["all", [[0, 0.5], [1, 0.5]], 0.5]] * 2
+    _, rows = table(tmp_path / "out", "nan-v1-full", "M: predicted")
+    assert [row[0] for row in rows] == ["test/3.wav", "test/2.wav"]
+    _, rows = table(tmp_path / "out", "nan-v1-full", "M: accuracy")
+    assert rows[0][:3] == ["a", 2, 0.5]
+    assert "NaN or infinity in 1 of 3 rows" in (tmp_path / "out" / "nan-v1-full.html").read_text()
+
+
 @pytest.fixture(scope="module")
 def browser():
     from browser import open_browser

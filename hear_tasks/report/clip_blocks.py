@@ -44,7 +44,7 @@ def clip_blocks(
         _columns(clips, labels, sounds.base),
         _rows(clips, shown, sounds, pictured),
         f"clips, the most wrong first (by loss, the cross-entropy{_of_models(clips)}); a spectrogram for the "
-        f"{pictures} most wrong of each model",
+        f"{pictures} most wrong of each model{sounds.remark}",
     )
     blocks.append(table)
     if len(order) > most:

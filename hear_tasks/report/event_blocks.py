@@ -40,7 +40,7 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
             Column("predicted", "number", digits=0),
             Column(readable_metric(metric), "number"),
         ]
-        caption = f"{title}: clips, the most wrong first; a spectrogram for the {pictures} most wrong"
+        caption = f"{title}: clips, the most wrong first; a spectrogram for the {pictures} most wrong{sounds.remark}"
         blocks.append(Table(columns, _rows(predicted, metric, sounds, pictures), caption))
     return blocks
 

@@ -173,7 +173,23 @@ def _read_test(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         gaps.append(f"{file}: no predictions as heareval keeps them ({error!r}): no clip of {split} can be shown")
         return None
-    return Tested(split, _matched(file, predicted.labels, clips, truths > 0.5, gaps), truths > 0.5, probabilities)
+    names = _matched(file, predicted.labels, clips, truths > 0.5, gaps)
+    return _finite(file, Tested(split, names, truths > 0.5, probabilities), gaps)
+
+
+def _finite(file: pathlib.Path, test: Tested, gaps: list[str]) -> Tested | None:
+    """The clips whose probabilities are numbers; None where there are none."""
+    finite = np.isfinite(test.probabilities).all(axis=1)
+    if finite.all():
+        return test
+    gaps.append(
+        f"{file}: NaN or infinity in {np.count_nonzero(~finite):,} of {len(finite):,} rows, which are left out below: "
+        "the training has diverged; are the embeddings very large?"
+    )
+    if not finite.any():
+        return None
+    clips = tuple(clip for clip, there in zip(test.clips, finite, strict=True) if there) if test.clips else ()
+    return dataclasses.replace(test, clips=clips, truths=test.truths[finite], probabilities=test.probabilities[finite])
 
 
 def _checked_events(events: Any) -> Events:

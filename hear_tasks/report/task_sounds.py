@@ -30,6 +30,11 @@ class TaskSounds:
         self.base = "" if self._folder is None or cells.copies else f"{file_url(os.path.abspath(self._folder))}/"
         self._missing: set[tuple[str, str]] = set()
 
+    @property
+    def remark(self) -> str:
+        """What is to be said of clips without a picture."""
+        return "; the audio of others was not copied" if self._cells.copies and self._folder is not None else ""
+
     def gaps(self) -> list[str]:
         """What is wrong with the audio that was asked for, a message each."""
         told = []
