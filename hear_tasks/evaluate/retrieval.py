@@ -107,7 +107,7 @@ def _write_best(
 
 def _rank(right: Sequence[bool]) -> int:
     """The place, from 1, of the first that is right."""
-    return right.index(True) + 1  # type: ignore[attr-defined]
+    return right.index(True) + 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -72,7 +72,7 @@ def retrieved_blocks(
             Column("rank of the first right caption", "number", digits=0),
             Column("found, best first", "labels", wide=True),
         ]
-        table = [
+        table: list[list[Any]] = [
             [row["file"], _cell(row, cells, number < pictures), int(row["rank"]), _found(row)]
             for number, row in enumerate(by_clip[:_MOST_ROWS])
         ]

@@ -64,8 +64,8 @@ def _rows(predicted: Predicted, metric: str, sounds: TaskSounds, pictures: int) 
 
 
 def _clip_score(test: Tested, clip: str, metric: str, predicted: Predicted) -> float | None:
-    events = [{clip: each.get(clip, [])} for each in (test.predicted, test.reference)]
-    return scored(metric, *events, predicted.labels)
+    found, reference = ({clip: each.get(clip, [])} for each in (test.predicted, test.reference))
+    return scored(metric, found, reference, predicted.labels)
 
 
 def _events(test: Tested, clip: str) -> dict[str, Any]:

@@ -52,10 +52,10 @@ def read_trainings(folder: pathlib.Path, scores: Mapping[str, Any]) -> tuple[lis
         return [], f"no {LOG_FILE} of these scores is there, so only the chosen hyperparameters are known"
     test = next(iter(parts), "")
     chosen = _number_of_chosen(run.points, scores.get("hparams"))
-    records = [
-        TrainingRecord(test, point, *(outcome or (None, None)), (), number == chosen)
-        for number, (point, outcome) in enumerate(zip(run.points, run.validations, strict=True))
-    ]
+    records = []
+    for number, (point, outcome) in enumerate(zip(run.points, run.validations, strict=True)):
+        score, epoch = outcome or (None, None)
+        records.append(TrainingRecord(test, point, score, epoch, (), number == chosen))
     return records, f"no {TRAININGS_FILE} is there: the scores of single validations were not kept"
 
 
