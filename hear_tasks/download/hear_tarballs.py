@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hear_cacophony.download.mirror import Mirror, measure
 from hear_cacophony.download.published_files import KeptAsTheyCome
-from hear_cacophony.download.remote_file import RemoteFile
+from hear_cacophony.download.remote_file import HostError, RemoteFile
 from hear_tasks.download.archive_check import check_archive
 from hear_tasks.download.buckets import Bucket
 from hear_tasks.download.zenodo import HOST, Record
@@ -101,3 +101,27 @@ class HearTarball(KeptAsTheyCome):
 def tarball_name(task: HearTask) -> str:
     """Name of the tarball of a task, at 48 kHz."""
     return f"hear2021-{task.directory}-{RATE}.tar.gz"
+
+
+def tarball_sizes(tasks: Iterable[HearTask], folder: pathlib.Path, mirror: str | None) -> dict[HearTask, int]:
+    """Bytes of the tarballs of tasks; of those that nobody has, none.
+
+    Args:
+        tasks: which.
+        folder: where they go, and where an earlier call may have left a list of them.
+        mirror: a URL or folder that has them, in the place of Zenodo.
+
+    Raises:
+        HostError: the list of them cannot be had.
+        ValueError: the mirror is none.
+    """
+    record, place = Record(RECORD), None if mirror is None else Mirror(mirror)
+    sizes = {}
+    for task in tasks:
+        try:
+            sizes[task] = record.file(tarball_name(task), folder, place).size or 0
+        except HostError:
+            if not record.known(folder):
+                raise
+    record.keep_list(folder)
+    return sizes

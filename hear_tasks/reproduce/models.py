@@ -57,10 +57,11 @@ def choose_models(args: argparse.Namespace) -> tuple[RunModel, ...]:
     else:
         wanted = [stage for stage in STAGES if args.stage in (None, stage.number)]
         options = {} if args.protocol == "hear" else {"protocol": args.protocol}
-        found = find_checkpoints(args.checkpoints, wanted, all_needed=not args.table)
+        coming = args.download or args.download_only
+        found = (_coming if coming else find_checkpoints)(args.checkpoints, wanted, all_needed=not args.table)
         models = [own_model(stage, file, options) for stage, file in found.items()]
         if args.table:
-            models = [*_table_plugins(pathlib.Path(args.checkpoints)), *models]
+            models = [*_table_plugins(pathlib.Path(args.checkpoints), coming=coming), *models]
             _check_any(models, args.checkpoints)
     return tuple(_only(models, args.only))
 
@@ -109,11 +110,22 @@ def _check_there(module: str, python: str | None) -> None:
         )
 
 
-def _table_plugins(folder: pathlib.Path) -> list[RunModel]:
+def _coming(where: str, stages: Sequence[Stage], *, all_needed: bool) -> dict[Stage, str]:
+    """As `find_checkpoints`, of checkpoints that are fetched where they are not there."""
+    from hear_cacophony.checkpoint import SUFFIX, UNTRAINED
+
+    if where in UNTRAINED:
+        return find_checkpoints(where, stages, all_needed=all_needed)
+    files = {stage: pathlib.Path(where).absolute() / stage.release.file_name for stage in stages}
+    converted = {stage: file.with_suffix(SUFFIX) for stage, file in files.items()}
+    return {stage: str(converted[stage] if converted[stage].is_file() else file) for stage, file in files.items()}
+
+
+def _table_plugins(folder: pathlib.Path, *, coming: bool) -> list[RunModel]:
     return [
         RunModel(plugin.module, plugin.title, plugin.module, str((folder / plugin.file).absolute()))
         for plugin in TABLE_PLUGINS
-        if (folder / plugin.file).exists()
+        if coming or (folder / plugin.file).exists()
     ]
 
 

@@ -11,12 +11,16 @@ from typing import Any
 from hear_cacophony.model.stages import STAGES
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
 from hear_tasks.module_options import add_module_options, add_task_option
+from hear_tasks.registry import TASKS, find_tasks
 from hear_tasks.reproduce.models import RunModel, choose_models
 from hear_tasks.table_plugins import TABLE_PLUGINS
-from hear_tasks.task_folder import choose_tasks
+from hear_tasks.task_folder import SAMPLE_RATES, choose_tasks
 
 MEMORY_FRACTION = 0.9
 """Of a card's memory for JAX, which has the card to itself while it embeds: the rest is for the driver and compiler."""
+
+_TABLE_RATES = (16_000, 32_000, 44_100, 48_000)
+"""Of the models of the published table."""
 
 
 class Predictor(enum.StrEnum):
@@ -33,6 +37,23 @@ class Phase(enum.StrEnum):
     EMBED = "embed"
     PREDICT = "predict"
     LEADERBOARD = "leaderboard"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetching:
+    """How tasks and weights are fetched that are not there.
+
+    Attributes:
+        keep_archives: whether tarballs and 48 kHz audio stay when they are used.
+        rates: sample rates in Hz that the models take.
+        mirror: URL or folder that has everything, in the place of its own hosts.
+        alone: whether nothing is run.
+    """
+
+    keep_archives: bool
+    rates: tuple[int, ...]
+    mirror: str | None
+    alone: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +75,7 @@ class Options:
         devices: processes at a time, None for one on each card, or as many as share the cores well.
         require_gpu: whether a process that sees no GPU is an error.
         memory_fraction: of a card's memory for JAX, None for what the environment says, or else `MEMORY_FRACTION`.
+        fetching: how what is not there is fetched; None where all has to be there.
     """
 
     models: tuple[RunModel, ...]
@@ -70,6 +92,7 @@ class Options:
     devices: int | None
     require_gpu: bool
     memory_fraction: float | None
+    fetching: Fetching | None = None
 
     @property
     def scoring(self) -> dict[str, str | int]:
@@ -96,6 +119,25 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="all rows of the published table whose weights are in --checkpoints: ours, and "
         + ", ".join(plugin.file for plugin in TABLE_PLUGINS),
+    )
+    fetching = parser.add_argument_group("what is not there yet")
+    fetching.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch weights to --checkpoints, and tasks to --tasks-dir, each embedded while the next one comes",
+    )
+    fetching.add_argument("--download-only", action="store_true", help="fetch and prepare, and run nothing")
+    fetching.add_argument(
+        "--keep-archives", action="store_true", help="keep tarballs and 48 kHz audio, which go when they are used"
+    )
+    fetching.add_argument(
+        "--mirror", metavar="URL", help="a server's folder, or one of a file system, that has all of it"
+    )
+    fetching.add_argument(
+        "--rates",
+        type=parse_rates,
+        metavar="HZ,HZ",
+        help="sample rates of the models (default: 16000; with --table: those of its models)",
     )
     parser.add_argument("--only", metavar="NAME", help="only this model of the run, such as audiomae, or a module")
     parser.add_argument("--tasks-dir", type=pathlib.Path, required=True, metavar="DIR", help="folder of HEAR tasks")
@@ -171,8 +213,9 @@ def parse_options(args: argparse.Namespace) -> Options:
     """
     if args.grid_points < 1:
         raise ValueError(f"--grid-points: expected 1 or more, got {args.grid_points}")
+    fetching = _fetching(args)
     models = choose_models(args)
-    tasks = choose_tasks(args.tasks_dir.absolute(), args.task)
+    tasks = choose_tasks(args.tasks_dir.absolute(), args.task) if fetching is None else _registered(args)
     out = args.out.absolute()
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: expected a folder, got a file")
@@ -201,4 +244,31 @@ def parse_options(args: argparse.Namespace) -> Options:
         devices=args.devices,
         require_gpu=args.require_gpu,
         memory_fraction=args.memory_fraction,
+        fetching=fetching,
     )
+
+
+def _fetching(args: argparse.Namespace) -> Fetching | None:
+    if not (args.download or args.download_only):
+        if args.keep_archives or args.mirror or args.rates:
+            raise ValueError("--keep-archives, --mirror and --rates are for --download")
+        return None
+    if args.module is not None and not args.rates:
+        raise ValueError(f"--download --module {args.module}: expected the plugin's sample rate, --rates HZ")
+    rates = args.rates or (_TABLE_RATES if args.table else (16_000,))
+    return Fetching(args.keep_archives, rates, args.mirror, args.download_only)
+
+
+def parse_rates(text: str) -> tuple[int, ...]:
+    """Sample rates in Hz with commas between, as `--rates` takes them."""
+    rates = tuple(int(rate) if rate.isdigit() else 0 for rate in text.split(","))
+    if not set(rates) <= set(SAMPLE_RATES):
+        known = ", ".join(map(str, SAMPLE_RATES))
+        raise argparse.ArgumentTypeError(f"expected rates in Hz of {known}, with commas between, got {text!r}")
+    return rates
+
+
+def _registered(args: argparse.Namespace) -> list[pathlib.Path]:
+    """The folders of HEAR's tasks, which need not be there yet."""
+    wanted = {task for name in args.task for task in find_tasks(name)} if args.task else set(TASKS)
+    return [args.tasks_dir.absolute() / task.directory for task in TASKS if task in wanted]

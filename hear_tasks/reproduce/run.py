@@ -13,6 +13,7 @@ from typing import Any
 
 from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, MODULE, ModuleRequest, Severity, examine, format_text
 from hear_tasks.entry_point import Command
+from hear_tasks.reproduce.fetch import FetchError, TaskFetcher, fetch_weights
 from hear_tasks.reproduce.hardware import Slot, make_slots
 from hear_tasks.reproduce.jobs import Job, check_out, check_unchanged, claim_out, make_jobs
 from hear_tasks.reproduce.models import RunModel
@@ -67,10 +68,15 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
     count = len(options.tasks)
     models = " and ".join(model.title for model in options.models)
     _say(f"{count} task{'s' * (count > 1)}, {models}; {free_room(options)}")
-    if Phase.DOCTOR in options.phases:
+    fetcher = None
+    if options.fetching is not None and (options.fetching.alone or Phase.EMBED in options.phases):
+        fetcher = _plan_fetching(options, jobs, stop, command)
+        if options.fetching.alone:
+            return _fetch_alone(fetcher, stop, command)
+    if Phase.DOCTOR in options.phases and not stop.is_requested():
         _ask_doctor(options)
     claim_out(options)
-    unnoted = _work(options, jobs, stop, command)
+    unnoted = _work(options, jobs, stop, command, fetcher)
     tidy(jobs)
     if stop.is_requested():
         command.say_farewell()
@@ -87,6 +93,35 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
     return 0 if whole else 1
 
 
+def _plan_fetching(options: Options, jobs: Sequence[Job], stop: Stop, command: Command) -> TaskFetcher:
+    """Bring the weights that are not there, and tell what the tasks take."""
+    grace, command.grace = command.grace, None  # what fetches looks for the request
+    fetcher = TaskFetcher(options, jobs, stop, _say)
+    fetcher.plan()
+    try:
+        fetch_weights(options, stop, _say)
+    except FetchError:
+        if not stop.is_requested():
+            raise
+    command.grace = grace
+    return fetcher
+
+
+def _fetch_alone(fetcher: TaskFetcher, stop: Stop, command: Command) -> int:
+    """Fetch and prepare all tasks, and run nothing."""
+    command.grace = None
+    fetcher.start()
+    for task in fetcher.ready():
+        fetcher.release(task)
+    fetcher.join()
+    if stop.is_requested():
+        command.say_farewell()
+        return stop.status
+    for task, failure in fetcher.failures.items():
+        _say(f"{task.name}: {failure}")
+    return 1 if fetcher.failures else 0
+
+
 def _ask_doctor(options: Options) -> None:
     """Have everything examined; what one task alone would fail of does not stop the others.
 
@@ -97,13 +132,14 @@ def _ask_doctor(options: Options) -> None:
     log = options.out / "logs" / "doctor.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     texts, errors, hopeless = [], [], False
-    tasks: Sequence[pathlib.Path] = options.tasks
+    every_task: Sequence[pathlib.Path] = options.tasks if options.fetching is None else ()  # which still come
+    tasks = every_task
     environment = None
     every = [_examined(model) for model in options.models]
     for model in [asked for number, asked in enumerate(every) if asked not in every[:number]]:
         plugin = model["module"] is not None  # for which the audio has to be of its own rate
         folder = options.out / "embeddings"
-        report = examine(options.tasks if plugin else tasks, **model, embeddings_dir=folder, environment=environment)
+        report = examine(every_task if plugin else tasks, **model, embeddings_dir=folder, environment=environment)
         environment = environment or report.environment
         texts.append(format_text(report))
         found = [finding for finding in report.findings if finding.severity is Severity.ERROR]
@@ -127,7 +163,9 @@ def _examined(model: RunModel) -> dict[str, Any]:
     return {"checkpoint": file if file.is_absolute() else None, "module": None}
 
 
-def _work(options: Options, jobs: Sequence[Job], stop: Stop, command: Command) -> Mapping[str, str]:
+def _work(
+    options: Options, jobs: Sequence[Job], stop: Stop, command: Command, fetcher: TaskFetcher | None
+) -> Mapping[str, str]:
     """Embed and predict, as far as that is asked for; failures that could not be noted, by the name of the job."""
     unnoted: dict[str, str] = {}
     for phase in (Phase.EMBED, Phase.PREDICT):
@@ -136,9 +174,26 @@ def _work(options: Options, jobs: Sequence[Job], stop: Stop, command: Command) -
             used = ", ".join(slot.label for slot in slots)
             _say(f"{phase}: {len(jobs)} jobs on {used}, up to {slots[0].threads} CPU threads each")
             grace, command.grace = command.grace, None  # the jobs look for the request, and have what is noted of them
-            unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
+            if phase is Phase.EMBED and fetcher is not None:
+                unnoted |= _embed_as_they_come(fetcher, jobs, slots, options, stop)
+            else:
+                unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
             command.grace = grace
     return unnoted
+
+
+def _embed_as_they_come(
+    fetcher: TaskFetcher, jobs: Sequence[Job], slots: Sequence[Slot], options: Options, stop: Stop
+) -> dict[str, str]:
+    """Embed each task as soon as it is there; what kept others from it, by the name of the job."""
+    unnoted: dict[str, str] = {}
+    fetcher.start()
+    for task in fetcher.ready():
+        unnoted |= run_jobs([job for job in jobs if job.task == task], Phase.EMBED, slots, options, stop, _say)
+        if not stop.is_requested():
+            fetcher.release(task)
+    fetcher.join()
+    return {job.name: fetcher.failures[job.task] for job in jobs if job.task in fetcher.failures} | unnoted
 
 
 def run_jobs(

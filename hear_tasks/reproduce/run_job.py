@@ -121,7 +121,7 @@ def _attempt(job: Job, phase: Phase, slot: Slot, options: Options, stop: Stop, l
             # heareval's runner has nothing to finish, as it begins anew.
             gently = phase is Phase.EMBED or options.predictor is Predictor.OWN
             streams = {"stdout": output, "stderr": subprocess.STDOUT, "pass_fds": (lock,)}
-            status = _run(command, stop, gently=gently, cwd=directory, env=environment, **streams)
+            status = run_bound(command, stop, gently=gently, cwd=directory, env=environment, **streams)
             _judge(attempt, job, phase, status, stop, log, offset)
         else:
             attempt.outcome = Outcome.FAILED
@@ -176,7 +176,7 @@ def _missing_gpu(model: RunModel, phase: Phase, environment: dict[str, str], sto
         python = model.python or python
     environment = environment | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
-        status = _run([python, "-c", code], stop, gently=False, env=environment, stdout=out, stderr=err)
+        status = run_bound([python, "-c", code], stop, gently=False, env=environment, stdout=out, stderr=err)
         told = err if status else out
         told.seek(0)
         lines = told.read().strip().splitlines() or ["nothing"]
@@ -212,7 +212,7 @@ def tidy(jobs: Iterable[Job]) -> None:
             shutil.rmtree(job.work, ignore_errors=True)
 
 
-def _run(command: list[str], stop: Stop, *, gently: bool, **settings: Any) -> int:
+def run_bound(command: list[str], stop: Stop, *, gently: bool, **settings: Any) -> int:
     """The exit status of a command; negative where a signal ended it. `settings` are those of Popen."""
     # Ctrl-C is not for it: this process ends it, if need be.
     with subprocess.Popen(bound_command(command), stdin=subprocess.DEVNULL, process_group=0, **settings) as process:

@@ -10,6 +10,7 @@ config_keys=(
     EMBED_GPU EMBED_CPUS EMBED_MEMORY EMBED_TIME
     PREDICT_GPU PREDICT_CPUS PREDICT_MEMORY PREDICT_TIME
     REPORT_CPUS REPORT_MEMORY REPORT_TIME
+    DOWNLOAD MIRROR KEEP_ARCHIVES RATES DOWNLOAD_PARTITION DOWNLOAD_CPUS DOWNLOAD_MEMORY DOWNLOAD_TIME
     REQUIRE_GPU MEMORY_FRACTION
 )
 
@@ -43,6 +44,7 @@ read_config() {
     # shellcheck disable=SC1090
     . <(tr -d '\r' <"$file") || fail "$file: bash cannot read it"
     : "${EMBED_CPUS:=8}" "${EMBED_MEMORY:=32G}" "${EMBED_TIME:=12:00:00}"
+    : "${DOWNLOAD_CPUS:=4}" "${DOWNLOAD_MEMORY:=8G}" "${DOWNLOAD_TIME:=1-00:00:00}"
     : "${PREDICT_CPUS:=8}" "${PREDICT_MEMORY:=48G}" "${PREDICT_TIME:=1-00:00:00}"
     : "${REPORT_CPUS:=1}" "${REPORT_MEMORY:=4G}" "${REPORT_TIME:=00:30:00}" "${REQUIRE_GPU:=yes}"
     if [ -n "$MODULE" ]; then
@@ -64,15 +66,23 @@ read_config() {
             fail "$file: $key=${!key} asks for no card; leave $key empty to use CPUs"
         fi
     done
-    for key in EMBED_CPUS PREDICT_CPUS REPORT_CPUS; do
+    for key in DOWNLOAD KEEP_ARCHIVES; do
+        case ${!key} in
+            1 | yes) printf -v "$key" '%s' yes ;;
+            '' | 0 | no) printf -v "$key" '%s' '' ;;
+            *) fail "$file: $key: expected 1 or 0, got ${!key}" ;;
+        esac
+    done
+    [ -n "$DOWNLOAD" ] || [ -z "$MIRROR$KEEP_ARCHIVES$RATES" ] || fail "$file: MIRROR, KEEP_ARCHIVES and RATES need DOWNLOAD=1"
+    for key in DOWNLOAD_CPUS EMBED_CPUS PREDICT_CPUS REPORT_CPUS; do
         [[ ${!key} =~ ^[1-9][0-9]*$ ]] || fail "$file: $key: expected a number of CPUs, got ${!key}"
     done
     [[ $MAX_RUNNING =~ ^([1-9][0-9]*)?$ ]] || fail "$file: MAX_RUNNING: expected a number of jobs, got $MAX_RUNNING"
     case $CHECKPOINTS in
         '' | random | random-tiny) ;;
-        *) [ -d "$CHECKPOINTS" ] || fail "$file: CHECKPOINTS=$CHECKPOINTS: no such folder" ;;
+        *) [ -n "$DOWNLOAD" ] || [ -d "$CHECKPOINTS" ] || fail "$file: CHECKPOINTS=$CHECKPOINTS: no such folder" ;;
     esac
-    [ -d "$TASKS_DIR" ] || fail "$file: TASKS_DIR=$TASKS_DIR: no such folder"
+    [ -n "$DOWNLOAD" ] || [ -d "$TASKS_DIR" ] || fail "$file: TASKS_DIR=$TASKS_DIR: no such folder"
     OUT=$(realpath -m -- "$OUT")
 }
 
@@ -89,7 +99,8 @@ activate() {
     command -v python >/dev/null || fail "ACTIVATE gives no command python: $ACTIVATE"
 }
 
-# Set `run_options` to the options that say what the run is, and `selection` to those that choose a stage and tasks.
+# Set `run_options` to the options that say what the run is, `selection` to those that choose a stage and tasks, and
+# `fetch_options` to those that say what of it is fetched, for all that looks at tasks which may not be there yet.
 set_options() {
     local task tasks
     run_options=(--tasks-dir "$TASKS_DIR" --out "$OUT")
@@ -103,6 +114,11 @@ set_options() {
     if [ -n "$GRID" ]; then run_options+=(--grid "$GRID"); fi
     if [ -n "$GRID_POINTS" ]; then run_options+=(--grid-points "$GRID_POINTS"); fi
     if [ -n "$SEEDS" ]; then run_options+=(--seeds "$SEEDS"); fi
+    fetch_options=()
+    if [ -n "$DOWNLOAD" ]; then fetch_options+=(--download); fi
+    if [ -n "$MIRROR" ]; then fetch_options+=(--mirror "$MIRROR"); fi
+    if [ -n "$KEEP_ARCHIVES" ]; then fetch_options+=(--keep-archives); fi
+    if [ -n "$RATES" ]; then fetch_options+=(--rates "$RATES"); fi
     selection=()
     if [ -n "$STAGE" ]; then selection+=(--stage "$STAGE"); fi
     # shellcheck disable=SC2153

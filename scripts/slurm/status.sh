@@ -13,4 +13,4 @@ show_help "$@"
 read_config "$1"
 activate
 set_options
-exec python -m hear_tasks.reproduce.status "${run_options[@]}" "${selection[@]}"
+exec python -m hear_tasks.reproduce.status "${run_options[@]}" "${selection[@]}" "${fetch_options[@]}"

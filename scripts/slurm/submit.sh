@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Submits what is still to do of a run to Slurm: an array that embeds, an array that predicts, each job of it as
+# Submits what is still to do of a run to Slurm: a job that fetches, if DOWNLOAD=1 says so, an array that embeds, an array that predicts, each job of it as
 # soon as its own embeddings are there, and a job that makes the report when all have ended.
 #
 #   scripts/slurm/submit.sh CONFIG [--dry-run]          CONFIG: see scripts/slurm/config.example
@@ -68,7 +68,7 @@ read_config "$config"
 [ "$dry_run" = yes ] || command -v sbatch >/dev/null || fail "no command sbatch here; submit from a login node of the cluster"
 activate
 set_options
-plan=$(python -m hear_tasks.reproduce.status --to-do "${run_options[@]}" "${selection[@]}") || exit 1
+plan=$(python -m hear_tasks.reproduce.status --to-do "${run_options[@]}" "${selection[@]}" "${fetch_options[@]}") || exit 1
 
 embed=() predict_after=() predict_now=() number=0 running=0
 while IFS=$'\t' read -r model task phase state; do
@@ -109,11 +109,19 @@ set_site() {
     if [ -n "$1" ]; then site+=(--partition="$1"); fi
 }
 
-jobs=()
+jobs=() fetched=()
+output_pattern=%j.log
+if [ -n "$DOWNLOAD" ] && [ ${#embed[@]} -gt 0 ]; then
+    set_site "${DOWNLOAD_PARTITION:-$PARTITION}" "" "$DOWNLOAD_CPUS" "$DOWNLOAD_MEMORY" "$DOWNLOAD_TIME"
+    submit_job download "$root/scripts/slurm/download.sbatch"
+    # Whatever became of it: what did not come fails by itself, and stops nothing else.
+    fetched=(--dependency="afterany:$job")
+    jobs+=("$job")
+fi
 output_pattern=%A_%a.log
 if [ ${#embed[@]} -gt 0 ]; then
     set_site "$PARTITION" "$EMBED_GPU" "$EMBED_CPUS" "$EMBED_MEMORY" "$EMBED_TIME"
-    submit_job embed --array="$(as_array "${embed[@]}")" "$root/scripts/slurm/embed.sbatch"
+    submit_job embed "${fetched[@]}" --array="$(as_array "${embed[@]}")" "$root/scripts/slurm/embed.sbatch"
     jobs+=("$job")
 fi
 set_site "${PREDICT_PARTITION:-$PARTITION}" "$PREDICT_GPU" "$PREDICT_CPUS" "$PREDICT_MEMORY" "$PREDICT_TIME"

@@ -1,0 +1,268 @@
+"""`reproduce --download`: each task is fetched while the one before it is embedded, and little of it stays."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import pathlib
+import threading
+
+import pytest
+from hear_tarballs import make_tarballs
+from loopback_hosts import LoopbackHosts
+
+from hear_tasks import cli
+from hear_tasks.registry import TASKS, find_tasks
+from hear_tasks.reproduce import __main__ as command
+from hear_tasks.reproduce import fetch, room, run
+from hear_tasks.reproduce.options import Phase
+from hear_tasks.reproduce.run_job import Stop
+from hear_tasks.task_folder import EMBEDDED_FILE
+
+NAMES = ("esc50", "fsd50k", "dcase2016_task2")
+IN_HERE = threading.Lock()
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("mirror")
+    make_tarballs(folder)
+    return folder
+
+
+@pytest.fixture
+def commands_in_here(monkeypatch):
+    """What `reproduce` starts, download and prepare, runs in this process."""
+    began = []
+
+    def run_logged(name, arguments, log, stop):
+        began.append((name, arguments))
+        with IN_HERE, contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+            status = cli.main([name, *arguments])
+        if stop.is_requested() or status:
+            raise fetch.FetchError(said.getvalue().strip() or stop.reason)
+
+    monkeypatch.setattr(fetch, "run_logged", run_logged)
+    return began
+
+
+def options(tmp_path, mirror, *more: str):
+    given = ["--checkpoints", "random-tiny", "--stage", "1", "--tasks-dir", str(tmp_path / "tasks")]
+    given += ["--out", str(tmp_path / "out"), "--download", "--mirror", str(mirror), "--task", *NAMES, *more]
+    return run_options(given)
+
+
+def run_options(given):
+    from hear_tasks.reproduce.options import parse_options
+
+    return parse_options(command.make_parser().parse_args(given))
+
+
+def size_of(*folders: pathlib.Path) -> int:
+    return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+
+
+class Embedder:
+    """Marks tasks as embedded, and looks at what the disk holds then."""
+
+    def __init__(self, options) -> None:
+        self.options, self.order, self.peak = options, [], 0
+
+    def __call__(self, jobs, phase, slots, options, stop, tell) -> dict[str, str]:
+        assert phase is Phase.EMBED
+        for job in jobs:
+            self.order.append(job.task.name.partition("-")[0])
+            self.peak = max(self.peak, size_of(options.tasks_dir))
+            assert all((job.task / str(rate)).is_dir() for rate in options.fetching.rates)
+            job.target.mkdir(parents=True)
+            (job.target / EMBEDDED_FILE).write_text("{}")
+        return {}
+
+
+def fetch_all(options, monkeypatch, embed=None) -> tuple[fetch.TaskFetcher, list[str]]:
+    """Fetch all tasks, and embed them with `embed`."""
+    from hear_tasks.reproduce.jobs import make_jobs
+
+    told: list[str] = []
+    jobs, stop = make_jobs(options), Stop()
+    fetcher = fetch.TaskFetcher(options, jobs, stop, told.append)
+    options.out.mkdir(parents=True, exist_ok=True)
+    fetcher.plan()
+    monkeypatch.setattr(run, "run_jobs", embed or Embedder(options))
+    run._embed_as_they_come(fetcher, jobs, [], options, stop)
+    return fetcher, told
+
+
+def peak_told(told: list[str]) -> float:
+    return float(told[0].partition("the disk holds ")[2].split()[0]) * 1e9
+
+
+def test_tasks_are_embedded_as_they_come_and_neither_tarballs_nor_48_khz_audio_stay(
+    mirror, commands_in_here, tmp_path, monkeypatch
+):
+    asked = options(tmp_path, mirror)
+    embed = Embedder(asked)
+    fetcher, told = fetch_all(asked, monkeypatch, embed)
+    assert fetcher.failures == {}
+    assert sorted(embed.order) == sorted(NAMES)
+    sizes = {name: next(mirror.glob(f"hear2021-{name}-*")).stat().st_size for name in NAMES}
+    assert embed.order == sorted(NAMES, key=sizes.get)
+    left = {str(file.relative_to(asked.tasks_dir)) for file in asked.tasks_dir.rglob("*")}
+    assert not [name for name in left if "48000" in name or name.endswith(".gz")]
+    assert all((asked.tasks_dir / find_tasks(name)[0].directory / "16000").is_dir() for name in NAMES)
+    assert embed.peak <= peak_told(told)
+    began = len(commands_in_here)
+    fetcher, _ = fetch_all(asked, monkeypatch, Embedder(asked))
+    assert len(commands_in_here) == began  # all of it is settled
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_what_is_there_tells_how_far_a_killed_run_has_come(after, mirror, commands_in_here, tmp_path, monkeypatch):
+    asked = options(tmp_path, mirror)
+    run_logged, counted = fetch.run_logged, []
+
+    def until(name, arguments, log, stop):
+        counted.append(name)
+        if len(counted) > after:
+            stop.request("killed", 137)
+            raise fetch.FetchError("killed")
+        run_logged(name, arguments, log, stop)
+
+    monkeypatch.setattr(fetch, "run_logged", until)
+    first = Embedder(asked)
+    fetch_all(asked, monkeypatch, first)
+    monkeypatch.setattr(fetch, "run_logged", run_logged)
+    commands_in_here.clear()
+    second = Embedder(asked)
+    fetcher, _ = fetch_all(asked, monkeypatch, second)
+    assert fetcher.failures == {}
+    assert sorted(first.order + second.order) == sorted(NAMES)
+    downloads = [arguments[1].partition("-")[0] for name, arguments in commands_in_here if name == "download"]
+    assert len(downloads) <= 3 - after // 2
+    assert not list(asked.tasks_dir.rglob("*.gz"))
+    assert not list(asked.tasks_dir.rglob("48000"))
+
+
+def test_archives_may_stay(mirror, commands_in_here, tmp_path, monkeypatch):
+    asked = options(tmp_path, mirror, "--keep-archives")
+    fetch_all(asked, monkeypatch)
+    assert len(list((asked.tasks_dir / "tarballs").glob("*.gz"))) == 3
+    assert len(list(asked.tasks_dir.glob("*/48000"))) == 3
+
+
+def test_audio_that_a_model_takes_at_48_khz_goes_when_it_is_embedded(mirror, commands_in_here, tmp_path, monkeypatch):
+    asked = options(tmp_path, mirror, "--rates", "16000,48000")
+    embed = Embedder(asked)
+    _, told = fetch_all(asked, monkeypatch, embed)
+    assert not list(asked.tasks_dir.rglob("48000"))
+    assert embed.peak <= peak_told(told)
+
+
+def test_a_task_that_nobody_has_stops_nothing_else(mirror, commands_in_here, tmp_path, monkeypatch):
+    asked = options(tmp_path, mirror, "libricount")
+    fetcher, _ = fetch_all(asked, monkeypatch)
+    ((task, failure),) = fetcher.failures.items()
+    assert task.name.startswith("libricount-")
+    assert "FAILED: download: " in failure
+    assert "libricount-v1.0.0-hear2021-full-48000.tar.gz" in failure
+    assert "By hand: save" in failure
+
+
+def test_two_that_cannot_be_prepared_keep_their_room_and_the_rest_waits(
+    mirror, commands_in_here, tmp_path, monkeypatch
+):
+    asked = options(tmp_path, mirror)
+    run_logged = fetch.run_logged
+
+    def fail(name, arguments, log, stop):
+        if name == "prepare":
+            raise fetch.FetchError("1 bad file")
+        run_logged(name, arguments, log, stop)
+
+    monkeypatch.setattr(fetch, "run_logged", fail)
+    fetcher, _ = fetch_all(asked, monkeypatch)
+    causes = sorted(failure.partition(": ")[2] for failure in fetcher.failures.values())
+    assert causes == ["not fetched: 2 others failed, and keep their room", *["prepare: 1 bad file"] * 2]
+
+
+def test_too_little_room_is_told_before_anything_is_fetched(mirror, commands_in_here, tmp_path, monkeypatch):
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: room.shutil._ntuple_diskusage(0, 0, 1000))
+    with pytest.raises(ValueError, match=r"no room: \d\.\d GB more are needed at most, 0.0 GB are free; make room"):
+        fetch_all(options(tmp_path, mirror), monkeypatch)
+    assert commands_in_here == []
+
+
+def test_all_of_hear_takes_less_than_200_gb(tmp_path, mirror):
+    """Tarballs are taken for as large as the audio that they hold."""
+    asked = options(tmp_path, mirror)
+    sizes = {task: round(room.audio_seconds(task) * 96_000) for task in TASKS}
+    told = room.estimate_room({task: sizes[task] for task in room.order_tasks(sizes)}, asked)
+    assert 100e9 < told.peak < 200e9
+
+
+def test_fetching_alone_prepares_everything_and_runs_nothing(mirror, commands_in_here, tmp_path, monkeypatch):
+    given = ["--checkpoints", "random-tiny", "--tasks-dir", str(tmp_path / "tasks"), "--out", str(tmp_path / "out")]
+    given += ["--download-only", "--mirror", str(mirror), "--task", *NAMES]
+    assert command.main(given) == 0
+    assert len(list((tmp_path / "tasks").glob("*/16000"))) == 3
+    assert {name for name, _ in commands_in_here} == {"download", "prepare"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--mirror", "/x"], "--keep-archives, --mirror and --rates are for --download"),
+        (["--download", "--task", "esc-50"], "unknown HEAR task 'esc-50'; did you mean 'ESC-50'"),
+    ],
+)
+def test_options_that_do_not_go_together(given, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run_options(["--checkpoints", "random-tiny", "--tasks-dir", str(tmp_path), "--out", str(tmp_path), *given])
+
+
+def test_weights_and_peers_come_first(commands_in_here, tmp_path):
+    given = ["--checkpoints", str(tmp_path / "weights"), "--table", "--tasks-dir", str(tmp_path / "tasks")]
+    asked = run_options([*given, "--out", str(tmp_path / "out"), "--download", "--mirror", str(tmp_path)])
+    assert asked.fetching.rates == (16_000, 32_000, 44_100, 48_000)
+    with pytest.raises(
+        fetch.FetchError, match=r"AudioMAE.ckpt could not be downloaded: .*: the mirror has no such file"
+    ):
+        fetch.fetch_weights(asked, Stop(), lambda _: None)
+    ((name, arguments),) = commands_in_here
+    assert (name, arguments[:3]) == ("download", ["weights", "peers", "LAION-CLAP-fusion"])
+    assert arguments[-6:] == ["--stage", "all", "--to", str(tmp_path / "weights"), "--mirror", str(tmp_path)]
+
+
+@pytest.mark.slow
+@pytest.mark.repeats
+def test_killed_three_times_the_table_is_that_of_an_undisturbed_run(mirror, tmp_path):
+    from test_reproduce import start, wait_until
+
+    with LoopbackHosts() as hosts:
+        hosts.web |= {f"mirror/{file.name}": file.read_bytes() for file in mirror.iterdir()}
+        url = f"{hosts.url}/web/mirror"
+        tables = {}
+        for name, kills in (("undisturbed", 0), ("killed", 3)):
+            folder = tmp_path / name
+            folder.mkdir()
+            given = ["--checkpoints", "random-tiny", "--stage", "1", "--tasks-dir", str(folder / "tasks")]
+            given += ["--out", str(folder / "out"), "--grid", "faster", "--grid-points", "1"]
+            given += ["--download", "--mirror", url, "--task", *NAMES]
+            for mark in ("tasks/tarballs/*.gz", "tasks/*/16000", "out/embeddings/*/*")[:kills]:
+                process = start(*given, cwd=folder)
+                wait_until(lambda folder=folder, mark=mark: list(folder.glob(mark)), process)
+                process.kill()
+                process.communicate()
+            process = start(*given, cwd=folder)
+            _, said = process.communicate()
+            assert process.returncode in (0, 1), said
+            assert "not finished" not in said
+            table = json.loads((folder / "out" / "report" / "manifest.json").read_text())["jobs"]
+            tables[name] = {(job["task"], job["score"]) for job in table}
+            assert not list((folder / "tasks").rglob("*.gz"))
+            assert not list((folder / "tasks").rglob("48000"))
+            peak = float(said.partition("the disk holds ")[2].split()[0]) * 1e9
+            assert size_of(folder) <= peak
+    assert len(tables["killed"]) == 3
+    assert tables["killed"] == tables["undisturbed"]
