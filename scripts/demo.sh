@@ -10,5 +10,5 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case ${1:-} in '' | -*) set -- "$root/demo-output" "$@" ;; esac
 unset PYTHONPATH PYTHONHOME
 check_arguments hear_tasks.demo.__main__ "$@"
-"$root/scripts/setup.sh"
+"$root/scripts/setup.sh" --demo
 exec "$root/.venv/bin/python" -m hear_tasks.demo "$@"

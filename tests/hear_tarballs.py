@@ -17,7 +17,7 @@ from hear_tasks.registry import HearTask, find_tasks
 MAKERS = {
     "esc50": lambda folder: make_scene_task(folder, clips=6),
     "fsd50k": lambda folder: make_tags_task(folder, clips=4),
-    "dcase2016_task2": lambda folder: make_event_task(folder, clips=2, seconds=2.0),
+    "dcase2016_task2": lambda folder: make_event_task(folder, clips=2),
 }
 
 

@@ -31,6 +31,7 @@ from hear_tasks import child_process
 from hear_tasks.doctor import audio as doctor_audio
 from hear_tasks.doctor import command, environment, examination, metadata, metadata_parameters, resources
 from hear_tasks.doctor.audio import AudioFault, read_clip
+from hear_tasks.doctor.cuda import Builds
 from hear_tasks.doctor.environment import Device, Environment, check_environment
 from hear_tasks.doctor.report import SHOWN, Finding, Findings, Severity
 from hear_tasks.doctor.resources import ModelFacts
@@ -61,6 +62,7 @@ SOUND = Environment(
     },
     devices={"jax": Device("cpu cpu"), "torch": Device("cpu"), "tensorflow": Device("cpu CPU:0")},
     has_nvidia=False,
+    builds=Builds("", (), ""),
 )
 
 

@@ -65,7 +65,7 @@ def test_help_sets_nothing_up(checkout, name, shown, option):
         (["demo.sh", "--sources"], "--sources: expected one argument"),
         (["reproduce_leaderboard.sh", "--out", "run"], "required: --tasks-dir"),
         (["reproduce_table.sh", "--out", "run"], "required: --tasks-dir"),
-        (["setup.sh", "--nosuch"], "expected no arguments, got --nosuch"),
+        (["setup.sh", "--nosuch"], "expected --gpu, --demo, --dry-run or --python, got --nosuch"),
         (["slurm/status.sh", "--nosuch"], "--nosuch: no such configuration file"),
     ],
 )
@@ -89,14 +89,40 @@ def test_a_plugin_is_found_where_pythonpath_leads_and_nothing_else_is(checkout, 
     assert done.stdout == f"{seen} -m hear_tasks.reproduce {' '.join(given)} --tasks-dir tasks --out run\n"
 
 
+@pytest.mark.parametrize(
+    ("driver", "given", "told"),
+    [
+        ("580.65.06", [], ["would install: torch", "would install: jax[cuda13]"]),
+        ("595.10", [], ["would install: torch", "would install: jax[cuda13]"]),
+        ("570.10", [], ["torch --no-deps --index-url https://download.pytorch.org/whl/cu126", "jax[cuda12]"]),
+        ("525.60.13", [], ["jax[cuda12]"]),
+        ("515.1", [], ["the NVIDIA driver of this machine, 515.1, is older than 525, the least that any build takes"]),
+        ("", [], ["nvidia-smi tells of no card here", "name the builds: --gpu cuda13"]),
+        ("", ["cuda12"], ["whl/cu126", "jax[cuda12]"]),
+        ("", ["cuda11"], ["--gpu cuda11: expected one of cuda13 cuda12"]),
+    ],
+)
+def test_the_builds_for_a_card_go_by_its_driver(checkout, tmp_path, monkeypatch, driver, given, told):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "nvidia-smi").write_text(f"#!/bin/sh\necho {driver}\n")
+    (tools / "nvidia-smi").chmod(0o755)
+    shutil.copy(ROOT / "setup.py", checkout)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    done = script(checkout, "setup.sh", "--gpu", *given, "--dry-run")
+    assert all(line in done.stdout + done.stderr for line in told), done
+    assert done.returncode == (0 if "jax" in told[-1] else 1)
+    assert not (checkout / ".venv").exists()
+
+
 def test_what_the_commands_of_the_readme_write_is_ignored_by_git(tmp_path):
     if shutil.which("git") is None:
         pytest.skip("needs git")
     shutil.copy(ROOT / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     written = ["demo-output/a", "tasks/a", "embeddings/a", "row.csv", "row.png", "run/a", "try/a", "demo-tasks/a",
-               "my-run.conf", "tarballs/a", "checkpoints/a", "Cacophony.ckpt", "Cacophony.safetensors", "logs/a",
-               ".venv/a", ".setup.lock"]  # fmt: skip
+               "my-run.conf", "tarballs/a", "datasets/a", "checkpoints/a", "Cacophony.ckpt", "Cacophony.safetensors",
+               "logs/a", ".venv/a", ".setup.lock"]  # fmt: skip
     kept = ["hear_tasks/leaderboard/published.csv", "hear_tasks/embed/run.py", "scripts/slurm/config.example",
             "tests/heareval_scores/tiny/a.csv", "hear_tasks/demo/tasks.py"]  # fmt: skip
     command = ["git", "-C", str(tmp_path), "check-ignore", "--no-index", *written, *kept]

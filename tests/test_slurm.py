@@ -95,6 +95,8 @@ def place(tmp_path_factory):
         ({"REQUIRE_GPU": "maybe"}, "REQUIRE_GPU: expected yes or no, got maybe"),
         ({"ACTIVATE": "false"}, "ACTIVATE failed: false"),
         ({"TASKS": "esc50"}, "esc50-v2.0.0-full is not there; there are test_events-v1-full, test_pitch-v1-full"),
+        ({"DOWNLOAD": "maybe"}, "DOWNLOAD: expected 1 or 0, got maybe"),
+        ({"MIRROR": "/a"}, "MIRROR, KEEP_ARCHIVES and RATES need DOWNLOAD=1"),
         ({"GRID": "finest"}, "argument --grid: invalid choice: 'finest'"),
     ],
 )
@@ -179,6 +181,24 @@ def test_what_is_submitted_is_noted_beside_the_plan(place, tmp_path):
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert f"--only audiomae --task {PITCH} --from-phase embed --to-phase embed --devices 1" in ran.stdout
+
+
+def test_what_is_not_there_is_fetched_by_a_job_before_the_others(place, tmp_path):
+    keys = {"DOWNLOAD": "1", "TASKS_DIR": str(tmp_path / "tasks"), "OUT": str(tmp_path / "out"), "TASKS": "esc50,GTZAN"}
+    config = write_config(tmp_path, "fetch.conf", **keys, STAGE="1", DOWNLOAD_PARTITION="network")
+    done = script("submit.sh", config, "--dry-run")
+    assert "unknown HEAR task 'GTZAN'; did you mean 'GTZAN Genre'" in done.stderr
+    config = write_config(tmp_path, "fetch.conf", **keys | {"TASKS": "esc50"}, STAGE="1", DOWNLOAD_PARTITION="network")
+    done = script("submit.sh", config, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "job 0: audiomae, esc50-v2.0.0-full: embed"
+    jobs = [line for line in done.stdout.splitlines() if line.startswith("sbatch")]
+    assert "--cpus-per-task=4 --mem=8G --time=1-00:00:00 --partition=network" in jobs[0]
+    assert "download.sbatch" in jobs[0]
+    assert "gres" not in jobs[0]
+    assert "--dependency=afterany:JOB-OF-download --array=0 " in jobs[1]
+    assert "--dependency=aftercorr:JOB-OF-embed" in jobs[2]
+    assert "--dependency=afterany:JOB-OF-download:JOB-OF-embed:JOB-OF-predict" in jobs[3]
 
 
 def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(place, tmp_path):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
 from hear_tasks.child_process import bound_command, wait_for
+from hear_tasks.doctor.cuda import Builds, check_builds, find_builds
 from hear_tasks.doctor.report import Findings
 
 ENVIRONMENT = "environment"
@@ -103,6 +104,7 @@ class Environment:
         versions: version of each required package, None if it is missing.
         devices: by library; those that are not installed are left out.
         has_nvidia: whether the machine has an NVIDIA GPU.
+        builds: which builds of JAX and torch there are, and the driver that they are for.
     """
 
     python: str
@@ -111,6 +113,7 @@ class Environment:
     versions: Mapping[str, str | None]
     devices: Mapping[str, Device]
     has_nvidia: bool
+    builds: Builds
 
 
 @contextlib.contextmanager
@@ -134,6 +137,7 @@ def probing() -> Iterator[Callable[[], Environment]]:
                 versions={requirement.names[0]: _version(requirement.names) for requirement in REQUIREMENTS},
                 devices={library: answer() for library, answer in answers.items()},
                 has_nvidia=_NVIDIA.exists(),
+                builds=find_builds(),
             )
 
         yield environment
@@ -188,6 +192,7 @@ def check_environment(environment: Environment, findings: Findings) -> None:
     for requirement in REQUIREMENTS:
         _check_version(requirement, environment.versions.get(requirement.names[0]), findings)
     _check_devices(environment, findings)
+    check_builds(environment.builds, findings)
 
 
 def _check_version(requirement: Requirement, version: str | None, findings: Findings) -> None:

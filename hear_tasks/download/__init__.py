@@ -16,10 +16,4 @@ if TYPE_CHECKING:
 
 __all__ = ["tarball_name", "tarball_sizes"]
 
-__getattr__ = lazy_exports(
-    __name__,
-    {
-        "tarball_name": "hear_tasks.download.hear_tarballs",
-        "tarball_sizes": "hear_tasks.download.hear_tarballs",
-    },
-)
+__getattr__ = lazy_exports(__name__, {"hear_tarballs": ("tarball_name", "tarball_sizes")})
