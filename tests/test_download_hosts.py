@@ -19,7 +19,7 @@ from hear_cacophony.download import transfers
 from hear_cacophony.download.fetch import STAGING, DownloadError, download
 from hear_cacophony.download.mirror import Mirror
 from hear_tasks.cli import main
-from hear_tasks.download import buckets, choose
+from hear_tasks.download import buckets, check_tarballs, choose
 from hear_tasks.download.datasets import DATASETS
 from hear_tasks.registry import TASKS
 from hear_tasks.table_plugins import TABLE_PLUGINS
@@ -85,6 +85,18 @@ def test_a_tarball_that_is_there_and_damaged_is_left_and_told(hosts, tmp_path):
     with pytest.raises(ValueError, match=rf"(?s){ESC50}: expected the MD5 \w+, found \w+.*nothing was downloaded"):
         bring(tmp_path)
     assert (tmp_path / ESC50).stat().st_size == 299_999
+
+
+def test_doctor_knows_tarballs_by_the_list_beside_them(hosts, tmp_path):
+    bring(tmp_path)
+    hosts.requests.clear()
+    assert check_tarballs(tmp_path, deep=True) == {}
+    (tmp_path / ESC50).write_bytes(CONTENTS[ESC50][:-1])
+    (tmp_path / GTZAN).write_bytes(bytes(300_000))
+    assert check_tarballs(tmp_path, deep=False) == {ESC50: "expected 300,000 bytes, found 299,999; is it cut?"}
+    assert f"expected the MD5 {MD5S[GTZAN]}, found" in check_tarballs(tmp_path, deep=True)[GTZAN]
+    assert hosts.requests == []
+    assert check_tarballs(tmp_path / "elsewhere", deep=True) is None
 
 
 def test_redirects_to_other_hosts_are_followed(hosts, tmp_path):

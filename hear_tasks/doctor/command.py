@@ -21,7 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         nargs="*",
         type=pathlib.Path,
         metavar="TASKS_DIR",
-        help="a folder of task directories, or one task directory",
+        help="a folder of task directories, or one task directory; or what `download tasks` has brought",
     )
     add_task_option(parser, "check only these tasks; may be given again")
     parser.add_argument("--deep", action="store_true", help="read every sample of every clip, also of large tasks")

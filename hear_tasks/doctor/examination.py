@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hear_tasks.doctor.environment import ENVIRONMENT, Environment, check_environment, probing
 from hear_tasks.doctor.model import CHECKPOINT, MODULE, ModuleRequest, check_checkpoint, check_module, check_own_module
 from hear_tasks.doctor.report import Finding, Findings, Report, Severity
 from hear_tasks.doctor.resources import ENCODERS, ModelFacts, check_cache, check_resources
 from hear_tasks.doctor.tasks import check_task, find_tasks
+from hear_tasks.download import check_tarballs
 from hear_tasks.embed import compare_with_task, describe_lost, lost_files
 
 
@@ -30,7 +31,8 @@ def examine(
     alone.
 
     Args:
-        folders: task directories, or folders of them; none to check the environment alone.
+        folders: task directories, or folders of them, or of downloaded tarballs with their list; none to check the
+            environment alone.
         names: names of the tasks to choose from these; all if there are none.
         deep: read every sample of every clip, also of large tasks.
         checkpoint: a checkpoint file of the encoders to check.
@@ -38,7 +40,8 @@ def examine(
         embeddings_dir: where the embeddings will go, which need not be there yet.
         environment: what an earlier report says of it, as libraries take seconds to start; looked at unless given.
     """
-    tasks, of_folders = find_tasks(folders, names)
+    archives = {folder: wrong for folder in folders if (wrong := check_tarballs(folder, deep=deep)) is not None}
+    tasks, of_folders = find_tasks([folder for folder in folders if folder not in archives], names)
     of_checkpoint = Findings(CHECKPOINT)
     lost = [*of_folders, *_missing(checkpoint)]
     if any(finding.severity is Severity.ERROR for finding in lost):
@@ -62,10 +65,21 @@ def examine(
         *of_module.found,
         *of_disk.found,
         *of_folders,
+        *_wrong_tarballs(archives),
         *(finding for task in reports for finding in task.findings),
         *_check_embedded(tasks, embeddings_dir),
     )
     return Report(seen, tuple(reports), resources, checkpoint_report, findings)
+
+
+def _wrong_tarballs(archives: Mapping[pathlib.Path, Mapping[str, str]]) -> list[Finding]:
+    """What is wrong with downloaded tarballs, by their folders and names."""
+    findings = Findings("tarballs")
+    for folder, wrong in archives.items():
+        for name, message in wrong.items():
+            fix = f"move it away, and run hear-cacophony download tasks --to {folder} again"
+            findings.error("tarball", str(folder / name), message, fix)
+    return findings.found
 
 
 def _check_module(module: ModuleRequest | None, findings: Findings) -> ModelFacts | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from hear_cacophony.download.mirror import Mirror, measure
 from hear_cacophony.download.published_files import KeptAsTheyCome
-from hear_cacophony.download.remote_file import HostError, RemoteFile
+from hear_cacophony.download.remote_file import HostError, RemoteFile, WrongFileError
 from hear_tasks.download.archive_check import check_archive
 from hear_tasks.download.buckets import Bucket
 from hear_tasks.download.zenodo import HOST, Record
@@ -125,3 +125,29 @@ def tarball_sizes(tasks: Iterable[HearTask], folder: pathlib.Path, mirror: str |
                 raise
     record.keep_list(folder)
     return sizes
+
+
+def check_tarballs(folder: pathlib.Path, *, deep: bool) -> dict[str, str] | None:
+    """What is wrong with the tarballs in a folder, by their names, as the list that lies beside them tells.
+
+    Args:
+        folder: to which `hear-cacophony download tasks` has brought them.
+        deep: whether they are read for their MD5; their sizes are looked at otherwise.
+
+    Returns:
+        None where no such list is there.
+    """
+    listed = Record(RECORD).known(folder)
+    wrong = {}
+    for name, file in listed.items():
+        if not (folder / name).is_file():
+            continue
+        size = (folder / name).stat().st_size
+        if size != file.size:
+            wrong[name] = f"expected {file.size:,} bytes, found {size:,}; is it cut?"
+        elif deep and file.checksum is not None:
+            try:
+                file.checksum.check(folder / name)
+            except WrongFileError as error:
+                wrong[name] = str(error).removeprefix(f"{folder / name}: ")
+    return wrong if listed else None
