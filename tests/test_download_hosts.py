@@ -11,6 +11,7 @@ import shutil
 import tarfile
 import zipfile
 
+import huggingface_hub.constants
 import numpy as np
 import pytest
 from loopback_hosts import Fault, LoopbackHosts, forget_network, lead_to
@@ -370,6 +371,21 @@ def test_peers_come_under_the_names_that_the_table_takes(hosts, tmp_path, monkey
         download(choose.peers(["MS-CLAP"]), tmp_path, told.append)
     with pytest.raises(ValueError, match="unknown model 'clip'; expected one of LAION-CLAP-fusion, LAION-CLAP, "):
         choose.peers(["clip"])
+
+
+def test_offline_the_cache_of_the_hub_will_do(hosts, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    commit = "8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a"
+    cached = tmp_path / "cache" / "models--laion--clap-htsat-unfused" / "snapshots" / commit
+    cached.mkdir(parents=True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DownloadError, match=r"clap-htsat-unfused could .* HF_HUB_OFFLINE is set: unset it, or fetch"):
+        download(choose.peers(["laion_clap"]), tmp_path / "to", lambda _: None)
+    for name in ("config.json", "preprocessor_config.json", "pytorch_model.bin"):
+        (cached / name).write_bytes(b"{}")
+    download(choose.peers(["laion_clap"]), tmp_path / "to", lambda _: None)
+    assert len(list((tmp_path / "to" / "clap-htsat-unfused").iterdir())) == 3
+    assert hosts.requests == []
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

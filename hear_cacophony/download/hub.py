@@ -68,10 +68,15 @@ class HubSource:
 def read_repository(repository: str, revision: str) -> dict[str, Any]:
     """What the hub tells of the files of a repository, by their names: their `size`, and `lfs.sha256` of large ones.
 
+    With HF_HUB_OFFLINE it tells nothing; files are then looked for in its cache.
+
     Raises:
         HostError: the hub refuses.
     """
     import huggingface_hub
+
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        return {}
 
     def ask() -> Any:
         return huggingface_hub.HfApi().model_info(repository, revision=revision, files_metadata=True)
