@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import filecmp
+import functools
 import importlib.util
 import os
 import pathlib
@@ -155,7 +156,7 @@ def _ways(
     ways = []
     for files in missing:
         try:
-            listed = transfers.patiently("lists of files", lambda files=files: files.files(folder, mirror))
+            listed = transfers.patiently("lists of files", functools.partial(files.files, folder, mirror))
         except (OSError, ValueError) as error:
             told = f"{error}. By hand: {files.by_hand(folder)}"
             failures.append(f"{', '.join(files.names)} could not be downloaded: {told}")
@@ -201,8 +202,8 @@ def _bring_all(
                 raise error
             if not left[number] and not errors[number]:
                 completing[number] = threads.submit(_complete, ways[number], folder, usual_mode)
-        for number, future in completing.items():
-            error = future.exception()
+        for number, completed in completing.items():
+            error = completed.exception()
             if isinstance(error, OSError | ValueError):
                 errors[number].append(error)
             elif error is not None:

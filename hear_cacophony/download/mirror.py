@@ -39,7 +39,10 @@ class Mirror:
         """Where a file is."""
         if self.folder is not None:
             return FolderSource(self.folder / name)
-        return HttpSource(f"{self.place.rstrip('/')}/{urllib.parse.quote(name)}")
+        return HttpSource(self._url(name))
+
+    def _url(self, name: str) -> str:
+        return f"{self.place.rstrip('/')}/{urllib.parse.quote(name)}"
 
     def read(self, name: str) -> bytes | None:
         """A small file; None where the mirror does not have it.
@@ -48,11 +51,11 @@ class Mirror:
             PassingError: its server cannot be reached.
             OSError: it cannot be read.
         """
-        source = self.source(name)
-        if isinstance(source, FolderSource):
-            return source.path.read_bytes() if source.path.is_file() else None
+        if self.folder is not None:
+            path = self.folder / name
+            return path.read_bytes() if path.is_file() else None
         try:
-            return read_url(source.url)
+            return read_url(self._url(name))
         except HostError as error:
             if type(error) is HostError:  # it answers, and has none
                 return None

@@ -77,6 +77,7 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
         _ask_doctor(options)
     claim_out(options)
     unnoted = _work(options, jobs, stop, command, fetcher)
+    jobs = make_jobs(options) if fetcher is not None else jobs
     tidy(jobs)
     if stop.is_requested():
         command.say_farewell()
@@ -176,6 +177,7 @@ def _work(
             grace, command.grace = command.grace, None  # the jobs look for the request, and have what is noted of them
             if phase is Phase.EMBED and fetcher is not None:
                 unnoted |= _embed_as_they_come(fetcher, jobs, slots, options, stop)
+                jobs = make_jobs(options)  # the largest first, as their sizes are known now
             else:
                 unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
             command.grace = grace
