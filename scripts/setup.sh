@@ -168,7 +168,7 @@ if [ "$kind" = demo ]; then wanted_extras=$demo_extras; else wanted_extras=$extr
 # Of an index of its own torch comes alone: what it needs comes with everything else, at the pinned versions. Sizes are
 # those of 2026: on the disk, and what CUDA adds to what is fetched.
 torch=(torch) size='4 GB on the disk'
-if [ "$kind" = demo ]; then size='3.5 GB on the disk'; fi
+if [ "$kind" = demo ]; then size='3.6 GB on the disk'; fi
 case $builds in
     cpu)
         if is_reached "$cpu_index"; then
