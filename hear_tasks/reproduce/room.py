@@ -82,12 +82,14 @@ def estimate_room(sizes: Mapping[HearTask, int], options: Options) -> Room:
     """What fetching and running tasks takes.
 
     Args:
-        sizes: bytes of the tarball of each, in the order in which they are fetched.
+        sizes: bytes of the tarball of each, in the order in which they are fetched; 0 where nobody tells, which
+            counts as much as its audio.
         options: of the run.
     """
     assert options.fetching is not None
     keep, rates = options.fetching.keep_archives, set(options.fetching.rates)
     published = {task: _published_bytes(task, size) for task, size in sizes.items()}
+    sizes = {task: size or published[task] for task, size in sizes.items()}
     stays = keep or (options.fetching.alone and PUBLISHED_RATE in rates)
     share = sum(rates | {PUBLISHED_RATE} if stays else rates - {PUBLISHED_RATE}) / PUBLISHED_RATE
     audio = sum(round(each * share) for each in published.values()) + (sum(sizes.values()) if keep else 0)
@@ -100,7 +102,8 @@ def estimate_room(sizes: Mapping[HearTask, int], options: Options) -> Room:
 def _published_bytes(task: HearTask, tarball: int) -> int:
     """Bytes of the 48 kHz audio of a task."""
     samples = audio_seconds(task) * PUBLISHED_RATE
-    return min(round(samples * _SAMPLE_BYTES) + _WAV_HEADER_BYTES * task.clips, _MOST_UNPACKED * tarball)
+    whole = round(samples * _SAMPLE_BYTES) + _WAV_HEADER_BYTES * task.clips
+    return min(whole, _MOST_UNPACKED * tarball) if tarball else whole
 
 
 def _embedding_bytes(task: HearTask) -> int:
