@@ -113,7 +113,8 @@ def test_tasks_are_embedded_as_they_come_and_neither_tarballs_nor_48_khz_audio_s
     assert fetcher.failures == {}
     assert sorted(embed.order) == sorted(NAMES)
     sizes = {name: next(mirror.glob(f"hear2021-{name}-*")).stat().st_size for name in NAMES}
-    assert embed.order == sorted(NAMES, key=sizes.get)
+    smallest, middle, largest = sorted(NAMES, key=sizes.get)
+    assert embed.order == [smallest, largest, middle]
     left = {str(file.relative_to(asked.tasks_dir)) for file in asked.tasks_dir.rglob("*")}
     assert not [name for name in left if "48000" in name or name.endswith(".gz")]
     assert all((asked.tasks_dir / find_tasks(name)[0].directory / "16000").is_dir() for name in NAMES)
@@ -204,7 +205,7 @@ def test_all_of_hear_takes_less_than_200_gb(tmp_path, mirror):
     asked = options(tmp_path, mirror)
     sizes = {task: round(room.audio_seconds(task) * 96_000) for task in TASKS}
     told = room.estimate_room({task: sizes[task] for task in room.order_tasks(sizes)}, asked)
-    assert 100e9 < told.peak < 200e9
+    assert 100e9 < told.peak < 160e9
 
 
 def test_fetching_alone_prepares_everything_and_runs_nothing(mirror, commands_in_here, tmp_path, monkeypatch):

@@ -130,5 +130,8 @@ def check_room(room: Room, there: int, options: Options) -> None:
 
 
 def order_tasks(sizes: Mapping[HearTask, int]) -> Sequence[HearTask]:
-    """Small tarballs first, so that there is something to embed soon."""
-    return sorted(sizes, key=lambda task: sizes[task])
+    """The smallest first, so that there is something to embed soon; then large and small in turn, for the room's sake."""
+    ascending = sorted(sizes, key=lambda task: sizes[task])
+    half = (len(ascending) + 1) // 2
+    pairs = itertools.zip_longest(ascending[:half], ascending[half:])
+    return [task for pair in pairs for task in pair if task is not None]
