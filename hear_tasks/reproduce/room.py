@@ -130,7 +130,7 @@ def check_room(room: Room, there: int, options: Options) -> None:
 
 
 def order_tasks(sizes: Mapping[HearTask, int]) -> Sequence[HearTask]:
-    """The smallest first, so that there is something to embed soon; then large and small in turn, for the room's sake."""
+    """The smallest first, so that there is something to embed soon; then large and small in turn, for want of room."""
     ascending = sorted(sizes, key=lambda task: sizes[task])
     half = (len(ascending) + 1) // 2
     pairs = itertools.zip_longest(ascending[:half], ascending[half:])
