@@ -12,6 +12,7 @@ import threading
 import pytest
 from hear_tarballs import make_tarballs
 from loopback_hosts import LoopbackHosts
+from repeats import first
 
 from hear_tasks import cli
 from hear_tasks.registry import TASKS, find_tasks
@@ -124,7 +125,7 @@ def test_tasks_are_embedded_as_they_come_and_neither_tarballs_nor_48_khz_audio_s
     assert len(commands_in_here) == began  # all of it is settled
 
 
-@pytest.mark.parametrize("after", range(1, 6))
+@pytest.mark.parametrize("after", first(2, [3, 2, 1, 4, 5]))
 def test_what_is_there_tells_how_far_a_killed_run_has_come(after, mirror, commands_in_here, tmp_path, monkeypatch):
     asked = options(tmp_path, mirror)
     run_logged, counted = fetch.run_logged, []
