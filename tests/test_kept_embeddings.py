@@ -46,6 +46,7 @@ def test_what_one_command_has_embedded_no_other_embeds_again(text_model, monkeyp
             assert main(["classify", folder, "--labels", labels, "--json", *text_model]) == 0
             assert len(json.loads(capsys.readouterr().out)["files"]) == 5
         assert main(["search", "dog barks", folder, *text_model]) == 0
+        assert main(["search", "--audio", f"{folder}/002.wav", folder, *text_model]) == 0
         assert main(["features", folder, "--out", f"{folder}.npz", *text_model]) == 0
     with np.load("f.npz") as first, np.load("copies.npz") as second:
         assert np.array_equal(first["embeddings"], second["embeddings"])

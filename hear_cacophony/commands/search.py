@@ -92,7 +92,7 @@ def _run(args: argparse.Namespace) -> int:
     texts = _texts(args)
     sounds = find_sounds([args.folder])
     summary = summarize_text_model(args, text=bool(texts))
-    queries = _embed_queries(args, texts)
+    queries = _embed_queries(args, texts, summary)
     found = _find_in_index(args, sounds, summary) if args.index else _find_kept(args, sounds, summary)
     model = identify_model(summary, {})["model"]
     if args.duplicates is None:
@@ -138,12 +138,17 @@ def _texts(args: argparse.Namespace) -> list[str]:
     return [] if args.queries is None else read_lines(args.queries, "--queries", "a text")
 
 
-def _embed_queries(args: argparse.Namespace, texts: list[str]) -> list[tuple[str, np.ndarray]]:
+def _embed_queries(
+    args: argparse.Namespace, texts: list[str], summary: CheckpointSummary
+) -> list[tuple[str, np.ndarray]]:
     """What is searched for, with its embedding, shape (size,)."""
-    from hear_cacophony.frontend.read_audio import read_audio
+    from hear_cacophony.sounds.find import Sound
 
     if args.audio is not None:
-        return [(args.audio, audio_side_loader(args)().embed_scenes([read_audio(args.audio)])[0])]
+        found = _find_kept(args, [Sound.at(args.audio)], summary)
+        for fault in found.faults.values():
+            raise ValueError(f"{args.audio}: {fault}")
+        return [(args.audio, found.embeddings[0])]
     return list(zip(texts, load_text_side(args).embed_texts(texts), strict=True)) if texts else []
 
 
