@@ -99,12 +99,15 @@ def encoder_tree(config: EncoderConfig, encoder: Mapping[str, Any]) -> dict[str,
 
     def stack(path: str, *shape: int) -> np.ndarray:
         """One parameter of all layers, along a new first axis."""
-        layers = [encoder[f"{LAYER.format(i)}/{path}"] for i in range(config.num_layers)]
-        return xp.stack(layers).reshape(config.num_layers, *shape)
+        return xp.stack([encoder[f"{LAYER.format(i)}/{path}"].reshape(shape) for i in range(config.num_layers)])
 
     def join(leaf: str, *shape: int) -> np.ndarray:
         """Query, key and value of all layers, side by side along the last axis."""
-        return xp.concat([stack(f"{ATTENTION}/{name}/{leaf}", *shape) for name in ("query", "key", "value")], axis=-1)
+        names = [f"{ATTENTION}/{name}/{leaf}" for name in ("query", "key", "value")]
+        layers = [
+            [encoder[f"{LAYER.format(i)}/{name}"].reshape(shape) for name in names] for i in range(config.num_layers)
+        ]
+        return xp.stack([xp.concat(layer, axis=-1) for layer in layers])
 
     return {
         "patch_projection": dense(encoder, "Dense_0"),

@@ -109,6 +109,9 @@ class Batches:
             options: those of the run.
             tokenizer: stage 2: of the captions.
             process, processes: which rows of a batch are read: part `process` of `processes` equal parts.
+
+        Raises:
+            ValueError: stage 1: no patch would be restored.
         """
         import grain  # extra `train`
 
@@ -116,6 +119,11 @@ class Batches:
         self._part = (process, processes)
         self.split = split_clips(shards.clips, options.held_out)
         self._longest = min(options.longest_steps, max(count_steps(clip.samples) for clip in shards.clips))
+        patches = self._longest * PATCHES_PER_STEP
+        if options.of is AUDIOMAE and _kept(patches, options) == patches:
+            raise ValueError(
+                f"--mask-ratio {options.mask_ratio}: leaves none of the longest clip's {patches} patches to restore"
+            )
         self._order = grain.MapDataset.range(len(self.split.training)).shuffle(seed=options.seed).repeat()
 
     def numbers(self, step: int) -> list[int]:

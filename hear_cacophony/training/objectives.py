@@ -27,8 +27,19 @@ Parameters = Mapping[str, jax.Array]
 class Objective(Protocol):
     """One of the two, see `make_objective`."""
 
-    def loss(self, parameters: Parameters, batch: Batch, key: jax.Array) -> jax.Array:
-        """What is minimised, shape (); `key` is that of the dropout."""
+    def loss(self, parameters: Parameters, batch: Batch, key: jax.Array, weight: jax.Array | float = 1.0) -> jax.Array:
+        """What is minimised, shape ().
+
+        Args:
+            parameters: by path.
+            batch: the whole one, or a part of it.
+            key: that of the dropout.
+            weight: of the mean over `targets`: 1, or as many times more of them as the parts of a batch have on
+                average, with which the mean of their losses is that of all targets.
+        """
+
+    def targets(self, batch: Batch) -> jax.Array:
+        """Over how many patches or tokens of each clip a mean is taken, shape (clips,)."""
 
     def measure(self, parameters: Parameters, batch: Batch) -> dict[str, jax.Array]:
         """The loss without dropout as "loss", shape (), and what else is looked at."""
@@ -51,11 +62,14 @@ class _Restoration:
     model: MaskedAutoencoder
     mesh: jax.sharding.Mesh
 
-    def loss(self, parameters: Parameters, batch: Batch, key: jax.Array) -> jax.Array:
+    def loss(self, parameters: Parameters, batch: Batch, key: jax.Array, weight: jax.Array | float = 1.0) -> jax.Array:
         patches = _patches(self.mesh, batch.audio)
         kept = _patch_set(patches, batch.places, batch.counts)
         wanted = _patch_set(patches, batch.wanted_places, batch.wanted_counts)
-        return self.model.loss(parameters, kept, wanted, patches.shape[1] // PATCHES_PER_STEP)
+        return weight * self.model.loss(parameters, kept, wanted, patches.shape[1] // PATCHES_PER_STEP)
+
+    def targets(self, batch: Batch) -> jax.Array:
+        return jnp.asarray(batch.wanted_counts)
 
     def measure(self, parameters: Parameters, batch: Batch) -> dict[str, jax.Array]:
         return {"loss": self.loss(parameters, batch, jax.random.key(0))}
@@ -76,10 +90,13 @@ class _Contrast:
     caption_weight: float
     mesh: jax.sharding.Mesh
 
-    def loss(self, parameters: Parameters, batch: Batch, key: jax.Array) -> jax.Array:
+    def loss(self, parameters: Parameters, batch: Batch, key: jax.Array, weight: jax.Array | float = 1.0) -> jax.Array:
         patches, texts, steps = self._inputs(batch)
         losses = self.model.losses(parameters, patches, texts, steps, key)
-        return losses.contrastive + self.caption_weight * losses.caption
+        return losses.contrastive + self.caption_weight * weight * losses.caption
+
+    def targets(self, batch: Batch) -> jax.Array:
+        return jnp.asarray(batch.lengths) - 1  # all tokens but the first
 
     def measure(self, parameters: Parameters, batch: Batch) -> dict[str, jax.Array]:
         patches, texts, steps = self._inputs(batch)

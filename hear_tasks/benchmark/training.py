@@ -89,7 +89,7 @@ class Training:
         self._stopping = self._mesh.split(np.zeros(jax.local_device_count(), bool))
         parameters = drawn_parameters(self.options.of, self.options.sizes, 0)
         self._state = first_state(parameters, self.options, self._mesh)
-        step = make_step(objective, self.options, self._mesh)
+        step: Any = make_step(objective, self.options, self._mesh)
         self._compiled = step.lower(self._state, self._in_memory, self._stopping).compile()
 
     def in_memory(self) -> None:

@@ -6,7 +6,7 @@ is timed against, and what it has to agree with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -53,7 +53,7 @@ class AudioEncoder(nn.Module):
     config: EncoderConfig
 
     @nn.compact
-    def __call__(self, patches: jax.Array, mask: jax.Array, places: jax.Array) -> jax.Array:
+    def __call__(self, patches: jax.Array, mask: jax.Array, places: Any) -> jax.Array:
         x = _Placed(self.config.hidden_size, self)(nn.Dense(self.config.hidden_size)(patches), places)
         for _ in range(self.config.num_layers):
             x = AudioEncoderLayer(self.config)(x, mask)
@@ -67,7 +67,7 @@ class AudioDecoder(nn.Module):
 
     @nn.compact
     def __call__(
-        self, encoded: jax.Array, mask: jax.Array, places: jax.Array, wanted_mask: jax.Array, wanted: jax.Array
+        self, encoded: jax.Array, mask: jax.Array, places: Any, wanted_mask: jax.Array, wanted: Any
     ) -> jax.Array:
         hidden = self.config.hidden_size
         placed = _Placed(hidden, self)
@@ -281,8 +281,8 @@ def reference_optimizer(options: TrainOptions) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(options.clip), adamw)
 
 
-def reference_step(model: nn.Module, optimizer: optax.GradientTransformation) -> Callable[..., Any]:
-    """The step, from variables, optax's state, a batch and a key to the new ones and the loss; to be compiled."""
+def reference_step(model: nn.Module, optimizer: optax.GradientTransformation) -> Any:
+    """The jitted step, from variables, optax's state, a batch and a key to the new ones and the loss."""
 
     def step(variables: Any, state: Any, batch: Batch, key: jax.Array) -> tuple[Any, Any, jax.Array]:
         loss, gradients = jax.value_and_grad(reference_loss, argnums=1)(model, variables, batch, key)
