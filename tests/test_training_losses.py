@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from conftest import stand_in_parameters
 
@@ -14,6 +15,7 @@ from hear_cacophony.model.stages import TINY, TINY_TEXT
 from hear_cacophony.training.contrastive_captioner import ContrastiveCaptioner, Texts
 from hear_cacophony.training.losses import caption_loss, contrastive_loss, normalised_patches, restoration_loss
 from hear_cacophony.training.masked_autoencoder import MaskedAutoencoder, PatchSet
+from hear_cacophony.training.step import limit_norm
 
 
 def test_restoration_counts_the_patches_of_the_mask_alone_each_alike():
@@ -44,6 +46,14 @@ def test_caption_loss_takes_each_token_from_the_position_before_and_no_padding()
     assert caption_loss(even, ids, mask) == pytest.approx(np.log(4))
     half_right = certain.at[1].set(0)  # one of three tokens is guessed
     assert caption_loss(half_right, ids, mask) == pytest.approx(np.log(4) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("most", [1.0, 100.0])
+def test_gradients_are_limited_as_optax_limits_them(most):
+    gradients = {"a": jnp.array([3.0, -4.0]), "b": jnp.array([[12.0]])}  # of norm 13
+    expected, _ = optax.clip_by_global_norm(most).update(gradients, optax.EmptyState())
+    for name, limited in limit_norm(gradients, most).items():
+        np.testing.assert_allclose(limited, expected[name], rtol=1e-6)
 
 
 TINY_512 = dataclasses.replace(TINY_TEXT, vocabulary_size=512)

@@ -79,7 +79,7 @@ def learning_rate(options: TrainOptions) -> optax.Schedule:
 def make_optimizer(options: TrainOptions) -> optax.GradientTransformation:
     """AdamW behind a limit on the gradient's norm; kernels alone decay."""
     optimizer = optax.chain(
-        optax.stateless(lambda gradients, _: _limit_norm(gradients, options.clip)),
+        optax.stateless(lambda gradients, _: limit_norm(gradients, options.clip)),
         optax.adamw(
             learning_rate(options),
             b1=FIRST_MOMENT,
@@ -91,7 +91,7 @@ def make_optimizer(options: TrainOptions) -> optax.GradientTransformation:
     return optax.GradientTransformation(_promoting(optimizer.init), _promoting(optimizer.update))
 
 
-def _limit_norm(gradients: Any, most: float) -> Any:
+def limit_norm(gradients: Any, most: float) -> Any:
     """As `optax.clip_by_global_norm`, by one factor: XLA would write quotients to memory, and read them twice."""
     factor = most / jnp.maximum(optax.tree.norm(gradients), most)
     return jax.tree.map(lambda gradient: factor * gradient, gradients)
