@@ -97,16 +97,20 @@ def encoder_tree(config: EncoderConfig, encoder: Mapping[str, Any]) -> dict[str,
     """Variables of `AudioEncoder`, from its parameters by the path below its name."""
     hidden, xp = config.hidden_size, encoder["Dense_0/bias"].__array_namespace__()
 
+    def take(i: int, path: str, shape: tuple[int, ...]) -> np.ndarray:
+        return encoder[f"{LAYER.format(i)}/{path}"].reshape(shape)
+
     def stack(path: str, *shape: int) -> np.ndarray:
         """One parameter of all layers, along a new first axis."""
-        return xp.stack([encoder[f"{LAYER.format(i)}/{path}"].reshape(shape) for i in range(config.num_layers)])
+        return xp.stack([take(i, path, shape) for i in range(config.num_layers)])
+
+    def stack_dense(path: str, inputs: int, outputs: int) -> dict[str, Any]:
+        return {"kernel": stack(f"{path}/kernel", inputs, outputs), "bias": stack(f"{path}/bias", outputs)}
 
     def join(leaf: str, *shape: int) -> np.ndarray:
         """Query, key and value of all layers, side by side along the last axis."""
-        names = [f"{ATTENTION}/{name}/{leaf}" for name in ("query", "key", "value")]
-        layers = [
-            [encoder[f"{LAYER.format(i)}/{name}"].reshape(shape) for name in names] for i in range(config.num_layers)
-        ]
+        paths = [f"{ATTENTION}/{name}/{leaf}" for name in ("query", "key", "value")]
+        layers = [[take(i, path, shape) for path in paths] for i in range(config.num_layers)]
         return xp.stack([xp.concat(layer, axis=-1) for layer in layers])
 
     return {
@@ -117,20 +121,11 @@ def encoder_tree(config: EncoderConfig, encoder: Mapping[str, Any]) -> dict[str,
             "attention_norm": {leaf: stack(f"LayerNorm_0/{leaf}", hidden) for leaf in ("scale", "bias")},
             "attention": {
                 "qkv": {"kernel": join("kernel", hidden, hidden), "bias": join("bias", hidden)},
-                "out": {
-                    "kernel": stack(f"{ATTENTION}/out/kernel", hidden, hidden),
-                    "bias": stack(f"{ATTENTION}/out/bias", hidden),
-                },
+                "out": stack_dense(f"{ATTENTION}/out", hidden, hidden),
             },
             "mlp_norm": {leaf: stack(f"LayerNorm_1/{leaf}", hidden) for leaf in ("scale", "bias")},
-            "mlp_in": {
-                "kernel": stack("MLP_0/Dense_0/kernel", hidden, config.mlp_size),
-                "bias": stack("MLP_0/Dense_0/bias", config.mlp_size),
-            },
-            "mlp_out": {
-                "kernel": stack("MLP_0/Dense_1/kernel", config.mlp_size, hidden),
-                "bias": stack("MLP_0/Dense_1/bias", hidden),
-            },
+            "mlp_in": stack_dense("MLP_0/Dense_0", hidden, config.mlp_size),
+            "mlp_out": stack_dense("MLP_0/Dense_1", config.mlp_size, hidden),
         },
     }
 
