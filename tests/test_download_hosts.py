@@ -293,6 +293,29 @@ def test_a_mirror_on_a_server_with_and_without_the_list(hosts, tmp_path):
     assert not any("zenodo.org" in path for _, path, _ in hosts.requests)
 
 
+def test_a_damaged_file_of_a_mirror_leaves_nothing(hosts, tmp_path):
+    bring(tmp_path / "mirror")
+    (tmp_path / "mirror" / ESC50).write_bytes(bytes(300_000))
+    with pytest.raises(DownloadError, match=rf"{tmp_path}/mirror/{ESC50}: expected the MD5 \w+, found .* was removed"):
+        bring(tmp_path / "here", mirror=Mirror(str(tmp_path / "mirror")))
+    assert set(there(tmp_path / "here")) == {LIBRICOUNT, GTZAN}
+    assert not (tmp_path / "here" / STAGING).exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("HTTPS_PROXY", "socks://a.proxy:1", "most likely it is socks5://a.proxy:1"),
+        ("REQUESTS_CA_BUNDLE", "/no/such.pem", "no such file or folder; correct the variable, or unset it"),
+    ],
+)
+def test_what_variables_say_of_the_way_is_told(variable, value, message, hosts, tmp_path, monkeypatch):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(DownloadError, match=f"{ESC50} could not be downloaded: {variable}={value}: .*{message}"):
+        bring(tmp_path, "esc50")
+    assert hosts.requests == []
+
+
 def test_a_mirror_without_the_file_says_where_it_was_looked_for(hosts, tmp_path):
     (tmp_path / "mirror").mkdir()
     with pytest.raises(DownloadError, match=f"{tmp_path}/mirror/{ESC50}: the mirror has no such file"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hear_cacophony import progress
-from hear_cacophony.progress import ByteProgress, FileProgress, clock
+from hear_cacophony.progress import ByteProgress, FileProgress, TransferProgress, clock
 
 
 def test_files_and_the_time_left_without_what_earlier_runs_did():
@@ -46,3 +46,15 @@ def test_a_terminal_has_one_line_that_ends_with_the_work(monkeypatch, capsys):
 
 def test_a_clock_has_hours_where_there_are_any():
     assert [clock(each) for each in (0, 61, 3_661)] == ["0:00", "1:01", "1:01:01"]
+
+
+def test_transfers_tell_files_bytes_rate_and_time_left():
+    transfers = TransferProgress("download")
+    transfers.expect(3, 10_000_000, 2_000_000)
+    transfers.advance(3_000_000)
+    transfers.finish()
+    assert transfers.line(3.0) == "download: 1 of 3 files, 5.0 of 10.0 MB, 1.0 MB/s, 0:05 left"
+    transfers.advance(-3_000_000)  # a file that comes anew
+    assert transfers.line(4.0) == "download: 1 of 3 files, 2.0 of 10.0 MB, 0.0 MB/s, time left unknown"
+    transfers.advance(12_000_000)
+    assert transfers.line(6.0) == "download: 1 of 3 files, 14.0 MB, 2.0 MB/s, time left unknown"

@@ -93,8 +93,12 @@ class FolderSource:
             while block := stream.read(1 << 20):
                 written.write(block)
                 advance(len(block))
-        if file.checksum is not None:
-            file.checksum.check(part)
+        try:
+            if file.checksum is not None:
+                file.checksum.check(part)
+        except WrongFileError as error:
+            part.unlink()
+            raise WrongFileError(str(error).replace(str(part), str(self.path))) from None
         part.replace(target)
 
 
