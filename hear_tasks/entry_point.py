@@ -113,10 +113,13 @@ class Command:
         _exit(128 + number)
 
     def _next(self, heard: int, end: float | None) -> int:
-        """The next of the signals that this listens to; 0 where none comes until `end`."""
+        """The next of the signals that this listens to; 0 where none comes until `end`.
+
+        Work may take one itself, and end when it is saved: the attribute `ends_by_itself` of its handler tells.
+        """
         while select.select([heard], [], [], None if end is None else max(0.0, end - time.monotonic()))[0]:
             number = os.read(heard, 1)[0]
-            if number in self._signals:
+            if number in self._signals and not getattr(signal.getsignal(number), "ends_by_itself", False):
                 return number
         return 0
 

@@ -21,13 +21,13 @@ from hear_cacophony.checkpoint.read import summarize_checkpoint
 from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
 from hear_cacophony.text.tokenizer import load_tokenizer
-from hear_cacophony.training import run
 from hear_cacophony.training.batches import Batches
 from hear_cacophony.training.initial import drawn_parameters
 from hear_cacophony.training.metrics import read_metrics
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.pack import pack
 from hear_cacophony.training.progress import TrainProgress
+from hear_cacophony.training.record import RECORD
 from hear_cacophony.training.run import Stopped, train
 from hear_cacophony.training.shards import Shards
 from hear_cacophony.training.sizes import SIZES
@@ -339,7 +339,7 @@ def test_kills_at_any_moment_change_nothing(stage, shards, tokenizer_folder, tmp
 def test_the_record_of_a_run_tells_what_stage_it_is(shards, tmp_path):
     given = options("audiomae", steps=1, warmup=0)
     train(given, shards, start(given), tmp_path / "run")
-    record = json.loads((tmp_path / "run" / run.RECORD).read_text())
+    record = json.loads((tmp_path / "run" / RECORD).read_text())
     assert record["options"]["stage"] == AUDIOMAE.name != CACOPHONY.name
     assert isinstance(record["options"]["sizes"]["encoder"], dict)
     assert pathlib.Path(tmp_path / "run/lock").exists()

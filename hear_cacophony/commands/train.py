@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hear_cacophony.text.tokenizer import Tokenizer
     from hear_cacophony.training.initial import Parameters
     from hear_cacophony.training.options import TrainOptions
+    from hear_cacophony.training.processes import Processes
     from hear_cacophony.training.shards import Shards
     from hear_cacophony.training.sizes import Sizes
 
@@ -52,6 +53,15 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--start", default="", metavar="CKPT", help="go on from all towers of a checkpoint of this stage"
     )
     files.add_argument("--keep", type=int, default=3, metavar="N", help="checkpoints that stay (default: 3)")
+    together = parser.add_argument_group(
+        "several processes", "One for each node, or each GPU; Slurm's srun and Open MPI's mpirun tell all of this."
+    )
+    together.add_argument("--processes", type=int, metavar="N", help="how many train together")
+    together.add_argument("--process", type=int, metavar="I", help="which one this is, from 0 to N - 1")
+    together.add_argument(
+        "--coordinator", metavar="HOST:PORT",
+        help="where process 0 listens, the same for all (default: JAX_COORDINATOR_ADDRESS)",
+    )  # fmt: skip
     sizes = parser.add_argument_group("sizes")
     sizes.add_argument("--size", choices=("tiny", "small", "base"), help="base is the published one, and the default")
     for name, told in (
@@ -105,20 +115,31 @@ def _run(args: argparse.Namespace) -> int:
 
     require_extra()
     from hear_cacophony.engine import compilation_cache
-    from hear_cacophony.training.run import Stopped, train
+    from hear_cacophony.training.processes import joined
 
     compilation_cache.enable()
     if args.keep < 1:
         raise ValueError(f"--keep {args.keep}: expected at least 1")
     sizes, tokenizer = _sizes_and_tokenizer(args)
     options = _options(args, sizes)
-    shards = _open_shards(args)
+    with joined(args.coordinator, args.processes, args.process):
+        return _train(args, options, tokenizer)
+
+
+def _train(args: argparse.Namespace, options: TrainOptions, tokenizer: Tokenizer | None) -> int:
+    from hear_cacophony.training.processes import Processes
+    from hear_cacophony.training.run import Stopped, train
+
+    processes = Processes()
+    shards = _open_shards(args, processes)
     try:
         file = train(options, shards, lambda: _first_parameters(options), args.out, tokenizer=tokenizer, keep=args.keep)
     except Stopped as stopped:
-        print(f"train: {stopped}", file=sys.stderr)
+        if processes.index == 0:
+            print(f"train: {stopped}", file=sys.stderr)
         return STOPPED
-    print(f"{file}: stage {options.of.number}, {options.of.title}, after {options.steps} steps")
+    if processes.index == 0:
+        print(f"{file}: stage {options.of.number}, {options.of.title}, after {options.steps} steps")
     return 0
 
 
@@ -162,20 +183,24 @@ def _options(args: argparse.Namespace, sizes: Sizes) -> TrainOptions:
     return TrainOptions(**{**given, "sizes": sizes})
 
 
-def _open_shards(args: argparse.Namespace) -> Shards:
+def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:
     """The shards that are named; what is none is packed first."""
     from hear_cacophony.training.pack import pack
-    from hear_cacophony.training.run import PACKED
+    from hear_cacophony.training.record import PACKED
     from hear_cacophony.training.shards import Shards, read_plan
     from hear_cacophony.training.sources import find_sources
 
     folder = pathlib.Path(args.data[0])
     if len(args.data) == 1 and folder.is_dir() and read_plan(folder) is not None:
         return Shards(folder)
-    packed = pack(find_sources(args.data), args.out / PACKED)
-    for why in packed.left_out.values():
-        print(f"left out: {why}", file=sys.stderr)
-    return Shards(args.out / PACKED)
+    target = args.out / PACKED
+
+    def pack_all() -> None:
+        for why in pack(find_sources(args.data), target).left_out.values():
+            print(f"left out: {why}", file=sys.stderr)
+
+    processes.first(f"it packs the sounds into {target}", pack_all)
+    return Shards(target)
 
 
 def _first_parameters(options: TrainOptions) -> Parameters:

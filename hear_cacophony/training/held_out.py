@@ -9,6 +9,7 @@ import numpy as np
 
 from hear_cacophony.training.batches import Batch, Batches
 from hear_cacophony.training.captions import Captions
+from hear_cacophony.training.processes import SharedError
 from hear_cacophony.training.step import Mesh
 
 MOST_CLIPS = 512
@@ -36,19 +37,22 @@ class HeldOut:
             measure: what an objective measures of a batch.
             batches: of the run.
             captions: those of all clips, by number.
-            size: clips in a batch, as far as there are as many; a multiple of the number of devices.
+            size: clips in a batch of the run. One of held-out clips has as many, or else a divisor of it that all
+                devices can share.
             mesh: all devices.
 
         Raises:
-            ValueError: fewer clips are held out than there are devices.
+            SharedError: fewer clips are held out than there are devices.
         """
         available = len(batches.split.held_out)
-        size = min(size, available // len(mesh) * len(mesh))
-        if not size:
-            raise ValueError(
+        # A divisor, so that it hardly ever depends on how many devices there are.
+        sizes = [each for each in range(len(mesh), min(size, available) + 1, len(mesh)) if size % each == 0]
+        if not sizes:
+            raise SharedError(
                 f"{available} clips are held out, {len(mesh)} devices need at least one each; raise --held-out, or "
                 "pack more sounds"
             )
+        size = sizes[-1]
         self._parts = batches.held_out(size, MOST_CLIPS)
         self._captions, self._mesh = captions, mesh
         self._measure = jax.jit(measure, out_shardings=mesh.whole)

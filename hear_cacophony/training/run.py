@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import pathlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +12,7 @@ import jax
 import numpy as np
 
 from hear_cacophony.checkpoint.write import write_checkpoint
-from hear_cacophony.files.atomic_write import write_json, write_text
+from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.model.stages import AUDIOMAE
 from hear_cacophony.text.tokenizer import Tokenizer
@@ -26,14 +24,11 @@ from hear_cacophony.training.initial import Parameters, training_shapes
 from hear_cacophony.training.metrics import Metrics, read_metrics
 from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
+from hear_cacophony.training.processes import Processes, SharedError, Whereabouts
 from hear_cacophony.training.progress import TrainProgress
+from hear_cacophony.training.record import check_agreement, check_record, make_record
 from hear_cacophony.training.shards import Shards
 from hear_cacophony.training.step import Mesh, State, StepMetrics, first_state, learning_rate, make_step
-
-RECORD = "run.json"
-
-PACKED = "shards"
-"""Folder in that of a run, for sounds that come unpacked."""
 
 STEPS_BETWEEN_ROWS = 20
 """Steps whose losses are fetched at once, so that devices need not wait for each."""
@@ -74,20 +69,34 @@ def train(
         OSError: a file could not be written.
         Stopped: SIGTERM came; the same call goes on.
     """
-    mesh, alone = Mesh(), jax.process_index() == 0
-    batches = Batches(shards, options, tokenizer, process=jax.process_index(), processes=jax.process_count())
-    _check_data(options, shards, batches, mesh)
-    with locked_folder(out) if alone else contextlib.nullcontext():
-        record = {"options": dataclasses.asdict(options), "data": shards.identity}
-        _check_record(out, record, alone)
-        return _Run(options, shards, batches, mesh, out, keep).to_the_end(begin)
+    mesh, processes = Mesh(), Processes()
+    batches = Batches(shards, options, tokenizer, process=processes.index, processes=processes.count)
+    record = make_record(options, shards)
+    check_agreement(processes, record, out)
+    with contextlib.ExitStack() as held:
+
+        def take() -> None:
+            _check_data(options, shards, batches, mesh)
+            held.enter_context(locked_folder(out))
+            check_record(out, record)
+
+        processes.first(f"it takes the folder {out}", take)
+        return _Run(options, shards, batches, mesh, out, keep, processes).to_the_end(begin)
 
 
 class _Run:
     def __init__(
-        self, options: TrainOptions, shards: Shards, batches: Batches, mesh: Mesh, out: pathlib.Path, keep: int
+        self,
+        options: TrainOptions,
+        shards: Shards,
+        batches: Batches,
+        mesh: Mesh,
+        out: pathlib.Path,
+        keep: int,
+        processes: Processes,
     ) -> None:
         self.options, self.shards, self.batches, self.mesh, self.out = options, shards, batches, mesh, out
+        self.processes = processes
         self.objective = make_objective(options, mesh.devices)
         self.step = make_step(self.objective, options, mesh)
         captions = [clip.captions for clip in shards.clips]
@@ -99,26 +108,47 @@ class _Run:
         self.last_loss = float("nan")
 
     def to_the_end(self, begin: Callable[[], Parameters]) -> pathlib.Path:
+        try:
+            with _watch_signals() as signals:
+                file = self._to_the_end(begin, signals)
+        except BaseException as error:
+            # The checkpoint that is being written takes all processes; where one is gone it would be waited for.
+            if self.processes.count == 1 or isinstance(error, SharedError | Stopped):
+                self._close()
+            raise
+        self._close()
+        return file
+
+    def _to_the_end(self, begin: Callable[[], Parameters], signals: _Signals) -> pathlib.Path:
         first = self.checkpoints.latest() or 0
         shapes = training_shapes(self.options.of, self.options.sizes)
         parameters = {path: np.zeros(shape) for path, shape in shapes.items()} if first else begin()
         state = first_state(parameters, self.options, self.mesh)
         if first:
             state = self.checkpoints.restore(first, state)
-        self.metrics = Metrics(self.out, first) if jax.process_index() == 0 else None
-        try:
-            state = self._loop(state, first)
-            self.checkpoints.wait()
-            return self._write_result(state)
-        finally:
-            self.checkpoints.close()
-            if self.metrics is not None:
-                self.metrics.close()
+        self.metrics = Metrics(self.out, first) if self.processes.index == 0 else None
+        if signals.came and self.processes.count == 1:
+            raise Stopped(f"stopped after step {first} of {self.options.steps}; the same command goes on")
+        with self.processes.explained():
+            state = self._loop(state, first, signals)
+        self.checkpoints.wait()
+        file = self.out / self.options.of.release.file_name
+        self.processes.first(f"it writes {file}", lambda: self._write_result(state, file))
+        return file
 
-    def _loop(self, state: State, first: int) -> State:
+    def _close(self) -> None:
+        self.checkpoints.close()
+        if self.metrics is not None:
+            self.metrics.close()
+
+    def _loop(self, state: State, first: int, signals: _Signals) -> State:
         options = self.options
-        with _watch_signals() as signals, TrainProgress(options, first, self.objective, self.mesh) as progress:
+        with (
+            Whereabouts(self.processes) as whereabouts,
+            TrainProgress(options, first, self.objective, self.mesh) as progress,
+        ):
             for step, batch in enumerate(self.batches.from_step(first), first + 1):
+                whereabouts.at(f"step {step}")
                 stopping = self.mesh.split(np.full(jax.local_device_count(), signals.came))
                 state, metrics = self.step(state, self.mesh.split(batch), stopping)
                 self.pending.append(metrics)
@@ -136,6 +166,7 @@ class _Run:
                 if stop and step < options.steps:
                     self.checkpoints.wait()
                     raise Stopped(f"stopped after step {step} of {options.steps}, saved; the same command goes on")
+                whereabouts.at(f"reading the batch of step {step + 1}")
         return state
 
     def _begin_to_save(self, state: State, step: int) -> None:
@@ -171,19 +202,16 @@ class _Run:
         kept = f"the state of step {last} is kept" if last else "there is no checkpoint yet"
         names = [self.shards.clips[number].name for number in self.batches.numbers(step - 1)]
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-        raise ValueError(
+        raise SharedError(
             f"step {step}: the loss is {loss:g} and the norm of its gradient {norm:g}, {kept}; a lower "
             f"--learning-rate, or a longer --warmup? Its clips: {', '.join(names[:8])}{more}"
         )
 
-    def _write_result(self, state: State) -> pathlib.Path:
-        file = self.out / self.options.of.release.file_name
-        if jax.process_index() == 0:
-            parameters = {path: np.asarray(array) for path, array in state.parameters.items()}
-            write_checkpoint(parameters, file, step=int(state.step))
-            rows = read_metrics(self.out / "metrics.csv")
-            write_text(self.out / "README.md", card(self.options, self.shards, self.batches, rows, file))
-        return file
+    def _write_result(self, state: State, file: pathlib.Path) -> None:
+        parameters = {path: np.asarray(array) for path, array in state.parameters.items()}
+        write_checkpoint(parameters, file, step=int(state.step))
+        rows = read_metrics(self.out / "metrics.csv")
+        write_text(self.out / "README.md", card(self.options, self.shards, self.batches, rows, file))
 
 
 def _check_data(options: TrainOptions, shards: Shards, batches: Batches, mesh: Mesh) -> None:
@@ -206,39 +234,12 @@ def _check_data(options: TrainOptions, shards: Shards, batches: Batches, mesh: M
         )
 
 
-def _check_record(out: pathlib.Path, record: dict[str, Any], alone: bool) -> None:
-    """Refuse a folder that holds another run, and note which one it holds from now on."""
-    file = out / RECORD
-    record = json.loads(json.dumps(record))
-    if not file.exists():
-        ours = ("lock", PACKED)
-        others = sorted(each.name for each in out.iterdir() if each.name not in ours) if out.is_dir() else []
-        if others and alone:
-            raise ValueError(f"{out}: expected a new or empty folder, or that of a run, found {', '.join(others[:3])}")
-        if alone:
-            write_json(file, record)
-        return
-    known = json.loads(file.read_text(encoding="utf-8"))
-    differences = list(_differences(known["options"], record["options"]))
-    if known["data"] != record["data"]:
-        differences.append("the data are others")
-    if differences:
-        raise ValueError(f"{out}: holds a run of other options: {'; '.join(differences)}; choose another --out")
-
-
-def _differences(known: dict[str, Any], given: dict[str, Any], above: str = "") -> Iterator[str]:
-    for name in known.keys() | given.keys():
-        one, other = known.get(name), given.get(name)
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _differences(one, other, f"{above}{name} ")
-        elif one != other:
-            yield f"{above}{name} is {one} there, {other} was given"
-
-
 class _Signals:
     came = False
+    ends_by_itself = True
+    """For whoever else hears of the signals: the run ends by itself, when it is saved."""
 
-    def note(self, *_: object) -> None:
+    def __call__(self, *_: object) -> None:
         self.came = True
 
 
@@ -247,7 +248,7 @@ def _watch_signals() -> Iterator[_Signals]:
     """Notes SIGTERM, and the SIGUSR1 by which Slurm scripts tell of the time limit, instead of dying of them."""
     signals = _Signals()
     watched: Sequence[int] = (signal.SIGTERM, signal.SIGUSR1)
-    before = [signal.signal(each, signals.note) for each in watched]
+    before = [signal.signal(each, signals) for each in watched]
     try:
         yield signals
     finally:

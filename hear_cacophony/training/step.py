@@ -47,7 +47,8 @@ class Mesh:
     """All devices of all processes, along one axis: batches are split among them, the state is on each."""
 
     def __init__(self) -> None:
-        self.devices = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))
+        by_process = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+        self.devices = jax.sharding.Mesh(np.array(by_process), (AXIS,))
         self._rows = jax.sharding.NamedSharding(self.devices, jax.sharding.PartitionSpec(AXIS))
         self.whole = jax.sharding.NamedSharding(self.devices, jax.sharding.PartitionSpec())
 
