@@ -16,6 +16,7 @@ from hear_tasks.cli import main
 from hear_tasks.predict import average_precisions
 from hear_tasks.report import Settings, write_report
 from hear_tasks.report.predicted import read_predicted
+from hear_tasks.report.run import _page_names
 from hear_tasks.report.tensor_pickle import DamagedPickle, read_tensor_pickle
 from hear_tasks.report.trainings import read_trainings
 
@@ -353,6 +354,30 @@ def test_one_clip_equal_ones_and_probabilities_that_are_no_numbers(tmp_path):
     _, rows = table(tmp_path / "out", "nan-v1-full", "M: accuracy")
     assert rows[0][:3] == ["a", 2, 0.5]
     assert "NaN or infinity in 1 of 3 rows" in (tmp_path / "out" / "nan-v1-full.html").read_text()
+
+
+def test_models_that_do_not_go_together_are_told(scene, tmp_path):
+    embeddings, _ = scene
+    clips = {split: {clip: ["a"] for clip in names} for split, names in CLIPS.items()}
+    values = {clip: [0.5, 0.5] for clip in CLIPS["test"]}
+    scores = {"test": {"test_score": 0.5, "test_top1_acc": 0.5}}
+    write_predictions(embeddings / "C" / "mine-v1-full", clips, ["a", "b"], {"test": values}, scores)
+    write_predictions(embeddings / "D" / "mine-v1-full", CLIPS, LABELS, {"test": PROBABILITIES}, scores)
+    (embeddings / "D" / "mine-v1-full" / "task_metadata.json").unlink()
+    assert write_report([embeddings], tmp_path / "out", Settings(), tell=lambda message: None)
+    text = (tmp_path / "out" / "mine-v1-full.html").read_text(encoding="utf-8")
+    assert "C: other labels than those of A" in text
+    assert "D: its metadata do not tell what kind of task it is" in text
+    heads, _ = table(tmp_path / "out", "mine-v1-full", "A: accuracy")
+    assert [head for head in heads if head.endswith("accuracy")] == ["A: accuracy", "B: accuracy"]
+
+
+def test_pages_have_names_that_mean_nothing_in_a_url():
+    names = _page_names(["a b", "a_b", "index", "plain-v1-full", "<x>", "y" * 300])
+    assert names["plain-v1-full"] == "plain-v1-full"
+    assert len(set(names.values())) == len(names)
+    assert "index" not in names.values()
+    assert all(re.fullmatch(r"[\w.-]{1,110}", name) for name in names.values() if name != names["y" * 300])
 
 
 @pytest.fixture(scope="module")

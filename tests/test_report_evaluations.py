@@ -141,3 +141,22 @@ def test_evaluations_that_cannot_be_shown_whole_are_told(evaluations, tmp_path, 
     (tmp_path / "emb").mkdir()
     assert main(["report", str(place), str(tmp_path / "emb"), "--out", str(tmp_path / "out")]) == 1
     assert "give them a report of their own" in capsys.readouterr().err
+
+
+@pytest.mark.browser
+def test_the_pages_in_a_browser(evaluations, tmp_path):
+    from browser import open_browser
+
+    out = tmp_path / "out"
+    assert main(["report", str(evaluations), "--out", str(out), "--audio", "copy"]) == 0
+    with open_browser() as browser:
+        for page in sorted(out.glob("*.html")):
+            browser.open(page)
+            if browser.run("return document.querySelectorAll('figure.plot').length"):
+                browser.run("document.querySelector('figure.plot').scrollIntoView()")
+                browser.wait("return document.querySelectorAll('.ytick text').length")
+            if page.name != "index.html":
+                browser.run("document.querySelector('audio').play()")
+                browser.wait("return document.querySelector('audio').currentTime > 0.05")
+            assert browser.errors() == []
+        assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -12,6 +12,7 @@ from hear_cacophony.pages.blocks import Block, Heading
 from hear_tasks.leaderboard import (
     MAX_MODELS,
     Model,
+    PublishedRow,
     Row,
     Score,
     format_cell,
@@ -43,6 +44,8 @@ def overview(models: Sequence[Model], pages: Mapping[str, str], folder: PageFold
     if told := tasks_not_run(models):
         blocks.append(Text(told))
     blocks += [_table(scored, pages, published=published)]
+    if published:
+        blocks.append(Text([f"{row.model}: published in {row.source}" for row in _published(scored)]))
     if notes := remarks(scored):
         blocks.append(Text(notes))
     blocks += [Heading("Scores"), _plot(scored, folder, published=published)]
@@ -52,13 +55,13 @@ def overview(models: Sequence[Model], pages: Mapping[str, str], folder: PageFold
 
 def _table(models: Sequence[Model], pages: Mapping[str, str], *, published: bool) -> Table:
     rows, marks = leaderboard_rows(models), reservation_marks(models)
-    beside = [row for row in published_rows() if any(each.label in row.scores for each in rows)] if published else []
+    beside = _published(models) if published else []
     columns = [
         Column("task", "link", wide=True),
         Column("score"),
         Column("chance", "number"),
         *(Column(model.title, "number", wide=True) for model in models),
-        *(Column(f"{row.model} (published: {row.source})", "number") for row in beside),
+        *(Column(f"{row.model} (published)", "number") for row in beside),
     ]
     cells = [
         [
@@ -71,6 +74,12 @@ def _table(models: Sequence[Model], pages: Mapping[str, str], *, published: bool
         for row in rows
     ]
     return Table(columns, cells, "scores of each model on each task; with folds, mean ± standard deviation")
+
+
+def _published(models: Sequence[Model]) -> list[PublishedRow]:
+    """The published rows with a score in a line of the table."""
+    labels = {row.label for row in leaderboard_rows(models)}
+    return [row for row in published_rows() if labels & row.scores.keys()]
 
 
 def _page_of(row: Row, pages: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.leaderboard import Model, read_models
 from hear_tasks.report.clip_blocks import clip_blocks
 from hear_tasks.report.event_blocks import event_blocks
-from hear_tasks.report.label_blocks import label_blocks
+from hear_tasks.report.label_blocks import label_blocks, label_names
 from hear_tasks.report.overview import overview
 from hear_tasks.report.predicted import Predicted, read_predicted
 from hear_tasks.report.score_blocks import fold_blocks, grid_blocks
@@ -83,10 +83,10 @@ class _Report:
         trainings = {model.title: read_trainings(model.folder / task, found[model.title].scores) for model in models}
         sounds = TaskSounds(place, self._cells)
         blocks = [*fold_blocks(found), *grid_blocks(trainings)]
-        shown = {title: predicted for title, predicted in found.items() if predicted.tests}
+        shown, others = _comparable(found)
         if shown:
             blocks += [*label_blocks(shown), *self._clip_blocks(shown, sounds, name)]
-        gaps = [*self._gaps(task, found, place), *sounds.gaps()]
+        gaps = [*self._gaps(task, found, place), *others, *sounds.gaps()]
         told = [Text(gaps, warns=True)] if gaps else []
         self._pages.write(name, Page(task, [*told, *blocks], [_OVERVIEW]))
 
@@ -111,6 +111,22 @@ class _Report:
         elif place is None:
             gaps.append(f"{self._settings.tasks_dir}: no {task} in it, so clips are without audio; has it moved?")
         return gaps
+
+
+def _comparable(found: Mapping[str, Predicted]) -> tuple[dict[str, Predicted], list[str]]:
+    """The models whose predictions can stand side by side, and why others cannot."""
+    shown = {title: predicted for title, predicted in found.items() if predicted.tests and predicted.metrics}
+    told = [
+        f"{title}: its metadata do not tell what kind of task it is: its clips and labels are not shown"
+        for title, predicted in found.items()
+        if predicted.tests and not predicted.metrics
+    ]
+    for title, predicted in list(shown.items())[1:]:
+        first, expected = next(iter(shown.items()))
+        if (label_names(predicted), predicted.is_event) != (label_names(expected), expected.is_event):
+            told.append(f"{title}: other labels than those of {first}: its clips and labels are not shown")
+            del shown[title]
+    return shown, told
 
 
 def _page_names(tasks: Sequence[str]) -> dict[str, str]:
