@@ -107,7 +107,7 @@ document.addEventListener("DOMContentLoaded", async () => {
 
   const ring = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
   Plotly.addTraces(place, {
-    type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false,
+    type: place.data[0].type, mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false,
     marker: { size: 18, symbol: "circle-open", color: ring, line: { width: 3 } },
   });
 
