@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -94,3 +95,25 @@ def test_a_chunk_that_is_damaged_is_computed_again():
     file.write_bytes(file.read_bytes()[:100])
     assert np.array_equal(embeddings_of("sounds", {}, compute)[1], rows)
     assert len(names) == 3
+
+
+def test_of_two_that_embed_the_same_one_waits_and_finds_it_done(monkeypatch):
+    write_tones(pathlib.Path("sounds"), 3)
+    waits, computed, results = threading.Event(), [], []
+    monkeypatch.setattr(chunks_module, "tell", lambda message: waits.set() if "waiting" in message else None)
+
+    def compute(clips, sounds):
+        computed.append(len(sounds))
+        second.start()
+        waits.wait()
+        return {"embeddings": np.array([[clip[1]] for clip in clips], np.float32)}
+
+    def embed_again() -> None:
+        results.append(embeddings_of("sounds", {}, lambda *_: pytest.fail("computed twice")))
+
+    second = threading.Thread(target=embed_again)
+    first = embeddings_of("sounds", {}, compute)
+    second.join()
+    assert computed == [3]
+    assert np.array_equal(results[0][1], first[1])
+    assert not list(cache_folder("embeddings").glob("*/work-*"))
