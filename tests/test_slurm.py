@@ -12,10 +12,15 @@ import sys
 import tempfile
 import time
 
+import numpy as np
 import pytest
+import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task
+from repeats import first
 
 from hear_cacophony.files.lock import locked_folder
+from hear_cacophony.training.metrics import read_metrics
+from hear_tasks.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -384,3 +389,54 @@ def test_a_node_without_the_gpu_that_was_asked_for_is_told(cluster, place):
         .joinpath(next(path.name for path in (out / "logs" / "slurm").glob("report-*.log")))
         .read_text()
     )
+
+
+def train_arguments(data: pathlib.Path, out: pathlib.Path) -> list[str]:
+    small = "--size tiny --width 32 --layers 1 --decoder-layers 1 --seconds 1 --patches 16 --restore 16 --batch 8"
+    steps = "--held-out 0.2 --steps 300 --warmup 10 --checkpoint-every 20"
+    return ["audiomae", "--data", str(data), "--out", str(out), *small.split(), *steps.split()]
+
+
+@pytest.mark.parametrize("tasks", first(1, [1, 2]))
+def test_training_that_runs_out_of_time_queues_itself_again_and_ends_as_if_undisturbed(cluster, tasks, tmp_path):
+    random = np.random.default_rng(0)
+    (tmp_path / "sounds").mkdir()
+    for i in range(20):
+        soundfile.write(tmp_path / "sounds" / f"{i}.wav", 0.1 * random.standard_normal(16_000), 16_000)
+    data, out = tmp_path / "shards", tmp_path / "run"
+    assert main(["pack", str(tmp_path / "sounds"), "--out", str(data)]) == 0
+    devices = f"--xla_force_host_platform_device_count={2 // tasks}"
+    flags = " ".join([*os.environ["XLA_FLAGS"].split(), devices])
+    activate = f'PATH="{pathlib.Path(sys.executable).parent}:$PATH"'
+    jobs = Jobs({**cluster, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "ACTIVATE": activate})
+    log = tmp_path / "log"
+    job = jobs.run(
+        "sbatch", "--parsable", f"--ntasks={tasks}", "--time=20", f"--output={log}", f"--chdir={ROOT}",
+        str(SCRIPTS / "train.sbatch"), *train_arguments(data, out),
+    ).strip()  # fmt: skip
+    try:
+        jobs.wait("a checkpoint", lambda: (out / "checkpoints/20").exists())
+        jobs.run("scancel", "--batch", "--signal=USR1", job)
+        jobs.wait("the job in the queue again", lambda: jobs.states().get(job) == "PENDING")
+        jobs.run("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+        jobs.wait("the end", lambda: not jobs.states())
+    finally:
+        assert (out / "AudioMAE.ckpt").exists(), log.read_text()
+    assert f"job {job} queues itself again" in log.read_text()
+    assert main(["train", *train_arguments(data, tmp_path / "undisturbed")]) == 0
+    if tasks == 1:
+        for name in ("metrics.csv", "AudioMAE.ckpt"):
+            assert (out / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+    else:
+        got, expected = (
+            [float(row["loss"]) for row in read_metrics(folder / "metrics.csv")]
+            for folder in (out, tmp_path / "undisturbed")
+        )
+        np.testing.assert_allclose(got[:20], expected[:20], rtol=0, atol=1e-5)
+        assert len(got) == len(expected) == 300
+
+
+def test_training_is_submitted_in_the_checkout(tmp_path):
+    done = script("train.sbatch", "audiomae", SLURM_SUBMIT_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert f"expected to be submitted in the checkout, was submitted in {tmp_path}" in done.stderr
