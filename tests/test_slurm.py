@@ -192,7 +192,7 @@ def test_what_is_not_there_is_fetched_by_a_job_before_the_others(place, tmp_path
     keys = {"DOWNLOAD": "1", "TASKS_DIR": str(tmp_path / "tasks"), "OUT": str(tmp_path / "out"), "TASKS": "esc50,GTZAN"}
     config = write_config(tmp_path, "fetch.conf", **keys, STAGE="1", DOWNLOAD_PARTITION="network")
     done = script("submit.sh", config, "--dry-run")
-    assert "unknown HEAR task 'GTZAN'; did you mean 'GTZAN Genre'" in done.stderr
+    assert "unknown HEAR task 'GTZAN'; did you mean 'tfds_gtzan' or 'GTZAN Genre'" in done.stderr
     config = write_config(tmp_path, "fetch.conf", **keys | {"TASKS": "esc50"}, STAGE="1", DOWNLOAD_PARTITION="network")
     done = script("submit.sh", config, "--dry-run")
     assert done.returncode == 0, done.stderr
