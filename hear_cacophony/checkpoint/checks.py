@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -39,9 +39,14 @@ def check_parameters(
     problems = shape_problems(found, dtypes, expected_shapes(stage, config), subtrees)
     if config.hidden_size % config.num_heads or config.hidden_size % config.pool_heads:
         problems.append(f"hidden size {config.hidden_size} is not a multiple of the number of heads")
+    report_problems(problems, f"the {stage.title} encoder", file)
+
+
+def report_problems(problems: Sequence[str], owner: str, file: pathlib.Path) -> None:
+    """Raise CheckpointError if there are problems with the parameters of `owner`."""
     if problems:
         listed = "\n  ".join(problems)
-        raise CheckpointError(f"{file}: the parameters are not those of the {stage.title} encoder:\n  {listed}")
+        raise CheckpointError(f"{file}: the parameters are not those of {owner}:\n  {listed}")
 
 
 def shape_problems(

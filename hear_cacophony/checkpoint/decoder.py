@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import CheckpointError
-from hear_cacophony.checkpoint.checks import check_finite, shape_problems
+from hear_cacophony.checkpoint.checks import check_finite, report_problems, shape_problems
 from hear_cacophony.checkpoint.converted_file import SUFFIX
 from hear_cacophony.checkpoint.flax_file import layer_sizes, leaf_forms, read_array, scan_flax_file
 from hear_cacophony.checkpoint.parameters import Shapes, below, dense, encoder_tree, expected_shapes
@@ -48,10 +48,7 @@ def read_decoder(path: str | os.PathLike[str]) -> DecoderSide:
         raise CheckpointError(f"{file}: expected stage 1's decoder, {DECODER}, found {found}")
     config = layer_sizes(DECODER, shapes)
     expected = expected_decoder_shapes(_encoder_size(shapes, config), config)
-    problems = shape_problems(shapes, dtypes, expected, [DECODER])
-    if problems:
-        listed = "\n  ".join(problems)
-        raise CheckpointError(f"{file}: the parameters are not those of stage 1's decoder:\n  {listed}")
+    report_problems(shape_problems(shapes, dtypes, expected, [DECODER]), "stage 1's decoder", file)
     with file.open("rb") as stream:
         parameters = {name: np.asarray(read_array(stream, leaves[name], file), np.float32) for name in expected}
     check_finite(parameters, file)

@@ -27,14 +27,10 @@ def layer_shapes(config: EncoderConfig) -> Shapes:
     hidden, heads, mlp = config.hidden_size, config.num_heads, config.mlp_size
     head = hidden // heads
     shapes: Shapes = {
-        "LayerNorm_0/scale": (hidden,),
-        "LayerNorm_0/bias": (hidden,),
-        "LayerNorm_1/scale": (hidden,),
-        "LayerNorm_1/bias": (hidden,),
-        "MLP_0/Dense_0/kernel": (hidden, mlp),
-        "MLP_0/Dense_0/bias": (mlp,),
-        "MLP_0/Dense_1/kernel": (mlp, hidden),
-        "MLP_0/Dense_1/bias": (hidden,),
+        **_norm_shapes("LayerNorm_0", hidden),
+        **_norm_shapes("LayerNorm_1", hidden),
+        **_dense_shapes("MLP_0/Dense_0", hidden, mlp),
+        **_dense_shapes("MLP_0/Dense_1", mlp, hidden),
         f"{ATTENTION}/out/kernel": (heads, head, hidden),
         f"{ATTENTION}/out/bias": (hidden,),
     }
@@ -51,11 +47,9 @@ def expected_shapes(stage: Stage, config: EncoderConfig) -> Shapes:
     """
     hidden = config.hidden_size
     encoder: Shapes = {
-        "Dense_0/kernel": (PATCH_SIZE, hidden),
-        "Dense_0/bias": (hidden,),
+        **_dense_shapes("Dense_0", PATCH_SIZE, hidden),
         "freq_positional_embedding": (PATCHES_PER_STEP, hidden),
-        "LayerNorm_0/scale": (hidden,),
-        "LayerNorm_0/bias": (hidden,),
+        **_norm_shapes("LayerNorm_0", hidden),
     }
     for i in range(config.num_layers):
         encoder |= {f"{LAYER.format(i)}/{path}": shape for path, shape in layer_shapes(config).items()}
@@ -63,10 +57,8 @@ def expected_shapes(stage: Stage, config: EncoderConfig) -> Shapes:
     if stage.pool_path is not None:
         shapes |= {
             f"{stage.pool_path}/query": (hidden,),
-            f"{stage.pool_path}/Dense_0/kernel": (hidden, 2 * hidden),
-            f"{stage.pool_path}/Dense_0/bias": (2 * hidden,),
-            f"{stage.pool_path}/Dense_1/kernel": (hidden, hidden),
-            f"{stage.pool_path}/Dense_1/bias": (hidden,),
+            **_dense_shapes(f"{stage.pool_path}/Dense_0", hidden, 2 * hidden),
+            **_dense_shapes(f"{stage.pool_path}/Dense_1", hidden, hidden),
         }
     return shapes
 
@@ -152,8 +144,7 @@ def expected_text_shapes(stage: Stage, config: TextConfig) -> Shapes:
         f"{embeddings}/word_embeddings/embedding": (vocabulary, hidden),
         f"{embeddings}/position_embeddings/embedding": (config.positions, hidden),
         f"{embeddings}/token_type_embeddings/embedding": (1, hidden),
-        f"{embeddings}/LayerNorm/scale": (hidden,),
-        f"{embeddings}/LayerNorm/bias": (hidden,),
+        **_norm_shapes(f"{embeddings}/LayerNorm", hidden),
         **_text_layer_shapes(f"{text}/{TEXT_LAYERS}", config.num_layers, config, ("attention",)),
         f"{text}/pooler/attention_pool_query": (1, hidden),
         **_dense_shapes(f"{text}/pooler/key_proj", hidden, hidden),
@@ -177,9 +168,12 @@ def _text_layer_shapes(prefix: str, layers: int, config: TextConfig, attentions:
     for name, (inputs, outputs) in products.items():
         shapes |= _dense_shapes(f"{prefix}/{name}", inputs, outputs, layers)
     for name in (*attentions, ""):
-        norm = "/".join(filter(None, (prefix, name, "output/LayerNorm")))
-        shapes |= {f"{norm}/{leaf}": (layers, hidden) for leaf in ("scale", "bias")}
+        shapes |= _norm_shapes("/".join(filter(None, (prefix, name, "output/LayerNorm"))), hidden, layers)
     return shapes
+
+
+def _norm_shapes(path: str, size: int, *layers: int) -> Shapes:
+    return {f"{path}/{leaf}": (*layers, size) for leaf in ("scale", "bias")}
 
 
 def _dense_shapes(path: str, inputs: int, outputs: int, *layers: int) -> Shapes:

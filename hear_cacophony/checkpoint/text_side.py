@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import CheckpointError, LazyParameters, TextSide
-from hear_cacophony.checkpoint.checks import check_finite, shape_problems
+from hear_cacophony.checkpoint.checks import check_finite, report_problems, shape_problems
 from hear_cacophony.checkpoint.parameters import TEXT_LAYERS, expected_text_shapes
 from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage, TextConfig
 
@@ -64,9 +64,7 @@ def checked_text_sizes(
     text_config = text_sizes(stage, config, shapes)
     expected = expected_text_shapes(stage, text_config)
     problems = shape_problems(shapes, dtypes, expected, stage.text_paths)
-    if problems:
-        listed = "\n  ".join(problems)
-        raise CheckpointError(f"{file}: the parameters are not those of the text side of {stage.title}:\n  {listed}")
+    report_problems(problems, f"the text side of {stage.title}", file)
     return text_config
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from hear_cacophony.engine import beam_search
 from hear_cacophony.engine.batches import Batch, CompiledSizes
-from hear_cacophony.engine.devices import Devices, on_each
+from hear_cacophony.engine.devices import Devices, compiled
 from hear_cacophony.engine.generation import Generation, TokenStep, write_token_by_token
 from hear_cacophony.engine.padding_mask import padding_mask
 from hear_cacophony.engine.text_embedding import check_tokens
@@ -111,11 +110,6 @@ def _pad(encoded: Sequence[np.ndarray], size: int, patches: int) -> tuple[np.nda
     return padded, counts
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision", "generation"))
-def _write(variables, patches, counts, keys, temperatures, *, mesh, **static):
-    return on_each(mesh, functools.partial(_captions, **static), variables, patches, counts, keys, temperatures)
-
-
 def _captions(
     variables, patches, counts, keys, temperatures, *, config: TextConfig, precision: str, generation: Generation
 ):
@@ -127,9 +121,7 @@ def _captions(
         return write_token_by_token(step, keys, temperatures, generation)
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
-def _teach(variables, patches, counts, ids, *, mesh, **static):
-    return on_each(mesh, functools.partial(_logits, **static), variables, patches, counts, ids)
+_write = compiled(_captions, "config", "precision", "generation")
 
 
 def _logits(variables, patches, counts, ids, *, config: TextConfig, precision: str):
@@ -138,3 +130,6 @@ def _logits(variables, patches, counts, ids, *, config: TextConfig, precision: s
     with jax.default_matmul_precision(PRODUCTS[precision]):
         text = TextEncoder(config, dtype).apply({"params": variables["encoder"]}, ids, jnp.ones(ids.shape, bool))
         return CaptionDecoder(config, dtype).apply({"params": variables["decoder"]}, text, patches, mask)
+
+
+_teach = compiled(_logits, "config", "precision")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -115,6 +116,16 @@ def _check_integers(indices: Any, local: Sequence[jax.Device]) -> None:
             f"devices={indices!r} is not possible; expected a list of indices of local devices, such as [0], or None "
             f"for all of them; jax sees {', '.join(map(str, local))}. Set JAX_PLATFORMS=cpu, or cuda, to choose a kind"
         )
+
+
+def compiled(body: Callable[..., jax.Array], *static: str) -> Callable[..., jax.Array]:
+    """`body(variables, *windows, **static)` compiled; called with `mesh` too, whose devices share the windows."""
+
+    def run(variables: Any, *windows: jax.Array, mesh: jax.sharding.Mesh, **static: Any) -> jax.Array:
+        return on_each(mesh, functools.partial(body, **static), variables, *windows)
+
+    run.__name__ = body.__name__
+    return jax.jit(run, static_argnames=("mesh", *static))
 
 
 def on_each(mesh: jax.sharding.Mesh, body: Callable[..., jax.Array], variables: Any, *windows: jax.Array) -> jax.Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.engine.batches import bucket_steps
-from hear_cacophony.engine.devices import on_each
+from hear_cacophony.engine.devices import compiled
 from hear_cacophony.engine.embedding import EmbeddingModel
 from hear_cacophony.engine.window_embedders import PRODUCTS, PatchEmbedder, whole_steps
 from hear_cacophony.frontend import spectrogram
@@ -128,11 +128,6 @@ def _checked_indices(kept: np.ndarray, patches: int) -> np.ndarray:
     return indices.astype(np.int32)
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
-def _encode_kept(variables, audio, kept, *, mesh, **static):
-    return on_each(mesh, functools.partial(_kept_patches, **static), variables, audio, kept)
-
-
 def _kept_patches(variables, audio, kept, *, config: EncoderConfig, precision: str):
     log_mel = spectrogram.log_mel(audio, spectrogram.count_whole_frames(audio.shape[1]))
     patches = spectrogram.to_patches(log_mel)
@@ -142,6 +137,9 @@ def _kept_patches(variables, audio, kept, *, config: EncoderConfig, precision: s
     with jax.default_matmul_precision(PRODUCTS[precision]):
         encoder = AudioEncoder(config, jnp.dtype(precision))
         return encoder.apply({"params": variables["encoder"]}, patches, all_real, kept, steps)
+
+
+_encode_kept = compiled(_kept_patches, "config", "precision")
 
 
 @functools.partial(jax.jit, static_argnames="config")

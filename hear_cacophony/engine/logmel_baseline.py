@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.engine import timestamps
-from hear_cacophony.engine.devices import Devices, on_each
+from hear_cacophony.engine.devices import Devices, compiled
 from hear_cacophony.engine.embedding import Embedder
 from hear_cacophony.engine.options import Options
 from hear_cacophony.engine.window_embedders import WindowEmbedder, fill_batch, scale, timestamp_windows
@@ -66,7 +65,7 @@ class LogMelSceneEmbedder(WindowEmbedder):
 
     def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
         kept = fill_batch([_kept_frames(window) for window in windows], len(audio))
-        return _embed_scenes(self._devices.split(audio), self._devices.split(kept), mesh=self._devices.mesh)
+        return _embed_scenes((), self._devices.split(audio), self._devices.split(kept), mesh=self._devices.mesh)
 
 
 class LogMelTimestampEmbedder(WindowEmbedder):
@@ -86,17 +85,7 @@ class LogMelTimestampEmbedder(WindowEmbedder):
         return spectrogram.count_samples(steps * PATCH_FRAMES + self._shifts[-1])
 
     def run(self, audio: np.ndarray, windows: Sequence[Window]) -> jax.Array:
-        return _embed_timestamps(self._devices.split(audio), mesh=self._devices.mesh, shifts=self._shifts)
-
-
-@functools.partial(jax.jit, static_argnames="mesh")
-def _embed_scenes(audio, kept, *, mesh):
-    return on_each(mesh, _scene_statistics, (), audio, kept)
-
-
-@functools.partial(jax.jit, static_argnames=("mesh", "shifts"))
-def _embed_timestamps(audio, *, mesh, shifts: tuple[int, ...]):
-    return on_each(mesh, functools.partial(_timestamp_statistics, shifts=shifts), (), audio)
+        return _embed_timestamps((), self._devices.split(audio), mesh=self._devices.mesh, shifts=self._shifts)
 
 
 def _scene_statistics(_, audio, kept):
@@ -109,6 +98,9 @@ def _scene_statistics(_, audio, kept):
     return jnp.concatenate([mean, jnp.var(log_mel, axis=1, where=counts)], axis=-1)
 
 
+_embed_scenes = compiled(_scene_statistics)
+
+
 def _timestamp_statistics(_, audio, *, shifts: tuple[int, ...]):
     """Mean and standard deviation over each 16 frames, shape (batch, steps * passes, 256)."""
     frames = spectrogram.count_whole_frames(audio.shape[1])
@@ -118,6 +110,9 @@ def _timestamp_statistics(_, audio, *, shifts: tuple[int, ...]):
     stacked = jnp.stack([each.reshape(len(audio), steps, PATCH_FRAMES, MEL_BANDS) for each in by_pass], axis=2)
     statistics = jnp.concatenate([stacked.mean(axis=3), stacked.std(axis=3)], axis=-1)
     return statistics.reshape(len(audio), steps * len(shifts), 2 * MEL_BANDS)
+
+
+_embed_timestamps = compiled(_timestamp_statistics, "shifts")
 
 
 def _kept_frames(window: Window) -> tuple[int, int]:

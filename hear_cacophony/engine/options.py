@@ -113,12 +113,7 @@ class Options:
         seconds = self.window_seconds
         if seconds is None:
             return
-        _check_number("window_seconds", seconds)
-        if self.protocol != "hear":
-            raise ValueError(
-                f"window_seconds={seconds!r} does not go with protocol={self.protocol!r}, which takes clips whole; "
-                "leave it out, or use protocol='hear'"
-            )
+        self._check_cuts("window_seconds", seconds)
         low, high = WINDOW_SECONDS_RANGE
         if not low <= seconds <= high:
             raise ValueError(f"window_seconds={seconds!r} is not possible; expected {low:g} to {high:g}")
@@ -127,17 +122,21 @@ class Options:
         seconds = self.window_overlap_seconds
         if seconds is None:
             return
-        _check_number("window_overlap_seconds", seconds)
-        if self.protocol != "hear":
-            raise ValueError(
-                f"window_overlap_seconds={seconds!r} does not go with protocol={self.protocol!r}, which takes clips "
-                "whole; leave it out, or use protocol='hear'"
-            )
+        self._check_cuts("window_overlap_seconds", seconds)
         largest = LARGEST_OVERLAP * self._window_seconds
         if not 0 <= seconds <= largest:
             raise ValueError(
                 f"window_overlap_seconds={seconds!r} is not possible; expected 0 to {largest:g}, "
                 f"{LARGEST_OVERLAP:g} of a window of {self._window_seconds:g} s"
+            )
+
+    def _check_cuts(self, name: str, seconds: float) -> None:
+        """Check that an option of cutting clips is a number, and that clips are cut."""
+        _check_number(name, seconds)
+        if self.protocol != "hear":
+            raise ValueError(
+                f"{name}={seconds!r} does not go with protocol={self.protocol!r}, which takes clips whole; "
+                "leave it out, or use protocol='hear'"
             )
 
 

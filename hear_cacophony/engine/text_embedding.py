@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.engine.batches import CompiledSizes
-from hear_cacophony.engine.devices import Devices, on_each
+from hear_cacophony.engine.devices import Devices, compiled
 from hear_cacophony.engine.padding_mask import padding_mask
 from hear_cacophony.engine.window_embedders import PRODUCTS
 from hear_cacophony.model.stages import TextConfig
@@ -116,11 +115,6 @@ def _checked_text(ids: np.ndarray, number: int, vocabulary_size: int) -> np.ndar
     return ids.astype(np.int32)
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
-def _embed_texts(variables, ids, lengths, *, mesh, **static):
-    return on_each(mesh, functools.partial(_text_embeddings, **static), variables, ids, lengths)
-
-
 def _text_embeddings(variables, ids, lengths, *, config: TextConfig, precision: str):
     mask = padding_mask(lengths, ids.shape[1])
     with jax.default_matmul_precision(PRODUCTS[precision]):
@@ -128,3 +122,6 @@ def _text_embeddings(variables, ids, lengths, *, config: TextConfig, precision: 
         encoded = encoder.apply({"params": variables["encoder"]}, ids, mask)
     with jax.default_matmul_precision(PRODUCTS["float32"]):
         return TextPooler(config).apply({"params": variables["pooler"]}, encoded, mask)
+
+
+_embed_texts = compiled(_text_embeddings, "config", "precision")

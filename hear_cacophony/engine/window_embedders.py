@@ -7,7 +7,6 @@ It takes windows of audio and gives embeddings: frontend, patches and encoder in
 from __future__ import annotations
 
 import abc
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.engine import timestamps
-from hear_cacophony.engine.devices import Devices, on_each
+from hear_cacophony.engine.devices import Devices, compiled
 from hear_cacophony.engine.options import Options
 from hear_cacophony.engine.padding_mask import time_step_mask
 from hear_cacophony.engine.windows import Window, WindowSpan, cut_spans
@@ -170,21 +169,6 @@ def _whole_window(clip: int, num_samples: int, options: Options) -> Window:
     return _window(clip, WindowSpan(0, padded, 0, padded), 0, whole_steps(num_samples) * PATCH_FRAMES)
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "stage", "config", "precision"))
-def _embed_scenes(variables, audio, real, keep, *, mesh, **static):
-    return on_each(mesh, functools.partial(_scene_embeddings, **static), variables, audio, real, keep)
-
-
-@functools.partial(jax.jit, static_argnames=("mesh", "config", "precision"))
-def _embed_patches(variables, audio, real, *, mesh, **static):
-    return on_each(mesh, functools.partial(_encoded_patches, **static), variables, audio, real)
-
-
-@functools.partial(jax.jit, static_argnames=("mesh", "config", "shifts", "precision"))
-def _embed_timestamps(variables, audio, real, *, mesh, **static):
-    return on_each(mesh, functools.partial(_timestamp_embeddings, **static), variables, audio, real)
-
-
 def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: EncoderConfig, precision: str):
     """Scene embeddings of windows of audio.
 
@@ -201,11 +185,17 @@ def _scene_embeddings(variables, audio, real, keep, *, stage: Stage, config: Enc
         return AttentionPooler(config).apply({"params": variables["pooler"]}, encoded, kept & mask)
 
 
+_embed_scenes = compiled(_scene_embeddings, "stage", "config", "precision")
+
+
 def _encoded_patches(variables, audio, real, *, config: EncoderConfig, precision: str):
     """The encoder's outputs for windows of audio, shape (batch, patches, hidden); `real` as for scenes."""
     steps = audio.shape[1] // STEP_LENGTH
     log_mel = spectrogram.log_mel(scale(audio), steps * PATCH_FRAMES)
     return _encode(variables, log_mel, time_step_mask(real, steps), config, precision)
+
+
+_embed_patches = compiled(_encoded_patches, "config", "precision")
 
 
 def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shifts: tuple[int, ...], precision: str):
@@ -224,6 +214,9 @@ def _timestamp_embeddings(variables, audio, real, *, config: EncoderConfig, shif
     encoded = _encode(variables, windows, mask, config, precision)
     by_step = encoded.reshape(batch, passes, -1, PATCHES_PER_STEP, encoded.shape[-1]).mean(axis=3)
     return by_step.swapaxes(1, 2).reshape(batch, -1, encoded.shape[-1])
+
+
+_embed_timestamps = compiled(_timestamp_embeddings, "config", "shifts", "precision")
 
 
 def _encode(variables, log_mel, mask, config: EncoderConfig, precision: str):
