@@ -11,7 +11,6 @@ hear-validator runs as it is.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import pathlib
 import sys
@@ -19,6 +18,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from hear_tasks.entry_point import Command, run
+from hear_tasks.installed import installed_versions
 from hear_tasks.library_caches import use_cache_folder
 from hear_tasks.task_folder import METADATA_FILE
 
@@ -29,10 +29,7 @@ VERSIONS = {"heareval": "2021.1.3", "pytorch-lightning": "1.9."}
 def check_versions() -> None:
     """Raise RuntimeError where heareval or Lightning is missing or of another version."""
     for package, expected in VERSIONS.items():
-        try:
-            found = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found = "none"
+        found = installed_versions([package]).get(package, "none")
         if not found.startswith(expected):
             raise RuntimeError(
                 f"expected {package} {expected.rstrip('.')}, found {found}: the patches that let heareval run on a "

@@ -23,7 +23,7 @@ from hear_tasks.demo.recordings import PERCUSSIVE_RMS, RMS
 from hear_tasks.demo.soundfont import FLUID_R3_MONO, TIM_GM, Note, SoundFont
 from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.tasks import TASKS, build, directory
-from hear_tasks.demo.write_task import Clip, Event, write_task
+from hear_tasks.write_task import Clip, Event, write_task
 
 A440 = 69
 

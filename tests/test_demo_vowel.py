@@ -11,7 +11,7 @@ from hear_tasks.demo import recordings
 from hear_tasks.demo import vowel as demo_vowel
 from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.tasks import build
-from hear_tasks.demo.write_task import Clip, write_task
+from hear_tasks.write_task import Clip, write_task
 
 pytestmark = pytest.mark.slow
 

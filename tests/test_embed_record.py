@@ -9,11 +9,11 @@ import shutil
 
 import numpy as np
 import pytest
-from hear_tasks.doctor.embedded import check_embedded
 from hear_tasks_on_disk import make_scene_task
 
 from hear_cacophony.files import file_identity
 from hear_tasks.cli import main
+from hear_tasks.doctor.examination import _check_embedded
 from hear_tasks.doctor.report import Severity
 from hear_tasks.embed.record import RECORD_FILE, compare_with_task
 from hear_tasks.embed.task import TaskError, read_task
@@ -93,12 +93,12 @@ def test_a_finished_task_that_has_changed_is_refused_with_what_differs(change, t
 
 def test_the_doctor_compares_finished_embeddings_with_their_task(task, tmp_path):
     assert embed(tmp_path) == 0
-    assert check_embedded([task], tmp_path / "out") == []
+    assert _check_embedded([task], tmp_path / "out") == []
     CHANGES["labels"][0](task, first_split(task))
-    (finding,) = check_embedded([task], tmp_path / "out")
+    (finding,) = _check_embedded([task], tmp_path / "out")
     assert finding.severity is Severity.ERROR
     assert f"{first_split(task)}.json: labels of" in finding.message
-    assert check_embedded([task], tmp_path / "nosuch") == []
+    assert _check_embedded([task], tmp_path / "nosuch") == []
 
 
 def test_the_record_tells_the_rate(task, tmp_path):
@@ -200,7 +200,7 @@ def test_lost_embeddings_are_told_and_made_again_beside_their_scores(loss, task,
     make, told = LOSSES[loss]
     make(target)
     assert not is_done(target)
-    (finding,) = check_embedded([task], tmp_path / "out")
+    (finding,) = _check_embedded([task], tmp_path / "out")
     assert finding.severity is Severity.WARNING
     assert told in finding.message
     capsys.readouterr()
@@ -208,7 +208,7 @@ def test_lost_embeddings_are_told_and_made_again_beside_their_scores(loss, task,
     assert told in capsys.readouterr().err
     assert (target / "test.predicted-scores.json").read_text() == "scores"
     assert all(file.read_bytes() == data for file, data in before.items() if "profile" not in file.name)
-    assert check_embedded([task], tmp_path / "out") == []
+    assert _check_embedded([task], tmp_path / "out") == []
     assert embed(tmp_path) == 0
     assert "was done already" in capsys.readouterr().err
 

@@ -155,6 +155,6 @@ def test_java_of_another_version(tmp_path, monkeypatch):
 
 
 def test_packages_that_are_not_installed(tmp_path, monkeypatch):
-    monkeypatch.setattr(captioning.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'hear_cacophony\[captions\]'"):
         evaluate("captioning", "clotho", tmp_path / "nowhere", ToneModel(WORDS))

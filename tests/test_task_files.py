@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hear_tasks.demo.write_task import Clip, write_task
+from hear_tasks.write_task import Clip, write_task
 
 GOOD = Clip("a.wav", np.zeros(10), ["x"])
 

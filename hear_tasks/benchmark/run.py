@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -17,6 +16,7 @@ from hear_cacophony.engine.devices import Devices
 from hear_cacophony.engine.options import PRECISIONS
 from hear_tasks.benchmark import embed, encoder, predict, projection, start, text, training
 from hear_tasks.benchmark.config import SCALES, Config
+from hear_tasks.installed import installed_versions
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
 SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {
@@ -145,19 +145,13 @@ def format_result(result: dict[str, Any]) -> str:
 def describe_machine() -> dict[str, Any]:
     """The devices that jax sees, the processor, and versions of what is installed."""
     devices = Devices()
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "devices": [devices.kind] * len(devices),
         "platform": devices.platform,
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg()[0],
-        "versions": versions,
+        "versions": {"python": platform.python_version(), **installed_versions(PACKAGES)},
     }
 
 

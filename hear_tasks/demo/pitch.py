@@ -16,7 +16,7 @@ from hear_cacophony.frontend.resample import resample
 from hear_tasks.demo.recordings import at_level
 from hear_tasks.demo.soundfont import FLUID_R3_MONO, RENDER_RATE, TIM_GM, Note, SoundFont
 from hear_tasks.demo.sources import SourceError, find_source
-from hear_tasks.demo.write_task import Clip
+from hear_tasks.write_task import Clip
 
 PITCHES = range(48, 72)
 """MIDI note numbers, from the C below middle C for two octaves."""

@@ -9,7 +9,7 @@ import soundfile
 
 from hear_cacophony.frontend.resample import resample
 from hear_tasks.demo.sources import SourceError
-from hear_tasks.demo.write_task import SAMPLE_RATE
+from hear_tasks.write_task import SAMPLE_RATE
 
 RMS = 0.05
 """Root mean square of a clip at the common level, full scale 1."""

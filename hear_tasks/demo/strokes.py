@@ -15,7 +15,7 @@ import numpy as np
 from hear_tasks.demo import sonic_pi
 from hear_tasks.demo.recordings import LEAD, PERCUSSIVE_RMS, at_level, read_recording, sounding
 from hear_tasks.demo.sources import Source, find_source
-from hear_tasks.demo.write_task import SAMPLE_RATE, Clip, Event
+from hear_tasks.write_task import SAMPLE_RATE, Clip, Event
 
 STROKES = {
     "cymbal": ("drum_cymbal_*", "drum_splash_*", "elec_cymbal"),

@@ -16,7 +16,7 @@ import numpy as np
 from hear_tasks.demo import sonic_pi
 from hear_tasks.demo.recordings import PERCUSSIVE_RMS, at_level, read_recording
 from hear_tasks.demo.sources import find_source
-from hear_tasks.demo.write_task import SAMPLE_RATE, Clip
+from hear_tasks.write_task import SAMPLE_RATE, Clip
 
 VOCABULARY = ["ambi", "bass", "bd", "drum", "elec", "guit", "loop", "perc", "sn", "tabla"]
 METADATA = {

@@ -15,7 +15,7 @@ import types
 
 from hear_tasks.demo import piano, pitch, strokes, tags, vowel
 from hear_tasks.demo.sources import SourceError
-from hear_tasks.demo.write_task import write_task
+from hear_tasks.write_task import write_task
 
 TASKS: dict[str, types.ModuleType] = {
     "demo_vowel": vowel,

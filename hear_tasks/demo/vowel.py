@@ -14,7 +14,7 @@ import numpy as np
 
 from hear_tasks.demo.recordings import at_level, read_recording, trim
 from hear_tasks.demo.sources import Source, SourceError, find_source
-from hear_tasks.demo.write_task import SAMPLE_RATE, Clip
+from hear_tasks.write_task import SAMPLE_RATE, Clip
 
 PACKAGE = "klettres-data"
 LANGUAGES = ("es", "it", "pt_BR", "tn")

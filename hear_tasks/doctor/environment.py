@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import importlib.util
 import os
 import pathlib
@@ -19,6 +18,7 @@ from typing import IO
 from hear_tasks.child_process import bound_command, wait_for
 from hear_tasks.doctor.cuda import Builds, check_builds, find_builds
 from hear_tasks.doctor.report import Findings
+from hear_tasks.installed import installed_versions
 
 ENVIRONMENT = "environment"
 """Name of what is checked here, in its findings."""
@@ -134,22 +134,15 @@ def probing() -> Iterator[Callable[[], Environment]]:
                 python=platform.python_version(),
                 system=f"{platform.system()} {platform.machine()}",
                 cores=len(os.sched_getaffinity(0)),
-                versions={requirement.names[0]: _version(requirement.names) for requirement in REQUIREMENTS},
+                versions={
+                    each.names[0]: next(iter(installed_versions(each.names).values()), None) for each in REQUIREMENTS
+                },
                 devices={library: answer() for library, answer in answers.items()},
                 has_nvidia=_NVIDIA.exists(),
                 builds=find_builds(),
             )
 
         yield environment
-
-
-def _version(names: tuple[str, ...]) -> str | None:
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
 
 
 @contextlib.contextmanager

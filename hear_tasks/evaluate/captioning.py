@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
 import pathlib
 import re
@@ -21,6 +20,7 @@ from hear_tasks.evaluate.evaluator import Computed, Evaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel, tokenizer_digests
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
+from hear_tasks.installed import check_installed
 
 JAVA_VERSIONS = range(8, 14)
 """Those that aac-metrics runs its Java programs with."""
@@ -47,7 +47,7 @@ class Captioning(Evaluator):
         return {**identity, "beams": self.request.num_beams}
 
     def check(self) -> None:
-        check_installed()
+        check_installed("aac-metrics", "scores of captions need", "captions")
 
     def tag(self, clip: Clip) -> str:
         return f"{clip.number} {clip.name}" if self.request.published else ""
@@ -128,12 +128,6 @@ class CaptionScores:
     left_out: dict[str, str]
     tokens: str
     by_clip: dict[str, list[float]] = dataclasses.field(default_factory=dict)
-
-
-def check_installed() -> None:
-    """Raise ModuleNotFoundError, before any work, where aac-metrics is not installed."""
-    if importlib.util.find_spec("aac_metrics") is None:
-        raise ModuleNotFoundError("scores of captions need aac-metrics: pip install 'hear_cacophony[captions]'")
 
 
 def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]]) -> CaptionScores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
 from collections.abc import Sequence
 
@@ -19,13 +18,6 @@ _MARKS = (0.02, 0.1, 0.3, 0.6, 1)
 
 Pair = tuple[str, str, int, float]
 """A class, what it was taken for, how many of its clips were, and which part of them."""
-
-
-def check_installed() -> None:
-    """Raise ModuleNotFoundError, before any work, where matplotlib or scipy is not installed."""
-    for name, what in (("matplotlib", "the picture of confusions needs"), ("scipy", "intervals of scores need")):
-        if importlib.util.find_spec(name) is None:
-            raise ModuleNotFoundError(f"{what} {name}: pip install 'hear_cacophony[tasks]'")
 
 
 def confused_pairs(matrix: np.ndarray, classes: Sequence[str]) -> list[Pair]:

@@ -10,7 +10,6 @@ other clip.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
 import random
 
@@ -85,13 +84,6 @@ def is_longer(num_samples: int, limit: int | None) -> bool:
 
 def _count_patches(num_samples: int) -> int:
     return count_frames(num_samples) // PATCH_FRAMES * PATCHES_PER_STEP
-
-
-def check_installed(protocol: str) -> None:
-    """Raise ModuleNotFoundError, before any work, where the protocol's resampler is not installed."""
-    package = "scipy" if protocol == "published" else "soxr"
-    if importlib.util.find_spec(package) is None:
-        raise ModuleNotFoundError(f"resampling needs {package}: pip install 'hear_cacophony[tasks]'")
 
 
 def read_published(path: str | os.PathLike[str]) -> np.ndarray:

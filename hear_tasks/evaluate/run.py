@@ -23,11 +23,12 @@ from hear_tasks.evaluate.datasets import Evaluation
 from hear_tasks.evaluate.evaluator import Computed, Evaluator
 from hear_tasks.evaluate.listing import Clip, Listing
 from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model, tokenizer_digests
-from hear_tasks.evaluate.protocols import check_installed, is_longer, read_published
+from hear_tasks.evaluate.protocols import is_longer, read_published
 from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
 from hear_tasks.evaluate.retrieval import Retrieval
 from hear_tasks.evaluate.zero_shot import ZeroShot
+from hear_tasks.installed import check_installed
 
 _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
     Evaluation.ZERO_SHOT: ZeroShot,
@@ -54,7 +55,7 @@ def evaluate(
     evaluator = _EVALUATORS[request.evaluation](request)
     evaluator.check()
     _check_out(request.out)
-    check_installed(request.protocol)
+    check_installed("scipy" if request.published else "soxr", "resampling needs")
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
     model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)

@@ -12,10 +12,11 @@ import numpy as np
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_cacophony.sounds.names import as_text
-from hear_tasks.evaluate.confusion_picture import check_installed, confused_pairs, draw_confusion
+from hear_tasks.evaluate.confusion_picture import confused_pairs, draw_confusion
 from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
+from hear_tasks.installed import check_installed
 
 TOP = 5
 
@@ -24,7 +25,8 @@ class ZeroShot(EmbeddingEvaluator):
     """Zero-shot classification."""
 
     def check(self) -> None:
-        check_installed()
+        check_installed("matplotlib", "the picture of confusions needs")
+        check_installed("scipy", "intervals of scores need")
 
     def score(self, model: AudioTextModel, computed: Computed, folder: pathlib.Path) -> Scored:
         clips, classes = computed.clips, computed.classes

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hear_tasks.installed import check_installed
 from hear_tasks.leaderboard.models import Model
 from hear_tasks.leaderboard.published import PublishedRow
 from hear_tasks.leaderboard.table import Row, leaderboard_rows
@@ -51,8 +51,7 @@ def check_plot(path: pathlib.Path, models: Sequence[Model] | None = None) -> Non
         ModuleNotFoundError: matplotlib is not installed.
         ValueError: the file name ends in none of `SUFFIXES`, or there are more than `MAX_MODELS` models.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("the plot needs matplotlib: pip install 'hear_cacophony[tasks]'")
+    check_installed("matplotlib", "the plot needs")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path}: expected a plot that ends in one of {', '.join(SUFFIXES)}")
     if models is not None and len(models) > MAX_MODELS:

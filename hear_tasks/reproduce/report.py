@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import pathlib
 import platform
@@ -17,6 +16,7 @@ from typing import Any
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.files.atomic_write import write_json, write_text
 from hear_tasks.doctor import REQUIREMENTS
+from hear_tasks.installed import installed_versions
 from hear_tasks.leaderboard import Outputs, Score, read_models, write_leaderboard
 from hear_tasks.reproduce.jobs import EMBEDDING_PROFILE, Job, embeddings_folder
 from hear_tasks.reproduce.models import RunModel
@@ -115,7 +115,7 @@ def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinishe
         "ended": now(),
         "host": socket.gethostname(),
         "system": platform.platform(),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **installed_versions(_PACKAGES)},
         "commit": _commit(),
         "options": {
             **options.scoring,
@@ -129,16 +129,6 @@ def make_manifest(options: Options, jobs: Sequence[Job], started: str, unfinishe
         "jobs": [_job(job, scores[job.embeddings].get(job.task.name)) for job in jobs],
         "unfinished": list(unfinished),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _commit() -> str | None:

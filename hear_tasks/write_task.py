@@ -104,15 +104,15 @@ def _write_split(
         _check_labels(clip, vocabulary, metadata)
         samples = np.round(clip.samples * 32767).astype("<i2").tobytes()
         _check_unseen(clip, folder.name, samples, written)
-        _write_wav(folder / clip.name, samples)
+        write_wav(folder / clip.name, samples)
         labels[clip.name] = [dataclasses.asdict(label) if isinstance(label, Event) else label for label in clip.labels]
     if not labels:
         raise ValueError(f"{folder.name}: expected clips in this split, got none")
     return labels
 
 
-def _write_wav(file: pathlib.Path, samples: bytes) -> None:
-    """With the standard library's writer: libsndfile's does not report a full disk."""
+def write_wav(file: pathlib.Path, samples: bytes) -> None:
+    """Write 16-bit samples with the standard library's writer: libsndfile's does not report a full disk."""
     with file.open("wb") as raw, wave.open(raw, "wb") as wav:
         wav.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
         wav.writeframes(samples)
