@@ -6,8 +6,10 @@ import pathlib
 import random
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from hear_tasks.registry import find_tasks
+from hear_tasks.text_files import FileFault, read_object
 
 METADATA_FILE = "task_metadata.json"
 VOCABULARY_FILE = "labelvocabulary.csv"
@@ -56,6 +58,22 @@ def clip_orders(splits: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...
         generator.shuffle(order)
         orders[name] = tuple(order)
     return orders
+
+
+class TaskError(ValueError):
+    """A task, or the folder of its embeddings, is not what it should be; the message names what is wrong with it."""
+
+
+def read_task_file(file: pathlib.Path) -> dict[str, Any]:
+    """The object in a JSON file of a task.
+
+    Raises:
+        TaskError: there is no such file, or no object in it.
+    """
+    try:
+        return read_object(file)[0]
+    except FileFault as fault:
+        raise TaskError(f"{file}: {fault}; {fault.fix}") from fault
 
 
 def choose_tasks(folder: pathlib.Path, names: Sequence[str] = ()) -> list[pathlib.Path]:

@@ -48,6 +48,14 @@ def read_object(file: pathlib.Path) -> tuple[dict[str, Any], list[str]]:
     return content, repeated
 
 
+def read_if_whole(file: pathlib.Path) -> Any:
+    """The content of a JSON file; None where there is no whole one, as after a kill."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 def _describe_bad_json(text: str, error: ValueError) -> str:
     if not text.strip():
         return "expected JSON, got an empty file"

@@ -16,9 +16,9 @@ from hear_tasks.cli import main
 from hear_tasks.doctor.examination import _check_embedded
 from hear_tasks.doctor.report import Severity
 from hear_tasks.embed.record import RECORD_FILE, compare_with_task
-from hear_tasks.embed.task import TaskError, read_task
+from hear_tasks.embed.task import read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done
-from hear_tasks.task_folder import EMBEDDED_FILE
+from hear_tasks.task_folder import EMBEDDED_FILE, TaskError
 
 
 @pytest.fixture

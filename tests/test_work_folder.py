@@ -12,8 +12,8 @@ import pytest
 from hear_cacophony.engine.batches import Batch
 from hear_cacophony.files.lock import BusyError
 from hear_tasks.embed.event_results import GrowingEventResults, labels_at
-from hear_tasks.embed.task import TaskError
 from hear_tasks.embed.work_folder import WorkFolder, is_busy, is_done, open_work_folder
+from hear_tasks.task_folder import TaskError
 
 SETTINGS = {"task": "fingerprint", "model": "weights"}
 

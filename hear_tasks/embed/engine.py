@@ -20,8 +20,9 @@ from hear_tasks.embed.model import FailedClipsError, Model
 from hear_tasks.embed.plan import Plan, make_plan
 from hear_tasks.embed.record import lost_files
 from hear_tasks.embed.results import Results, check_clip_file_names
-from hear_tasks.embed.task import READERS, Task, TaskError, listed, read_task
+from hear_tasks.embed.task import READERS, Task, listed, read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done, open_work_folder
+from hear_tasks.task_folder import TaskError
 from hear_tasks.text_files import listed as names_of
 
 if TYPE_CHECKING:

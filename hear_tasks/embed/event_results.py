@@ -13,8 +13,9 @@ import numpy as np
 
 from hear_tasks.embed.plan import Plan
 from hear_tasks.embed.results import Results, pickle_labels, write_json
-from hear_tasks.embed.task import Split, TaskError
+from hear_tasks.embed.task import Split
 from hear_tasks.embed.work_folder import WorkFolder
+from hear_tasks.task_folder import TaskError
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch

@@ -9,7 +9,8 @@ import numpy as np
 
 from hear_tasks.embed.clips import read_piece
 from hear_tasks.embed.model import ClipEmbedder
-from hear_tasks.embed.task import Task, TaskError
+from hear_tasks.embed.task import Task
+from hear_tasks.task_folder import TaskError
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch

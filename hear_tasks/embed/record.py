@@ -11,7 +11,7 @@ from typing import Any
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_tasks.embed.task import READERS, Task
 from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE
-from hear_tasks.text_files import listed
+from hear_tasks.text_files import listed, read_if_whole
 
 RECORD_FILE = "embedded-from.json"
 """For each folder of audio, RATE/SPLIT, the digest of each clip's content by its name, and what spares reading it."""
@@ -50,7 +50,7 @@ def lost_files(target: pathlib.Path) -> dict[str, str]:
     """
     if not (target / EMBEDDED_FILE).exists():
         return {}
-    noted = _read(target / EMBEDDED_FILE)
+    noted = read_if_whole(target / EMBEDDED_FILE)
     sizes = noted if isinstance(noted, dict) else {name: _size_by_shape(target, name) for name in _names(target)}
     lost = {}
     for name, size in sizes.items():
@@ -82,14 +82,14 @@ def _splits(folder: pathlib.Path) -> list[str]:
 
 
 def _metadata(folder: pathlib.Path) -> dict[str, Any]:
-    content = _read(folder / METADATA_FILE)
+    content = read_if_whole(folder / METADATA_FILE)
     return content if isinstance(content, dict) else {}
 
 
 def _size_by_shape(target: pathlib.Path, name: str) -> int | None:
     """Bytes that a file of embeddings has by the file with their shape; None of other files."""
     split = name.removesuffix(".embeddings.npy")
-    shape = _read(target / f"{split}.embedding-dimensions.json") if split != name else None
+    shape = read_if_whole(target / f"{split}.embedding-dimensions.json") if split != name else None
     return _FLOAT_BYTES * shape[0] * shape[1] if isinstance(shape, list) else None
 
 
@@ -107,7 +107,7 @@ def compare_with_task(target: pathlib.Path, task: pathlib.Path) -> list[str]:
     differences = [told for name in copied if (told := _compare_file(target / name, task / name))]
     for split in _splits(target):
         differences += _compare_split(target / f"{split}.json", task / f"{split}.json")
-    record = _read(target / RECORD_FILE)
+    record = read_if_whole(target / RECORD_FILE)
     if isinstance(record, dict) and "audio" in record:
         digests = ContentDigests(record["states"])
         for folder, clips in record["audio"].items():
@@ -117,7 +117,7 @@ def compare_with_task(target: pathlib.Path, task: pathlib.Path) -> list[str]:
 
 
 def _compare_split(embedded: pathlib.Path, now: pathlib.Path) -> list[str]:
-    before, after = _read(embedded), _read(now)
+    before, after = read_if_whole(embedded), read_if_whole(now)
     if not isinstance(before, dict):
         return []
     if not isinstance(after, dict):
@@ -154,13 +154,6 @@ def _compare_file(embedded: pathlib.Path, now: pathlib.Path) -> str:
         return "" if embedded.read_bytes() == now.read_bytes() else f"{now.name} differs"
     except OSError:
         return f"{now.name} is gone, or cannot be read"
-
-
-def _read(file: pathlib.Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _named(names: list[str], what: str = "clips") -> str:

@@ -19,9 +19,9 @@ import numpy as np
 
 from hear_tasks.embed.plan import Plan
 from hear_tasks.embed.record import write_record
-from hear_tasks.embed.task import Split, Task, TaskError
+from hear_tasks.embed.task import Split, Task
 from hear_tasks.embed.work_folder import WorkFolder
-from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, TaskError
 
 if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch

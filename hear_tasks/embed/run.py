@@ -11,9 +11,8 @@ from hear_cacophony.files.lock import BusyError
 from hear_tasks.embed.engine import embed_task
 from hear_tasks.embed.hear_module import HearModule, claim_folder
 from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
-from hear_tasks.embed.task import TaskError
 from hear_tasks.embed.work_folder import is_done, is_finished
-from hear_tasks.task_folder import WEIGHTS_FILE
+from hear_tasks.task_folder import WEIGHTS_FILE, TaskError
 
 
 def embed_tasks(

@@ -17,15 +17,11 @@ from hear_cacophony.progress import FileProgress
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar, match_names
-from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, clip_orders
+from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, TaskError, clip_orders, read_task_file
 
 _MAX_LISTED = 20
 READERS = 8
 """Threads that read headers and contents of clips."""
-
-
-class TaskError(ValueError):
-    """A task that cannot be embedded; the message names what is wrong with it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +87,7 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
         TaskError: metadata or a split is missing or damaged, or clips are not what they have to be; the
             message lists them.
     """
-    metadata = _read_json(folder / METADATA_FILE)
+    metadata = read_task_file(folder / METADATA_FILE)
     embedding_type = _kind(folder, metadata, "embedding_type", EmbeddingType)
     prediction_type = _kind(folder, metadata, "prediction_type", PredictionType)
     if not (folder / VOCABULARY_FILE).is_file():
@@ -108,16 +104,6 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
     content = [metadata, facts, [clip.digest for clip in clips]]
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return Task(folder, embedding_type, splits, clips, rate, fingerprint, digests)
-
-
-def _read_json(file: pathlib.Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise TaskError(f"{file}: cannot be read ({error})") from error
-    if not isinstance(content, dict):
-        raise TaskError(f"{file}: expected a JSON object, got {type(content).__name__}")
-    return content
 
 
 def _kind(folder: pathlib.Path, metadata: Mapping[str, Any], field: str, kinds: Any) -> Any:
@@ -138,7 +124,7 @@ def read_splits(folder: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Spli
     check_plain_names(folder / METADATA_FILE, "splits", names)
     listed = {}
     for name in names:
-        labels = _read_json(folder / f"{name}.json")
+        labels = read_task_file(folder / f"{name}.json")
         if not labels or not all(isinstance(each, list) for each in labels.values()):
             raise TaskError(f"{folder / f'{name}.json'}: expected a list of labels for each of one or more clips")
         check_plain_names(folder / f"{name}.json", "clips", labels)

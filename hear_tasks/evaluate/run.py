@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import sys
@@ -29,6 +28,7 @@ from hear_tasks.evaluate.request import Request
 from hear_tasks.evaluate.retrieval import Retrieval
 from hear_tasks.evaluate.zero_shot import ZeroShot
 from hear_tasks.installed import check_installed
+from hear_tasks.text_files import read_if_whole
 
 _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
     Evaluation.ZERO_SHOT: ZeroShot,
@@ -68,7 +68,7 @@ def evaluate(
         limit = request.limits.patches
         shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]
         report = Report(request, weights, tokenizer, listing, listing.unreadable | faults, shortened, scored)
-        before = _data_of(folder / RESULTS_FILE)
+        before = (read_if_whole(folder / RESULTS_FILE) or {}).get("data", "")
         write_json(folder / RESULTS_FILE, report.as_json())
     tell(f"{folder}: {f'replaced what was of {before}' if before else 'written'}")
     return report
@@ -101,14 +101,6 @@ def _compute(
         file, reason = next(iter(faults.items()))
         raise ValueError(f"none of the {len(sounds)} clips could be used; the first one, {on_one_line(file)}: {reason}")
     return [by_file[sound.name] for sound in found.sounds], found, faults
-
-
-def _data_of(results: pathlib.Path) -> str:
-    """The folder of data that earlier results are of, "" where there are none."""
-    try:
-        return json.loads(results.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError):
-        return ""
 
 
 def _identity(evaluator: Evaluator, model: AudioTextModel, weights: Weights) -> dict[str, Any]:

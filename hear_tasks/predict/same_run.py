@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hear_cacophony.files.file_identity import ContentDigests
-from hear_tasks.predict.task import Task, TaskError, read_json
-from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, VOCABULARY_FILE
+from hear_tasks.predict.task import Task, read_json
+from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, VOCABULARY_FILE, TaskError
 
 ENGINE = "hear_cacophony 1"
 """Who has predicted, with another number whenever the same run gets other scores than before."""

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from hear_tasks.predict.events import Events, Frames
-from hear_tasks.predict.task import EMBED_AGAIN, Task, TaskError, explain_unknown, read_dimensions, read_json
-from hear_tasks.task_folder import VOCABULARY_FILE
+from hear_tasks.predict.task import EMBED_AGAIN, Task, explain_unknown, read_dimensions, read_json
+from hear_tasks.task_folder import VOCABULARY_FILE, TaskError
 
 _CHUNK_BYTES = 1 << 24
 _FLOAT_BYTES = 4

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hear_tasks.predict.scene_scores import SCENE_SCORES
-from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE
+from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE, TaskError
 
 if TYPE_CHECKING:
     from hear_tasks.predict.event_postprocessing import Postprocessing
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 EMBED_AGAIN = "delete it, and embed the task again"
 """For a file that has its size, so that `embed` cannot see that it is damaged."""
-
-
-class TaskError(ValueError):
-    """The folder of a task is not what it should be; the message names the file, and says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)

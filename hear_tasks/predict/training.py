@@ -14,7 +14,8 @@ from hear_tasks.predict.evaluation import Validation, loss_of
 from hear_tasks.predict.grids import Configuration
 from hear_tasks.predict.network import draw_for_pass, make_network
 from hear_tasks.predict.split import Split
-from hear_tasks.predict.task import Task, TaskError
+from hear_tasks.predict.task import Task
+from hear_tasks.task_folder import TaskError
 
 if TYPE_CHECKING:
     from hear_tasks.predict.event_postprocessing import Postprocessing

@@ -14,16 +14,11 @@ from hear_cacophony.frontend.audio_file import open_audio
 from hear_tasks.prepare.resample_clip import Clip, Conversion
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar, match_names
-from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
-from hear_tasks.text_files import FileFault, read_object
+from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, TaskError, read_task_file
 
 _BATCH_CLIPS = 64
 _BATCH_BYTES = 8_000_000
 _SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-
-
-class TaskError(ValueError):
-    """A task that cannot be prepared, or not all of it; the message names it and every bad file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +126,7 @@ def make_plan(task: Task, rate: int) -> Plan:
 def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
     """`task_metadata.json` with the fields that are needed here checked."""
     file = task / METADATA_FILE
-    metadata = _read_object(file)
+    metadata = read_task_file(file)
     if "sample_duration" not in metadata:
         raise TaskError(f'{file}: expected a field "sample_duration" (seconds or null), found none')
     seconds = metadata["sample_duration"]
@@ -143,13 +138,6 @@ def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
         raise TaskError(f'{file}: expected "splits" to be a list of names, got {splits!r}')
     _check_plain(file, splits)
     return metadata
-
-
-def _read_object(file: pathlib.Path) -> dict[str, Any]:
-    try:
-        return read_object(file)[0]
-    except FileFault as fault:
-        raise TaskError(f"{file}: {fault}; {fault.fix}") from fault
 
 
 def _check_plain(file: pathlib.Path, names: Iterable[str]) -> None:
@@ -214,7 +202,7 @@ def _listed_names(file: pathlib.Path, bad: list[tuple[str, str]]) -> frozenset[s
     if not file.exists():
         return frozenset()
     try:
-        names = frozenset(_read_object(file))
+        names = frozenset(read_task_file(file))
     except TaskError as error:
         bad.append((str(file), str(error).removeprefix(f"{file}: ")))
         return frozenset()

@@ -18,6 +18,7 @@ from hear_tasks.predict import compare_finished
 from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, SAMPLE_RATES, SCORES_FILE
+from hear_tasks.text_files import read_if_whole
 
 WAV_HEADER_BYTES = 44
 
@@ -87,7 +88,7 @@ class Job:
 
     @property
     def _is_predicted(self) -> bool:
-        return all(_is_object(self.target / name) for name in (PREDICTED_FILE, SCORES_FILE))
+        return all(isinstance(read_if_whole(self.target / name), dict) for name in (PREDICTED_FILE, SCORES_FILE))
 
     def find_changes(self) -> list[str]:
         """How a finished phase is of another task, grid or seeds; lost embeddings are made again before they count."""
@@ -109,14 +110,6 @@ class Job:
         """Embeddings of the task, of all splits together; 0 where there are none yet."""
         counts = [json.loads(file.read_text())[0] for file in self.target.glob("*.embedding-dimensions.json")]
         return sum(counts)
-
-
-def _is_object(file: pathlib.Path) -> bool:
-    """Whether a file holds a whole JSON object: a kill while heareval writes it leaves less."""
-    try:
-        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
-    except (OSError, ValueError):
-        return False
 
 
 def make_jobs(options: Options) -> list[Job]:

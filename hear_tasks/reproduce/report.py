@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import platform
 import shutil
@@ -24,6 +23,7 @@ from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import State, now, read_attempts, read_state
 from hear_tasks.reproduce.run_job import summary
 from hear_tasks.task_folder import WEIGHTS_FILE
+from hear_tasks.text_files import read_if_whole
 
 TEXT, MARKDOWN, CSV, PLOT = (f"leaderboard.{suffix}" for suffix in ("txt", "md", "csv", "png"))
 MANIFEST = "manifest.json"
@@ -146,7 +146,7 @@ def _commit() -> str | None:
 
 def _model(options: Options, model: RunModel) -> dict[str, Any]:
     """What a model is, by the note beside its embeddings where there is one."""
-    noted = _read(embeddings_folder(options, model) / WEIGHTS_FILE)
+    noted = read_if_whole(embeddings_folder(options, model) / WEIGHTS_FILE) or {}
     plugin = {"options": dict(model.options), "python": model.python, "version": noted.get("version")}
     return {"module": model.module, **_weights(model, noted), **({} if model.stage else plugin)}
 
@@ -172,7 +172,7 @@ def _job(job: Job, score: Score | None) -> dict[str, Any]:
         "task": job.task.name,
         "audio_bytes": job.size,
         "score": None if score is None else dataclasses.asdict(score),
-        "embedding": _read(job.target / EMBEDDING_PROFILE),
+        "embedding": read_if_whole(job.target / EMBEDDING_PROFILE) or {},
         **{
             phase.value: {
                 "state": read_state(job, phase)[0],
@@ -190,10 +190,3 @@ def _scores(embeddings: pathlib.Path) -> Mapping[str, Score]:
     except (OSError, ValueError):
         return {}
     return model.scores
-
-
-def _read(file: pathlib.Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
