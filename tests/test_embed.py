@@ -300,13 +300,13 @@ def test_clips_that_cannot_be_embedded(change, expected, tasks, tiny_checkpoints
 @pytest.mark.parametrize(
     ("file", "content", "expected"),
     [
-        ("task_metadata.json", "{", "cannot be read"),
+        ("task_metadata.json", "{", "could not read it"),
         (
             "task_metadata.json",
             '{"embedding_type": "scenes"}',
             "embedding_type: expected 'scene' or 'event', got 'scenes'",
         ),
-        ("fold01.json", '{"fold01-0.wav": ["low"', "cannot be read"),
+        ("fold01.json", '{"fold01-0.wav": ["low"', "could not read it"),
         (
             "fold01.json",
             '{"fold01-0.wav": ["low", "high"]}',
