@@ -8,10 +8,10 @@ import pathlib
 
 import numpy as np
 
-from hear_tasks.embed import TaskError, read_splits
+from hear_tasks.embed import read_splits
 from hear_tasks.map.points import Colours, Points
 from hear_tasks.registry import EmbeddingType
-from hear_tasks.task_folder import METADATA_FILE
+from hear_tasks.task_folder import METADATA_FILE, TaskError
 
 SEVERAL, NO_LABEL = "several labels", "no label"
 
