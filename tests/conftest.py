@@ -29,6 +29,13 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
+QUICKLY_COMPILED = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+)
+"""Compiling takes a third of the time, and most of what is compiled runs once; --all compiles as elsewhere."""
+
 LONG_FILES = (
     "test_slurm.py",
     "test_training.py",
@@ -52,6 +59,11 @@ LONG_FILES = (
 
 def pytest_addoption(parser) -> None:
     parser.addoption("--all", action="store_true", help="also what only repeats: more seeds, lengths, sizes and kills")
+
+
+def pytest_configure(config) -> None:
+    if not config.getoption("--all"):
+        os.environ["XLA_FLAGS"] = " ".join((os.environ["XLA_FLAGS"], *QUICKLY_COMPILED))
 
 
 def pytest_collection_modifyitems(config, items) -> None:
