@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from repeats import first
 from tokenizer_files import write_tokenizer
 
 from hear_cacophony import load_audio_text_model, load_embedding_model
@@ -127,7 +128,7 @@ def test_a_run_learns_and_leaves_a_checkpoint_that_is_taken_like_the_published_o
 
 
 @STAGES
-@pytest.mark.parametrize("interrupted", [2, 3, 5])
+@pytest.mark.parametrize("interrupted", first(1, [5, 3, 2]))
 def test_a_run_that_was_interrupted_ends_with_the_same_bytes(
     stage, interrupted, shards, tokenizer, tmp_path, monkeypatch, undisturbed
 ):
@@ -319,7 +320,7 @@ CODE = "import sys; from hear_tasks.cli import main; sys.exit(main(sys.argv[1:])
 
 
 @pytest.mark.slow
-@STAGES
+@pytest.mark.parametrize("stage", first(1, ["audiomae", "cacophony"]))
 def test_kills_at_any_moment_change_nothing(stage, shards, tokenizer_folder, tmp_path):
     """Killed twice and stopped once; each time somewhere else in a step, a look at held-out clips or a checkpoint."""
     command = [sys.executable, "-c", CODE, "train", stage, "--data", str(shards.folder), *SMALL, "--steps", "24"]
