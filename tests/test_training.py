@@ -18,7 +18,7 @@ from repeats import first
 from tokenizer_files import write_tokenizer
 
 from hear_cacophony import load_audio_text_model, load_embedding_model
-from hear_cacophony.checkpoint.read import summarize_checkpoint
+from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
 from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
 from hear_cacophony.text.tokenizer import load_tokenizer
@@ -188,6 +188,22 @@ def test_a_run_that_is_done_is_not_done_again(shards, tmp_path, undisturbed, mon
     monkeypatch.setattr(Batches, "load", lambda *_: pytest.fail("a batch was read"))
     train(given, shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
     assert result(tmp_path / "run", "audiomae") == expected
+
+
+def test_a_run_that_ends_early_leaves_the_checkpoint_of_that_step_and_goes_on_later(shards, tmp_path, undisturbed):
+    given, out = options("audiomae"), tmp_path / "run"
+    begun = read_checkpoint(train(given, shards, start(given), out, stop_at=0)).parameters
+    drawn = start(given)()
+    assert begun and all(np.array_equal(array, drawn[path]) for path, array in begun.items())
+    assert "| steps | 0 |" in (out / "README.md").read_text()
+    assert not (out / "checkpoints").exists() or not os.listdir(out / "checkpoints")
+    train(given, shards, start(given), out, stop_at=3)
+    assert [row["step"] for row in read_metrics(out / "metrics.csv")] == ["1", "2", "3"]
+    assert "| steps | 3 |" in (out / "README.md").read_text()
+    with pytest.raises(ValueError, match="--stop-at 2: expected at least 3, the step that the run in .* is at"):
+        train(given, shards, start(given), out, stop_at=2)
+    train(given, shards, start(given), out)
+    assert result(out, "audiomae") == undisturbed("audiomae")
 
 
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch(shards, tmp_path):

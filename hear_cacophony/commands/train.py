@@ -74,6 +74,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         sizes.add_argument(f"--{name}", type=int, metavar="N", help=f"{told} (default: by the size)")
     how = parser.add_argument_group("training")
     how.add_argument("--steps", type=int, default=100_000, help="updates of the parameters (default: 100000)")
+    how.add_argument(
+        "--stop-at", type=int, metavar="STEP",
+        help="end early after this step, with the checkpoint of it; the same command with a later one, or without, "
+        "goes on",
+    )  # fmt: skip
     how.add_argument("--batch", type=int, default=64, help="clips in each, over all devices (default: 64)")
     how.add_argument("--accumulate", type=int, help="parts that a batch is computed in, one by one (default: 1)")
     how.add_argument("--learning-rate", type=float, help="the highest (default: base 2e-4, others 1e-3)")
@@ -120,6 +125,8 @@ def _run(args: argparse.Namespace) -> int:
     compilation_cache.enable()
     if args.keep < 1:
         raise ValueError(f"--keep {args.keep}: expected at least 1")
+    if args.stop_at is not None and args.stop_at < 0:
+        raise ValueError(f"--stop-at {args.stop_at}: expected 0 or more")
     sizes, tokenizer = _sizes_and_tokenizer(args)
     options = _options(args, sizes)
     with joined(args.coordinator, args.processes, args.process):
@@ -133,13 +140,23 @@ def _train(args: argparse.Namespace, options: TrainOptions, tokenizer: Tokenizer
     processes = Processes()
     shards = _open_shards(args, processes)
     try:
-        file = train(options, shards, lambda: _first_parameters(options), args.out, tokenizer=tokenizer, keep=args.keep)
+        file = train(
+            options,
+            shards,
+            lambda: _first_parameters(options),
+            args.out,
+            tokenizer=tokenizer,
+            keep=args.keep,
+            stop_at=args.stop_at,
+        )
     except Stopped as stopped:
         if processes.index == 0:
             print(f"train: {stopped}", file=sys.stderr)
         return STOPPED
     if processes.index == 0:
-        print(f"{file}: stage {options.of.number}, {options.of.title}, after {options.steps} steps")
+        early = args.stop_at is not None and args.stop_at < options.steps
+        steps = f"{args.stop_at} of {options.steps}" if early else f"{options.steps}"
+        print(f"{file}: stage {options.of.number}, {options.of.title}, after {steps} steps")
     return 0
 
 

@@ -36,10 +36,6 @@ def card(
     stage = options.of
     data = [("folder", str(shards.folder)), *describe(shards.clips), ("digest", shards.identity)]
     data.append(("held out", f"{len(batches.split.held_out):,} clips"))
-    looked = [row for row in rows if row["held_out_loss"]][-1]
-    losses = [("training loss, last step", rows[-1]["loss"]), ("held-out loss", looked["held_out_loss"])]
-    if looked["recall_at_1"]:
-        losses.append(("held-out retrieval R@1", looked["recall_at_1"]))
     told = dataclasses.asdict(options)
     sizes = told.pop("sizes")
     used = ("encoder", "decoder") if stage.number == 1 else ("encoder", "text")
@@ -54,13 +50,24 @@ def card(
             f"`{file.name}` (MD5 {digest}) has the published layout; `{file.with_suffix('.safetensors').name}` holds",
             "what inference needs of it.",
             *_section("Data", data),
-            *_section("Result", losses),
+            *_section("Result", _result(rows)),
             *_section("Sizes", [(name, _listed(sizes[name])) for name in used]),
             *_section("Options", [(name, str(value)) for name, value in told.items()]),
             *_section("Made with", [*versions, ("devices", devices)]),
             "",
         ]
     )
+
+
+def _result(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """What came of the steps that were made, if any."""
+    told = [("steps", rows[-1]["step"] if rows else "0")]
+    looked = [row for row in rows if row["held_out_loss"]]
+    if looked:
+        told += [("training loss, last step", rows[-1]["loss"]), ("held-out loss", looked[-1]["held_out_loss"])]
+        if looked[-1]["recall_at_1"]:
+            told.append(("held-out retrieval R@1", looked[-1]["recall_at_1"]))
+    return told
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:

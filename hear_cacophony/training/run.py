@@ -46,6 +46,7 @@ def train(
     *,
     tokenizer: Tokenizer | None = None,
     keep: int = 3,
+    stop_at: int | None = None,
 ) -> pathlib.Path:
     """Train a model, or go on with a run that was interrupted.
 
@@ -58,13 +59,16 @@ def train(
         out: the folder of the run.
         tokenizer: stage 2: of the captions.
         keep: checkpoints that stay.
+        stop_at: step after which it ends early, with the checkpoint of that step: 0 is what it starts from. The same
+            call with a later one goes on.
 
     Returns:
         The checkpoint in the published layout; the same as .safetensors lies beside it.
 
     Raises:
         ValueError: the folder holds a run of other options or data, batches do not divide among the devices,
-            there are fewer clips than in a batch or clips lack captions; or a loss was not finite.
+            there are fewer clips than in a batch or clips lack captions; the run is beyond `stop_at`; or a loss was
+            not finite.
         BusyError: another process trains into the folder.
         OSError: a file could not be written.
         Stopped: SIGTERM came; the same call goes on.
@@ -81,7 +85,8 @@ def train(
             check_record(out, record)
 
         processes.first(f"it takes the folder {out}", take)
-        return _Run(options, shards, batches, mesh, out, keep, processes).to_the_end(begin)
+        last = options.steps if stop_at is None else min(stop_at, options.steps)
+        return _Run(options, shards, batches, mesh, out, keep, processes).train_to(last, begin)
 
 
 class _Run:
@@ -107,10 +112,10 @@ class _Run:
         self.metrics: Metrics | None = None
         self.last_loss = float("nan")
 
-    def to_the_end(self, begin: Callable[[], Parameters]) -> pathlib.Path:
+    def train_to(self, last: int, begin: Callable[[], Parameters]) -> pathlib.Path:
         try:
             with _watch_signals() as signals:
-                file = self._to_the_end(begin, signals)
+                file = self._train_to(last, begin, signals)
         except BaseException as error:
             # The checkpoint that is being written takes all processes; where one is gone it would be waited for.
             if self.processes.count == 1 or isinstance(error, SharedError | Stopped):
@@ -119,8 +124,10 @@ class _Run:
         self._close()
         return file
 
-    def _to_the_end(self, begin: Callable[[], Parameters], signals: _Signals) -> pathlib.Path:
+    def _train_to(self, last: int, begin: Callable[[], Parameters], signals: _Signals) -> pathlib.Path:
         first = self.checkpoints.latest() or 0
+        if first > last:
+            raise SharedError(f"--stop-at {last}: expected at least {first}, the step that the run in {self.out} is at")
         shapes = training_shapes(self.options.of, self.options.sizes)
         parameters = {path: np.zeros(shape) for path, shape in shapes.items()} if first else begin()
         state = first_state(parameters, self.options, self.mesh)
@@ -130,7 +137,8 @@ class _Run:
         if signals.came and self.processes.count == 1:
             raise Stopped(f"stopped after step {first} of {self.options.steps}; the same command goes on")
         with self.processes.explained():
-            state = self._loop(state, first, signals)
+            if first < last:
+                state = self._loop(state, first, last, signals)
         self.checkpoints.wait()
         file = self.out / self.options.of.release.file_name
         self.processes.first(f"it writes {file}", lambda: self._write_result(state, file))
@@ -141,7 +149,7 @@ class _Run:
         if self.metrics is not None:
             self.metrics.close()
 
-    def _loop(self, state: State, first: int, signals: _Signals) -> State:
+    def _loop(self, state: State, first: int, last: int, signals: _Signals) -> State:
         options = self.options
         with (
             Whereabouts(self.processes) as whereabouts,
@@ -154,7 +162,7 @@ class _Run:
                 self.pending.append(metrics)
                 # What was asked for a step ago is known by now, so that the devices are not waited for.
                 stop = len(self.pending) > 1 and bool(self.pending[-2].stopping)
-                if step % options.checkpoint_every == 0 or step == options.steps:
+                if step % options.checkpoint_every == 0 or step == last:
                     self._write_rows(step, look_at=state)
                     self._begin_to_save(state, step)
                 elif stop:
@@ -163,7 +171,9 @@ class _Run:
                 elif step % STEPS_BETWEEN_ROWS == 0:
                     self._write_rows(step)
                 progress.made(batch, self.last_loss)
-                if stop and step < options.steps:
+                if step == last:
+                    break
+                if stop:
                     self.checkpoints.wait()
                     raise Stopped(f"stopped after step {step} of {options.steps}, saved; the same command goes on")
                 whereabouts.at(f"reading the batch of step {step + 1}")
