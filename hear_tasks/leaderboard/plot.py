@@ -20,7 +20,7 @@ MAX_MODELS = 8
 
 # The colours of Okabe and Ito ("Color Universal Design", 2008), which are told apart with any colour vision; their
 # yellow is too pale on paper, so grey is the eighth. Shapes tell models apart without colours too.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#7F7F7F")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#7F7F7F")
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "h")
 _WIDTH_INCHES = 7.0
 _DOTS_PER_INCH = 300
@@ -120,7 +120,7 @@ def _draw_ticks(axes: Axes, points: Sequence[tuple[float | None, int]], label: s
 
 def _draw_model(axes: Axes, rows: Sequence[Row], index: int, model: Model, models: int) -> None:
     """The markers of one model; those of all models lie below one another within a line."""
-    colour, shape = _COLOURS[index], _SHAPES[index]
+    colour, shape = COLOURS[index], _SHAPES[index]
     offset = _BAND * ((index + 0.5) / models - 0.5)
     axes.plot([], [], shape, color=colour, markersize=_MARKER_POINTS, label=model.title)
     for line, row in enumerate(rows):

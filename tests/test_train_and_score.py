@@ -1,0 +1,101 @@
+"""`scripts/train_and_score.sh`: the order of its parts, what it keeps, its table and its picture."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+from hear_tasks.train_and_score import run
+from hear_tasks.train_and_score.__main__ import main
+
+TRAINING = ("audiomae", "--data", "shards", "--steps", "40")
+SCORES = {"logmel": 0.5, "step-0000000": 0.25, "step-0000010": 0.375, "step-0000020": 0.75, "step-0000040": 0.875}
+
+
+class Commands:
+    """Stands for `hear-cacophony`: leaves the files that its commands would."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.failing = ""
+
+    def __call__(self, name: str, *arguments: str) -> None:
+        value = dict(zip(arguments, arguments[1:], strict=False))
+        self.made.append(f"{name} {value.get('--stop-at', '')}".strip())
+        if self.made[-1] == self.failing:
+            raise run._Failed(75)
+        if name == "train":
+            folder = pathlib.Path(value["--out"])
+            folder.mkdir(exist_ok=True)
+            (folder / "AudioMAE.ckpt").write_text(value["--stop-at"])
+        elif name == "embed":
+            (pathlib.Path(value["--embeddings-dir"]) / "model" / "own-v1-full").mkdir(parents=True, exist_ok=True)
+        elif name == "predict":
+            task = pathlib.Path(arguments[0]) / "own-v1-full"
+            score = SCORES[task.parent.parent.name]
+            content = {"test": {"test_loss": 1.0, "test_score": score, "test_top1_acc": score}, "hparams": {}}
+            (task / "test.predicted-scores.json").write_text(json.dumps(content))
+            (task / "prediction-done.json").write_text(json.dumps({"time": 1.0, "grid_points": 1}))
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    fake = Commands()
+    monkeypatch.setattr(run, "_command", fake)
+    return fake
+
+
+def test_each_step_is_trained_to_and_scored_and_shown_beside_the_baseline(commands, tmp_path, capsys):
+    assert main([str(tmp_path), "--score-at", "20", "0", "--tasks-dir", "tasks", "--", *TRAINING]) == 0
+    assert commands.made == ["embed", "predict", "train 0", "embed", "predict", "train 20", "embed", "predict"]
+    assert [each.read_text() for each in sorted((tmp_path / "checkpoints").glob("*.ckpt"))] == ["0", "20"]
+    lines = [line.split() for line in (tmp_path / "scores.txt").read_text().splitlines()]
+    assert lines[0] == ["step", "own-v1-full"]
+    assert lines[2:] == [["log-mel", "0.500"], ["0", "(untrained)", "0.250"], ["20", "0.750"]]
+    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
+    assert "20             0.750" in capsys.readouterr().out
+
+
+def test_what_is_trained_is_not_trained_again_and_other_steps_are_added(commands, tmp_path):
+    assert main([str(tmp_path), "--score-at", "10", "--tasks-dir", "tasks", "--", *TRAINING]) == 0
+    commands.made.clear()
+    assert main([str(tmp_path), "--score-at", "10", "40", "--tasks-dir", "tasks", "--", *TRAINING]) == 0
+    assert [each for each in commands.made if each.startswith("train")] == ["train 40"]
+
+
+def test_without_steps_there_are_four_after_the_untrained_one_and_without_tasks_those_of_the_demo(commands, tmp_path):
+    SCORES["step-0000030"] = 0.8
+    assert main([str(tmp_path), "--", *TRAINING]) == 0
+    assert commands.made[0] == "demo-tasks"
+    trained = [each for each in commands.made if each.startswith("train")]
+    assert trained == ["train 0", "train 10", "train 20", "train 30", "train 40"]
+
+
+def test_a_part_that_fails_ends_it_with_its_status(commands, tmp_path):
+    commands.failing = "train 20"
+    assert main([str(tmp_path), "--score-at", "0", "20", "--tasks-dir", "tasks", "--", *TRAINING]) == 75
+    assert "0 (untrained)" in (tmp_path / "scores.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "training", "message"),
+    [
+        (["--score-at", "41"], TRAINING, "--score-at 41: expected a step from 0 to 40, the --steps of training"),
+        (["--score-at", "-1"], TRAINING, "--score-at -1: expected a step from 0 to 40"),
+        (["--grid-points", "0"], TRAINING, "--grid-points 0: expected at least 1"),
+        ([], (*TRAINING, "--out", "x"), "expected training without --out and --stop-at"),
+        ([], (*TRAINING, "--stop-at", "3"), "expected training without --out and --stop-at"),
+    ],
+)
+def test_arguments_are_checked_before_any_work(options, training, message, commands, tmp_path, capsys):
+    assert main([str(tmp_path / "out"), *options, "--", *training]) == 1
+    assert message in capsys.readouterr().err
+    assert not commands.made and not (tmp_path / "out").exists()
+
+
+def test_a_folder_keeps_to_its_training(commands, tmp_path, capsys):
+    assert main([str(tmp_path), "--score-at", "0", "--tasks-dir", "tasks", "--", *TRAINING]) == 0
+    assert main([str(tmp_path), "--score-at", "0", "--tasks-dir", "tasks", "--", *TRAINING, "--seed", "1"]) == 1
+    assert "holds the scores of" in capsys.readouterr().err
