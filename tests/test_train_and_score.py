@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 
@@ -22,7 +23,7 @@ class Commands:
         self.failing = ""
 
     def __call__(self, name: str, *arguments: str) -> None:
-        value = dict(zip(arguments, arguments[1:], strict=False))
+        value = dict(itertools.pairwise(arguments))
         self.made.append(f"{name} {value.get('--stop-at', '')}".strip())
         if self.made[-1] == self.failing:
             raise run._Failed(75)
@@ -92,7 +93,8 @@ def test_a_part_that_fails_ends_it_with_its_status(commands, tmp_path):
 def test_arguments_are_checked_before_any_work(options, training, message, commands, tmp_path, capsys):
     assert main([str(tmp_path / "out"), *options, "--", *training]) == 1
     assert message in capsys.readouterr().err
-    assert not commands.made and not (tmp_path / "out").exists()
+    assert not commands.made
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_keeps_to_its_training(commands, tmp_path, capsys):

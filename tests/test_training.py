@@ -194,7 +194,8 @@ def test_a_run_that_ends_early_leaves_the_checkpoint_of_that_step_and_goes_on_la
     given, out = options("audiomae"), tmp_path / "run"
     begun = read_checkpoint(train(given, shards, start(given), out, stop_at=0)).parameters
     drawn = start(given)()
-    assert begun and all(np.array_equal(array, drawn[path]) for path, array in begun.items())
+    assert begun
+    assert all(np.array_equal(array, drawn[path]) for path, array in begun.items())
     assert "| steps | 0 |" in (out / "README.md").read_text()
     assert not (out / "checkpoints").exists() or not os.listdir(out / "checkpoints")
     train(given, shards, start(given), out, stop_at=3)
