@@ -201,7 +201,7 @@ def test_a_run_that_ends_early_leaves_the_checkpoint_of_that_step_and_goes_on_la
     train(given, shards, start(given), out, stop_at=3)
     assert [row["step"] for row in read_metrics(out / "metrics.csv")] == ["1", "2", "3"]
     assert "| steps | 3 |" in (out / "README.md").read_text()
-    with pytest.raises(ValueError, match="--stop-at 2: expected at least 3, the step that the run in .* is at"):
+    with pytest.raises(ValueError, match="--stop-at 2: expected at least 3, the step that the run"):
         train(given, shards, start(given), out, stop_at=2)
     train(given, shards, start(given), out)
     assert result(out, "audiomae") == undisturbed("audiomae")
