@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hear_tasks.leaderboard.formats import Text, format_leaderboard
     from hear_tasks.leaderboard.grid import find_run, plain_hyperparameter, read_runs
     from hear_tasks.leaderboard.models import Model, Weights, read_models
-    from hear_tasks.leaderboard.plot import MAX_MODELS, plot_leaderboard
+    from hear_tasks.leaderboard.plot import COLOURS, MAX_MODELS, plot_leaderboard
     from hear_tasks.leaderboard.published import PublishedRow, published_rows
     from hear_tasks.leaderboard.scores import Score, TaskProblem, read_score
     from hear_tasks.leaderboard.table import (
@@ -42,6 +42,7 @@ __getattr__ = lazy_exports(
             "read_runs",
         ),
         "plot": (
+            "COLOURS",
             "MAX_MODELS",
             "plot_leaderboard",
         ),

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.text_table import text_table
-from hear_tasks.leaderboard import Model, Score
-from hear_tasks.leaderboard.plot import COLOURS
-from hear_tasks.leaderboard.table import Row, leaderboard_rows
+from hear_tasks.leaderboard import COLOURS, Model, Row, Score, leaderboard_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
