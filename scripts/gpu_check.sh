@@ -56,6 +56,7 @@ measure() {
     part "$name" "$python" -m hear_tasks.benchmark "$scale" --json "$out/$name.json" "$@"
 }
 
+# shellcheck disable=SC2317 # called by its name
 device() {
     "$python" -c 'import jax; print(jax.default_backend(), *(each.device_kind for each in jax.devices()), jax.__version__)'
     if command -v nvidia-smi >/dev/null; then nvidia-smi; fi
