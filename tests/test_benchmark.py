@@ -92,11 +92,11 @@ def test_lengths_like_those_of_fsd50k():
 def test_all_of_hear_at_the_speed_of_the_nearest_length():
     one_speed = {"lengths": {"1": {"audio_seconds_per_second": 100.0}}}
     projected = projection.project_embedding({"encoder": one_speed})
-    assert projected["hours"] == pytest.approx(2 * (37 + 81 + 126 + 145) / 100)
+    assert projected["hours"] == pytest.approx(2 * (37 + 81 + 126 + 241) / 100)
     assert projected["from"] == "encoder"
     two_speeds = {"lengths": {"1": {"audio_seconds_per_second": 50.0}, "10": {"audio_seconds_per_second": 100.0}}}
     projected = projection.project_embedding({"encoder": one_speed, "embed": two_speeds})
-    assert projected["hours"] == pytest.approx(2 * ((37 + 81) / 50 + (126 + 145) / 100))
+    assert projected["hours"] == pytest.approx(2 * ((37 + 81) / 50 + (126 + 241) / 100))
     assert "neither" in projection.project_embedding({"embed": {"skipped": "No soundfile"}})["skipped"]
 
 

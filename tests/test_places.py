@@ -17,11 +17,11 @@ PACKAGES = ("hear_cacophony", "hear_tasks")
 SOURCES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 READMES = [ROOT / "README.md", *(ROOT / package / "README.md" for package in PACKAGES)]
 MARKDOWN = [*READMES, ROOT / "CHANGELOG.md", ROOT / "scripts/slurm/README.md", ROOT / "tests/golden/README.md"]
-SCRIPTS = sorted(file for file in (ROOT / "scripts").rglob("*") if file.is_file())
+SCRIPTS = sorted(file for file in (ROOT / "scripts").rglob("*") if file.is_file() and file.suffix != ".webp")
 TEXTS = [*READMES, ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / ".ci/run", *SCRIPTS, *SOURCES]
 
 MODULE = re.compile(r"(?<![\w/.])(?:hear_cacophony|hear_tasks)(?:\.[A-Za-z_]\w*)+(?![\w/]*\.(?:md|py|csv)\b)")
-PATH = re.compile(r"(?<![\w.-])(?:\.ci|hear_cacophony|hear_tasks|scripts|tests)/[\w./-]*[\w/]")
+PATH = re.compile(r"(?<![\w.-])(?<!/opt/)(?:\.ci|hear_cacophony|hear_tasks|scripts|tests)/[\w./-]*[\w/]")
 FILE = re.compile(r"(?<![\w./*-])[\w-]+\.(?:sh|sbatch)\b")
 COMMAND = re.compile(r"hear-cacophony ([a-z]+(?:-[a-z]+)*)\b")
 LINK = re.compile(r"\]\(([^)#:]+)\)")

@@ -70,7 +70,7 @@ class Processes:
         if self.count == 1:
             return [value]
         client, call = _client(), next(_calls)
-        client.key_value_set(f"hear_cacophony/{call}/{self.index}", value)
+        client.key_value_set(f"train/{call}/{self.index}", value)
         return [self._wait_for(client, call, index, what) for index in range(self.count)]
 
     @contextlib.contextmanager
@@ -94,7 +94,7 @@ class Processes:
         waited = 0.0
         while True:
             try:
-                return client.blocking_key_value_get(f"hear_cacophony/{call}/{index}", int(REMARK_SECONDS * 1000))
+                return client.blocking_key_value_get(f"train/{call}/{index}", int(REMARK_SECONDS * 1000))
             except jax.errors.JaxRuntimeError as error:
                 if "DEADLINE_EXCEEDED" not in str(error):
                     raise
@@ -133,10 +133,10 @@ class Whereabouts:
 
     def _tell(self, place: str, waited: float) -> None:
         client, index = _client(), self._processes.index
-        client.key_value_set(f"hear_cacophony/at/{index:06d}", place, allow_overwrite=True)
+        client.key_value_set(f"train/at/{index:06d}", place, allow_overwrite=True)
         if not waited:
             return
-        seen = {int(key.rpartition("/")[2]): at for key, at in client.key_value_dir_get("hear_cacophony/at")}
+        seen = {int(key.rpartition("/")[2]): at for key, at in client.key_value_dir_get("train/at")}
         others = [f"process {i}: {seen.get(i, 'not seen yet')}" for i in range(self._processes.count) if i != index]
         _say(
             f"process {index} of {self._processes.count} has been in {place} for {waited:.0f} s, which takes all "
