@@ -16,6 +16,9 @@ VOCABULARY_FILE = "labelvocabulary.csv"
 SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000)
 """The rates in Hz that HEAR tasks are published at; the name of the folder with the audio."""
 
+USUAL_RATE = 16_000
+"""That of them which the encoders take."""
+
 DURATION_TOLERANCE_MS = 1
 """How far a clip may be from its task's duration: what resampling by others leaves, not a cut clip."""
 
@@ -74,6 +77,14 @@ def read_task_file(file: pathlib.Path) -> dict[str, Any]:
         return read_object(file)[0]
     except FileFault as fault:
         raise TaskError(f"{file}: {fault}; {fault.fix}") from fault
+
+
+def audio_folder(task: pathlib.Path) -> pathlib.Path | None:
+    """The folder with a task's audio at `USUAL_RATE`, or else at the highest rate; None where there is none."""
+    rates = sorted((each.name for each in task.iterdir() if each.name.isdigit()), key=int) if task.is_dir() else []
+    if not rates:
+        return None
+    return task / (str(USUAL_RATE) if str(USUAL_RATE) in rates else rates[-1])
 
 
 def choose_tasks(folder: pathlib.Path, names: Sequence[str] = ()) -> list[pathlib.Path]:

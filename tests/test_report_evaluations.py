@@ -12,8 +12,9 @@ from evaluate_datasets import ESC50_CLASSES, WORDS, ToneModel, write_clotho, wri
 from test_evaluate import evaluate, read_json, read_rows
 from test_report import table
 
+from hear_cacophony.pages.confusion import confused_pairs
 from hear_tasks.cli import main
-from hear_tasks.evaluate.confusion_picture import confused_pairs, draw_confusion
+from hear_tasks.evaluate.confusion_picture import draw_confusion
 from hear_tasks.evaluate.retrieval import jackknife
 
 

@@ -25,6 +25,9 @@ _MOST_HEIGHT = 2600
 _MOST_MARKS = 100
 """Names along an axis; each takes long to draw. The others are told where one points, and come when one moves in."""
 
+Pair = tuple[str, str, int, float]
+"""A class, what it was taken for, how many of its clips were, and which part of them."""
+
 
 def confusion_plot(matrix: np.ndarray, names: Sequence[str], title: str) -> Plot:
     """A picture of confusions: the part of each class's clips that was taken for each class.
@@ -80,6 +83,14 @@ def _short(value: float) -> float:
     return round(value, 2) or 0
 
 
+def confused_pairs(matrix: np.ndarray, classes: Sequence[str]) -> list[Pair]:
+    """All confusions, the most frequent first; see `confusion_plot` for the matrix."""
+    wrong, totals = matrix - np.diag(np.diag(matrix)), matrix.sum(axis=1)
+    order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
+    places = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [(classes[i], classes[j], int(wrong[i, j]), float(wrong[i, j] / totals[i])) for i, j in places]
+
+
 def frequent_pairs(matrix: np.ndarray, names: Sequence[str], of: str, most: int = 200) -> Table:
     """The most frequent confusions.
 
@@ -89,19 +100,15 @@ def frequent_pairs(matrix: np.ndarray, names: Sequence[str], of: str, most: int 
         of: whose they are.
         most: of these pairs are listed.
     """
-    wrong = matrix - np.diag(np.diag(matrix))
-    order = np.argsort(-wrong, axis=None, kind="stable")[: min(most, np.count_nonzero(wrong))]
-    totals = matrix.sum(axis=1)
-    rows = [
-        [names[row], names[column], int(wrong[row, column]), float(wrong[row, column] / totals[row])]
-        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
-    ]
+    pairs = confused_pairs(matrix, names)
+    rows = [[*pair] for pair in pairs[:most]]
     columns = [
         Column("class", wide=True),
         Column("taken for", wide=True),
         Column("clips", "number", digits=0),
         Column("part of the class", "bar"),
     ]
-    pairs = int(np.count_nonzero(wrong))
-    shown = f"the {most} most frequent of {pairs} confusions" if pairs > most else f"all {pairs} confusions"
+    shown = (
+        f"the {most} most frequent of {len(pairs)} confusions" if len(pairs) > most else f"all {len(pairs)} confusions"
+    )
     return Table(columns, rows, f"{of}: {shown}")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hear_cacophony.pages.confusion import confused_pairs
+
 _DOTS_PER_INCH = 150
 _LARGEST_INCHES = 40.0
 _LEAST_INCHES = 4.0
@@ -15,17 +17,6 @@ _TEXT_INCHES = 3.2
 _LISTED = 20
 _CHARACTERS = 26
 _MARKS = (0.02, 0.1, 0.3, 0.6, 1)
-
-Pair = tuple[str, str, int, float]
-"""A class, what it was taken for, how many of its clips were, and which part of them."""
-
-
-def confused_pairs(matrix: np.ndarray, classes: Sequence[str]) -> list[Pair]:
-    """All confusions, the most frequent first; see `draw_confusion` for the matrix."""
-    wrong, totals = matrix - np.diag(np.diag(matrix)), matrix.sum(axis=1)
-    order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
-    places = zip(*np.unravel_index(order, wrong.shape), strict=True)
-    return [(classes[i], classes[j], int(wrong[i, j]), float(wrong[i, j] / totals[i])) for i, j in places]
 
 
 def draw_confusion(path: pathlib.Path, matrix: np.ndarray, classes: Sequence[str], title: str) -> None:

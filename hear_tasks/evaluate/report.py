@@ -10,6 +10,7 @@ from typing import Any
 
 from hear_cacophony.sounds.names import on_one_line
 from hear_cacophony.text_table import text_table
+from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.evaluate.evaluator import Scored
 from hear_tasks.evaluate.listing import Listing
 from hear_tasks.evaluate.model import Weights
@@ -144,7 +145,7 @@ class Report:
 def listed_lines(lines: Sequence[str]) -> list[str]:
     """The first of many lines, and how many more there are."""
     more = len(lines) - _LISTED
-    return [*map(on_one_line, lines[:_LISTED]), *([f"... and {more} more: see results.json"] if more > 0 else [])]
+    return [*map(on_one_line, lines[:_LISTED]), *([f"... and {more} more: see {RESULTS_FILE}"] if more > 0 else [])]
 
 
 def _signed(difference: float | None) -> str:

@@ -17,6 +17,7 @@ from hear_cacophony.sounds.chunks import Chunks
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import KeptResults, Values, open_kept
 from hear_cacophony.sounds.names import on_one_line
+from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
 from hear_tasks.evaluate.evaluator import Computed, Evaluator
@@ -35,7 +36,6 @@ _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
     Evaluation.RETRIEVAL: Retrieval,
     Evaluation.CAPTIONING: Captioning,
 }
-RESULTS_FILE = "results.json"
 
 
 def evaluate(

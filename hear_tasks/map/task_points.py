@@ -11,11 +11,9 @@ import numpy as np
 from hear_tasks.embed import read_splits
 from hear_tasks.map.points import Colours, Points
 from hear_tasks.registry import EmbeddingType
-from hear_tasks.task_folder import METADATA_FILE, TaskError
+from hear_tasks.task_folder import METADATA_FILE, USUAL_RATE, TaskError, audio_folder
 
 SEVERAL, NO_LABEL = "several labels", "no label"
-
-_USUAL_RATE = "16000"
 
 
 def is_embedded_task(folder: pathlib.Path) -> bool:
@@ -40,7 +38,7 @@ def read_task_points(folder: pathlib.Path, tasks: pathlib.Path | None) -> tuple[
         raise ValueError(str(error)) from error
     if metadata.get("embedding_type") != EmbeddingType.SCENE:
         raise ValueError(f"{folder}: an event task has embeddings along its clips; expected one with one for each clip")
-    audio = None if tasks is None else _audio_folder(tasks / folder.name)
+    audio = None if tasks is None else _find_audio(tasks / folder.name)
     names, files, values, parts = [], [], [], []
     for split in splits:
         parts.append(_read_embeddings(folder, split.name, len(split.order)))
@@ -67,14 +65,13 @@ def _read_embeddings(folder: pathlib.Path, split: str, clips: int) -> np.ndarray
         raise ValueError(f"{file}: expected the embeddings of a split ({error}); embed the task again") from error
 
 
-def _audio_folder(task: pathlib.Path) -> pathlib.Path:
-    """The audio of a task, at the rate that the encoders take or another one."""
+def _find_audio(task: pathlib.Path) -> pathlib.Path:
     if not task.is_dir():
         raise ValueError(f"{task}: no such task; --tasks-dir names the folder that holds it")
-    rates = sorted((each.name for each in task.iterdir() if each.name.isdigit()), key=int)
-    if not rates:
-        raise ValueError(f"{task}: no folder of audio in it, such as {_USUAL_RATE}")
-    return task / (_USUAL_RATE if _USUAL_RATE in rates else rates[-1])
+    folder = audio_folder(task)
+    if folder is None:
+        raise ValueError(f"{task}: no folder of audio in it, such as {USUAL_RATE}")
+    return folder
 
 
 def _label(labels: list[object]) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 
 from hear_cacophony.pages import Column, Facts, Page, PageFolder, SoundCells, Table, Text, check_pages, write_pages
 from hear_cacophony.pages.blocks import Block, Heading
+from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.report.evaluated_clips import captioned_blocks, classified_blocks, retrieved_blocks
 from hear_tasks.report.settings import Settings
 
-RESULTS_FILE = "results.json"
 _KINDS = ("zero-shot", "retrieval", "captioning")
 _DEPTHS = (RESULTS_FILE, f"*/{RESULTS_FILE}", f"*/*/{RESULTS_FILE}")
 _OVERVIEW = ("all evaluations", "index.html")

@@ -9,8 +9,8 @@ from typing import Any
 from hear_cacophony.pages import SoundCells
 from hear_cacophony.pages.sounds import file_url
 from hear_cacophony.sounds.names import on_one_line
+from hear_tasks.task_folder import USUAL_RATE, audio_folder
 
-_USUAL_RATE = "16000"
 _LISTED = 20
 
 
@@ -25,7 +25,7 @@ class TaskSounds:
         """Of the task in this folder; None where there is none."""
         self._cells, self._task = cells, task
         self._earlier = set(cells.faults)
-        self._folder = None if task is None else _audio_folder(task)
+        self._folder = None if task is None else audio_folder(task)
         self._there: dict[str, set[str]] = {}
         self.base = "" if self._folder is None or cells.copies else f"{file_url(os.path.abspath(self._folder))}/"
         self._missing: set[tuple[str, str]] = set()
@@ -39,7 +39,7 @@ class TaskSounds:
         """What is wrong with the audio that was asked for, a message each."""
         told = []
         if self._task is not None and self._folder is None:
-            told.append(f"{self._task}: no folder of audio in it, such as 16000, so clips are without audio")
+            told.append(f"{self._task}: no folder of audio in it, such as {USUAL_RATE}, so clips are without audio")
         if self._missing:
             split, clip = min(self._missing)
             told.append(
@@ -68,11 +68,3 @@ class TaskSounds:
             except OSError:
                 self._there[split] = set()
         return self._there[split]
-
-
-def _audio_folder(task: pathlib.Path) -> pathlib.Path | None:
-    """The folder of the rate that the encoders take, or of another one."""
-    rates = sorted((each.name for each in task.iterdir() if each.name.isdigit()), key=int) if task.is_dir() else []
-    if not rates:
-        return None
-    return task / (_USUAL_RATE if _USUAL_RATE in rates else rates[-1])
