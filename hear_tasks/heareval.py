@@ -17,8 +17,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from hear_cacophony.installed import installed_versions
 from hear_tasks.entry_point import Command, run
-from hear_tasks.installed import installed_versions
 from hear_tasks.library_caches import use_cache_folder
 from hear_tasks.task_folder import METADATA_FILE
 

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import filecmp
 import functools
-import importlib.util
 import os
 import pathlib
 import shutil
@@ -21,6 +20,7 @@ from hear_cacophony.files.atomic_write import sync_folder, sync_tree
 from hear_cacophony.files.cache_folder import make_writable_folder
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.lock import BusyError, lock_file
+from hear_cacophony.installed import check_installed
 from hear_cacophony.progress import TransferProgress
 
 STAGING = ".hear-cacophony-download"
@@ -112,11 +112,7 @@ def download(
 
 def _check_packages(wanted: Sequence[PublishedFiles]) -> None:
     needed = sorted({package for files in wanted for package in files.needs})
-    absent = [package for package in needed if importlib.util.find_spec(package) is None]
-    if absent:
-        raise ModuleNotFoundError(
-            f"downloading needs {' and '.join(absent)}: pip install 'hear_cacophony[download]'", name=absent[0]
-        )
+    check_installed("downloading needs", *needed, extra="download")
 
 
 def _missing(

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
+
+from hear_cacophony.installed import check_installed
 
 GENERATOR = '<meta name="generator" content="hear-cacophony">'
 """In each page, near its beginning: what has it is ours, and may be replaced."""
 
 INDEX = "index.html"
 
-_NEEDED = {"jinja2": "jinja2", "plotly": "plotly", "PIL": "pillow", "matplotlib": "matplotlib"}
+_NEEDED = ("jinja2", "plotly", "matplotlib")
+"""matplotlib brings pillow along."""
+
 _HEAD_CHARACTERS = 2000
-
-
-def check_installed() -> None:
-    """Raise ModuleNotFoundError where a package is missing that pages are made with."""
-    missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        raise ModuleNotFoundError(f"pages need {' and '.join(missing)}: pip install 'hear_cacophony[pages]'")
 
 
 def check_pages(folder: pathlib.Path) -> bool:
     """Whether there are pages of ours in `folder`, which `write_pages` would replace.
 
     Raises:
-        ModuleNotFoundError: see `check_installed`.
+        ModuleNotFoundError: a package is missing that pages are made with.
         FileExistsError: it is a file, or holds something else.
     """
-    check_installed()
+    check_installed("pages need", *_NEEDED, extra="pages")
     if not folder.exists():
         return False
     if not folder.is_dir():
@@ -47,12 +43,12 @@ def check_page(file: pathlib.Path) -> bool:
     """Whether there is a page of ours under this name, which `write_page` would replace.
 
     Raises:
-        ModuleNotFoundError: see `check_installed`.
+        ModuleNotFoundError: a package is missing that pages are made with.
         ValueError: the name does not end in .html.
         FileExistsError: there is something else under it, or under the name of the folder beside it.
         FileNotFoundError: its folder is not there.
     """
-    check_installed()
+    check_installed("pages need", *_NEEDED, extra="pages")
     if file.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{file}: expected the name of a page, which ends in .html")
     if not file.parent.is_dir():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from hear_cacophony.files.atomic_write import write_file
+from hear_cacophony.files.picture_file import check_new_picture
 from hear_cacophony.sounds.names import on_one_line
 
-SUFFIXES = (".png", ".pdf", ".svg")
 MOST_SOUNDS, MOST_LABELS = 12, 40
 
 _DOTS_PER_INCH = 150
@@ -23,24 +22,15 @@ def check_along_picture(path: pathlib.Path, sounds: int, labels: int) -> None:
     """Raise what `draw_along` would raise, before any work.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed.
-        ValueError: the name ends in none of `SUFFIXES`, or there are too many sounds or labels.
-        FileExistsError: the file is there.
-        FileNotFoundError: its folder is not.
+        ValueError: there are too many sounds or labels.
+        ModuleNotFoundError, ValueError, OSError: see `check_new_picture`.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("the picture needs matplotlib: pip install 'hear_cacophony[tasks]'")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"--plot {path}: expected a picture that ends in one of {', '.join(SUFFIXES)}")
     if sounds > MOST_SOUNDS or labels > MOST_LABELS:
         raise ValueError(
             f"--plot: expected at most {MOST_SOUNDS} sounds and {MOST_LABELS} labels in a picture, got {sounds} and "
             f"{labels}; name some of the files"
         )
-    if path.exists():
-        raise FileExistsError(f"--plot {path} exists; delete it first, or choose another name")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--plot {path}: no folder {path.parent}")
+    check_new_picture(path)
 
 
 def draw_along(

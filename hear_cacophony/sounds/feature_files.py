@@ -12,7 +12,6 @@ that are no UTF-8 have the bytes in question as \\xNN there.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -25,6 +24,7 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.host_memory import available_memory
 from hear_cacophony.files.sorted_safetensors import save_sorted
+from hear_cacophony.installed import check_installed
 from hear_cacophony.sounds.chunks import Results
 from hear_cacophony.sounds.names import as_text
 
@@ -49,8 +49,8 @@ def check_feature_file(path: pathlib.Path, *, replace: bool = False) -> None:
         raise FileNotFoundError(f"{path.parent}: no such folder for the features")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise PermissionError(f"{path.parent}: cannot be written to; choose another folder for the features")
-    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError("a .parquet file needs pyarrow: pip install 'hear_cacophony[parquet]'")
+    if path.suffix == ".parquet":
+        check_installed("a .parquet file needs", "pyarrow", extra="parquet")
 
 
 def write_features(path: pathlib.Path, chunks: Results, about: Mapping[str, Any], *, replace: bool = False) -> int:

@@ -11,15 +11,11 @@ rearranged within the compiled step.
 
 from __future__ import annotations
 
-import importlib.util
+from hear_cacophony.installed import check_installed
 
-_EXTRA = ("array_record", "grain", "optax", "orbax", "tensorboardX", "matplotlib")
+_EXTRA = ("array-record", "grain", "optax", "orbax", "tensorboardX", "matplotlib")
 
 
 def require_extra() -> None:
     """Raise ModuleNotFoundError, with what to install, where the extra `train` is not installed."""
-    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f"training needs {', '.join(missing)}: pip install 'hear_cacophony[train]'", name=missing[0]
-        )
+    check_installed("training needs", *_EXTRA, extra="train")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hear_cacophony.files.atomic_write import write_file
+from hear_cacophony.files.picture_file import check_new_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from hear_cacophony.training.reconstruction import Reconstruction
 
-SUFFIXES = (".png", ".pdf", ".svg")
 MOST_ROWS = 40
 
 _COLUMNS = ("log-mel", "kept", "restored", "error")
@@ -30,21 +29,12 @@ def check_picture(path: pathlib.Path, rows: int) -> None:
     """Raise what `draw_reconstructions` would raise, before any work.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed.
-        ValueError: the name ends in none of `SUFFIXES`, or there are more than `MOST_ROWS` rows.
-        FileExistsError: the file is there.
-        FileNotFoundError: its folder is not.
+        ValueError: there are more than `MOST_ROWS` rows.
+        ModuleNotFoundError, ValueError, OSError: see `check_new_picture`.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("the picture needs matplotlib: pip install 'hear_cacophony[tasks]'")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: expected a picture that ends in one of {', '.join(SUFFIXES)}")
     if rows > MOST_ROWS:
         raise ValueError(f"expected at most {MOST_ROWS} rows, one for each file and mask ratio, got {rows}")
-    if path.exists():
-        raise FileExistsError(f"{path} exists; delete it first, or choose another name")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder for the picture")
+    check_new_picture(path)
 
 
 def draw_reconstructions(path: pathlib.Path, rows: Sequence[tuple[str, Reconstruction]], title: str) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.engine.options import PRECISIONS
+from hear_cacophony.installed import installed_versions
 from hear_tasks.benchmark import embed, encoder, predict, projection, start, text, training
 from hear_tasks.benchmark.config import SCALES, Config
-from hear_tasks.installed import installed_versions
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
 SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {

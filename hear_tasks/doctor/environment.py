@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
+from hear_cacophony.installed import installed_versions
 from hear_tasks.child_process import bound_command, wait_for
 from hear_tasks.doctor.cuda import Builds, check_builds, find_builds
 from hear_tasks.doctor.report import Findings
-from hear_tasks.installed import installed_versions
 
 ENVIRONMENT = "environment"
 """Name of what is checked here, in its findings."""

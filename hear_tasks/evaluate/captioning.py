@@ -15,12 +15,12 @@ import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_json, write_text
+from hear_cacophony.installed import check_installed
 from hear_cacophony.sounds.names import as_text
 from hear_tasks.evaluate.evaluator import Computed, Evaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel, tokenizer_digests
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
-from hear_tasks.installed import check_installed
 
 JAVA_VERSIONS = range(8, 14)
 """Those that aac-metrics runs its Java programs with."""
@@ -47,7 +47,7 @@ class Captioning(Evaluator):
         return {**identity, "beams": self.request.num_beams}
 
     def check(self) -> None:
-        check_installed("aac-metrics", "scores of captions need", "captions")
+        check_installed("scores of captions need", "aac-metrics", extra="captions")
 
     def tag(self, clip: Clip) -> str:
         return f"{clip.number} {clip.name}" if self.request.published else ""

@@ -13,6 +13,7 @@ import numpy as np
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.frontend.read_audio import read_audio
+from hear_cacophony.installed import check_installed
 from hear_cacophony.sounds.chunks import Chunks
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import KeptResults, Values, open_kept
@@ -28,7 +29,6 @@ from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
 from hear_tasks.evaluate.retrieval import Retrieval
 from hear_tasks.evaluate.zero_shot import ZeroShot
-from hear_tasks.installed import check_installed
 from hear_tasks.text_files import read_if_whole
 
 _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
@@ -55,7 +55,7 @@ def evaluate(
     evaluator = _EVALUATORS[request.evaluation](request)
     evaluator.check()
     _check_out(request.out)
-    check_installed("scipy" if request.published else "soxr", "resampling needs")
+    check_installed("resampling needs", "scipy" if request.published else "soxr")
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
     model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)

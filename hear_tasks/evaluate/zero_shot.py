@@ -11,13 +11,13 @@ import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_file, write_text
+from hear_cacophony.installed import check_installed
 from hear_cacophony.pages.confusion import confused_pairs
 from hear_cacophony.sounds.names import as_text
 from hear_tasks.evaluate.confusion_picture import draw_confusion
 from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel
-from hear_tasks.installed import check_installed
 
 TOP = 5
 
@@ -26,8 +26,8 @@ class ZeroShot(EmbeddingEvaluator):
     """Zero-shot classification."""
 
     def check(self) -> None:
-        check_installed("matplotlib", "the picture of confusions needs")
-        check_installed("scipy", "intervals of scores need")
+        check_installed("the picture of confusions needs", "matplotlib")
+        check_installed("intervals of scores need", "scipy")
 
     def score(self, model: AudioTextModel, computed: Computed, folder: pathlib.Path) -> Scored:
         clips, classes = computed.clips, computed.classes

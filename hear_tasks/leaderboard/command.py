@@ -7,7 +7,8 @@ import pathlib
 import shutil
 import sys
 
-from hear_tasks.leaderboard.plot import MAX_MODELS, SUFFIXES
+from hear_cacophony.files.picture_file import SUFFIXES
+from hear_tasks.leaderboard.plot import MAX_MODELS
 from hear_tasks.leaderboard.write import IN_PLACE_OF_TEXT, Outputs, write_leaderboard
 
 

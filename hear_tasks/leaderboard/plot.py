@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hear_tasks.installed import check_installed
+from hear_cacophony.files.picture_file import check_picture_name
 from hear_tasks.leaderboard.models import Model
 from hear_tasks.leaderboard.published import PublishedRow
 from hear_tasks.leaderboard.table import Row, leaderboard_rows
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".pdf", ".svg")
 MAX_MODELS = 8
 
 # The colours of Okabe and Ito ("Color Universal Design", 2008), which are told apart with any colour vision; their
@@ -51,9 +50,7 @@ def check_plot(path: pathlib.Path, models: Sequence[Model] | None = None) -> Non
         ModuleNotFoundError: matplotlib is not installed.
         ValueError: the file name ends in none of `SUFFIXES`, or there are more than `MAX_MODELS` models.
     """
-    check_installed("matplotlib", "the plot needs")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: expected a plot that ends in one of {', '.join(SUFFIXES)}")
+    check_picture_name(path)
     if models is not None and len(models) > MAX_MODELS:
         raise ValueError(f"{path}: expected at most {MAX_MODELS} models, which can be told apart, got {len(models)}")
 

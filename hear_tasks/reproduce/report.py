@@ -14,8 +14,8 @@ from typing import Any
 
 from hear_cacophony.checkpoint import UNTRAINED, summarize_checkpoint
 from hear_cacophony.files.atomic_write import write_json, write_text
+from hear_cacophony.installed import installed_versions
 from hear_tasks.doctor import REQUIREMENTS
-from hear_tasks.installed import installed_versions
 from hear_tasks.leaderboard import Outputs, Score, read_models, write_leaderboard
 from hear_tasks.reproduce.jobs import EMBEDDING_PROFILE, Job, embeddings_folder
 from hear_tasks.reproduce.models import RunModel
