@@ -774,4 +774,4 @@ def test_the_command_line_starts_without_matplotlib_and_says_what_to_install(tmp
         [sys.executable, "-c", code, "--plot", "out.png"], capture_output=True, text=True, check=False
     )
     assert plot.returncode == 1
-    assert "the plot needs matplotlib: pip install 'hear_cacophony[tasks]'" in plot.stderr
+    assert "the picture needs matplotlib: pip install 'hear_cacophony[tasks]'" in plot.stderr

@@ -256,8 +256,9 @@ def _classify_along(work: _Work) -> Mapping[str, str]:
     import numpy as np
 
     from hear_cacophony.sounds.along_picture import draw_along
+    from hear_cacophony.sounds.chunk_embeddings import excerpt_embeddings
     from hear_cacophony.sounds.chunks import open_embeddings
-    from hear_cacophony.sounds.excerpts import excerpt_embeddings, excerpt_times
+    from hear_cacophony.sounds.excerpts import excerpt_times
 
     args, found = work.args, []
     with open_embeddings(work.sounds, {**work.identity, "kind": "excerpts", "seconds": args.along}, "classify") as kept:

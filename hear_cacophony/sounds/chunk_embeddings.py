@@ -8,6 +8,7 @@ import numpy as np
 
 from hear_cacophony.engine.embedding import Embedder
 from hear_cacophony.sounds.chunks import Compute
+from hear_cacophony.sounds.excerpts import excerpt_bounds
 from hear_cacophony.sounds.find import Sound
 
 
@@ -36,6 +37,20 @@ def timestamp_embeddings(model: Embedder) -> Compute:
             "embeddings": np.concatenate([each.embeddings for each in along]),
             "timestamps": np.concatenate([each.timestamps for each in along]),
             "lengths": np.array([len(each.timestamps) for each in along]),
+        }
+
+    return compute
+
+
+def excerpt_embeddings(load: Callable[[], Embedder], seconds: float) -> Compute:
+    """Embeddings of the excerpts of each clip: `embeddings`, and `lengths`, how many each clip has."""
+
+    def compute(clips: list[np.ndarray], _: list[Sound]) -> dict[str, np.ndarray]:
+        model = _without_history(load())
+        parts = [[clip[start:end] for start, end in excerpt_bounds(len(clip), seconds)] for clip in clips]
+        return {
+            "embeddings": model.embed_scenes([part for each in parts for part in each]),
+            "lengths": np.array([len(each) for each in parts]),
         }
 
     return compute

@@ -182,7 +182,7 @@ def _work(
         yield groups(), lambda part, chunk: writer.put((part, chunk))
 
 
-def read_clips(check_length: Callable[[int], None] = lambda _: None) -> Read:
+def read_clips(check_length: Callable[[int], None]) -> Read:
     """`read_audio`, where `check_length` raises no ValueError for the number of samples."""
 
     def read(name: str) -> np.ndarray:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-
-from hear_cacophony.engine.embedding import Embedder
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
-from hear_cacophony.sounds.chunks import Compute
-from hear_cacophony.sounds.find import Sound
 
 LEAST_SECONDS = 0.2
 """Shortest excerpt: a patch, and a little more."""
@@ -29,18 +22,3 @@ def excerpt_bounds(samples: int, seconds: float) -> list[tuple[int, int]]:
 def excerpt_times(samples: int, seconds: float) -> list[tuple[float, float]]:
     """The same in seconds."""
     return [(start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in excerpt_bounds(samples, seconds)]
-
-
-def excerpt_embeddings(load: Callable[[], Embedder], seconds: float) -> Compute:
-    """Embeddings of the excerpts of each clip: `embeddings`, and `lengths`, how many each clip has."""
-
-    def compute(clips: list[np.ndarray], _: list[Sound]) -> dict[str, np.ndarray]:
-        model = load()
-        parts = [[clip[start:end] for start, end in excerpt_bounds(len(clip), seconds)] for clip in clips]
-        fresh = model.with_options(model.options)  # without the sizes of earlier batches
-        return {
-            "embeddings": fresh.embed_scenes([part for each in parts for part in each]),
-            "lengths": np.array([len(each) for each in parts]),
-        }
-
-    return compute

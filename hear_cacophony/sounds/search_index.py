@@ -15,7 +15,8 @@ from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.cache_folder import make_writable_folder
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.sorted_safetensors import save_sorted
-from hear_cacophony.sounds.chunks import Chunks, Compute, read_clips
+from hear_cacophony.frontend.read_audio import read_audio
+from hear_cacophony.sounds.chunks import Chunks, Compute
 from hear_cacophony.sounds.faults import tell
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import open_unfinished
@@ -50,7 +51,7 @@ def find_embeddings(
         if missing:
             make_writable_folder(file.parent, "choose another --index")
         chunks = Chunks(kept, kept.missing(missing))
-        chunks.compute(read_clips(), compute, "search")
+        chunks.compute(read_audio, compute, "search")
         new = kept.values(missing, "embeddings")
         embedded = dict(zip(new.sounds, new.values, strict=True))
         embedded |= {sound: row for sound in sounds if (row := index.find(sound)) is not None}
