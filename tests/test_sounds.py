@@ -29,6 +29,7 @@ from hear_cacophony.files.cache_folder import cache_folder
 from hear_cacophony.frontend import media_sound
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds import chunks as chunks_module
+from hear_cacophony.sounds import search_index
 from hear_cacophony.sounds.chunks import open_chunks
 from hear_cacophony.sounds.find import Sound, find_sounds
 from hear_cacophony.sounds.matches import Matches
@@ -317,7 +318,8 @@ def test_of_two_processes_that_do_the_same_one_waits(sounds, monkeypatch):
 def count_reads(monkeypatch) -> list[str]:
     """The names of the files that are read from now on."""
     read, names_read = read_audio, []
-    monkeypatch.setattr(chunks_module, "read_audio", lambda name: (names_read.append(name), read(name))[1])
+    for module in (chunks_module, search_index):
+        monkeypatch.setattr(module, "read_audio", lambda name: (names_read.append(name), read(name))[1])
     return names_read
 
 
