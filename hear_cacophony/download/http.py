@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import email.utils
 import pathlib
 import re
 import urllib.parse
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import hear_cacophony
 from hear_cacophony.download.network import REQUESTS, check_way, refusal
+from hear_cacophony.download.patience import PASSING, asked_seconds
 from hear_cacophony.download.remote_file import (
     Advance,
     Checksum,
@@ -22,6 +21,7 @@ from hear_cacophony.download.remote_file import (
     WrongFileError,
     begins_html,
     part_of,
+    version_note,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ TIMEOUT_SECONDS = (20, 60)
 """Longest wait for a connection, and longest silence on it."""
 
 _BLOCK_BYTES = 1 << 18
-_BUSY = (429, 503)
-_PASSING = (408, 500, 502, 504, *_BUSY)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +47,14 @@ class HttpSource:
         """See `Source.fetch`."""
         part = part_of(target)
         begun = _Begun(part, file.checksum, advance)
+        if file.checksum is None and not begun.version:
+            begun.restart()  # the beginning of another release would not be told from this one's
         earlier = begun.size
         if file.size is None or begun.size != file.size:
             with _asked(self.url, begun.size) as response:
                 _check_kind(response, file)
                 if not _goes_on(response, begun, file):
-                    begun.restart()
+                    begun.restart(_version(response))
                     earlier = 0
                 begun.write(response)
         try:
@@ -65,14 +65,22 @@ class HttpSource:
                 raise PassingError(str(error), 0) from None
             raise
         part.replace(target)
+        begun.forget_version()
 
 
 class _Begun:
-    """What came of a file, with the hash of it."""
+    """What came of a file, with the hash of it.
+
+    Attributes:
+        size: in bytes.
+        version: what the host has named it, so that no other is gone on with; "" if it has not.
+    """
 
     def __init__(self, part: pathlib.Path, checksum: Checksum | None, advance: Advance) -> None:
         self._part, self._checksum, self._advance = part, checksum, advance
         self._hash = checksum.begin() if checksum else None
+        self._note = version_note(part)
+        self.version = self._note.read_text(encoding="utf-8") if self._note.exists() else ""
         self.size = 0
         if part.exists():
             with part.open("rb") as stream:
@@ -84,16 +92,25 @@ class _Begun:
         if self._hash is not None:
             self._hash.update(block)
 
-    def restart(self) -> None:
-        """Begin at the first byte."""
+    def restart(self, version: str = "") -> None:
+        """Begin at the first byte, of a file that the host names so."""
         self._advance(-self.size)
         self.size = 0
         self._hash = self._checksum.begin() if self._checksum else None
+        self._part.unlink(missing_ok=True)
+        self.forget_version()
+        if version and self._checksum is None:
+            self._note.write_text(version, encoding="utf-8")
+            self.version = version
 
     def forget(self) -> None:
         """Remove what came."""
         self.restart()
-        self._part.unlink(missing_ok=True)
+
+    def forget_version(self) -> None:
+        """Remove the note of what the host has named it."""
+        self.version = ""
+        self._note.unlink(missing_ok=True)
 
     def write(self, response: requests.Response) -> None:
         """Add what comes."""
@@ -108,7 +125,10 @@ class _Begun:
                 self._advance(len(block))
 
     def check(self, host: str, file: RemoteFile) -> None:
-        """Raise WrongFileError where what came is not the file."""
+        """Raise WrongFileError where what came is not the file, PassingError where it is the beginning of it."""
+        if file.size is not None and self.size < file.size:
+            told = f"{self.size:,} of {file.size:,} bytes came"
+            raise PassingError(f"{host}: {file.name}: the connection was cut without a word ({told})")
         if file.size is not None and self.size != file.size:
             raise WrongFileError(f"{host}: {file.name}: expected {file.size:,} bytes, got {self.size:,}")
         if self._checksum is not None and self._hash is not None:
@@ -123,7 +143,7 @@ def read_url(url: str, most: int = 1 << 24) -> bytes:
     """
     with _asked_once(url) as response:
         content = b""
-        for block in _blocks(response):
+        for block in _blocks(response, unpack=True):
             content += block
             if len(content) > most:
                 raise HostError(f"{host_of(url)}: expected a list of files, got more than {most:,} bytes")
@@ -169,36 +189,34 @@ def _asked(url: str, start: int) -> requests.Response:
     try:
         response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise PassingError(str(refusal(host_of(url), error, REQUESTS, url))) from error
-    except requests.RequestException as error:
+        told = refusal(host_of(url), error, REQUESTS, url)
+        if "CERTIFICATE_VERIFY_FAILED" in str(told):  # which no waiting mends
+            raise told from error
+        raise PassingError(str(told)) from error
+    except (requests.RequestException, ValueError) as error:  # of which the latter is of a redirect to no URL
         raise refusal(host_of(url), error, REQUESTS, url) from error
     if response.status_code in (200, 206) or (response.status_code == 416 and start):
         return response
     told = f"{host_of(response.url)}: {urllib.parse.urlsplit(url).path}: {response.status_code} {response.reason}"
     response.close()
-    if response.status_code in _PASSING:
-        raise PassingError(told, _patience(response))
+    if response.status_code in PASSING:
+        raise PassingError(told, asked_seconds(response.headers))
     raise HostError(told)
-
-
-def _patience(response: requests.Response) -> float | None:
-    """The seconds that a host asks to wait; None where it does not say, or not in a form of the standard."""
-    asked = response.headers.get("Retry-After", "").strip()
-    if asked.isdigit():
-        return float(asked)
-    try:
-        until = email.utils.parsedate_to_datetime(asked)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=datetime.UTC)
-    return max(0.0, (until - datetime.datetime.now(datetime.UTC)).total_seconds())
 
 
 def _check_kind(response: requests.Response, file: RemoteFile) -> None:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind == "text/html" and not file.name.endswith((".html", ".htm")):
         raise HostError(_html_message(response, file.name))
+    packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+    is_its_own = packed in ("gzip", "x-gzip") and file.name.endswith(("gz", ".tgz"))  # as many hosts tell of those
+    if packed not in ("", "identity") and not is_its_own:
+        told = f"expected {file.name} as it is, the host, or a proxy on the way, packs it as {packed}"
+        raise HostError(f"{host_of(response.url)}: {told}")
+
+
+def _version(response: requests.Response) -> str:
+    return response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
 
 
 def _html_message(response: requests.Response, name: str) -> str:
@@ -227,7 +245,8 @@ def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bo
         )
     if response.status_code == 200:
         return False
-    if response.status_code == 206 and told and told[1] == str(begun.size):
+    is_same = file.checksum is not None or _version(response) == begun.version
+    if response.status_code == 206 and told and told[1] == str(begun.size) and is_same:
         return True
     if response.status_code == 416 and whole == begun.size:
         return True  # killed between the last byte and the name
@@ -237,10 +256,10 @@ def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bo
 
 def _length(response: requests.Response) -> int | None:
     told = response.headers.get("Content-Length", "")
-    return int(told) if told.isdigit() else None
+    return int(told) if told.isdecimal() else None
 
 
-def _blocks(response: requests.Response) -> Iterator[bytes]:
+def _blocks(response: requests.Response, *, unpack: bool = False) -> Iterator[bytes]:
     """What arrives, as it arrives; up to the cut, where the connection is cut."""
     import urllib3
 
@@ -248,7 +267,7 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
         return
     while True:
         try:
-            block = response.raw.read1(_BLOCK_BYTES, decode_content=False)
+            block = response.raw.read1(_BLOCK_BYTES, decode_content=unpack)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise PassingError(f"{host_of(response.url)}: the connection was cut ({error})") from error
         if not block:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hear_cacophony.download.network import HTTPX, check_mirror, check_way, refusal, told_as_refusal
+from hear_cacophony.download.patience import PASSING, asked_seconds
 from hear_cacophony.download.remote_file import Advance, HostError, PassingError, RemoteFile, WrongFileError
 
 _HUB = "https://huggingface.co"
-_BUSY = (429, 503)
 _Answer = TypeVar("_Answer")
 
 
@@ -111,9 +111,8 @@ def asking(ask: Callable[[], _Answer]) -> _Answer:
         if offline:
             raise HostError(f"{told}; HF_HUB_OFFLINE is set: unset it, or fetch it where there is network") from error
         response = getattr(error, "response", None)
-        if response is not None and response.status_code in _BUSY:
-            asked = response.headers.get("Retry-After", "")
-            raise PassingError(str(told), float(asked) if asked.isdigit() else None) from error
+        if response is not None and response.status_code in PASSING:
+            raise PassingError(str(told), asked_seconds(response.headers)) from error
         raise told from error
 
 

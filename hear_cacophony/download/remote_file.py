@@ -130,6 +130,11 @@ def part_of(target: pathlib.Path) -> pathlib.Path:
     return target.with_name(f"{target.name}.part")
 
 
+def version_note(part: pathlib.Path) -> pathlib.Path:
+    """Where the name that a host gives to this very version of a file is noted, as long as a part is there."""
+    return part.with_name(f"{part.name}.version")
+
+
 def began(target: pathlib.Path) -> list[pathlib.Path]:
     """What is there of a file: itself where it is whole, or else its part; gdown gives parts names of its own."""
     return [target] if target.exists() else sorted(target.parent.glob(f"{glob.escape(target.name)}*.part"))
@@ -143,6 +148,6 @@ def parts(folder: pathlib.Path) -> list[pathlib.Path]:
     return [
         file
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.suffix not in (".lock", ".metadata") and file.stat().st_size > 0
+        if file.is_file() and file.suffix not in (".lock", ".metadata", ".version") and file.stat().st_size > 0
         if file.name not in (".gitignore", "CACHEDIR.TAG")
     ]

@@ -19,6 +19,9 @@ ATTEMPTS = 6
 MOST_PAUSE_SECONDS = 60.0
 """Longest pause where a host does not say how long it wants to be left alone; the first is a second."""
 
+MOST_PATIENCE_SECONDS = 3600.0
+"""Longest wait that a host may ask for; who is asked for more is told, and comes again later."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -63,22 +66,24 @@ class Transfers:
             OSError: it cannot be written.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        came = 0
+        came = most = before = 0
 
         def advance(size: int) -> None:
-            nonlocal came
+            nonlocal came, most
             self._check_going_on()
-            came += size
-            self._hosts[file.source.host].failures = 0
+            came = max(0, came + size)
+            if came > most:  # what comes again and again is no progress
+                most = came
+                self._hosts[file.source.host].failures = 0
             self._progress.advance(size)
 
         def fetch() -> None:
-            nonlocal came
-            came = 0
+            nonlocal before
+            before = most
             file.source.fetch(file, target, advance)
 
         if not target.exists():
-            self.patiently(file.source.host, fetch, lambda: came > 0)
+            self.patiently(file.source.host, fetch, lambda: most > before)
         self._progress.finish()
 
     def patiently(
@@ -102,6 +107,9 @@ class Transfers:
             try:
                 return ask()
             except PassingError as error:
+                if (error.seconds or 0) > MOST_PATIENCE_SECONDS:
+                    hours = f"{(error.seconds or 0) / 3600:,.0f} h"
+                    raise HostError(f"{error}; it asks to wait {hours}: run the same command again then") from error
                 failures = 1 if has_given() else failures + 1
                 asked.failures += 1
                 if max(failures, asked.failures) >= ATTEMPTS:  # one file after the other would cost as many pauses

@@ -10,6 +10,7 @@ import zlib
 from hear_cacophony.download.remote_file import WrongFileError, is_html
 
 _BLOCK_BYTES = 1 << 20
+_GZIP = b"\x1f\x8b"
 
 
 def check_archive(file: pathlib.Path) -> str:
@@ -23,6 +24,10 @@ def check_archive(file: pathlib.Path) -> str:
     try:
         if file.name.endswith(("gz", ".tgz")):
             with gzip.open(file) as stream:
+                if stream.read(len(_GZIP)) == _GZIP:
+                    raise WrongFileError(
+                        f"{file}: packed twice with gzip; a proxy on the way, or a host, has packed it again"
+                    )
                 while stream.read(_BLOCK_BYTES):
                     pass
             return "whole by the checksum of gzip; no other is known"
