@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -22,6 +23,7 @@ from hear_cacophony.download.mirror import Mirror
 from hear_tasks.cli import main
 from hear_tasks.download import buckets, check_tarballs, choose
 from hear_tasks.download.datasets import DATASETS
+from hear_tasks.download.hear_tarballs import LICENCES
 from hear_tasks.registry import TASKS
 from hear_tasks.table_plugins import TABLE_PLUGINS
 
@@ -157,7 +159,66 @@ def test_the_list_of_files_is_waited_for_too(hosts, tmp_path):
     assert there(tmp_path) == {ESC50: MD5S[ESC50]}
 
 
+def test_a_host_that_asks_for_more_than_an_hour_is_told(hosts, tmp_path):
+    for asked in ("99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"):
+        hosts.faults[PLACE] = [Fault(status=429, headers={"Retry-After": asked})]
+        with pytest.raises(DownloadError, match=r"zenodo.org: .*429.*; it asks to wait [\d,]+ h: run the same command"):
+            bring(tmp_path, "esc50")
+    assert hosts.waited == []
+
+
+@pytest.mark.parametrize("asked", ["\xb2", "-3", "soon", "1.5"])
+def test_what_is_no_time_to_wait_is_none(asked, hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(status=503, headers={"Retry-After": asked}), None]
+    bring(tmp_path, "esc50")
+    assert hosts.waited == [1]
+
+
+def test_a_host_that_sends_the_same_beginning_again_and_again_is_given_up(hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(cut=1000, from_start=True)]
+    with pytest.raises(DownloadError, match=r"zenodo.org: .* tried 6 times"):
+        bring(tmp_path, "esc50")
+    hosts.faults.clear()
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
+def test_another_range_than_that_asked_for_is_not_taken(hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(cut=100_000), Fault(headers={"Content-Range": "bytes 5-9/300000"}), None]
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
 # Wrong files
+
+
+def test_what_changes_on_its_host_is_not_joined_to_its_former_beginning(hosts, tmp_path):
+    place = "raw.githubusercontent.com/hche11/VGGSound/master/data/vggsound.csv"
+    for first, then in (('"a"', '"b"'), (None, None)):  # a host that names versions, and one that does not
+        hosts.web[place] = b"a,1,dog,test\n" * 1000
+        hosts.faults[place] = [Fault(cut=5000, headers={"ETag": first} if first else {}), Fault(cut=0)]
+        with pytest.raises(DownloadError, match="tried 6 times"):
+            download(choose.datasets(["vggsound"]), tmp_path, lambda _: None)
+        hosts.web[place] = b"b,2,cat,test\n" * 1000
+        hosts.faults[place] = [Fault(headers={"ETag": then} if then else {})]
+        download(choose.datasets(["vggsound"]), tmp_path, lambda _: None)
+        assert (tmp_path / "vggsound" / "vggsound.csv").read_bytes() == hosts.web[place]
+        shutil.rmtree(tmp_path / "vggsound")
+
+
+def test_what_a_proxy_packs_on_the_way_is_not_taken(hosts, tmp_path):
+    place = "raw.githubusercontent.com/hche11/VGGSound/master/data/vggsound.csv"
+    hosts.web[place] = gzip.compress(b"a,1,dog,test\n")
+    hosts.faults[place] = [Fault(headers={"Content-Encoding": "gzip"})]
+    with pytest.raises(
+        DownloadError, match=r"expected vggsound.csv as it is, the host, or a proxy .* packs it as gzip"
+    ):
+        download(choose.datasets(["vggsound"]), tmp_path, lambda _: None)
+    hosts.web[f"mirror.edu/hear/{ESC50}"] = gzip.compress(gzip.compress(b"tasks"))
+    hosts.faults[f"mirror.edu/hear/{ESC50}"] = [Fault(headers={"Content-Encoding": "gzip"})]
+    with pytest.raises(DownloadError, match="packed twice with gzip"):
+        bring(tmp_path, "esc50", mirror=Mirror("https://mirror.edu/hear"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -511,6 +572,12 @@ def test_dry_run_tells_everything_and_brings_nothing(hosts, tmp_path, capsys):
     assert tarballs == [f"hear2021-{task.directory}-48000.tar.gz" for task in TASKS]
     assert "expected hear2021-maestro-v3.0.0-5h-48000.tar.gz in record 5885750" in out
     assert "GB are free in" in out
+
+
+def test_each_task_has_a_licence_or_is_said_to_have_none_known():
+    assert set(LICENCES) == {task.name for task in TASKS}
+    unknown = {name for name, licence in LICENCES.items() if licence.startswith("not known")}
+    assert unknown == {"gunshot_triangulation", "tfds_gtzan", "tfds_gtzan_music_speech"}
 
 
 def test_command_chooses_by_names(hosts, tmp_path, capsys, monkeypatch):

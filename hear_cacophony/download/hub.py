@@ -14,6 +14,13 @@ from hear_cacophony.download.patience import PASSING, asked_seconds
 from hear_cacophony.download.remote_file import Advance, HostError, PassingError, RemoteFile, WrongFileError
 
 _HUB = "https://huggingface.co"
+_CLIENT_GONE = (
+    "client has been closed",
+    "'NoneType' object has no attribute 're",
+    "'NoneType' object has no attribute 'st",
+)
+"""Of what the library raises where another thread has closed the client of all, as its own connection failed."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -100,10 +107,10 @@ def asking(ask: Callable[[], _Answer]) -> _Answer:
     told_as_refusal(check_way, host, HTTPX)
     try:
         return ask()
-    except RuntimeError as error:
-        if "client has been closed" not in str(error):
+    except (RuntimeError, AttributeError) as error:
+        if not any(told in str(error) for told in _CLIENT_GONE):
             raise
-        raise PassingError(f"{host}: {error}") from error  # by another thread, whose own connection failed
+        raise PassingError(f"{host}: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # this machine's, such as a full disk
             raise
