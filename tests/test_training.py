@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -110,6 +111,7 @@ def test_a_run_learns_and_leaves_a_checkpoint_that_is_taken_like_the_published_o
     looked = [float(row["held_out_loss"]) for row in rows if row["held_out_loss"]]
     assert len(looked) == 3
     assert looked[-1] < 0.7 * float(rows[0]["loss"])
+    assert (rows[-1]["patch_mean_loss"] > "0") is (stage == "audiomae")
     summary = summarize_checkpoint(file)
     assert (summary.stage.name, summary.config.hidden_size, summary.release) == (stage, 32, None)
     assert load_embedding_model(file.with_suffix(".safetensors")).embed_scenes([noise(8_000)]).shape == (1, 32)
@@ -367,3 +369,13 @@ def test_what_is_not_known_yet_is_not_told_as_a_number():
     given = options("audiomae")
     told = TrainProgress(given, 0, None, None).line(1.0)
     assert told == f"train: step 0 of {given.steps}, loss and speed not yet known"
+
+
+def test_the_progress_tells_what_is_known_of_held_out_clips():
+    given = options("audiomae")
+    objective = types.SimpleNamespace(products=lambda batch: 0.0)
+    progress = TrainProgress(given, 0, objective, None)
+    batch = types.SimpleNamespace(audio=np.zeros((4, 16_000)))
+    for _ in range(2):
+        progress.made(batch, 0.5, {"held_out_loss": 0.25, "patch_mean_loss": 0.125})
+    assert "loss 0.5 (held out 0.25, each patch's mean 0.125), " in progress.line(1.0)

@@ -16,6 +16,7 @@ from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
 from hear_cacophony.checkpoint.write import write_checkpoint
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, STAGES, EncoderConfig, TextConfig
 from hear_cacophony.model.text_encoder import TextEncoder
+from hear_cacophony.training.defaults import default_options, nearest_name
 from hear_cacophony.training.initial import (
     drawn_parameters,
     read_audio_start,
@@ -157,6 +158,17 @@ def test_small_has_the_parameters_that_its_name_promises_and_every_size_can_pool
     for sizes in SIZES.values():
         assert sizes.encoder.hidden_size == sizes.text.hidden_size
         assert sizes.encoder.hidden_size % sizes.encoder.pool_heads == 0
+
+
+def test_a_long_run_learns_from_its_start_and_a_checkpoint_has_the_defaults_of_its_size():
+    assert default_options(AUDIOMAE, "small")["warmup"] == 500
+    assert default_options(AUDIOMAE, "small", steps=200) == {
+        "steps": 200, "learning_rate": 1e-3, "warmup": 20, "seconds": 2.0, "restore": 40,
+    }  # fmt: skip
+    assert default_options(CACOPHONY, "base")["seconds"] == 30
+    assert [nearest_name(change_sizes(SIZES["base"], width=width)) for width in (64, 192, 384, 768)] == [
+        "tiny", "small", "small", "base",
+    ]  # fmt: skip
 
 
 def test_sizes_can_be_changed_and_impossible_ones_are_refused():

@@ -13,7 +13,13 @@ from conftest import stand_in_parameters
 
 from hear_cacophony.model.stages import TINY, TINY_TEXT
 from hear_cacophony.training.contrastive_captioner import ContrastiveCaptioner, Texts
-from hear_cacophony.training.losses import caption_loss, contrastive_loss, normalised_patches, restoration_loss
+from hear_cacophony.training.losses import (
+    caption_loss,
+    contrastive_loss,
+    normalised_patches,
+    patch_mean_loss,
+    restoration_loss,
+)
 from hear_cacophony.training.masked_autoencoder import MaskedAutoencoder, PatchSet
 from hear_cacophony.training.step import limit_norm
 
@@ -24,6 +30,14 @@ def test_restoration_counts_the_patches_of_the_mask_alone_each_alike():
     mask = jnp.array([[True, False], [True, True]])
     assert restoration_loss(restored, targets, mask) == pytest.approx((4 / 4 + 1 + 9) / 3)
     assert restoration_loss(restored, targets, jnp.zeros((2, 2), bool)) == 0
+
+
+def test_the_loss_of_patch_means_is_that_of_restoring_each_patch_as_its_mean():
+    targets = jnp.array([[[1.0, 3, 1, 3], [0, 0, 0, 8]], [[2, 2, 2, 2], [5, 0, 0, 0]]])
+    mask = jnp.array([[True, True], [True, False]])
+    means = jnp.broadcast_to(jnp.mean(targets, axis=-1, keepdims=True), targets.shape)
+    assert patch_mean_loss(targets, mask) == pytest.approx((1 + 12 + 0) / 3)
+    assert patch_mean_loss(targets, mask) == pytest.approx(restoration_loss(means, targets, mask))
 
 
 def test_normalised_patches_have_mean_0_and_variance_1_and_silence_stays_finite():

@@ -23,7 +23,7 @@ _STAGES = {
     "audiomae": "stage 1, the masked autoencoder: needs sounds alone",
     "cacophony": "stage 2, the contrastive model that writes captions: needs sounds with captions",
 }
-_BASE, _WARMUP = "base", 0.1
+_BASE = "base"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -73,7 +73,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     ):
         sizes.add_argument(f"--{name}", type=int, metavar="N", help=f"{told} (default: by the size)")
     how = parser.add_argument_group("training")
-    how.add_argument("--steps", type=int, default=100_000, help="updates of the parameters (default: 100000)")
+    how.add_argument(
+        "--steps", type=int, help="updates of the parameters (default: base 100000, small 10000, tiny 5000)"
+    )
     how.add_argument(
         "--stop-at", type=int, metavar="STEP",
         help="end early after this step, with the checkpoint of it; the same command with a later one, or without, "
@@ -82,11 +84,15 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--batch", type=int, default=64, help="clips in each, over all devices (default: 64)")
     how.add_argument("--accumulate", type=int, help="parts that a batch is computed in, one by one (default: 1)")
     how.add_argument("--learning-rate", type=float, help="the highest (default: base 2e-4, others 1e-3)")
-    how.add_argument("--warmup", type=int, help="steps in which it rises (default: a tenth of all)")
+    how.add_argument("--warmup", type=int, help="steps in which it rises (default: a tenth of all, at most 500)")
     how.add_argument("--weight-decay", type=float, help="of kernels (default: 1e-4)")
     how.add_argument("--clip", type=float, help="largest norm of a gradient (default: 1)")
-    how.add_argument("--seconds", type=float, help="longest excerpt of a clip (default: stage 1: 10, stage 2: 30)")
-    how.add_argument("--patches", type=int, help="most patches of a clip that are encoded (default: 500)")
+    how.add_argument(
+        "--seconds", type=float, help="longest excerpt of a clip (default: base 10, in stage 2 30; others 2, 10)"
+    )
+    how.add_argument(
+        "--patches", type=int, help="most patches of a clip that are encoded (default: 500; stage 2, but for base: 200)"
+    )
     how.add_argument("--held-out", type=float, help="share of the sounds that is not trained on (default: 0.05)")
     how.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="(default: 500)")
     how.add_argument("--precision", choices=("float32", "bfloat16"), help="of the products (default: float32)")
@@ -97,7 +103,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_stage_1_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("stage 1")
     group.add_argument("--mask-ratio", type=float, help="share of the patches that are not encoded (default: 0.8)")
-    group.add_argument("--restore", type=int, metavar="N", help="most patches that are restored (default: 150)")
+    group.add_argument(
+        "--restore", type=int, metavar="N", help="most patches that are restored (default: base 150, others 40)"
+    )
     group.add_argument("--normalise", action="store_true", help="restore patches of mean 0 and variance 1")
 
 
@@ -160,28 +168,37 @@ def _train(args: argparse.Namespace, options: TrainOptions, tokenizer: Tokenizer
     return 0
 
 
+def total_steps(args: argparse.Namespace) -> int:
+    """Steps of the run that is asked for."""
+    return args.steps if args.steps is not None else _options(args, _sizes(args)).steps
+
+
+def _sizes(args: argparse.Namespace) -> Sizes:
+    """Sizes of all towers; the vocabulary is that of the checkpoint it starts from, or of RoBERTa."""
+    from hear_cacophony.model.stages import find_stage
+    from hear_cacophony.training.initial import read_start
+    from hear_cacophony.training.sizes import SIZES, change_sizes
+
+    changes = {name: getattr(args, name) for name in ("width", "layers", "heads", "decoder_layers", "text_layers")}
+    if not args.start:
+        return change_sizes(SIZES[args.size or _BASE], **changes)
+    if args.size or any(changes.values()):
+        raise ValueError("--start takes its sizes from the checkpoint: leave --size and the like away")
+    return read_start(find_stage(args.stage), args.start)[0]
+
+
 def _sizes_and_tokenizer(args: argparse.Namespace) -> tuple[Sizes, Tokenizer | None]:
     """Sizes of all towers, and in stage 2 the tokenizer, whose vocabulary is that of the text towers."""
     import dataclasses
 
     from hear_cacophony.model.stages import find_stage
-    from hear_cacophony.text.tokenizer import ROBERTA_SIZE, load_tokenizer
-    from hear_cacophony.training.initial import read_start
-    from hear_cacophony.training.sizes import SIZES, change_sizes
+    from hear_cacophony.text.tokenizer import load_tokenizer
 
-    changes = {name: getattr(args, name) for name in ("width", "layers", "heads", "decoder_layers", "text_layers")}
-    stage = find_stage(args.stage)
-    size: int | None = None
-    if args.start:
-        if args.size or any(changes.values()):
-            raise ValueError("--start takes its sizes from the checkpoint: leave --size and the like away")
-        sizes, _ = read_start(stage, args.start)
-        size = sizes.text.vocabulary_size
-    else:
-        sizes = change_sizes(SIZES[args.size or _BASE], **changes)
-    if not stage.text_paths:
+    sizes = _sizes(args)
+    if not find_stage(args.stage).text_paths:
         return sizes, None
-    tokenizer = load_tokenizer(args.tokenizer, beside=args.start or None, size=ROBERTA_SIZE if args.text else size)
+    fixed = sizes.text.vocabulary_size if args.start or args.text else None
+    tokenizer = load_tokenizer(args.tokenizer, beside=args.start or None, size=fixed)
     text = dataclasses.replace(sizes.text, vocabulary_size=tokenizer.size)
     return dataclasses.replace(sizes, text=text), tokenizer
 
@@ -189,15 +206,15 @@ def _sizes_and_tokenizer(args: argparse.Namespace) -> tuple[Sizes, Tokenizer | N
 def _options(args: argparse.Namespace, sizes: Sizes) -> TrainOptions:
     import dataclasses
 
-    from hear_cacophony.training.options import LEARNING_RATES, TrainOptions
+    from hear_cacophony.model.stages import find_stage
+    from hear_cacophony.training.defaults import default_options, nearest_name
+    from hear_cacophony.training.options import TrainOptions
 
     names = {field.name for field in dataclasses.fields(TrainOptions)}
     given: dict[str, Any] = {name: x for name, x in vars(args).items() if name in names and x is not None}
-    given.setdefault("learning_rate", LEARNING_RATES[args.size or _BASE])
-    given.setdefault("warmup", int(_WARMUP * args.steps))
-    if args.stage != "audiomae":
-        given.setdefault("seconds", 30.0)
-    return TrainOptions(**{**given, "sizes": sizes})
+    size = nearest_name(sizes) if args.start else args.size or _BASE
+    defaults = default_options(find_stage(args.stage), size, args.steps)
+    return TrainOptions(**{**defaults, **given, "sizes": sizes})
 
 
 def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:

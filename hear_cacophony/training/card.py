@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import jax
 
 from hear_cacophony.training.batches import Batches
+from hear_cacophony.training.metrics import PATCH_MEAN
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.shards import Shards, describe
 
@@ -65,6 +66,8 @@ def _result(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
     looked = [row for row in rows if row["held_out_loss"]]
     if looked:
         told += [("training loss, last step", rows[-1]["loss"]), ("held-out loss", looked[-1]["held_out_loss"])]
+        if looked[-1]["patch_mean_loss"]:
+            told.append((PATCH_MEAN, looked[-1]["patch_mean_loss"]))
         if looked[-1]["recall_at_1"]:
             told.append(("held-out retrieval R@1", looked[-1]["recall_at_1"]))
     return told

@@ -59,9 +59,10 @@ class HeldOut:
         self.clips = size * len(self._parts)
 
     def look(self, parameters: dict[str, jax.Array]) -> dict[str, float]:
-        """The mean of the batches' losses as "held_out_loss"; in stage 2 "recall_at_1", too.
+        """The mean of the batches' losses as "held_out_loss".
 
-        That is the share of clips for which the most similar one of their first captions is their own, or is
+        In stage 1 "patch_mean_loss", too: what it were if each patch were restored as its own mean. In stage 2
+        "recall_at_1": the share of clips for which the most similar one of their first captions is their own, or is
         equal to it.
         """
         measured = [
@@ -69,6 +70,8 @@ class HeldOut:
             for _, load in self._parts
         ]
         told = {"held_out_loss": float(np.mean([each["loss"] for each in measured]))}
+        if "patch_mean_loss" in measured[0]:
+            told["patch_mean_loss"] = float(np.mean([each["patch_mean_loss"] for each in measured]))
         if "audio" in measured[0]:
             audio, text = (np.concatenate([each[name] for each in measured]) for name in ("audio", "text"))
             numbers = [number for part, _ in self._parts for number in part]

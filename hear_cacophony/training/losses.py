@@ -31,6 +31,11 @@ def restoration_loss(restored: jax.Array, targets: jax.Array, mask: jax.Array) -
     return masked_mean(errors, mask)
 
 
+def patch_mean_loss(targets: jax.Array, mask: jax.Array) -> jax.Array:
+    """What `restoration_loss` would be if each patch were restored as its own mean, shape (): their mean variance."""
+    return masked_mean(jnp.var(targets, axis=-1), mask)
+
+
 def contrastive_loss(logits: jax.Array) -> jax.Array:
     """Symmetric cross-entropy: the mean of that along rows and that along columns, the diagonal being right.
 

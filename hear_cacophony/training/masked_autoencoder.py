@@ -85,5 +85,8 @@ class MaskedAutoencoder:
 
     def loss(self, parameters: Mapping[str, jax.Array], kept: PatchSet, wanted: PatchSet, steps: int) -> jax.Array:
         """The mean squared error of the restored patches; arguments as in `restore`."""
-        targets = normalised_patches(wanted.values) if self.normalise else wanted.values
-        return restoration_loss(self.restore(parameters, kept, wanted, steps), targets, wanted.mask)
+        return restoration_loss(self.restore(parameters, kept, wanted, steps), self.targets(wanted), wanted.mask)
+
+    def targets(self, wanted: PatchSet) -> jax.Array:
+        """What `restore` is to give, shape (batch, wanted patches, 256)."""
+        return normalised_patches(wanted.values) if self.normalise else wanted.values

@@ -10,8 +10,11 @@ from typing import Any
 
 from hear_cacophony.files.atomic_write import write_file, write_text
 
-COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "held_out_loss", "recall_at_1")
+COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "held_out_loss", "recall_at_1", "patch_mean_loss")
 """Of `metrics.csv`: nothing in it depends on time."""
+
+PATCH_MEAN = "held out, each patch restored as its mean"
+"""What `patch_mean_loss` is called."""
 
 _SMOOTHED = 100
 """About how many points the curve of the loss has: each is the mean of neighbouring steps."""
@@ -35,7 +38,7 @@ class Metrics:
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, flush_secs=30)
 
     def write(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write rows of `COLUMNS`; of the last two, those that there are."""
+        """Write rows of `COLUMNS`; of the last three, those that there are."""
         for row in rows:
             self._stream.write(_line(row))
             for name, value in row.items():
@@ -82,6 +85,8 @@ def draw_losses(rows: Sequence[Mapping[str, str]], picture: pathlib.Path) -> Non
     if looked:
         steps = [int(row["step"]) for row in looked]
         axes.plot(steps, [float(row["held_out_loss"]) for row in looked], "o-", label="held out")
+        if looked[-1]["patch_mean_loss"]:
+            axes.axhline(float(looked[-1]["patch_mean_loss"]), color="0.5", linestyle="--", label=PATCH_MEAN)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.legend()

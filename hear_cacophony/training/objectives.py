@@ -16,7 +16,7 @@ from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, PATCHES_PER_STEP, 
 from hear_cacophony.model.stages import AUDIOMAE, PATCH_SIZE, EncoderConfig, TextConfig
 from hear_cacophony.training.batches import Batch
 from hear_cacophony.training.contrastive_captioner import ContrastiveCaptioner, Texts
-from hear_cacophony.training.losses import caption_loss, contrastive_loss
+from hear_cacophony.training.losses import caption_loss, contrastive_loss, patch_mean_loss
 from hear_cacophony.training.masked_autoencoder import MaskedAutoencoder, PatchSet
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.shards import FULL_SCALE
@@ -63,16 +63,15 @@ class _Restoration:
     mesh: jax.sharding.Mesh
 
     def loss(self, parameters: Parameters, batch: Batch, key: jax.Array, weight: jax.Array | float = 1.0) -> jax.Array:
-        patches = _patches(self.mesh, batch.audio)
-        kept = _patch_set(patches, batch.places, batch.counts)
-        wanted = _patch_set(patches, batch.wanted_places, batch.wanted_counts)
-        return weight * self.model.loss(parameters, kept, wanted, patches.shape[1] // PATCHES_PER_STEP)
+        return weight * self.model.loss(parameters, *self._inputs(batch))
 
     def targets(self, batch: Batch) -> jax.Array:
         return jnp.asarray(batch.wanted_counts)
 
     def measure(self, parameters: Parameters, batch: Batch) -> dict[str, jax.Array]:
-        return {"loss": self.loss(parameters, batch, jax.random.key(0))}
+        kept, wanted, steps = self._inputs(batch)
+        known = patch_mean_loss(self.model.targets(wanted), wanted.mask)
+        return {"loss": self.model.loss(parameters, kept, wanted, steps), "patch_mean_loss": known}
 
     def products(self, batch: Batch) -> float:
         clips, kept = batch.places.shape
@@ -82,6 +81,12 @@ class _Restoration:
         tokens = kept * PATCH_SIZE * encoder.hidden_size + kept * encoder.hidden_size * decoder.hidden_size
         tokens += wanted * decoder.hidden_size * PATCH_SIZE
         return 6 * clips * (tokens + _layers(encoder, kept) + _layers(decoder, kept + wanted))
+
+    def _inputs(self, batch: Batch) -> tuple[PatchSet, PatchSet, int]:
+        patches = _patches(self.mesh, batch.audio)
+        kept = _patch_set(patches, batch.places, batch.counts)
+        wanted = _patch_set(patches, batch.wanted_places, batch.wanted_counts)
+        return kept, wanted, patches.shape[1] // PATCHES_PER_STEP
 
 
 @dataclasses.dataclass(frozen=True)

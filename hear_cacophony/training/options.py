@@ -11,9 +11,6 @@ from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
 from hear_cacophony.model.stages import AUDIOMAE, Stage, find_stage
 from hear_cacophony.training.sizes import Sizes
 
-LEARNING_RATES = {"tiny": 1e-3, "small": 1e-3, "base": 2e-4}
-"""By the name of a size. That of base is from Huang et al., 2022 (AudioMAE), for 512 clips."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:

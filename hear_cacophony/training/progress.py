@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -28,14 +29,15 @@ class TrainProgress(ProgressLine):
         self._counted_from = time.monotonic()
         self._clips = self._hours = self._products = 0.0
         self._loss = float("nan")
+        self._looked: Mapping[str, float] = {}
         self._rate = measure_matrix_rate(options.precision) * jax.local_device_count() if _is_told() else 0.0
         self._processes = jax.process_count()
         super().__init__()
 
-    def made(self, batch: Batch, loss: float) -> None:
-        """A step was made with a batch; `loss` is the last one that is known."""
+    def made(self, batch: Batch, loss: float, looked: Mapping[str, float]) -> None:
+        """A step was made with a batch; `loss` and `looked`, of held-out clips, are the last ones that are known."""
         self._step += 1
-        self._loss = loss
+        self._loss, self._looked = loss, looked
         if self._step == self._first + 1:
             self._counted_from = time.monotonic()
         else:
@@ -57,9 +59,15 @@ class TrainProgress(ProgressLine):
         clips, hours = (self._processes * each / counted for each in (self._clips, self._hours))
         share = f", {self._products / counted / self._rate:.0%} of the matrix rate" if self._rate else ""
         return (
-            f"{done}, loss {'not yet known' if math.isnan(self._loss) else f'{self._loss:.4g}'}, {clips:.1f} clips/s, "
-            f"{hours:.3g} hours of audio/s{share}, time left {left}"
+            f"{done}, loss {'not yet known' if math.isnan(self._loss) else f'{self._loss:.4g}'}{self._held_out()}, "
+            f"{clips:.1f} clips/s, {hours:.3g} hours of audio/s{share}, time left {left}"
         )
+
+    def _held_out(self) -> str:
+        """What is known of held-out clips."""
+        told = {"held_out_loss": "held out", "patch_mean_loss": "each patch's mean", "recall_at_1": "R@1"}
+        known = [f"{told[name]} {value:.4g}" for name, value in self._looked.items()]
+        return f" ({', '.join(known)})" if known else ""
 
     def __exit__(self, *error: object) -> None:
         if _is_told():

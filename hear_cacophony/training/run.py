@@ -111,6 +111,7 @@ class _Run:
         self.pending: list[StepMetrics] = []
         self.metrics: Metrics | None = None
         self.last_loss = float("nan")
+        self.looked: dict[str, float] = {}
 
     def train_to(self, last: int, begin: Callable[[], Parameters]) -> pathlib.Path:
         try:
@@ -170,12 +171,15 @@ class _Run:
                     self._begin_to_save(state, step)
                 elif step % STEPS_BETWEEN_ROWS == 0:
                     self._write_rows(step)
-                progress.made(batch, self.last_loss)
+                progress.made(batch, self.last_loss, self.looked)
                 if step == last:
                     break
                 if stop:
                     self.checkpoints.wait()
-                    raise Stopped(f"stopped after step {step} of {options.steps}, saved; the same command goes on")
+                    raise Stopped(
+                        f"stopped after step {step} of {options.steps}, saved; the same command goes on, and with "
+                        f"--stop-at {step} writes the checkpoint of this step"
+                    )
                 whereabouts.at(f"reading the batch of step {step + 1}")
         return state
 
@@ -200,7 +204,8 @@ class _Run:
         if rows:
             self.last_loss = rows[-1]["loss"]
         if look_at is not None:
-            rows[-1] |= self.held_out.look(look_at.parameters)
+            self.looked = self.held_out.look(look_at.parameters)
+            rows[-1] |= self.looked
         if self.metrics is not None:
             self.metrics.write(rows)
 

@@ -23,7 +23,7 @@ SIZES = {
     "tiny": Sizes(TINY, TINY, TINY_TEXT),
     "small": Sizes(
         encoder=EncoderConfig(hidden_size=192, num_layers=6, num_heads=3, mlp_size=768),
-        decoder=EncoderConfig(hidden_size=192, num_layers=4, num_heads=3, mlp_size=768),
+        decoder=EncoderConfig(hidden_size=192, num_layers=2, num_heads=3, mlp_size=768),
         text=TextConfig(hidden_size=192, num_layers=4, decoder_layers=2, num_heads=TEXT_HEADS, mlp_size=768),
     ),
     "base": Sizes(EncoderConfig(), EncoderConfig(), TextConfig()),

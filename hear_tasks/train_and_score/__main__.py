@@ -79,7 +79,7 @@ def _steps_of_training(arguments: Sequence[str]) -> int:
     told = parser.parse_args(["train", stage, "--out", str(ours), *others])
     if told.out != ours or told.stop_at is not None:
         raise ValueError("expected training without --out and --stop-at, which follow from OUT and --score-at")
-    return told.steps
+    return train.total_steps(told)
 
 
 if __name__ == "__main__":
