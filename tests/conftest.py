@@ -75,11 +75,12 @@ def pytest_collection_modifyitems(config, items) -> None:
     left_out = set() if config.getoption("--all") else {"repeats"}
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         left_out.add("browser")
-    unwanted = [item for item in items if any(map(item.get_closest_marker, left_out))]
+    wanted, unwanted = [], []
+    for item in items:
+        (unwanted if any(map(item.get_closest_marker, left_out)) else wanted).append(item)
     config.hook.pytest_deselected(items=unwanted)
-    items[:] = [item for item in items if item not in unwanted]
     order = {name: i for i, name in enumerate(LONG_FILES)}
-    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+    items[:] = sorted(wanted, key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,4 +23,6 @@ class Later:
             return pytest.importorskip(self._name)
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_"):  # pytest asks all that a file has for its fixtures' marks
+            raise AttributeError(attribute)
         return getattr(self.module, attribute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pathlib
 from collections.abc import Iterator
 
@@ -23,8 +24,13 @@ def name_of(file: pathlib.Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {name_of(file): ast.parse(file.read_text(encoding="utf-8"), str(file)) for file in FILES}
+MODULES = {name_of(file): file for file in FILES}
 PACKAGES = {name_of(file) for file in FILES if file.name == "__init__.py"}
+
+
+@functools.cache
+def parsed(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"), str(MODULES[name]))
 
 
 def for_types_alone(node: ast.AST) -> bool:
@@ -51,13 +57,14 @@ def imports(tree: ast.AST, *, inside_functions: bool, inside_type_checking: bool
             yield from imports(node, inside_functions=inside_functions, inside_type_checking=inside_type_checking)
 
 
+@functools.cache
 def every_import(name: str) -> set[str]:
-    return set(imports(MODULES[name], inside_functions=True, inside_type_checking=True))
+    return set(imports(parsed(name), inside_functions=True, inside_type_checking=True))
 
 
 def imports_at_import(name: str) -> set[str]:
     """Own modules that importing a module imports, with the packages that they lie in."""
-    named = set(imports(MODULES[name], inside_functions=False, inside_type_checking=False)) & MODULES.keys()
+    named = set(imports(parsed(name), inside_functions=False, inside_type_checking=False)) & MODULES.keys()
     parts = [each.split(".") for each in named]
     return {".".join(each[:i]) for each in parts for i in range(1, len(each) + 1)} - packages_of(name)
 
@@ -105,7 +112,7 @@ def test_the_library_imports_tensorflow_in_one_module_and_torch_in_none():
     heavy = {
         (name, each.split(".")[0])
         for name in library
-        for each in imports(MODULES[name], inside_functions=True, inside_type_checking=False)
+        for each in imports(parsed(name), inside_functions=True, inside_type_checking=False)
         if each.split(".")[0] in HEAVY
     }
     assert heavy == {(HEAR_MODEL, "tensorflow")}

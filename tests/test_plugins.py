@@ -17,7 +17,6 @@ import torch
 from plugin_checkpoints import LAION_SECONDS, Reference, save_laion_clap, save_ms_clap, save_wavcaps
 
 from hear_tasks.plugins import libraries, msclap_models, torch_model
-from hear_tasks.plugins.laion_models import LogMel, excerpt_starts
 from hear_tasks.plugins.msclap_models import MS_CLAP_2022, MS_CLAP_2023
 from hear_tasks.plugins.torch_checkpoint import CheckpointError
 from hear_tasks.plugins.torch_model import count_timestamps, cut_windows, segment_starts, window_starts
@@ -43,6 +42,11 @@ def laion_reference(model: torch.nn.Module, folder: pathlib.Path) -> Reference:
         return model.get_audio_features(**inputs).pooler_output
 
     return embed
+
+
+def laion_models() -> ModuleType:
+    """Imported when it is used: it imports transformers, and each process of the tests collects all files."""
+    return _module("laion_models")
 
 
 def as_it_is(audio: torch.Tensor, length: int) -> torch.Tensor:
@@ -204,7 +208,7 @@ def test_fusion_of_a_clip_hardly_longer_than_the_input(plugins):
     extractor = plugin.library.__closure__[0].cell_contents
     assert extractor.nb_max_samples < audio.shape[1] < extractor.nb_max_samples + extractor.hop_length
     spectrogram = torch.tensor(extractor._np_extract_fbank_features(audio[0].numpy(), extractor.mel_filters))
-    torch.testing.assert_close(LogMel(extractor)(audio[:1])[0], spectrogram, rtol=0, atol=1e-4)
+    torch.testing.assert_close(laion_models().LogMel(extractor)(audio[:1])[0], spectrogram, rtol=0, atol=1e-4)
     assert torch.isfinite(scenes).all()
 
 
@@ -214,13 +218,15 @@ def test_log_mel_is_exact_in_silence_beside_a_loud_tone(plugins):
     tone[24_000:] = 0
     expected = torch.tensor(extractor._np_extract_fbank_features(tone.numpy(), extractor.mel_filters_slaney))
     assert expected.min() < -80 < 20 < expected.max()
-    torch.testing.assert_close(LogMel(extractor)(tone[None])[0], expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(laion_models().LogMel(extractor)(tone[None])[0], expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(("total", "frames"), [(1002, 1001), (1003, 1001), (2300, 1001), (60_001, 1001)])
 def test_excerpts_are_the_middle_of_each_third(total, frames):
     thirds = np.array_split(np.arange(total - frames + 1), 3)
-    assert excerpt_starts(total, frames) == [third[len(third) // 2] if len(third) else 0 for third in thirds]
+    assert laion_models().excerpt_starts(total, frames) == [
+        third[len(third) // 2] if len(third) else 0 for third in thirds
+    ]
 
 
 # Timestamps
