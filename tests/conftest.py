@@ -171,7 +171,7 @@ def full_size_text_checkpoint():
 
     draw = _stand_in_weights().draw
     audio, text = expected_shapes(CACOPHONY, EncoderConfig()), expected_text_shapes(CACOPHONY, TextConfig())
-    side = TextSide(TextConfig(), LazyParameters(text, lambda path: draw(path, list(text[path]))))
+    side = TextSide(TextConfig(), LazyParameters(text, lambda path, _: draw(path, list(text[path]))))
     parameters = {path: draw(path, list(shape)) for path, shape in audio.items()}
     return Checkpoint(CACOPHONY, EncoderConfig(), parameters, "Cacophony.ckpt", "", text=side)
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hear_cacophony.engine import text_embedding
-from hear_cacophony.engine.text_embedding import BUCKETS, bucket_tokens, check_tokens
+from hear_cacophony.engine.tokens import BUCKETS, MAX_TOKENS, bucket_tokens, check_tokens
 from hear_cacophony.model.stages import TextConfig
 
 CONFIG = TextConfig(vocabulary_size=512)
@@ -43,7 +42,7 @@ def test_a_thousand_prompts_need_one_compilation_for_each_bucket(tiny_text_model
 
 
 def test_buckets_pad_little():
-    lengths = np.arange(2, text_embedding.MAX_TOKENS + 1)
+    lengths = np.arange(2, MAX_TOKENS + 1)
     padded = np.array([bucket_tokens(length) for length in lengths])
     assert (padded >= lengths).all()
     assert (padded - lengths).max() <= 12

@@ -28,7 +28,7 @@ class TextSide:
     """
 
     config: TextConfig
-    parameters: Mapping[str, np.ndarray]
+    parameters: LazyParameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,17 +100,21 @@ class LazyParameters(Mapping[str, np.ndarray]):
 
     Args:
         paths: the names there are.
-        read: gives the array of a path.
+        read: gives the array of a path, or of it what lies within a slice of the first axis, where that is not None.
     """
 
-    def __init__(self, paths: Iterable[str], read: Callable[[str], np.ndarray]) -> None:
+    def __init__(self, paths: Iterable[str], read: Callable[[str, slice | None], np.ndarray]) -> None:
         self._paths = tuple(paths)
         self._read = read
 
     def __getitem__(self, path: str) -> np.ndarray:
         if path not in self._paths:
             raise KeyError(path)
-        return self._read(path)
+        return self._read(path, None)
+
+    def rows(self, path: str, start: int, stop: int) -> np.ndarray:
+        """Entries `start` to `stop`, without it, along the first axis of an array; the others are not read."""
+        return self._read(path, slice(start, stop))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._paths)

@@ -46,10 +46,10 @@ def read_converted_file(file: pathlib.Path, *, with_text: bool = False, with_aud
         wanted = expected_shapes(stage, config) if with_audio else {}
         parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in wanted}
 
-    def read_one(path: str) -> np.ndarray:
+    def read_one(path: str, rows: slice | None) -> np.ndarray:
         # Opened anew for each array: what was read through the file's mapping counts as memory while that is there.
         with _open_safetensors(file) as tensors:
-            return tensors.get_tensor(path)
+            return tensors.get_tensor(path) if rows is None else tensors.get_slice(path)[rows]
 
     text = lazy_text(stage, text_config, read_one, file)
     return Checkpoint(**vars(metadata), parameters=parameters, text=text)

@@ -57,9 +57,9 @@ def read_flax_file(file: pathlib.Path, *, with_text: bool = False, with_audio: b
         with file.open("rb") as stream:
             parameters = {path: np.asarray(read_array(stream, leaves[path], file), np.float32) for path in wanted}
 
-        def read_one(path: str) -> np.ndarray:
+        def read_one(path: str, rows: slice | None) -> np.ndarray:
             with file.open("rb") as stream:
-                return read_array(stream, leaves[path], file)
+                return read_array(stream, leaves[path], file, rows)
 
         text = lazy_text(stage, text_config, read_one, file)
         return Checkpoint(stage, config, parameters, file.name, digest.md5(), text=text)
@@ -135,19 +135,27 @@ def scan_flax_file(file: pathlib.Path) -> dict[str, Leaf]:
     return leaves
 
 
-def read_array(stream: BinaryIO, leaf: Leaf, file: pathlib.Path) -> np.ndarray:
-    """Read an array that `scan_flax_file` found, joining its chunks."""
+def read_array(stream: BinaryIO, leaf: Leaf, file: pathlib.Path, rows: slice | None = None) -> np.ndarray:
+    """Read an array that `scan_flax_file` found, joining its chunks; or what lies within a slice of its first axis."""
     dtype = np.dtype(getattr(ml_dtypes, leaf.dtype, leaf.dtype))
-    array = np.empty(math.prod(leaf.shape), dtype)
+    shape, skipped = leaf.shape, 0
+    if rows is not None:
+        start, stop, _ = rows.indices(shape[0])
+        shape = (stop - start, *shape[1:])
+        skipped = start * math.prod(shape[1:]) * dtype.itemsize
+    array = np.empty(math.prod(shape), dtype)
     buffer = array.view(np.uint8).data
     filled = 0
     for offset, size in leaf.pieces:
-        stream.seek(offset)
-        got = stream.readinto(buffer[filled : filled + size])  # type: ignore[attr-defined]
-        if got != size:
+        passed = min(skipped, size)
+        skipped -= passed
+        part = buffer[filled : filled + size - passed]
+        stream.seek(offset + passed)
+        got = stream.readinto(part)  # type: ignore[attr-defined]
+        if got != len(part):
             raise CheckpointError(f"{file}: truncated while it was read")
-        filled += size
-    return array.reshape(leaf.shape)
+        filled += len(part)
+    return array.reshape(shape)
 
 
 def _refuse_foreign(file: pathlib.Path) -> None:

@@ -69,14 +69,24 @@ def checked_text_sizes(
 
 
 def lazy_text(
-    stage: Stage, config: TextConfig | None, read: Callable[[str], np.ndarray], file: pathlib.Path
+    stage: Stage,
+    config: TextConfig | None,
+    read: Callable[[str, slice | None], np.ndarray],
+    file: pathlib.Path,
 ) -> TextSide | None:
-    """The text side, each array of which is read and checked when it is taken; None without sizes."""
+    """The text side, each array of which is read and checked when it, or a part of it, is taken; None without sizes.
+
+    Args:
+        stage: the stage.
+        config: its sizes.
+        read: gives the array of a path, as in `LazyParameters`.
+        file: the file, for messages.
+    """
     if config is None:
         return None
 
-    def read_checked(path: str) -> np.ndarray:
-        array = np.asarray(read(path), np.float32)
+    def read_checked(path: str, rows: slice | None) -> np.ndarray:
+        array = np.asarray(read(path, rows), np.float32)
         check_finite({path: array}, file)
         return array
 

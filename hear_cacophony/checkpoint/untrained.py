@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 import zlib
 
@@ -52,7 +53,15 @@ def untrained_checkpoint(name: str, stage: Stage, *, with_text: bool = False, wi
 def _with_untrained_text(checkpoint: Checkpoint) -> Checkpoint:
     config = UNTRAINED_TEXT[checkpoint.source]
     shapes = expected_text_shapes(checkpoint.stage, config)
-    parameters = LazyParameters(shapes, lambda path: draw_parameter(path, shapes[path]))
+
+    @functools.cache
+    def drawn(path: str) -> np.ndarray:
+        return draw_parameter(path, shapes[path])
+
+    def draw(path: str, rows: slice | None) -> np.ndarray:
+        return draw_parameter(path, shapes[path]) if rows is None else drawn(path)[rows]
+
+    parameters = LazyParameters(shapes, draw)
     return dataclasses.replace(checkpoint, text=TextSide(config, parameters))
 
 

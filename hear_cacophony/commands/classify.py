@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
     from hear_cacophony.engine.text_model import TextModel
     from hear_cacophony.sounds.find import Sound
+    from hear_cacophony.sounds.kept_texts import KeptTexts
     from hear_cacophony.sounds.labelled import Labelled
 
 _TOP = 3
@@ -106,7 +107,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.plot:
         _check_plot(args, sounds, labels)
     summary = summarize_text_model(args)
-    model = load_text_side(args)
+    model = load_text_side(args, summary, len(labels) * len(templates))
     texts = model.embed_labels(labels, template=templates)
     about = {**identify_model(summary, engine_options(args)), "labels": labels, "templates": templates}
     work = _Work(args, sounds, summary, model, texts, about)
@@ -161,7 +162,7 @@ class _Work:
     args: argparse.Namespace
     sounds: list[Sound]
     summary: CheckpointSummary
-    model: TextModel
+    model: KeptTexts | TextModel
     texts: np.ndarray
     about: dict[str, Any]
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hear_cacophony.engine.audio_text import AudioTextModel
     from hear_cacophony.engine.embedding import Embedder, EmbeddingModel
     from hear_cacophony.engine.text_model import TextModel
+    from hear_cacophony.sounds.kept_texts import KeptTexts
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, hop: bool = False) -> None:
@@ -98,21 +99,56 @@ def summarize_text_model(args: argparse.Namespace, *, text: bool = True) -> Chec
     return load_summary(args.model, CACOPHONY, with_text=True)
 
 
-def load_text_side(args: argparse.Namespace) -> TextModel:
-    """The text side of the model that --model, --tokenizer and the options of the engine name."""
-    from hear_cacophony.engine import load_audio_text
+def load_text_side(args: argparse.Namespace, summary: CheckpointSummary, texts: int) -> KeptTexts | TextModel:
+    """The text side of the model that --model, --tokenizer and the options of the engine name.
 
-    return load_audio_text.load_text_side(
-        args.model, tokenizer=args.tokenizer, devices=device_indices(args.devices), **engine_options(args)
-    )
+    Args:
+        args: the arguments.
+        summary: what they name.
+        texts: how many are going to be embedded: those of few are kept, and JAX is not needed, unless devices or
+            bfloat16 are asked for.
+    """
+    from hear_cacophony.sounds.kept_texts import MOST_TEXTS
+
+    if texts > MOST_TEXTS or args.devices is not None or args.precision == "bfloat16":
+        from hear_cacophony.engine import load_audio_text
+
+        devices = device_indices(args.devices)
+        return load_audio_text.load_text_side(
+            args.model, tokenizer=args.tokenizer, devices=devices, **engine_options(args)
+        )
+    return _open_kept_texts(args, summary)
+
+
+def _open_kept_texts(args: argparse.Namespace, summary: CheckpointSummary) -> KeptTexts:
+    from hear_cacophony.checkpoint.load import load_checkpoint
+    from hear_cacophony.engine.few_texts import FewTexts
+    from hear_cacophony.engine.options import parse_options
+    from hear_cacophony.files.file_identity import content_digest
+    from hear_cacophony.model.stages import CACOPHONY
+    from hear_cacophony.sounds.kept_texts import KeptTexts
+    from hear_cacophony.text.tokenizer import find_tokenizer, load_tokenizer
+
+    parse_options(engine_options(args))
+    text = load_checkpoint(args.model, CACOPHONY, with_text=True, with_audio=False).text
+    assert text is not None
+    where = {"path": args.tokenizer, "beside": args.model or None}
+    digests = [content_digest(file) for file in find_tokenizer(**where)]
+    identity = {**identify_model(summary, {}), "tokenizer": digests}
+    load = functools.partial(load_tokenizer, **where, size=text.config.vocabulary_size)
+    return KeptTexts(FewTexts(CACOPHONY, text), load, identity)
 
 
 def audio_side_loader(args: argparse.Namespace) -> Callable[[], EmbeddingModel]:
     """Loads its audio side when it is first called: where all sounds are embedded already, it never is."""
-    from hear_cacophony.engine.load_audio_text import load_audio_side
-
     devices, options = device_indices(args.devices), engine_options(args)
-    return functools.cache(lambda: load_audio_side(args.model, devices=devices, **options))
+
+    def load() -> EmbeddingModel:
+        from hear_cacophony.engine.load_audio_text import load_audio_side  # JAX comes with it
+
+        return load_audio_side(args.model, devices=devices, **options)
+
+    return functools.cache(load)
 
 
 def load_text_model(args: argparse.Namespace) -> AudioTextModel:

@@ -149,7 +149,9 @@ def _embed_queries(
         for fault in found.faults.values():
             raise ValueError(f"{args.audio}: {fault}")
         return [(args.audio, found.embeddings[0])]
-    return list(zip(texts, load_text_side(args).embed_texts(texts), strict=True)) if texts else []
+    if not texts:
+        return []
+    return list(zip(texts, load_text_side(args, summary, len(texts)).embed_texts(texts), strict=True))
 
 
 def _find_kept(args: argparse.Namespace, sounds: list[Sound], summary: CheckpointSummary) -> Matches:

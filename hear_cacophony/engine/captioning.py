@@ -14,7 +14,7 @@ from hear_cacophony.engine.batches import Batch, CompiledSizes
 from hear_cacophony.engine.devices import Devices, compiled
 from hear_cacophony.engine.generation import Generation, TokenStep, write_token_by_token
 from hear_cacophony.engine.padding_mask import padding_mask
-from hear_cacophony.engine.text_embedding import check_tokens
+from hear_cacophony.engine.tokens import check_tokens
 from hear_cacophony.engine.window_embedders import PRODUCTS
 from hear_cacophony.frontend.spectrogram import PATCHES_PER_STEP
 from hear_cacophony.model.caption_decoder import CaptionDecoder

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from hear_cacophony.engine.text_embedding import MAX_TOKENS
+from hear_cacophony.engine.tokens import MAX_TOKENS
 from hear_cacophony.model.caption_decoder import AudioMemory, vocabulary
 from hear_cacophony.model.stages import TextConfig
 from hear_cacophony.model.text_encoder import TokenEmbedding

@@ -11,9 +11,10 @@ from hear_cacophony.checkpoint.checkpoint import TextSide
 from hear_cacophony.checkpoint.parameters import to_text_variables
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.engine.options import Options
-from hear_cacophony.engine.text_checks import check_embeddings, check_texts
-from hear_cacophony.engine.text_embedding import MAX_TOKENS, TextEmbedder, check_tokens
-from hear_cacophony.engine.zero_shot import TEMPLATE, check_labels, check_templates
+from hear_cacophony.engine.text_checks import check_texts
+from hear_cacophony.engine.text_embedding import TextEmbedder
+from hear_cacophony.engine.tokens import MAX_TOKENS, check_tokens
+from hear_cacophony.engine.zero_shot import TEMPLATE, embed_labels, similarities
 from hear_cacophony.model.stages import Stage
 from hear_cacophony.text.tokenizer import Tokenizer
 
@@ -115,9 +116,7 @@ class TextModel:
         Raises:
             ValueError: other shapes, or values that are not finite.
         """
-        audio = check_embeddings("audio", audio_embeddings, self.embedding_size)
-        texts = check_embeddings("text", text_embeddings, self.embedding_size)
-        return audio @ texts.T
+        return similarities(audio_embeddings, text_embeddings, self.embedding_size)
 
     def embed_labels(
         self, labels: Sequence[str], *, template: str | Sequence[str] = TEMPLATE, max_tokens: int = MAX_TOKENS
@@ -129,11 +128,7 @@ class TextModel:
         Returns:
             Shape (labels, embedding_size), float32.
         """
-        checked, templates = check_labels(labels, least=1), check_templates(template)
-        prompts = [each.replace("{}", label) for each in templates for label in checked]
-        embedded = self.embed_texts(prompts, max_tokens=max_tokens)
-        mean = embedded.reshape(len(templates), len(checked), -1).mean(axis=0)
-        return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        return embed_labels(lambda prompts: self.embed_texts(prompts, max_tokens=max_tokens), labels, template)
 
     def _encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         check_texts(texts)

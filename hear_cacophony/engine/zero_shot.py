@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from hear_cacophony.engine.text_checks import check_embeddings
 
 TEMPLATE = "This is a sound of {}"
 """The published prompt."""
@@ -31,6 +33,43 @@ class Classification:
             [(self.labels[i], float(row[i])) for i in chosen]
             for row, chosen in zip(self.probabilities, order, strict=True)
         ]
+
+
+def embed_labels(
+    embed_texts: Callable[[Sequence[str]], np.ndarray], labels: Sequence[str], template: str | Sequence[str]
+) -> np.ndarray:
+    """One embedding for each label: that of its prompt, or the mean of several, again of unit norm.
+
+    Args:
+        embed_texts: embeds texts, shape (texts, size).
+        labels, template: as `check_labels`, which takes a single label here, and `check_templates` have them.
+
+    Returns:
+        Shape (labels, size), float32.
+    """
+    checked, templates = check_labels(labels, least=1), check_templates(template)
+    prompts = [each.replace("{}", label) for each in templates for label in checked]
+    embedded = embed_texts(prompts)
+    mean = embedded.reshape(len(templates), len(checked), -1).mean(axis=0)
+    return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+
+
+def similarities(audio_embeddings: np.ndarray, text_embeddings: np.ndarray, size: int) -> np.ndarray:
+    """Cosine similarity of each clip with each text.
+
+    Args:
+        audio_embeddings: shape (clips, size).
+        text_embeddings: shape (texts, size).
+        size: values in an embedding.
+
+    Returns:
+        Shape (clips, texts), float32.
+
+    Raises:
+        ValueError: other shapes, or values that are not finite.
+    """
+    audio = check_embeddings("audio", audio_embeddings, size)
+    return audio @ check_embeddings("text", text_embeddings, size).T
 
 
 def probabilities(similarities: np.ndarray, logit_scale: float) -> np.ndarray:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.frontend.audio_checks import as_batch, as_clip, check_samples
-from hear_cacophony.frontend.resample import check_rate, resample
-from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_cacophony.frontend.resample import SAMPLE_RATE, check_rate, resample
 
 _WANTED = "a list of mono clips or of audio files, the path of one file, or an array of shape (clips, samples)"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hear_cacophony.engine.embedding import Embedder
 from hear_cacophony.sounds.chunks import Compute
 from hear_cacophony.sounds.excerpts import excerpt_bounds
 from hear_cacophony.sounds.find import Sound
+
+if TYPE_CHECKING:
+    from hear_cacophony.engine.embedding import Embedder  # which imports JAX
 
 
 def scene_embeddings(load: Callable[[], Embedder]) -> Compute:

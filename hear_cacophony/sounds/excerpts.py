@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
+from hear_cacophony.frontend.resample import SAMPLE_RATE
 
 LEAST_SECONDS = 0.2
 """Shortest excerpt: a patch, and a little more."""

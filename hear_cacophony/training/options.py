@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 from hear_cacophony.engine.options import PRECISIONS
-from hear_cacophony.engine.text_embedding import MAX_TOKENS
+from hear_cacophony.engine.tokens import MAX_TOKENS
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
 from hear_cacophony.model.stages import AUDIOMAE, Stage, find_stage
 from hear_cacophony.training.sizes import Sizes

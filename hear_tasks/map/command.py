@@ -168,7 +168,7 @@ def _embed_and_label(args: argparse.Namespace, sounds: list[Sound], labels: list
     if args.model_options:
         raise ValueError("--model-options does not go with --labels; the options of the engine do")
     summary = summarize_text_model(args)
-    model = load_text_side(args)
+    model = load_text_side(args, summary, len(labels))
     texts = model.embed_labels(labels)
     identity = scene_identity(summary, engine_options(args))
     points = own_points(sounds, identity, scene_embeddings(audio_side_loader(args)))
