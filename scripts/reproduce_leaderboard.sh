@@ -2,7 +2,7 @@
 # Sets up what is missing, then goes from checkpoints and a folder of HEAR tasks to the leaderboard on this machine:
 # doctor, embed, predict, and the table, for both stages and every task found. The same command goes on where it was
 # stopped. In an environment of your own it is: python -m hear_tasks.reproduce
-# With --download, weights and tasks are fetched first, each task while the one before it is embedded.
+# With --download, weights are fetched first, then each task, while those before it are embedded and predicted.
 #
 #   scripts/reproduce_leaderboard.sh --checkpoints DIR --tasks-dir DIR --out DIR       (--help for the rest)
 set -euo pipefail

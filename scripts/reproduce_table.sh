@@ -4,7 +4,7 @@
 # with the table's columns beside the published figures, and a plot. The same command goes on where it was stopped.
 # The five beside ours need 20 passes of 10 s for each second of an event task (DCASE 2016, MAESTRO): --task chooses
 # others. The tasks need audio of each model's rate: hear-cacophony prepare --rates 16000,32000,44100,48000
-# With --download, weights and tasks are fetched first, each task while the one before it is embedded.
+# With --download, weights are fetched first, then each task, while those before it are embedded and predicted.
 #
 #   scripts/reproduce_table.sh --checkpoints DIR --tasks-dir DIR --out DIR       (--help for the rest)
 set -euo pipefail

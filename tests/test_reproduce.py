@@ -23,7 +23,7 @@ from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
 from hear_tasks.doctor import environment as environment_check
 from hear_tasks.predict import predict_task
 from hear_tasks.reproduce import __main__ as command
-from hear_tasks.reproduce import hardware, run, status
+from hear_tasks.reproduce import hardware, run, schedule, status
 from hear_tasks.reproduce import run_job as job_module
 from hear_tasks.reproduce.jobs import Job, audio_bytes, check_unchanged
 from hear_tasks.reproduce.models import RunModel, own_model
@@ -497,7 +497,7 @@ def test_a_failure_that_cannot_be_noted_is_told_all_the_same(options, monkeypatc
     monkeypatch.setattr(job_module, "begin", no_room)
     job = job_of(options.tasks[0], options.out)
     told: list[str] = []
-    unnoted = run.run_jobs([job], Phase.EMBED, [SLOT], options, Stop(), told.append)
+    unnoted = run.run_jobs([job], {Phase.EMBED: [SLOT]}, options, Stop(), told.append)
     assert unnoted == {job.name: "FAILED: [Errno 28] No space left on device"}
     assert "No space left on device" in told[0]
 
@@ -575,10 +575,10 @@ def test_the_largest_are_begun_first_and_every_slot_is_used(options, tmp_path, m
         time.sleep(0.05)
         return "done"
 
-    monkeypatch.setattr(run, "run_job", take)
+    monkeypatch.setattr(schedule, "run_job", take)
     core = min(os.sched_getaffinity(0))
     slots = [hardware.Slot("cpu 0", None, frozenset({core}), 1), hardware.Slot("cpu 1", None, None, 1)]
-    run.run_jobs(jobs, Phase.EMBED, slots, every, Stop(), lambda _: None)
+    run.run_jobs(jobs, {Phase.EMBED: slots}, every, Stop(), lambda _: None)
     assert [name for name, *_ in taken[:2]] == ["test_events-v1-full"] * 2
     assert {label for _, label, _ in taken} == {"cpu 0", "cpu 1"}
     assert {cores for _, label, cores in taken if label == "cpu 0"} == {frozenset({core})}

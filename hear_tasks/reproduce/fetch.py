@@ -1,7 +1,8 @@
-"""Tasks are fetched and prepared one after the other, each while the one before it is embedded.
+"""Tasks are fetched and prepared one after the other, each while those before it are embedded and predicted.
 
-A task is settled when all its embeddings are there; its tarball and its 48 kHz audio go as soon as nothing needs them
-any more. What is there tells how far a killed run has come.
+A tarball goes when it is unpacked, audio at 48 kHz and at all rates but the lowest as soon as nothing needs it any
+more: what this itself has brought, and nothing else. What is there, and what is noted beside it, tell how far a killed
+run has come.
 """
 
 from __future__ import annotations
@@ -13,22 +14,20 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from hear_tasks.download import tarball_name, tarball_sizes
-from hear_tasks.registry import TASKS, HearTask
+from hear_tasks.download import tarball_sizes
+from hear_tasks.registry import TASKS
 from hear_tasks.reproduce.jobs import Job
-from hear_tasks.reproduce.options import Fetching, Options, Phase
+from hear_tasks.reproduce.made import PUT_ASIDE, Made
+from hear_tasks.reproduce.options import PUBLISHED_RATE, Fetching, Options, Phase
+from hear_tasks.reproduce.passage import Passage
 from hear_tasks.reproduce.record import POLL_SECONDS
-from hear_tasks.reproduce.room import AT_A_TIME, PUBLISHED_RATE, check_room, estimate_room, order_tasks
+from hear_tasks.reproduce.room import bytes_there, check_room, estimate_room, order_tasks
 from hear_tasks.reproduce.run_job import Stop, last_lines, run_bound, summary
-from hear_tasks.task_folder import METADATA_FILE
 
 TARBALLS = "tarballs"
 """The folder in that of the tasks for what is fetched."""
-
-_GOING = ".going-"
-"""Start of the names of folders that are being removed, so that half a folder is never taken for a whole one."""
 
 
 class FetchError(OSError):
@@ -43,6 +42,9 @@ class TaskFetcher:
         jobs: all of them.
         stop: ends the work.
         tell: takes remarks; called from several threads.
+
+    Attributes:
+        failures: why tasks did not come.
     """
 
     def __init__(self, options: Options, jobs: Sequence[Job], stop: Stop, tell: Callable[[str], None]) -> None:
@@ -50,11 +52,10 @@ class TaskFetcher:
         self._options, self._fetching, self._jobs = options, options.fetching, jobs
         self._stop, self._tell = stop, tell
         self._archives = options.tasks_dir / TARBALLS
-        self._room = threading.Semaphore(AT_A_TIME)
+        self._passage = Passage({}, self._remove, stop)
         self._fetched: queue.SimpleQueue[pathlib.Path | None] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[pathlib.Path | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._held = 0
         self._order: list[pathlib.Path] = []
         self.failures: dict[pathlib.Path, str] = {}
 
@@ -66,7 +67,7 @@ class TaskFetcher:
             ValueError: there is no room.
         """
         self._archives.mkdir(parents=True, exist_ok=True)
-        for left in [*self._options.tasks_dir.glob(f"*/{_GOING}*"), *self._archives.glob(f"{_GOING}*")]:
+        for left in self._options.tasks_dir.glob(f"*/{PUT_ASIDE}*"):
             shutil.rmtree(left)
         by_name = {task.directory: task for task in TASKS}
         wanted = [by_name[task.name] for task in self._options.tasks]
@@ -75,8 +76,12 @@ class TaskFetcher:
         room = estimate_room(sizes, self._options)
         for line in room.lines():
             self._tell(line)
-        check_room(room, self._bytes_there(sizes), self._options)
-        self._order = [self._folder(task) for task in [*sizes, *(task for task in wanted if task not in sizes)]]
+        check_room(room, bytes_there(sizes, self._archives, self._options), self._options)
+        ordered = [*sizes, *(task for task in wanted if task not in sizes)]
+        folders = {task: self._options.tasks_dir / task.directory for task in ordered}
+        self._order = list(folders.values())
+        passing = {folders[task]: size for task, size in room.passing.items()}
+        self._passage = Passage(passing, self._remove, self._stop)
 
     def start(self) -> None:
         """Begin."""
@@ -88,30 +93,19 @@ class TaskFetcher:
         """The tasks that are to be embedded, as they become ready; to be released when that is done."""
         while (task := self._next(self._ready)) is not None:
             yield task
-
-    def release(self, task: pathlib.Path) -> None:
-        """A task is embedded, or others will: what nothing needs any more goes."""
-        self._clear(task, audio=not self._fetching.alone)
-        if PUBLISHED_RATE in self._fetching.rates:
-            self._room.release()
-
-    def join(self) -> None:
-        """Wait for the end of the work."""
         for thread in self._threads:
             thread.join()
 
-    def _folder(self, task: HearTask) -> pathlib.Path:
-        return self._options.tasks_dir / task.directory
+    def release(self, task: pathlib.Path) -> None:
+        """A task is embedded, as far as it can be: audio that nothing needs any more goes."""
+        try:
+            self._made(task).remove_audio(self._fetching.going)
+        except OSError as error:
+            self._tell(f"{task.name}: its audio could not be removed: {error}")
+        self._passage.leave(task)
 
-    def _bytes_there(self, sizes: Mapping[HearTask, int]) -> int:
-        """Room that earlier calls have taken already, about: that of whole tarballs, and of prepared audio."""
-        there = 0
-        for task, size in sizes.items():
-            if (self._archives / tarball_name(task)).exists():
-                there += size
-            if self._is_prepared(self._folder(task)):
-                there += estimate_room({task: size}, self._options).audio
-        return there
+    def _made(self, task: pathlib.Path) -> Made:
+        return Made(task, self._archives)
 
     def _next(self, waiting: queue.SimpleQueue[pathlib.Path | None]) -> pathlib.Path | None:
         while not self._stop.is_requested():
@@ -123,33 +117,25 @@ class TaskFetcher:
 
     def _fetch_all(self) -> None:
         for number, task in enumerate(self._order, 1):
-            if self._has_room():
-                self._fetch(task, f"{number} of {len(self._order)}: {task.name}")
-            elif self._stop.is_requested():
+            if not self._passage.enter(task):
                 break
-            else:
-                self.failures[task] = f"FAILED: not fetched: {AT_A_TIME} others failed, and keep their room"
+            self._fetch(task, f"{number} of {len(self._order)}: {task.name}")
         self._fetched.put(None)
 
-    def _has_room(self) -> bool:
-        """Wait for one of the tasks before to be used; False where none will be."""
-        while self._held < AT_A_TIME and not self._stop.is_requested():
-            if self._room.acquire(timeout=POLL_SECONDS):
-                return True
-        return False
-
     def _fetch(self, task: pathlib.Path, title: str) -> None:
-        if self._is_settled(task):
-            self._clear(task)
-            self._room.release()
-            return
+        made = self._made(task)
         try:
-            if not self._is_prepared(task) and not (task / str(PUBLISHED_RATE)).is_dir():
+            if self._is_settled(task):
+                self._clear(made)
+                self._passage.leave(task)
+                return
+            if not made.has_whole(self._fetching.rates) and not (task / str(PUBLISHED_RATE)).is_dir():
+                made.will_fetch()
                 places = ["tasks", task.name, "--to", str(self._archives)]
                 self._run(task, "download", [*places, *_mirror(self._fetching)])
                 self._tell(f"download {title}: it came")
             self._fetched.put(task)
-        except FetchError as error:
+        except OSError as error:
             self._fail(task, "download", error)
 
     # In the second thread
@@ -158,66 +144,66 @@ class TaskFetcher:
         while (task := self._next(self._fetched)) is not None:
             try:
                 self._prepare(task)
-            except FetchError as error:
+            except OSError as error:
                 self._fail(task, "prepare", error)
             else:
                 self._ready.put(task)
         self._ready.put(None)
 
     def _prepare(self, task: pathlib.Path) -> None:
-        if not self._is_prepared(task):
-            has_audio = (task / str(PUBLISHED_RATE)).is_dir()
-            source = task if has_audio else self._archives / _tarball_of(task)
-            rates = ",".join(map(str, self._fetching.rates))
-            self._run(task, "prepare", [str(source), "--out", str(self._options.tasks_dir), "--rates", rates])
+        made = self._made(task)
+        rates = self._fetching.rates
+        if not made.has_whole(rates):
+            if not (task / str(PUBLISHED_RATE)).is_dir():
+                self._make(task, made, made.tarball, [PUBLISHED_RATE])
+            self._clear_tarball(made)
+            self._make(task, made, task, rates)
+            made.is_whole(rates)
             self._tell(f"prepare: {task.name}: done")
-        if PUBLISHED_RATE not in self._fetching.rates:
-            self._clear(task)
-            self._room.release()
+        self._clear_tarball(made)
+        if PUBLISHED_RATE not in self._fetching.staying | self._fetching.going:
+            made.remove_audio([PUBLISHED_RATE])
+        if not self._fetching.going:
+            self._passage.leave(task)
+
+    def _make(self, task: pathlib.Path, made: Made, source: pathlib.Path, rates: Sequence[int]) -> None:
+        """Make audio of a tarball, or of other audio."""
+        made.will_make(rates)
+        told = ",".join(map(str, rates))
+        self._run(task, "prepare", [str(source), "--out", str(self._options.tasks_dir), "--rates", told])
 
     # In both
 
     def _run(self, task: pathlib.Path, command: str, arguments: Sequence[str]) -> None:
         run_logged(command, arguments, self._options.out / "logs" / f"{task.name}-{command}.log", self._stop)
 
-    def _fail(self, task: pathlib.Path, command: str, error: FetchError) -> None:
-        """Note a failure; what is there of the task stays, and keeps its room."""
+    def _fail(self, task: pathlib.Path, command: str, error: OSError) -> None:
+        """Note a failure; what is there of the task stays for the next call, or until another task needs its room."""
         self.failures[task] = f"FAILED: {command}: {error}"
         if not self._stop.is_requested():
             self._tell(f"{command}: {task.name}: FAILED: {error}")
-        if (self._archives / _tarball_of(task)).exists() or task.exists() or self._is_begun(task):
-            self._held += 1
-        else:
-            self._room.release()
+            self._passage.fail(task)
 
-    def _is_begun(self, task: pathlib.Path) -> bool:
-        return any(self._archives.glob(f".hear-cacophony-download/{_tarball_of(task)}/*"))
+    def _remove(self, task: pathlib.Path) -> None:
+        """Remove what was brought of a task that has failed."""
+        self._tell(f"{task.name}: what came of it is removed, as the next task needs the room")
+        try:
+            self._clear(self._made(task))
+        except OSError as error:
+            self._tell(f"{task.name}: what came of it could not be removed: {error}")
 
     def _is_settled(self, task: pathlib.Path) -> bool:
         """Whether all embeddings of a task are there."""
         return all(job.is_done(Phase.EMBED) for job in self._jobs if job.task == task)
 
-    def _is_prepared(self, task: pathlib.Path) -> bool:
-        """Whether the audio at all rates is there: what it is made from goes last."""
-        rates = self._fetching.rates
-        if not (task / METADATA_FILE).is_file() or not all((task / str(rate)).is_dir() for rate in rates):
-            return False
-        return not (task / str(PUBLISHED_RATE)).is_dir() and PUBLISHED_RATE not in rates
+    def _clear(self, made: Made) -> None:
+        """Remove what goes of a task, whatever stage it has come to."""
+        self._clear_tarball(made)
+        made.remove_audio(self._fetching.going | ({PUBLISHED_RATE} - self._fetching.staying))
 
-    def _clear(self, task: pathlib.Path, *, audio: bool = True) -> None:
-        """Remove the tarball of a task, and its audio at 48 kHz, unless a model takes that later."""
-        if self._fetching.keep_archives:
-            return
-        folder = task / str(PUBLISHED_RATE)
-        if folder.is_dir() and (audio or PUBLISHED_RATE not in self._fetching.rates):
-            going = folder.with_name(f"{_GOING}{folder.name}")
-            folder.rename(going)
-            shutil.rmtree(going)
-        (self._archives / _tarball_of(task)).unlink(missing_ok=True)
-
-
-def _tarball_of(task: pathlib.Path) -> str:
-    return tarball_name(next(each for each in TASKS if each.directory == task.name))
+    def _clear_tarball(self, made: Made) -> None:
+        if not self._fetching.keep_archives:
+            made.remove_tarball()
 
 
 def fetch_weights(options: Options, stop: Stop, tell: Callable[[str], None]) -> None:

@@ -31,12 +31,14 @@ class Slot:
         card: what CUDA is to show it; None where there is no card.
         cores: to run on; None for any that this process may.
         threads: CPU threads to use.
+        units: names of the cards and cores that it takes; slots of different phases may share some.
     """
 
     label: str
     card: str | None
     cores: frozenset[int] | None
     threads: int
+    units: frozenset[str] = dataclasses.field(default=frozenset(), compare=False)
 
 
 def make_slots(phase: Phase, options: Options, jobs: int) -> list[Slot]:
@@ -54,13 +56,14 @@ def make_slots(phase: Phase, options: Options, jobs: int) -> list[Slot]:
             raise ValueError(f"--devices {options.devices}: there are {len(cards)} cards: {', '.join(cards)}")
         used = cards[: options.devices]
         threads = max(1, cores // len(used))
-        return [Slot(f"gpu {card}", card, None, threads) for card in used]
+        return [Slot(f"gpu {card}", card, None, threads, frozenset({f"card {card}"})) for card in used]
     count = options.devices or max(1, min(jobs, cores // CORES_PER_PROCESS[phase]))
     threads = max(1, cores // count)
     shares = [
         frozenset(bound[i * threads : (i + 1) * threads]) if bound and count <= cores else None for i in range(count)
     ]
-    return [Slot(f"cpu {i}", None, share, threads) for i, share in enumerate(shares)]
+    units = [frozenset(f"core {number}" for number in range(i * threads, (i + 1) * threads)) for i in range(count)]
+    return [Slot(f"cpu {i}", None, shares[i], threads, units[i]) for i in range(count)]
 
 
 def visible_cards() -> list[str]:

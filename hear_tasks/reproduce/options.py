@@ -19,6 +19,9 @@ from hear_tasks.task_folder import SAMPLE_RATES, choose_tasks
 MEMORY_FRACTION = 0.9
 """Of a card's memory for JAX, which has the card to itself while it embeds: the rest is for the driver and compiler."""
 
+PUBLISHED_RATE = 48_000
+"""Sample rate in Hz of the tarballs."""
+
 _TABLE_RATES = (16_000, 32_000, 44_100, 48_000)
 """Of the models of the published table."""
 
@@ -44,7 +47,7 @@ class Fetching:
     """How tasks and weights are fetched that are not there.
 
     Attributes:
-        keep_archives: whether tarballs and 48 kHz audio stay when they are used.
+        keep_archives: whether tarballs and audio stay when they are used.
         rates: sample rates in Hz that the models take.
         mirror: URL or folder that has everything, in the place of its own hosts.
         alone: whether nothing is run.
@@ -54,6 +57,17 @@ class Fetching:
     rates: tuple[int, ...]
     mirror: str | None
     alone: bool
+
+    @property
+    def going(self) -> frozenset[int]:
+        """Rates in Hz of the audio that goes when it is embedded: all that models take but the lowest, and 48000."""
+        stays = self.keep_archives or self.alone
+        return frozenset() if stays else frozenset(self.rates) - ({min(self.rates)} - {PUBLISHED_RATE})
+
+    @property
+    def staying(self) -> frozenset[int]:
+        """Rates in Hz of the audio that stays."""
+        return frozenset({*self.rates, *((PUBLISHED_RATE,) if self.keep_archives else ())}) - self.going
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,11 +138,14 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
     fetching.add_argument(
         "--download",
         action="store_true",
-        help="fetch weights to --checkpoints, and tasks to --tasks-dir, each embedded while the next one comes",
+        help="fetch weights to --checkpoints, and tasks to --tasks-dir, each embedded and predicted while others come",
     )
     fetching.add_argument("--download-only", action="store_true", help="fetch and prepare, and run nothing")
     fetching.add_argument(
-        "--keep-archives", action="store_true", help="keep tarballs and 48 kHz audio, which go when they are used"
+        "--keep-archives",
+        action="store_true",
+        help="keep tarballs and all audio; otherwise tarballs, and audio at 48 kHz and at all --rates but the lowest, "
+        "go when they are used, if it was this that brought them",
     )
     fetching.add_argument(
         "--mirror", metavar="URL", help="a server's folder, or one of a file system, that has all of it"

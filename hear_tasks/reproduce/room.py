@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hear_cacophony.progress import clock
 from hear_tasks.registry import EmbeddingType, HearTask
-from hear_tasks.reproduce.options import Options
-
-PUBLISHED_RATE = 48_000
-"""Sample rate in Hz of the tarballs."""
-
-AT_A_TIME = 2
-"""Tasks whose tarballs or 48 kHz audio are there at a time: one that is prepared or embedded, one that comes."""
+from hear_tasks.reproduce.made import Made
+from hear_tasks.reproduce.options import PUBLISHED_RATE, Options
+from hear_tasks.reproduce.passage import AT_A_TIME, most_beside
 
 _SAMPLE_BYTES = 2
 _WAV_HEADER_BYTES = 44
@@ -29,7 +26,7 @@ _EMBEDDING_BYTES = 4 * 1024
 """Of the widest embedding of the table's models."""
 
 _TIMESTAMPS_PER_SECOND = 25
-_OTHER_BYTES = 500_000_000
+OTHER_BYTES = 500_000_000
 """Logs, predictors, scores, the report."""
 
 _USUAL_SPEED = 20e6
@@ -38,32 +35,29 @@ _USUAL_SPEED = 20e6
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """Bytes that a run takes on the disk, at most.
+    """Bytes that a run takes on the disk.
 
     Attributes:
         tarballs: of all tasks that are to be fetched.
         audio: what stays of all tasks.
-        passing: tarballs and 48 kHz audio that are there at a time.
-        embeddings: of all models, and those of a task in the making.
+        embeddings: of all models, and as much again while they are made.
+        passing: of what goes again of each task, in the order in which they are fetched.
+        peak: all that is there at a time, at most.
     """
 
     tarballs: int
     audio: int
-    passing: int
     embeddings: int
-
-    @property
-    def peak(self) -> int:
-        """All of it."""
-        return self.audio + self.passing + self.embeddings + _OTHER_BYTES
+    passing: Mapping[HearTask, int]
+    peak: int
 
     def lines(self) -> list[str]:
         """For people."""
         fetched = f"{self.tarballs / 1e9:.1f} GB of tarballs are to be fetched"
+        stays = f"audio that stays {_gigabytes(self.audio)}, embeddings {_gigabytes(self.embeddings)}"
         return [
-            f"the disk holds {_gigabytes(self.peak)} at most, weights aside: audio {_gigabytes(self.audio)}, tarballs "
-            f"and 48 kHz audio of {AT_A_TIME} tasks at a time {_gigabytes(self.passing)}, embeddings "
-            f"{_gigabytes(self.embeddings)}, all else {_gigabytes(_OTHER_BYTES)}",
+            f"the disk holds {_gigabytes(self.peak)} at most, weights aside: {stays}, all else "
+            f"{_gigabytes(OTHER_BYTES)}; and on the way tarballs, and audio that goes, of {AT_A_TIME} tasks at a time",
             f"{fetched}: {clock(self.tarballs / _USUAL_SPEED)} at {_USUAL_SPEED / 1e6:.0f} MB/s; how long embedding "
             "and predicting take is not known before it is measured",
         ]
@@ -87,16 +81,45 @@ def estimate_room(sizes: Mapping[HearTask, int], options: Options) -> Room:
         options: of the run.
     """
     assert options.fetching is not None
-    keep, rates = options.fetching.keep_archives, set(options.fetching.rates)
+    fetching = options.fetching
     published = {task: _published_bytes(task, size) for task, size in sizes.items()}
     sizes = {task: size or published[task] for task, size in sizes.items()}
-    stays = keep or (options.fetching.alone and PUBLISHED_RATE in rates)
-    share = sum(rates | {PUBLISHED_RATE} if stays else rates - {PUBLISHED_RATE}) / PUBLISHED_RATE
-    audio = sum(round(each * share) for each in published.values()) + (sum(sizes.values()) if keep else 0)
-    passing = [0 if keep else size + (0 if stays else published[task]) for task, size in sizes.items()]
-    together = [sum(some) for some in itertools.pairwise(passing)] or passing or [0]
-    embeddings = [len(options.models) * _embedding_bytes(task) for task in sizes]
-    return Room(sum(sizes.values()), audio, max(together), sum(embeddings) + max(embeddings, default=0))
+    audio = {task: _at_rates(published[task], fetching.staying) for task in sizes}
+    if fetching.keep_archives:
+        audio = {task: size + sizes[task] for task, size in audio.items()}
+    embeddings = {task: 2 * len(options.models) * _embedding_bytes(task) for task in sizes}
+    passing = {task: _passing(sizes[task], published[task], options) for task in sizes}
+    stays = itertools.accumulate(audio[task] + embeddings[task] for task in sizes)
+    in_turn = list(passing.values())
+    peaks = [each + in_turn[i] + most_beside(in_turn, i) for i, each in enumerate(stays)]
+    peak = max(peaks, default=0) + OTHER_BYTES
+    return Room(sum(sizes.values()), sum(audio.values()), sum(embeddings.values()), passing, peak)
+
+
+def _passing(tarball: int, published: int, options: Options) -> int:
+    """Bytes of a task that go again: of the tarball while it is unpacked, or then of the audio."""
+    assert options.fetching is not None
+    if options.fetching.keep_archives:
+        return 0
+    going = options.fetching.going
+    source = 0 if PUBLISHED_RATE in options.fetching.staying else published
+    return max(tarball + source, source + _at_rates(published, going - {PUBLISHED_RATE}))
+
+
+def _at_rates(published: int, rates: Iterable[int]) -> int:
+    return sum(round(published * rate / PUBLISHED_RATE) for rate in rates)
+
+
+def bytes_there(sizes: Mapping[HearTask, int], archives: pathlib.Path, options: Options) -> int:
+    """Room that earlier calls have taken already, about: that of whole tarballs and of whole audio."""
+    assert options.fetching is not None
+    there = 0
+    for task, size in sizes.items():
+        made = Made(options.tasks_dir / task.directory, archives)
+        there += size if made.tarball.exists() else 0
+        whole = [rate for rate in {*options.fetching.rates, PUBLISHED_RATE} if made.has_whole([rate])]
+        there += _at_rates(_published_bytes(task, size), whole)
+    return there
 
 
 def _published_bytes(task: HearTask, tarball: int) -> int:
@@ -130,8 +153,11 @@ def check_room(room: Room, there: int, options: Options) -> None:
 
 
 def order_tasks(sizes: Mapping[HearTask, int]) -> Sequence[HearTask]:
-    """The smallest first, so that there is something to embed soon; then large and small in turn, for want of room."""
+    """A small one first, so that there is something to embed soon; then the largest, as long as little else is there.
+
+    Small and large are fetched in turn, so that no two large ones are there at a time.
+    """
     ascending = sorted(sizes, key=lambda task: sizes[task])
     half = (len(ascending) + 1) // 2
-    pairs = itertools.zip_longest(ascending[:half], ascending[half:])
+    pairs = itertools.zip_longest(ascending[:half], reversed(ascending[half:]))
     return [task for pair in pairs for task in pair if task is not None]

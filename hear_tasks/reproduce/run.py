@@ -1,26 +1,25 @@
-"""All phases of a run, one after the other."""
+"""All phases of a run."""
 
 from __future__ import annotations
 
-import os
 import pathlib
-import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_tasks.doctor import CHECKPOINT, ENVIRONMENT, MODULE, ModuleRequest, Severity, examine, format_text
 from hear_tasks.entry_point import Command
 from hear_tasks.reproduce.fetch import FetchError, TaskFetcher, fetch_weights
-from hear_tasks.reproduce.hardware import Slot, make_slots
+from hear_tasks.reproduce.hardware import make_slots
 from hear_tasks.reproduce.jobs import Job, check_out, check_unchanged, claim_out, make_jobs
 from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
-from hear_tasks.reproduce.run_job import Stop, run_job, tidy
+from hear_tasks.reproduce.run_job import Stop, tidy
+from hear_tasks.reproduce.schedule import run_jobs
 
 _SAYING = threading.Lock()
 
@@ -77,7 +76,7 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
         _ask_doctor(options)
     claim_out(options)
     unnoted = _work(options, jobs, stop, command, fetcher)
-    jobs = make_jobs(options) if fetcher is not None else jobs
+    jobs = make_jobs(options) if fetcher is not None else jobs  # their sizes are known now
     tidy(jobs)
     if stop.is_requested():
         command.say_farewell()
@@ -114,7 +113,6 @@ def _fetch_alone(fetcher: TaskFetcher, stop: Stop, command: Command) -> int:
     fetcher.start()
     for task in fetcher.ready():
         fetcher.release(task)
-    fetcher.join()
     if stop.is_requested():
         command.say_farewell()
         return stop.status
@@ -168,75 +166,18 @@ def _work(
     options: Options, jobs: Sequence[Job], stop: Stop, command: Command, fetcher: TaskFetcher | None
 ) -> Mapping[str, str]:
     """Embed and predict, as far as that is asked for; failures that could not be noted, by the name of the job."""
-    unnoted: dict[str, str] = {}
-    for phase in (Phase.EMBED, Phase.PREDICT):
-        if phase in options.phases and not stop.is_requested():
-            slots = make_slots(phase, options, len(jobs))
-            used = ", ".join(slot.label for slot in slots)
-            _say(f"{phase}: {len(jobs)} jobs on {used}, up to {slots[0].threads} CPU threads each")
-            grace, command.grace = command.grace, None  # the jobs look for the request, and have what is noted of them
-            if phase is Phase.EMBED and fetcher is not None:
-                unnoted |= _embed_as_they_come(fetcher, jobs, slots, options, stop)
-                jobs = make_jobs(options)  # the largest first, as their sizes are known now
-            else:
-                unnoted |= run_jobs(jobs, phase, slots, options, stop, _say)
-            command.grace = grace
-    return unnoted
-
-
-def _embed_as_they_come(
-    fetcher: TaskFetcher, jobs: Sequence[Job], slots: Sequence[Slot], options: Options, stop: Stop
-) -> dict[str, str]:
-    """Embed each task as soon as it is there; what kept others from it, by the name of the job."""
-    unnoted: dict[str, str] = {}
-    fetcher.start()
-    for task in fetcher.ready():
-        unnoted |= run_jobs([job for job in jobs if job.task == task], Phase.EMBED, slots, options, stop, _say)
-        if not stop.is_requested():
-            fetcher.release(task)
-    fetcher.join()
-    return {job.name: fetcher.failures[job.task] for job in jobs if job.task in fetcher.failures} | unnoted
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    phase: Phase,
-    slots: Sequence[Slot],
-    options: Options,
-    stop: Stop,
-    tell: Callable[[str], None],
-) -> dict[str, str]:
-    """Run a phase of all jobs, spread over the slots of the machine; one that fails does not stop the others.
-
-    `tell` is called from several threads.
-
-    Returns:
-        By the name of a job, what kept its failure from being noted in its record, such as a full disk.
-    """
-    unnoted: dict[str, str] = {}
-    waiting: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
-    for numbered in enumerate(jobs, 1):
-        waiting.put(numbered)
-
-    def work(slot: Slot) -> None:
-        if slot.cores is not None:
-            os.sched_setaffinity(0, slot.cores)  # of this thread, and of the processes that it starts
-        while not stop.is_requested():
-            try:
-                number, job = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                result = run_job(job, phase, slot, options, stop, tell)
-            except OSError as error:
-                result = unnoted[job.name] = f"FAILED: {error}"
-            tell(f"{phase} {number} of {len(jobs)}: {job.title}: {result}")
-
-    threads = [threading.Thread(target=work, args=(slot,), name=slot.label) for slot in slots]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    phases = [phase for phase in (Phase.EMBED, Phase.PREDICT) if phase in options.phases]
+    if not phases or stop.is_requested():
+        return {}
+    slots = {phase: make_slots(phase, options, len(jobs)) for phase in phases}
+    for phase, used in slots.items():
+        labels = ", ".join(slot.label for slot in used)
+        _say(f"{phase}: {len(jobs)} jobs on {labels}, up to {used[0].threads} CPU threads each")
+    grace, command.grace = command.grace, None  # the jobs look for the request, and have what is noted of them
+    if fetcher is not None:
+        fetcher.start()
+    unnoted = run_jobs(jobs, slots, options, stop, _say, fetcher)
+    command.grace = grace
     return unnoted
 
 
