@@ -1,4 +1,4 @@
-"""`hear-cacophony embed`: the files of heareval's own runner, whatever happens on the way."""
+"""`hear-cacophony embed`: the same files, whatever happens on the way; tests/test_end_to_end.py: heareval's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import pathlib
-import pickle
 import random
 import shutil
 import signal
@@ -62,37 +61,6 @@ def break_clip(tasks, split="train", clip="train-0.wav", task="test_events-v1-fu
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2])
     return file
-
-
-def test_the_files_are_those_of_hearevals_runner(tasks, tiny_checkpoints, tmp_path, monkeypatch):
-    stage, checkpoint = "cacophony", tiny_checkpoints["cacophony"]
-    runner = ["heareval.embeddings.runner", f"hear_cacophony.{stage}", "--model", str(checkpoint)]
-    places = ["--tasks-dir", str(tasks), "--embeddings-dir", "embeddings"]
-    (tmp_path / "theirs").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-m", *runner, *places], cwd=tmp_path / "theirs", env=subprocess_env(), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    (tmp_path / "ours").mkdir()
-    monkeypatch.chdir(tmp_path / "ours")
-    assert cli.main(command(tasks, "embeddings", checkpoint, "--clip-files")) == 0
-
-    theirs, ours = (contents(tmp_path / each / "embeddings" / f"hear_cacophony.{stage}") for each in ("theirs", "ours"))
-    assert ours.keys() - theirs.keys() == {"weights.json", *(f"{task.name}/{RECORD_FILE}" for task in tasks.iterdir())}
-    assert len(theirs) > 100
-    for name, expected in theirs.items():
-        if name.endswith(".done.embeddings"):
-            assert expected == b"" != ours[name]
-        elif name.endswith(".npy"):
-            skip = 128 if name.endswith(".embedding.npy") else 0
-            np.testing.assert_allclose(
-                np.frombuffer(ours[name][skip:], np.float32), np.frombuffer(expected[skip:], np.float32), atol=1e-5
-            )
-            assert ours[name][:skip] == expected[:skip]
-        elif name.endswith(".pkl"):
-            assert pickle.loads(ours[name]) == pickle.loads(expected), name
-        else:
-            assert ours[name] == expected, name
 
 
 def test_clips_of_many_windows(tiny_checkpoints, tmp_path):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import pathlib
+import pickle
+import shutil
 import subprocess
 import sys
 import warnings
@@ -14,18 +17,19 @@ import numpy as np
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 
+from hear_tasks import cli
+from hear_tasks.embed.record import RECORD_FILE
+
 pytestmark = pytest.mark.slow
 
 STAGES = ["audiomae", "cacophony"]
 
 
 def run(*command: str, cwd: pathlib.Path) -> str:
-    """What a Python module prints, run in `cwd`; it has to succeed."""
+    """What Python prints, run in `cwd`; it has to succeed."""
     env = {key: value for key, value in os.environ.items() if key != "JAX_NUMPY_DTYPE_PROMOTION"}
     env["OMP_NUM_THREADS"] = "1"
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=cwd, env=env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -46,7 +50,7 @@ def check_printed(printed: str) -> None:
 
 def test_hear_validator_in_a_process_of_its_own_finds_nothing_to_say(tiny_checkpoints, tmp_path):
     path = tiny_checkpoints["cacophony"]
-    check_printed(run("hearvalidator.validate", "hear_cacophony.cacophony", "-m", str(path), cwd=tmp_path))
+    check_printed(run("-m", "hearvalidator.validate", "hear_cacophony.cacophony", "-m", str(path), cwd=tmp_path))
 
 
 @pytest.fixture
@@ -79,25 +83,85 @@ def test_hear_validator_with_untrained_weights_warns_of_them(validate):
     assert "these weights of Cacophony are untrained" in printed
 
 
-RUNNERS = {"audiomae": ("heareval.embeddings.runner",), "cacophony": ("hear_tasks.heareval", "embeddings")}
-"""heareval's own, and it with our patches, which is given an option, too."""
+RUNNERS = {"audiomae": "heareval", "cacophony": "hear_tasks.heareval"}
+"""heareval's own, in this process, and it with our patches, which is given an option, too."""
 
 OPTIONS = {"audiomae": (), "cacophony": ("--model-options", '{"timestamp_hop_ms": 20}')}
 FOLDERS = {"audiomae": "hear_cacophony.audiomae", "cacophony": "hear_cacophony.cacophony-timestamp-hop-ms=20"}
 HOPS = {"audiomae": 40, "cacophony": 20}
 
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from hear_tasks import heareval
+
+for argv in json.loads(sys.argv[1]):
+    try:
+        status = heareval.main(argv)
+    except SystemExit as end:
+        status = end.code
+    if status:
+        sys.exit(status)
+"""
+"""Our patches change other packages, so that they have a process of their own; importing those takes seconds."""
+
+
+def runner_arguments(stage: str, tasks: pathlib.Path, checkpoint: pathlib.Path) -> list[str]:
+    model = [f"hear_cacophony.{stage}", "--model", str(checkpoint), *OPTIONS[stage]]
+    return [*model, "--tasks-dir", str(tasks), "--embeddings-dir", "embeddings"]
+
 
 @pytest.fixture(scope="module")
-def scored(tasks, tiny_checkpoints, tmp_path_factory):
-    """A folder of embeddings, of each stage by its runner, that heareval has scored."""
-    folder = tmp_path_factory.mktemp("scored")
-    places = ["--tasks-dir", str(tasks), "--embeddings-dir", "embeddings"]
-    for stage, runner in RUNNERS.items():
-        model = [f"hear_cacophony.{stage}", "--model", str(tiny_checkpoints[stage])]
-        run(*runner, *model, *OPTIONS[stage], *places, cwd=folder)
-    embedded = sorted(str(path.relative_to(folder)) for path in folder.glob("embeddings/*/*/"))
-    run("hear_tasks.heareval", "predictions", *embedded, "--grid", "faster", "--grid-points", "1", cwd=folder)
+def of_runner(tasks, tiny_checkpoints, tmp_path_factory):
+    """A folder of embeddings of stage 1 by heareval's own runner, as it is."""
+    from heareval.embeddings.runner import runner
+
+    folder = tmp_path_factory.mktemp("runner")
+    with warnings.catch_warnings(), contextlib.chdir(folder):
+        warnings.simplefilter("ignore")
+        runner.main(runner_arguments("audiomae", tasks, tiny_checkpoints["audiomae"]), standalone_mode=False)
     return folder / "embeddings"
+
+
+@pytest.fixture(scope="module")
+def scored(tasks, of_runner, tiny_checkpoints, tmp_path_factory):
+    """A folder of embeddings, of each stage by its runner, that heareval has scored."""
+    out = tmp_path_factory.mktemp("scored") / "embeddings"
+    shutil.copytree(of_runner, out)
+    names = [f"{folder}/{task.name}" for folder in FOLDERS.values() for task in sorted(tasks.iterdir())]
+    calls = [
+        ["embeddings", *runner_arguments("cacophony", tasks, tiny_checkpoints["cacophony"])],
+        ["predictions", *(str(out / name) for name in names), "--grid", "faster", "--grid-points", "1"],
+    ]
+    run("-c", ONE_AFTER_THE_OTHER, json.dumps(calls), cwd=out.parent)
+    return out
+
+
+def contents(folder: pathlib.Path) -> dict[str, bytes]:
+    """All files below a folder but for the times that were taken."""
+    files = (path for path in folder.rglob("*") if not path.is_dir() and path.name != "profile.embeddings.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_the_files_of_embed_are_those_of_hearevals_runner(of_runner, tasks, tiny_checkpoints, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ["--model", str(tiny_checkpoints["audiomae"]), "--tasks-dir", str(tasks), "--clip-files"]
+    assert cli.main(["embed", *given, "--embeddings-dir", "embeddings"]) == 0
+    theirs, ours = (contents(folder / FOLDERS["audiomae"]) for folder in (of_runner, tmp_path / "embeddings"))
+    assert ours.keys() - theirs.keys() == {"weights.json", *(f"{task.name}/{RECORD_FILE}" for task in tasks.iterdir())}
+    assert len(theirs) > 100
+    for name, expected in theirs.items():
+        if name.endswith(".done.embeddings"):
+            assert expected == b"" != ours[name]
+        elif name.endswith(".npy"):
+            skip = 128 if name.endswith(".embedding.npy") else 0
+            np.testing.assert_allclose(
+                np.frombuffer(ours[name][skip:], np.float32), np.frombuffer(expected[skip:], np.float32), atol=1e-5
+            )
+            assert ours[name][:skip] == expected[:skip]
+        elif name.endswith(".pkl"):
+            assert pickle.loads(ours[name]) == pickle.loads(expected), name
+        else:
+            assert ours[name] == expected, name
 
 
 def test_folders_are_named_for_model_and_options(scored):
@@ -109,7 +173,7 @@ def test_heareval_from_audio_to_scores(stage, scored, tasks):
     model = scored / FOLDERS[stage]
     folders = sorted(folder for folder in model.iterdir() if folder.is_dir())
     assert [folder.name for folder in folders] == sorted(folder.name for folder in tasks.iterdir())
-    if RUNNERS[stage][0] == "hear_tasks.heareval":
+    if RUNNERS[stage] == "hear_tasks.heareval":
         assert json.loads((model / "weights.json").read_text())["weights"] == f"{stage}.ckpt"
     for folder in folders:
         scores = json.loads((folder / "test.predicted-scores.json").read_text())
