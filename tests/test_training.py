@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -23,26 +24,62 @@ from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
 from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
 from hear_cacophony.text.tokenizer import load_tokenizer
+from hear_cacophony.training import progress, run
 from hear_cacophony.training.batches import Batches
 from hear_cacophony.training.initial import drawn_parameters
 from hear_cacophony.training.metrics import read_metrics
+from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.pack import pack
 from hear_cacophony.training.progress import TrainProgress
 from hear_cacophony.training.record import RECORD
 from hear_cacophony.training.run import Stopped, train
 from hear_cacophony.training.shards import Shards
-from hear_cacophony.training.sizes import SIZES
+from hear_cacophony.training.sizes import SIZES, change_sizes
 from hear_cacophony.training.sources import find_sources
+from hear_cacophony.training.step import Mesh, make_step
 from hear_tasks.cli import main
 
 KINDS = ("dog", "rain")
-SMALLEST = dataclasses.replace(
-    SIZES["tiny"],
-    encoder=dataclasses.replace(SIZES["tiny"].encoder, hidden_size=32, mlp_size=64),
-    decoder=dataclasses.replace(SIZES["tiny"].decoder, hidden_size=32, mlp_size=64, num_layers=1),
-    text=dataclasses.replace(SIZES["tiny"].text, vocabulary_size=512, hidden_size=32, mlp_size=64, decoder_layers=1),
-)
+TINY = SIZES["tiny"]
+SMALLEST = change_sizes(
+    dataclasses.replace(TINY, text=dataclasses.replace(TINY.text, vocabulary_size=512)),
+    width=32, layers=1, decoder_layers=1, text_layers=1,
+)  # fmt: skip
+SMALL = [
+    "--size", "tiny", "--width", "32", "--layers", "1", "--decoder-layers", "1", "--text-layers", "1",
+    "--steps", "60", "--batch", "8", "--learning-rate", "3e-3", "--warmup", "1", "--seconds", "1", "--patches", "24",
+    "--held-out", "0.2",
+]  # fmt: skip
+SMALL_OF = {"audiomae": ["--restore", "20"], "cacophony": ["--tokens", "16"]}
+"""What makes of the command the options of `options`."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once_for_equal_options():
+    """What runs of the same options compile is traced once, and the matrix rate, which is told alone, not measured.
+
+    Commands in processes of their own do both.
+    """
+
+    @functools.cache
+    def objective(options, devices):
+        made = make_objective(options, devices)
+        made.__dict__["measure"] = made.measure  # a method is another object, which jax traces, each time
+        return made
+
+    @functools.cache
+    def step(options, devices):
+        return make_step(objective(options, devices), options, Mesh())
+
+    def what_counts(options):
+        return dataclasses.replace(options, checkpoint_every=1, audio="", text="", start="")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run, "make_objective", lambda options, devices: objective(what_counts(options), devices))
+        patched.setattr(run, "make_step", lambda _, options, mesh: step(what_counts(options), mesh.devices))
+        patched.setattr(progress, "measure_matrix_rate", lambda precision: 1e12)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +118,21 @@ def tokenizer(tokenizer_folder):
 
 
 def options(stage, **changes):
+    """Those of a run that learns; others make its first steps alone, so that all share what is compiled."""
     basics = {
-        "sizes": SMALLEST, "steps": 6, "batch": 8, "learning_rate": 1e-3, "warmup": 1, "seconds": 1.0, "patches": 24,
-        "restore": 20, "tokens": 16, "held_out": 0.2, "checkpoint_every": 3,
+        "sizes": SMALLEST, "steps": 60, "batch": 8, "learning_rate": 3e-3, "warmup": 1, "seconds": 1.0, "patches": 24,
+        "held_out": 0.2, "checkpoint_every": 3, **({"restore": 20} if stage == "audiomae" else {"tokens": 16}),
     }  # fmt: skip
     return TrainOptions(**{"stage": stage, **basics, **changes})
 
 
 def start(given):
     return lambda: drawn_parameters(given.of, given.sizes, given.seed)
+
+
+def train_some(given, shards, begin, out, **more):
+    """Train to the sixth step, unless told otherwise."""
+    return train(given, shards, begin, out, **{"stop_at": 6, **more})
 
 
 def result(out, stage):
@@ -104,7 +147,7 @@ STAGES = pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
 def test_a_run_learns_and_leaves_a_checkpoint_that_is_taken_like_the_published_one(
     stage, shards, tokenizer, tokenizer_folder, tmp_path, noise, capsys
 ):
-    given = options(stage, steps=60, checkpoint_every=20, learning_rate=3e-3)
+    given = options(stage, checkpoint_every=20)
     file = train(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
     rows = read_metrics(tmp_path / "run/metrics.csv")
     assert [int(row["step"]) for row in rows] == list(range(1, 61))
@@ -146,8 +189,8 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bytes(
     with monkeypatch.context() as patched:
         patched.setattr(Batches, "from_step", fail)
         with pytest.raises(RuntimeError, match="power is gone"):
-            train(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
-    train(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
+            train_some(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
+    train_some(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
     assert result(tmp_path / "run", stage) == undisturbed(stage)
 
 
@@ -158,7 +201,7 @@ def undisturbed(shards, tokenizer, tmp_path_factory):
     def of(stage):
         if stage not in results:
             out = tmp_path_factory.mktemp("undisturbed") / "run"
-            train(options(stage), shards, start(options(stage)), out, tokenizer=tokenizer)
+            train_some(options(stage), shards, start(options(stage)), out, tokenizer=tokenizer)
             results[stage] = result(out, stage)
         return results[stage]
 
@@ -177,54 +220,63 @@ def test_sigterm_saves_at_once_and_the_same_call_goes_on(shards, tmp_path, monke
 
     with monkeypatch.context() as patched:
         patched.setattr(Batches, "from_step", stop)
-        with pytest.raises(Stopped, match="stopped after step 2 of 6, saved; the same command goes on"):
-            train(given, shards, start(given), tmp_path / "run")
+        with pytest.raises(Stopped, match="stopped after step 2 of 60, saved; the same command goes on"):
+            train_some(given, shards, start(given), tmp_path / "run")
     assert os.listdir(tmp_path / "run/checkpoints") == ["2"]
-    train(given, shards, start(given), tmp_path / "run")
+    train_some(given, shards, start(given), tmp_path / "run")
     assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
 
 
 def test_a_run_that_is_done_is_not_done_again(shards, tmp_path, undisturbed, monkeypatch):
     given, expected = options("audiomae"), undisturbed("audiomae")
-    train(given, shards, start(given), tmp_path / "run")
+    train_some(given, shards, start(given), tmp_path / "run")
     monkeypatch.setattr(Batches, "load", lambda *_: pytest.fail("a batch was read"))
-    train(given, shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
+    train_some(given, shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
     assert result(tmp_path / "run", "audiomae") == expected
 
 
 def test_a_run_that_ends_early_leaves_the_checkpoint_of_that_step_and_goes_on_later(shards, tmp_path, undisturbed):
     given, out = options("audiomae"), tmp_path / "run"
-    begun = read_checkpoint(train(given, shards, start(given), out, stop_at=0)).parameters
+    begun = read_checkpoint(train_some(given, shards, start(given), out, stop_at=0)).parameters
     drawn = start(given)()
     assert begun
     assert all(np.array_equal(array, drawn[path]) for path, array in begun.items())
     assert "| steps | 0 |" in (out / "README.md").read_text()
     assert not (out / "checkpoints").exists() or not os.listdir(out / "checkpoints")
-    train(given, shards, start(given), out, stop_at=3)
+    train_some(given, shards, start(given), out, stop_at=3)
     assert [row["step"] for row in read_metrics(out / "metrics.csv")] == ["1", "2", "3"]
     assert "| steps | 3 |" in (out / "README.md").read_text()
     with pytest.raises(ValueError, match="--stop-at 2: expected at least 3, the step that the run"):
-        train(given, shards, start(given), out, stop_at=2)
-    train(given, shards, start(given), out)
+        train_some(given, shards, start(given), out, stop_at=2)
+    train_some(given, shards, start(given), out)
     assert result(out, "audiomae") == undisturbed("audiomae")
 
 
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch(shards, tmp_path):
     losses = []
     for accumulate in (1, 4):
-        given = options("audiomae", accumulate=accumulate, steps=3)
-        train(given, shards, start(given), tmp_path / str(accumulate))
+        given = options("audiomae", accumulate=accumulate)
+        train_some(given, shards, start(given), tmp_path / str(accumulate), stop_at=3)
         losses.append([float(row["loss"]) for row in read_metrics(tmp_path / str(accumulate) / "metrics.csv")])
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_last_state(shards, tmp_path):
-    given = options("audiomae", learning_rate=1e30, warmup=0, clip=1e30, steps=40, checkpoint_every=1)
-    with pytest.raises(ValueError, match=r"step \d+: the loss is .*a lower --learning-rate") as caught:
-        train(given, shards, start(given), tmp_path / "run")
-    step = int(str(caught.value).split()[1].rstrip(":"))
-    assert f"the state of step {step - 1} is kept" in str(caught.value) or step == 1
-    assert ".wav" in str(caught.value)
+def test_a_loss_that_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_last_state(
+    shards, tmp_path, monkeypatch
+):
+    given, made = options("audiomae", checkpoint_every=1), run.make_step
+
+    def overflow(state, metrics):
+        return state._replace(parameters={path: 1e30 * x for path, x in state.parameters.items()}), metrics
+
+    def make(*of_run):
+        step = made(*of_run)
+        return lambda state, *others: (overflow if int(state.step) == 2 else lambda *both: both)(*step(state, *others))
+
+    monkeypatch.setattr(run, "make_step", make)
+    told = r"step 4: the loss is (nan|inf) .* the state of step 3 is kept; a lower --learning-rate.*\d\d\.wav"
+    with pytest.raises(ValueError, match=told):
+        train_some(given, shards, start(given), tmp_path / "run")
     assert not (tmp_path / "run/AudioMAE.ckpt").exists()
 
 
@@ -241,7 +293,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_l
 def test_batches_that_cannot_be_made_are_refused_before_anything_is_written(changes, message, shards, tmp_path):
     given = options("audiomae", **changes)
     with pytest.raises(ValueError, match=message):
-        train(given, shards, start(given), tmp_path / "run")
+        train_some(given, shards, start(given), tmp_path / "run")
     assert not (tmp_path / "run/checkpoints/1").exists()
 
 
@@ -250,7 +302,7 @@ def test_batches_that_cannot_be_made_are_refused_before_anything_is_written(chan
     [
         ({"learning_rate": 0.0}, r"--learning-rate 0.0: expected a number above 0"),
         ({"learning_rate": float("nan")}, r"--learning-rate nan: expected a number above 0"),
-        ({"warmup": 6}, r"--warmup 6: expected less than the 6 steps"),
+        ({"warmup": 60}, r"--warmup 60: expected less than the 60 steps"),
         ({"mask_ratio": 1.0}, r"--mask-ratio 1.0: expected a share between 0 and 1"),
         ({"batch": 9, "accumulate": 2}, r"--batch 9: expected a multiple of --accumulate 2"),
         ({"audio": "x"}, r"--audio and --text are for stage 2"),
@@ -264,19 +316,19 @@ def test_impossible_options_are_refused(changes, message):
 
 
 def test_a_folder_keeps_to_its_run(shards, sounds, tmp_path):
-    given = options("audiomae", steps=2)
-    train(given, shards, start(given), tmp_path / "run")
+    given = options("audiomae")
+    train_some(given, shards, start(given), tmp_path / "run", stop_at=2)
     with pytest.raises(ValueError, match="holds a run of other options: seed is 0 there, 1 was given"):
-        train(dataclasses.replace(given, seed=1), shards, start(given), tmp_path / "run")
+        train_some(dataclasses.replace(given, seed=1), shards, start(given), tmp_path / "run")
     pack(find_sources([sounds])[:30], tmp_path / "fewer")
     with pytest.raises(ValueError, match="holds a run of other options: the data are others"):
-        train(given, Shards(tmp_path / "fewer"), start(given), tmp_path / "run")
+        train_some(given, Shards(tmp_path / "fewer"), start(given), tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/thesis.tex").touch()
     with pytest.raises(ValueError, match=r"expected a new or empty folder, or that of a run, found thesis\.tex"):
-        train(given, shards, start(given), tmp_path / "other")
+        train_some(given, shards, start(given), tmp_path / "other")
     with locked_folder(tmp_path / "run"), pytest.raises(BusyError):
-        train(given, shards, start(given), tmp_path / "run")
+        train_some(given, shards, start(given), tmp_path / "run")
 
 
 def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(
@@ -295,8 +347,8 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(
     with monkeypatch.context() as patched:
         patched.setattr(ocp.CheckpointManager, "save", full)
         with pytest.raises(OSError, match=r"the checkpoint of step 6, .*No space left on device.*is the disk full"):
-            train(given, shards, start(given), tmp_path / "run")
-    train(given, shards, start(given), tmp_path / "run")
+            train_some(given, shards, start(given), tmp_path / "run")
+    train_some(given, shards, start(given), tmp_path / "run")
     assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
 
 
@@ -304,61 +356,72 @@ def test_stage_2_needs_a_caption_of_each_clip(shards, tokenizer, sounds, tmp_pat
     pack(find_sources([sounds.parent]), tmp_path / "bare")
     given = options("cacophony")
     with pytest.raises(ValueError, match="stage 2 needs a caption of each clip; 40 of 40 have none, such as"):
-        train(given, Shards(tmp_path / "bare"), start(given), tmp_path / "run", tokenizer=tokenizer)
+        train_some(given, Shards(tmp_path / "bare"), start(given), tmp_path / "run", tokenizer=tokenizer)
 
 
 def test_the_last_few_checkpoints_are_kept(shards, tmp_path):
-    given = options("audiomae", steps=5, checkpoint_every=1)
-    train(given, shards, start(given), tmp_path / "run", keep=2)
+    given = options("audiomae", checkpoint_every=1)
+    train_some(given, shards, start(given), tmp_path / "run", keep=2, stop_at=5)
     assert sorted(os.listdir(tmp_path / "run/checkpoints")) == ["4", "5"]
 
 
-SMALL = ["--size", "tiny", "--width", "32", "--layers", "1", "--decoder-layers", "1", "--text-layers", "1",
-         "--batch", "8", "--held-out", "0.2", "--seconds", "1"]  # fmt: skip
-
-
 def test_both_commands_one_after_the_other_from_sounds(sounds, tokenizer_folder, tmp_path, capsys):
-    common = [*SMALL, "--steps", "4", "--checkpoint-every", "2"]
-    first = ["train", "audiomae", "--data", str(sounds), "--out", str(tmp_path / "one"), *common]
-    assert main(first) == 0
-    assert f"{tmp_path}/one/AudioMAE.ckpt: stage 1, AudioMAE, after 4 steps" in capsys.readouterr().out
-    second = ["train", "cacophony", "--data", str(tmp_path / "one/shards"), "--out", str(tmp_path / "two"), *common]
-    second += ["--audio", str(tmp_path / "one/AudioMAE.ckpt"), "--tokenizer", str(tokenizer_folder)]
-    assert main(second) == 0
-    summary = summarize_checkpoint(tmp_path / "two/Cacophony.ckpt")
+    shards, first_out, second_out = tmp_path / "one/shards", tmp_path / "one", tmp_path / "two"
+    common = [*SMALL, "--stop-at", "4", "--checkpoint-every", "2"]
+    given = ["train", "audiomae", "--data", str(sounds), "--out", str(first_out), *common, *SMALL_OF["audiomae"]]
+    assert main(given) == 0
+    assert f"{first_out}/AudioMAE.ckpt: stage 1, AudioMAE, after 4 of 60 steps" in capsys.readouterr().out
+    common = ["train", "cacophony", "--data", str(shards), *common, *SMALL_OF["cacophony"]]
+    tokenizer = ["--tokenizer", str(tokenizer_folder)]
+    assert main([*common, "--out", str(second_out), "--audio", str(first_out / "AudioMAE.ckpt"), *tokenizer]) == 0
+    summary = summarize_checkpoint(second_out / "Cacophony.ckpt")
     assert (summary.text_config.vocabulary_size, summary.text_config.num_layers) == (512, 1)
-    on = ["train", "cacophony", "--data", str(tmp_path / "one/shards"), "--out", str(tmp_path / "three")]
-    on += ["--start", str(tmp_path / "two/Cacophony.ckpt"), "--tokenizer", str(tokenizer_folder), *SMALL[10:]]
-    assert main([*on, "--steps", "1"]) == 0
+    on = [
+        "train",
+        "cacophony",
+        "--data",
+        str(shards),
+        "--out",
+        str(tmp_path / "three"),
+        *SMALL[SMALL.index("--steps") :],
+    ]
+    on += [*SMALL_OF["cacophony"], "--stop-at", "1", "--start", str(second_out / "Cacophony.ckpt")]
+    assert main([*on, *tokenizer]) == 0
     small = write_tokenizer(tmp_path / "other tokenizer", size=500)
-    assert main([*on[:-8], "--tokenizer", str(small), "--steps", "1"]) == 1
+    assert main([*on, "--tokenizer", str(small)]) == 1
     assert "expected a vocabulary of 512 entries" in capsys.readouterr().err
 
 
 CODE = "import sys; from hear_tasks.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
+THRICE = {5: signal.SIGKILL, 10: signal.SIGTERM, 17: signal.SIGKILL}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", first(1, ["audiomae", "cacophony"]))
-def test_kills_at_any_moment_change_nothing(stage, shards, tokenizer_folder, tmp_path):
-    """Killed twice and stopped once; each time somewhere else in a step, a look at held-out clips or a checkpoint."""
-    command = [sys.executable, "-c", CODE, "train", stage, "--data", str(shards.folder), *SMALL, "--steps", "24"]
-    command += ["--checkpoint-every", "4"] + (["--tokenizer", str(tokenizer_folder)] if stage == "cacophony" else [])
-    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
-    killed = [*command, "--out", str(tmp_path / "killed")]
-    for number, rows in ((signal.SIGKILL, 5), (signal.SIGTERM, 10), (signal.SIGKILL, 17)):
+@pytest.mark.parametrize(
+    "stage_and_ends", first(1, [("audiomae", {5: signal.SIGKILL}), ("audiomae", THRICE), ("cacophony", THRICE)])
+)
+def test_kills_at_any_moment_change_nothing(stage_and_ends, shards, tokenizer_folder, tmp_path):
+    """Ended by a signal after some rows; each time somewhere in a step, a look at held-out clips or a checkpoint."""
+    stage, ends = stage_and_ends
+    given = ["train", stage, "--data", str(shards.folder), *SMALL, *SMALL_OF[stage], "--stop-at", "24"]
+    given += ["--checkpoint-every", "4"] + (["--tokenizer", str(tokenizer_folder)] if stage == "cacophony" else [])
+    assert main([*given, "--out", str(tmp_path / "whole")]) == 0
+    killed = [sys.executable, "-c", CODE, *given, "--out", str(tmp_path / "killed")]
+    for rows, number in ends.items():
         process = subprocess.Popen(killed, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         while process.poll() is None and len(read_metrics(tmp_path / "killed/metrics.csv")) < rows:
             time.sleep(0.01)
         process.send_signal(number)
         assert process.wait() == (75 if number == signal.SIGTERM else -number)
-    subprocess.run(killed, check=True, capture_output=True)
+    assert main([*given, "--out", str(tmp_path / "killed")]) == 0
     assert result(tmp_path / "killed", stage) == result(tmp_path / "whole", stage)
 
 
 def test_the_record_of_a_run_tells_what_stage_it_is(shards, tmp_path):
-    given = options("audiomae", steps=1, warmup=0)
-    train(given, shards, start(given), tmp_path / "run")
+    given = options("audiomae")
+    train_some(given, shards, start(given), tmp_path / "run", stop_at=1)
     record = json.loads((tmp_path / "run" / RECORD).read_text())
     assert record["options"]["stage"] == AUDIOMAE.name != CACOPHONY.name
     assert isinstance(record["options"]["sizes"]["encoder"], dict)
