@@ -287,7 +287,9 @@ class _TextTree:
         return {leaf: self._place_each(self._parameters[f"{path}/LayerNorm/{leaf}"]) for leaf in leaves}
 
     def _place_each(self, stacked: np.ndarray) -> list[Any]:
-        return [self._place(layer) for layer in stacked]
+        # Gradients of parts of a split are joined; those of items, each as large as all layers, would be added.
+        parts = stacked.__array_namespace__().split(stacked, len(stacked))
+        return [self._place(part.squeeze(0)) for part in parts]
 
     def _join(self, path: str, names: tuple[str, ...], leaf: str) -> np.ndarray:
         """Several products of the same input as one, along the last axis."""

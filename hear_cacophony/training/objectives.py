@@ -117,8 +117,10 @@ class _Contrast:
         audio = kept * PATCH_SIZE * self.model.config.hidden_size + _layers(self.model.config, kept)
         cross = text.decoder_layers * (2 * (kept + tokens) * text.hidden_size**2 + 2 * tokens * kept * text.hidden_size)
         vocabulary = tokens * text.hidden_size * text.vocabulary_size
+        pooled = (2 * kept + 1) * self.model.config.hidden_size**2 + 2 * kept * self.model.config.hidden_size
+        pooled += (tokens + 2) * text.hidden_size**2 + 2 * tokens * text.hidden_size
         towers = _layers(text, tokens) + _layers(dataclasses.replace(text, num_layers=text.decoder_layers), tokens)
-        return 6 * clips * (audio + towers + cross + vocabulary)
+        return 6 * clips * (audio + pooled + towers + cross + vocabulary)
 
     def _inputs(self, batch: Batch) -> tuple[PatchSet, Texts, int]:
         patches = _patches(self.mesh, batch.audio)
