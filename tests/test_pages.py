@@ -167,7 +167,7 @@ def test_a_folder_that_is_there_is_replaced_only_where_that_is_asked(tmp_path):
 
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(pages_checks._NEEDED, "no_such_module", "nosuch")
+    monkeypatch.setattr(pages_checks, "_NEEDED", ("jinja2", "nosuch"))
     with pytest.raises(ModuleNotFoundError, match=r"pages need nosuch: pip install 'hear_cacophony\[pages\]'"):
         check_pages(tmp_path)
 

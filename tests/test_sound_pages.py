@@ -127,3 +127,59 @@ def test_a_page_of_labels_plays_in_a_browser(sounds, text_model):
             browser.wait(f"return {audio}.currentTime > 0.02")
         assert browser.errors() == []
         assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_a_page_of_scores_along_time_has_what_is_printed(text_model, capsys):
+    write_tones(pathlib.Path("sounds"), 1, seconds=2.3)
+    labels = ["dog", "<img src=x onerror=alert(1)>", *(f"sound {i}" for i in range(12))]
+    pathlib.Path("labels.txt").write_text("\n".join(labels))
+    command = ["classify", "sounds", "--labels-file", "labels.txt", "--along", "1", "--html", "p.html", "--json"]
+    assert main([*command, *text_model]) == 0
+    [printed] = json.loads(capsys.readouterr().out)["files"].values()
+    lists = sorted(pathlib.Path("p_files/data").glob("*.js"))
+    [[sound, name, highest]], excerpts = (
+        json.loads(re.search(r"\d,(\[.*\])\);", each.read_text())[1]) for each in lists
+    )
+    assert name == "sounds/000.wav"
+    below = sound[3]
+    assert below["ends"] == [1, 2.3]
+    scores = {label: [each["scores"][label] for each in printed] for label in labels}
+    most = sorted(labels, key=lambda label: -max(scores[label]))
+    assert sorted(below["labels"]) == sorted(most[:12]), "the highest ones are drawn"
+    for label, row in zip(below["labels"], below["scores"], strict=True):
+        assert row == pytest.approx(scores[label], abs=1e-4)
+    assert below["high"] == pytest.approx(max(scores[most[0]]))
+    assert highest.startswith(f"{most[0]} {max(scores[most[0]]):.3f}, 0:0")
+    assert [row[1:3] for row in excerpts] == [[0, 1], [1, 2.3]]
+    for row, each in zip(excerpts, printed, strict=True):
+        expected = sorted(each["scores"].values(), reverse=True)[:3]
+        assert [score for _, score in row[3]] == pytest.approx(expected, abs=1e-4)
+        assert [each["scores"][labels[label]] for label, _ in row[3]] == pytest.approx(expected, abs=1e-4)
+    text = pathlib.Path("p.html").read_text()
+    assert "img" not in re.findall(r"<(\w+)", text)
+    assert "Of 14 labels, the 12 that score highest somewhere" in text
+
+
+@pytest.mark.browser
+def test_scores_along_time_follow_the_player_in_a_browser(text_model):
+    from browser import open_browser
+
+    write_tones(pathlib.Path("sounds"), 1, seconds=3.0)
+    labels = "dog,<img src=x onerror=alert(1)>"
+    assert main(["classify", "sounds", "--labels", labels, "--along", "1", "--html", "p.html", *text_model]) == 0
+    with open_browser() as browser:
+        browser.open(pathlib.Path("p.html"))
+        lanes = browser.run("return [...document.querySelectorAll('.lane')].map((each) => each.textContent)")
+        assert sorted(lanes) == sorted(labels.split(","))
+        told = "return document.querySelector('.told').textContent"
+        assert browser.run(told).startswith("0:00 to 0:01: ")
+        browser.run("document.querySelector('audio').play()")
+        browser.wait("return document.querySelector('audio').currentTime > 0")
+        browser.run("const audio = document.querySelector('audio'); audio.pause(); audio.currentTime = 2.5")
+        browser.wait("return document.querySelector('.told').textContent.startsWith('0:02 to 0:03: ')")
+        cursor = browser.run("return parseFloat(document.querySelector('.cursor').style.left)")
+        assert cursor == pytest.approx(83.3, abs=0.1)
+        assert browser.run("return document.querySelector('canvas').getAttribute('aria-label')").startswith(
+            "scores along time of sounds/000.wav: highest "
+        )
+        assert browser.errors() == []

@@ -143,8 +143,6 @@ def _check(args: argparse.Namespace, labels: list[str], templates: list[str]) ->
         raise ValueError("--sort does not go with --along, whose excerpts stay in the order of time")
     if args.plot and args.along is None:
         raise ValueError("--plot goes with --along: it shows scores along time")
-    if args.html and args.along is not None:
-        raise ValueError("--html does not go with --along; --plot draws scores along time")
     check_errors_file(args.errors)
     check_html(args.html)
 
@@ -220,32 +218,21 @@ def _formatted(work: _Work, labelled: Labelled) -> str:
 
 
 def _write_page(work: _Work, labelled: Labelled) -> None:
-    from hear_cacophony.pages import Column
-    from hear_cacophony.pages.sound_list import write_sound_list
+    from hear_cacophony.pages.labelled_sounds import write_labelled_sounds
 
-    args, labels = work.args, list(labelled.labels)
-    columns = [Column("labels", "ranked", labels=labels)]
-    cells: list[list[Any]] = [
-        [[[labels.index(label), score] for _, label, score in best]] for best in work.shown(labelled)
-    ]
-    if args.sort:
-        columns.append(Column(args.sort, "bar"))
-        for row, score in zip(cells, labelled.scores[:, labels.index(args.sort)].tolist(), strict=True):
-            row.append(score)
-    told = (
-        "Similarities are cosines of the embeddings of sound and label, from -1 to 1; each label is scored for itself."
-        if args.multi
-        else "Probabilities sum to 1 over the labels, also where none fits."
-    )
+    write_labelled_sounds(work.args.html, _facts(work), labelled, work.shown(labelled), work.args.sort)
+
+
+def _facts(work: _Work) -> list[tuple[str, str]]:
+    """What a page tells of how the sounds were labelled."""
+    args, about = work.args, work.about
     facts = [
-        ("model", work.about["model"]),
-        ("labels", str(len(labels))),
-        ("prompts", "; ".join(work.about["templates"])),
+        ("model", about["model"]),
+        ("labels", str(len(about["labels"]))),
+        ("prompts", "; ".join(about["templates"])),
     ]
-    if args.threshold is not None:
-        facts.append(("threshold", f"{args.threshold:g}"))
-    rows = list(zip(labelled.names, cells, strict=True))
-    write_sound_list(args.html, "Labels of sounds", facts, columns, rows, [told])
+    facts += [("threshold", f"{args.threshold:g}")] if args.threshold is not None else []
+    return [*facts, ("seconds of an excerpt", f"{args.along:g}")] if args.along is not None else facts
 
 
 def _listed(best: list[tuple[int, str, float]]) -> str:
@@ -274,6 +261,11 @@ def _classify_along(work: _Work) -> Mapping[str, str]:
         drawn = [(labelled.names[0], times, labelled.scores) for times, labelled in found]
         draw_along(args.plot, drawn, work.about["labels"], found[0][1].measure)
     print(_formatted_along(work, found), end="", flush=True)
+    if args.html:
+        from hear_cacophony.pages.labelled_sounds import write_labels_along
+
+        sounds = [(times, labelled, work.shown(labelled)) for times, labelled in found]
+        write_labels_along(args.html, _facts(work), sounds, work.about["labels"], args.multi)
     return kept.faults
 
 

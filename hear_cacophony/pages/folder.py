@@ -7,7 +7,7 @@ import importlib.resources
 import itertools
 import pathlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from hear_cacophony.pages.script_data import script_json
 _FILES = "files"
 _CHUNK_ROWS = 2000
 _PLAIN_REM, _SOUND_REM, _EVENTS_REM, _LINE_REM, _MARGIN_REM = 2.1, 8.2, 12.7, 1.35, 0.6
+_LANE_REM = 1.15  # as in sound.js
 _PLOTLY = "plotly.min.js"
 """Loaded by plot.js, where a plot is seen."""
 _USUAL = ("style.css", "table.js", "sound.js", "plot.js")
@@ -153,8 +154,15 @@ def row_height(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> floa
         if column.kind == "ranked" and cells:
             heights.append(_LINE_REM * max(map(len, cells)) + _MARGIN_REM)
         elif column.kind == "sound":
-            heights.append(_EVENTS_REM if any(len(cell) > 3 for cell in cells) else _SOUND_REM)
+            heights += [_SOUND_REM, *(_below_rem(cell[3]) for cell in cells if len(cell) > 3)]
     return max(heights)
+
+
+def _below_rem(below: Mapping[str, Any]) -> float:
+    """Height of a sound with what is drawn along its time."""
+    if "scores" in below:
+        return _SOUND_REM + _LANE_REM * len(below["labels"]) + _LINE_REM
+    return _EVENTS_REM
 
 
 def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.pages.blocks import Block, Column, Facts, Page, Table, Text
@@ -20,6 +20,9 @@ def write_sound_list(
     columns: Sequence[Column],
     rows: Sequence[tuple[str, Sequence[Any]]],
     remarks: Sequence[str] = (),
+    *,
+    below: Sequence[Mapping[str, Any]] | None = None,
+    more: Sequence[Block] = (),
 ) -> None:
     """Write a page with a list of sounds, and a folder of its files beside it.
 
@@ -30,6 +33,8 @@ def write_sound_list(
         columns: what is told of each sound, beside the sound itself and its file.
         rows: of each the audio file, and the cells of `columns`.
         remarks: what is to be known of the numbers.
+        below: of each row what is drawn along time below its spectrogram; see `SoundCells.cell`.
+        more: what follows the list.
 
     Raises:
         ModuleNotFoundError, OSError, ValueError: see `check_page`.
@@ -39,8 +44,8 @@ def write_sound_list(
         sounds = SoundCells(pages)
         with FileProgress(f"{file.name}: pictures", len({name for name, _ in rows})) as progress:
             table = Table(
-                [Column("sound", "sound"), Column("file", wide=True), *columns],
-                list(_listed(rows, sounds, progress)),
+                [Column("sound", "sound", wide=below is not None), Column("file", wide=True), *columns],
+                list(_listed(rows, below or [None] * len(rows), sounds, progress)),
                 f"{title}: {len(rows)} rows",
             )
         blocks: list[Block] = [Facts(facts)]
@@ -48,17 +53,20 @@ def write_sound_list(
             blocks.append(Text(remarks))
         if sounds.faults:
             blocks.append(Text([_told(sounds.faults)], warns=True))
-        return Page(title, [*blocks, table])
+        return Page(title, [*blocks, table, *more])
 
     write_page(file, build)
 
 
 def _listed(
-    rows: Iterable[tuple[str, Sequence[Any]]], sounds: SoundCells, progress: FileProgress
+    rows: Iterable[tuple[str, Sequence[Any]]],
+    below: Iterable[Mapping[str, Any] | None],
+    sounds: SoundCells,
+    progress: FileProgress,
 ) -> Iterator[list[Any]]:
     seen: set[str] = set()
-    for name, cells in rows:
-        yield [sounds.cell(name), name, *cells]
+    for (name, cells), drawn in zip(rows, below, strict=True):
+        yield [sounds.cell(name, drawn), name, *cells]
         progress.advance(name not in seen)
         seen.add(name)
 

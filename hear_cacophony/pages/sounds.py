@@ -37,19 +37,20 @@ class SoundCells:
         self._made: dict[str, list[Any]] = {}
         self.faults: dict[str, str] = {}
 
-    def cell(self, path: str | os.PathLike[str], events: Mapping[str, Any] | None = None) -> list[Any]:
+    def cell(self, path: str | os.PathLike[str], below: Mapping[str, Any] | None = None) -> list[Any]:
         """A sound with its picture, as columns of the kind "sound" take it.
 
         Args:
             path: of the audio file. One that cannot be read has neither picture nor audio, and is among `faults`.
-            events: "labels", and the events over time as "reference" and "predicted": lists of [number of a label,
-                start, end] in seconds.
+            below: what is drawn along time below the picture. Events: "labels", and as "reference" and "predicted"
+                lists of [number of a label, start, end] in seconds. Or scores: "labels", the "ends" of excerpts in
+                seconds, "scores", a list for each label, and the "low" and the "high" score that the colours span.
         """
         name = os.path.abspath(path)
         if name not in self._made:
             self._made[name] = self._make(name)
         cell = self._made[name]
-        return cell if events is None else [*cell, events]
+        return cell if below is None else [*cell, below]
 
     def link_only(self, path: str | os.PathLike[str]) -> list[Any]:
         """A sound without a picture, which is not read; with audio unless that would have to be copied."""

@@ -4,20 +4,27 @@
 (() => {
   const element = hearPages.element;
 
-  // [audio URL, picture URL, seconds, events], where events are {labels, reference, predicted}, lists of
-  // [label number, start, end] in seconds; what is not there is "".
-  hearPages.drawSound = ([audioUrl, pictureUrl, seconds, events], name, base) => {
+  const laneRem = 1.15;
+  // [audio URL, picture URL, seconds, what is along its time], where the last are events, {labels, reference, predicted},
+  // lists of [label number, start, end] in seconds, or {labels, ends, scores, low, high}; what is not there is "".
+  hearPages.drawSound = ([audioUrl, pictureUrl, seconds, below], name, base) => {
     const view = element("div", { className: "view" });
     if (pictureUrl) view.append(element("img", { src: pictureUrl, alt: `spectrogram of ${name}`, loading: "lazy" }));
     else view.append(element("div", { className: "none", textContent: "no picture" }));
-    if (events) view.append(drawEvents(events, seconds));
     const player = element("div", { className: "player" }, view);
-    if (audioUrl) player.append(makeAudio(base + audioUrl, name, view, seconds));
+    const told = below && below.scores ? element("div", { className: "told" }) : null;
+    if (told) {
+      view.append(drawScores(below, name, told), ...below.labels.map(laneName));
+      player.append(told);
+    } else if (below) {
+      view.append(drawEvents(below, seconds));
+    }
+    if (audioUrl) player.append(makeAudio(base + audioUrl, name, view, seconds, told && ((time) => tellScores(below, time, told))));
     else player.append(element("div", { className: "fault", textContent: "no audio" }));
     return player;
   };
 
-  function makeAudio(url, name, view, seconds) {
+  function makeAudio(url, name, view, seconds, tell) {
     const audio = element("audio", { src: url, controls: true, preload: "none" });
     audio.setAttribute("aria-label", `play ${name}`);
     const cursor = element("div", { className: "cursor" });
@@ -26,6 +33,7 @@
     const follow = () => {
       cursor.style.display = "block";
       cursor.style.left = `${length() ? (100 * audio.currentTime) / length() : 0}%`;
+      if (tell) tell(audio.currentTime);
       if (!audio.paused && audio.isConnected) requestAnimationFrame(follow);
     };
     audio.addEventListener("play", () => {
@@ -49,6 +57,60 @@
     return audio;
   }
 
+  // A row to a label, the lighter the higher its score.
+  const stops = [[0, 34, 78], [67, 78, 108], [125, 124, 120], [188, 174, 108], [254, 232, 56]]; // of matplotlib's cividis
+  function shade(part) {
+    const place = Math.min(1, Math.max(0, part)) * (stops.length - 1);
+    const i = Math.min(stops.length - 2, Math.floor(place));
+    return `rgb(${stops[i].map((value, k) => Math.round(value + (place - i) * (stops[i + 1][k] - value))).join(" ")})`;
+  }
+  function drawScores(about, name, told) {
+    const { labels, ends, scores, low, high } = about;
+    const lane = 20;
+    const canvas = element("canvas", { width: 1200, height: lane * labels.length });
+    canvas.style.height = `${laneRem * labels.length}rem`;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `scores along time of ${name}: ${inWords(about)}`);
+    const pen = canvas.getContext("2d");
+    const length = ends[ends.length - 1];
+    labels.forEach((_, i) => {
+      scores[i].forEach((score, k) => {
+        const [start, end] = [k ? ends[k - 1] : 0, ends[k]].map((time) => (canvas.width * time) / length);
+        pen.fillStyle = shade((score - low) / (high - low || 1));
+        pen.fillRect(start, lane * i, end - start + 0.5, lane - 1);
+      });
+    });
+    canvas.addEventListener("mousemove", (event) => {
+      const place = canvas.getBoundingClientRect();
+      tellScores(about, (length * (event.clientX - place.left)) / place.width, told);
+    });
+    tellScores(about, 0, told);
+    return canvas;
+  }
+  function laneName(label, i) {
+    const made = element("div", { className: "lane", textContent: label });
+    made.style.top = `calc(5rem + ${laneRem * i}rem)`;
+    return made;
+  }
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  const bestAt = ({ labels, scores }, k) => labels.map((label, i) => [label, scores[i][k]]).sort((a, b) => b[1] - a[1]);
+  function tellScores(about, time, told) {
+    const k = Math.max(0, about.ends.findIndex((end, i) => time < end || i === about.ends.length - 1));
+    const best = bestAt(about, k).slice(0, 3).map(([label, score]) => `${label} ${score.toFixed(3)}`);
+    told.textContent = `${clock(k ? about.ends[k - 1] : 0)} to ${clock(about.ends[k])}: ${best.join(", ")}`;
+  }
+  // The label that is highest, from when to when.
+  function inWords(about) {
+    const most = 20;
+    const runs = [];
+    about.ends.forEach((end, k) => {
+      const [label] = bestAt(about, k)[0];
+      if (runs.length && runs[runs.length - 1][0] === label) runs[runs.length - 1][1] = end;
+      else runs.push([label, end]);
+    });
+    const told = runs.slice(0, most).map(([label, end]) => `${label} until ${clock(end)}`);
+    return `highest ${told.join(", then ")}${runs.length > most ? ", and so on; the excerpts are listed below" : ""}`;
+  }
   // Two rows to a label that occurs: what is so above, what was predicted below.
   function drawEvents({ labels, reference, predicted }, seconds) {
     const canvas = element("canvas", { width: 800, height: 144 });
