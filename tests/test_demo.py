@@ -10,10 +10,10 @@ import time
 import pytest
 
 from hear_cacophony.model.stages import AUDIOMAE, STAGES
+from hear_tasks.debian_packages import SourceError
 from hear_tasks.demo import __main__ as demo_command
 from hear_tasks.demo import chain as demo
 from hear_tasks.demo.phases import Phases
-from hear_tasks.demo.sources import SourceError
 
 
 def test_untrained_weights_stand_in_for_missing_ones(tmp_path, monkeypatch):

@@ -13,16 +13,16 @@ import pytest
 import soundfile
 from demo_packages import make_strokes_package, make_tags_package, wave, write_piece, write_sound_font
 
+from hear_tasks.debian_packages import SourceError
 from hear_tasks.demo import command as demo_command
 from hear_tasks.demo import piano as demo_piano
 from hear_tasks.demo import pitch as demo_pitch
 from hear_tasks.demo import sonic_pi
 from hear_tasks.demo import strokes as demo_strokes
 from hear_tasks.demo import tags as demo_tags
-from hear_tasks.demo.recordings import PERCUSSIVE_RMS, RMS
 from hear_tasks.demo.soundfont import FLUID_R3_MONO, TIM_GM, Note, SoundFont
-from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.tasks import TASKS, build, directory
+from hear_tasks.recordings import PERCUSSIVE_RMS, RMS
 from hear_tasks.write_task import Clip, Event, write_task
 
 A440 = 69

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_tasks.demo import recordings
+from hear_tasks import recordings
+from hear_tasks.debian_packages import SourceError
 from hear_tasks.demo import vowel as demo_vowel
-from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.tasks import build
 from hear_tasks.write_task import Clip, write_task
 

@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None, command: Command) -> int:
     args = make_parser().parse_args(argv)
     command.farewell = "demo: interrupted; the same command goes on with what is finished"
+    from hear_tasks.debian_packages import SourceError
     from hear_tasks.demo.chain import DemoError, run_demo
-    from hear_tasks.demo.sources import SourceError
     from hear_tasks.demo.text_chain import run_words
     from hear_tasks.library_caches import use_cache_folder
 

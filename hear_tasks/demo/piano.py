@@ -12,9 +12,9 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from hear_cacophony.frontend.resample import resample
-from hear_tasks.demo.recordings import at_level
+from hear_tasks.debian_packages import Source, SourceError, find_source
 from hear_tasks.demo.soundfont import RENDER_RATE, TIM_GM, Note, SoundFont
-from hear_tasks.demo.sources import Source, SourceError, find_source
+from hear_tasks.recordings import at_level
 from hear_tasks.write_task import Clip, Event
 
 PIECES = "openttd-openmsx"

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from hear_cacophony.frontend.resample import resample
-from hear_tasks.demo.recordings import at_level
+from hear_tasks.debian_packages import SourceError, find_source
 from hear_tasks.demo.soundfont import FLUID_R3_MONO, RENDER_RATE, TIM_GM, Note, SoundFont
-from hear_tasks.demo.sources import SourceError, find_source
+from hear_tasks.recordings import at_level
 from hear_tasks.write_task import Clip
 
 PITCHES = range(48, 72)

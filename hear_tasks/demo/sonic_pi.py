@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hear_tasks.demo.sources import Source, SourceError
+from hear_tasks.debian_packages import Source, SourceError
 
 PACKAGE = "sonic-pi-samples"
 SPLITS = ("train", "valid", "test")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hear_tasks.demo.sources import Source, SourceError
+from hear_tasks.debian_packages import Source, SourceError
 
 RENDER_RATE = 48_000
 """Sample rate in Hz at which notes are rendered: well above the tasks', as the synthesiser only

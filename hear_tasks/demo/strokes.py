@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from hear_tasks.debian_packages import Source, find_source
 from hear_tasks.demo import sonic_pi
-from hear_tasks.demo.recordings import LEAD, PERCUSSIVE_RMS, at_level, read_recording, sounding
-from hear_tasks.demo.sources import Source, find_source
+from hear_tasks.recordings import LEAD, PERCUSSIVE_RMS, at_level, read_recording, sounding
 from hear_tasks.write_task import SAMPLE_RATE, Clip, Event
 
 STROKES = {

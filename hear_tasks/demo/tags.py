@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from hear_tasks.debian_packages import find_source
 from hear_tasks.demo import sonic_pi
-from hear_tasks.demo.recordings import PERCUSSIVE_RMS, at_level, read_recording
-from hear_tasks.demo.sources import find_source
+from hear_tasks.recordings import PERCUSSIVE_RMS, at_level, read_recording
 from hear_tasks.write_task import SAMPLE_RATE, Clip
 
 VOCABULARY = ["ambi", "bass", "bd", "drum", "elec", "guit", "loop", "perc", "sn", "tabla"]

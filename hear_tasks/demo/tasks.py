@@ -13,8 +13,8 @@ import pathlib
 import sys
 import types
 
+from hear_tasks.debian_packages import SourceError
 from hear_tasks.demo import piano, pitch, strokes, tags, vowel
-from hear_tasks.demo.sources import SourceError
 from hear_tasks.write_task import write_task
 
 TASKS: dict[str, types.ModuleType] = {

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from hear_cacophony.model.stages import CACOPHONY
 from hear_cacophony.text.tokenizer import load_tokenizer
+from hear_tasks.debian_packages import SourceError
 from hear_tasks.demo.chain import DemoError, choose_model
 from hear_tasks.demo.phases import Phases
-from hear_tasks.demo.sources import SourceError
 from hear_tasks.demo.tasks import build, directory
 
 LABELS = "speech,a drum,rain,a piano"

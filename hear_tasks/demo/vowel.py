@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hear_tasks.demo.recordings import at_level, read_recording, trim
-from hear_tasks.demo.sources import Source, SourceError, find_source
+from hear_tasks.debian_packages import Source, SourceError, find_source
+from hear_tasks.recordings import at_level, read_recording, trim
 from hear_tasks.write_task import SAMPLE_RATE, Clip
 
 PACKAGE = "klettres-data"

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from hear_cacophony.frontend.resample import resample
-from hear_tasks.demo.sources import SourceError
+from hear_tasks.debian_packages import SourceError
 from hear_tasks.write_task import SAMPLE_RATE
 
 RMS = 0.05

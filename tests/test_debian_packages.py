@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from hear_cacophony.files.build_folder import build_folder
-from hear_tasks.demo import sources
-from hear_tasks.demo.sources import Source, SourceError, find_source
+from hear_tasks import debian_packages as sources
+from hear_tasks.debian_packages import Source, SourceError, find_source
 
 
 @pytest.fixture(autouse=True)
