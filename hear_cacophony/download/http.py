@@ -197,11 +197,11 @@ def _asked(url: str, start: int) -> requests.Response:
         raise refusal(host_of(url), error, REQUESTS, url) from error
     if response.status_code in (200, 206) or (response.status_code == 416 and start):
         return response
-    told = f"{host_of(response.url)}: {urllib.parse.urlsplit(url).path}: {response.status_code} {response.reason}"
+    answered = f"{host_of(response.url)}: {urllib.parse.urlsplit(url).path}: {response.status_code} {response.reason}"
     response.close()
     if response.status_code in PASSING:
-        raise PassingError(told, asked_seconds(response.headers))
-    raise HostError(told)
+        raise PassingError(answered, asked_seconds(response.headers))
+    raise HostError(answered)
 
 
 def _check_kind(response: requests.Response, file: RemoteFile) -> None:

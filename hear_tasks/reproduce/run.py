@@ -166,7 +166,8 @@ def _work(
     options: Options, jobs: Sequence[Job], stop: Stop, command: Command, fetcher: TaskFetcher | None
 ) -> Mapping[str, str]:
     """Embed and predict, as far as that is asked for; failures that could not be noted, by the name of the job."""
-    phases = [phase for phase in (Phase.EMBED, Phase.PREDICT) if phase in options.phases]
+    both = (Phase.EMBED, Phase.PREDICT)
+    phases: list[Phase] = [phase for phase in both if phase in options.phases]
     if not phases or stop.is_requested():
         return {}
     slots = {phase: make_slots(phase, options, len(jobs)) for phase in phases}
