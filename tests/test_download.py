@@ -20,7 +20,7 @@ from tokenizer_files import write_tokenizer
 from hear_cacophony.download import drive, network
 from hear_cacophony.download import fetch as download_command
 from hear_cacophony.download.fetch import STAGING, DownloadError, download
-from hear_cacophony.download.network import HTTPX
+from hear_cacophony.download.network import HTTPX, share_certificates
 from hear_cacophony.download.published_files import DriveFile, TokenizerFiles
 from hear_cacophony.model import stages
 from hear_cacophony.model.stages import STAGES, Release
@@ -264,6 +264,30 @@ def test_hub_without_the_file(hosts, tokenizer_contents, tmp_path):
     _bring([TOKENIZER], tmp_path)
     assert _names(tmp_path) == sorted(NAMES)
     assert {path.rpartition("/")[2] for _, path, _ in hosts.requests} == {"merges.txt"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"SSL_CERT_FILE": "a.pem"}, {"SSL_CERT_FILE": "a.pem", "REQUESTS_CA_BUNDLE": "a.pem"}),
+        ({"CURL_CA_BUNDLE": "a.pem"}, {"CURL_CA_BUNDLE": "a.pem", "SSL_CERT_FILE": "a.pem"}),
+        ({"REQUESTS_CA_BUNDLE": "."}, {"REQUESTS_CA_BUNDLE": ".", "SSL_CERT_DIR": "."}),
+        (dict.fromkeys(["SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"], "."),) * 2,
+        ({"SSL_CERT_FILE": "no.pem"}, {"SSL_CERT_FILE": "no.pem"}),
+        ({}, {}),
+    ],
+)
+def test_certificates_that_one_variable_names_are_for_all(given, expected, tmp_path, monkeypatch):
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    for name in names:
+        monkeypatch.setenv(name, "")  # and so what is set in here is undone
+        monkeypatch.delenv(name)
+    (tmp_path / "a.pem").touch()
+    monkeypatch.chdir(tmp_path)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    share_certificates()
+    assert {name: os.environ[name] for name in names if name in os.environ} == expected
 
 
 def test_refused_connections_give_the_steps_by_hand(tmp_path, monkeypatch):

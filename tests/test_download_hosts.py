@@ -313,6 +313,24 @@ def test_a_disk_that_fills_keeps_what_came(hosts, tmp_path, monkeypatch):
     assert 0 < ranges(hosts)[0] <= 262_144
 
 
+@pytest.mark.parametrize("gone", [".", STAGING])
+def test_a_folder_that_is_removed_meanwhile_is_told_and_the_next_call_begins_anew(gone, hosts, tmp_path, monkeypatch):
+    advance, folder = transfers.TransferProgress.advance, tmp_path / "to"
+
+    def remove(self, size):
+        advance(self, size)
+        shutil.rmtree(folder / gone, ignore_errors=True)
+
+    monkeypatch.setattr(transfers.TransferProgress, "advance", remove)
+    with pytest.raises(
+        DownloadError, match=rf"{ESC50} could not .* was removed while files came; run the same command"
+    ):
+        bring(folder, "esc50")
+    monkeypatch.setattr(transfers.TransferProgress, "advance", advance)
+    bring(folder, "esc50")
+    assert there(folder) == {ESC50: MD5S[ESC50]}
+
+
 def test_a_read_only_folder_is_told(hosts, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     with pytest.raises(PermissionError, match="give yourself leave to write, or choose another folder: --to DIR"):

@@ -217,9 +217,9 @@ def _complete(way: _Way, folder: pathlib.Path, usual_mode: int) -> str:
         how = way.published.check(way.work)
         _place(way.published.names, way.work, folder, usual_mode)
     except (ValueError, FileExistsError):
-        shutil.rmtree(way.work)
+        shutil.rmtree(way.work, ignore_errors=True)
         raise
-    shutil.rmtree(way.work)
+    shutil.rmtree(way.work, ignore_errors=True)
     return how
 
 
@@ -236,6 +236,8 @@ def _described(way: _Way, folder: pathlib.Path, errors: Sequence[OSError | Value
 def _describe(error: OSError | ValueError, way: _Way) -> str:
     if isinstance(error, ValueError):
         return f"{error}. What came was removed"
+    if isinstance(error, FileNotFoundError) and not way.work.exists():
+        return f"{way.work} was removed while files came; run the same command again"
     if not is_full(error):
         return str(error)
     needs = "" if error.strerror == os.strerror(error.errno or 0) else str(error.strerror)
@@ -276,7 +278,7 @@ def _staging_folder(folder: pathlib.Path, tell: Callable[[str], None]) -> Iterat
         try:
             yield staging
         finally:
-            if list(staging.iterdir()) == [_lock_file(staging)]:
+            if staging.is_dir() and list(staging.iterdir()) == [_lock_file(staging)]:
                 shutil.rmtree(staging)
 
 

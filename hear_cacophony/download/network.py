@@ -57,6 +57,20 @@ def check_way(url: str, client: Client) -> None:
         _check_proxy(_variable(scheme), proxies[scheme], client)
 
 
+def share_certificates() -> None:
+    """Have each library trust what variables of the other one name, where its own are not set.
+
+    What is not there is left to the library whose variable it is, which then names that one.
+    """
+    for client, other in ((REQUESTS, HTTPX), (HTTPX, REQUESTS)):
+        if any(os.environ.get(name) for name in client.certificates):
+            continue
+        named = next((os.environ[name] for name in other.certificates if os.environ.get(name)), None)
+        if named and pathlib.Path(named).exists():
+            is_folder = client is HTTPX and pathlib.Path(named).is_dir()
+            os.environ["SSL_CERT_DIR" if is_folder else client.certificates[0]] = named
+
+
 def check_mirror(variable: str) -> None:
     """Raise ValueError where a variable is to name another host, and does not."""
     url = os.environ.get(variable)

@@ -64,7 +64,9 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.download.dry_run import describe
     from hear_cacophony.download.fetch import DownloadError, download
     from hear_cacophony.download.mirror import Mirror
+    from hear_cacophony.download.network import share_certificates
 
+    share_certificates()
     if args.jobs < 1:
         raise ValueError(f"--jobs: expected 1 or more, got {args.jobs}")
     mirror = None if args.mirror is None else Mirror(args.mirror)
