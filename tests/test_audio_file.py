@@ -12,6 +12,8 @@ import soundfile
 from damaged_audio import FORMS, SEQUENTIAL, cut, encode, with_count, without_count, without_length
 
 from hear_cacophony import read_audio
+from hear_cacophony.files.mpeg_frames import count_frames
+from hear_cacophony.frontend import media_sound
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.frontend.resample import resample, resample_blocks
 
@@ -72,12 +74,70 @@ def test_an_mp3_holds_what_its_frames_do(music, tmp_path):
     for content, message in (
         (with_count(whole, 1.5), "expected 30.* samples by its header, got 20"),
         (with_count(whole, 0.5), "samples by its header, there are 2"),
-        (constant[:-1], "ends within a frame of MPEG audio"),
-        (constant[: len(constant) // 2], "ends within a frame of MPEG audio"),
+        (constant[:-1], "ends before its last frame of MPEG audio"),
+        (constant[: len(constant) // 2], "ends before its last frame of MPEG audio"),
     ):
         file.write_bytes(content)
         with pytest.raises(ValueError, match=message):
             read_audio(file)
+
+
+def id3(size: int) -> bytes:
+    """A tag of 200 bytes whose header tells another size."""
+    return b"ID3\3\0\0\0\0" + bytes([size >> 7, size & 127]) + bytes(range(200))
+
+
+def constant_rate(music) -> bytes:
+    return without_count(encode(music, 8_000, "MP3", bitrate_mode="CONSTANT", compression_level=0.5))
+
+
+@pytest.mark.parametrize(
+    "beginning", [id3(200), id3(200) * 2, id3(20), id3(0), bytes(300)], ids=["tag", "two", "short", "none", "junk"]
+)
+def test_an_mp3_is_counted_from_its_first_frame(beginning, music, tmp_path):
+    file, counted, plain = tmp_path / "clip.mp3", encode(music, 8_000, "MP3"), constant_rate(music)
+    for content in (counted, plain):
+        file.write_bytes(beginning + content)
+        assert 20_001 <= length_of(file)[1] <= 20_001 + 3 * 1152
+        file.write_bytes(beginning + content[: len(content) * 2 // 3 + 5])
+        with pytest.raises(ValueError, match="was a copy interrupted"):
+            read_audio(file)
+
+
+def with_vbri(mp3: bytes, frames: int) -> bytes:
+    """Its first frame, of 104 bytes or more, tells how many follow as Fraunhofer's encoders do."""
+    return mp3[:4] + bytes(32) + b"VBRI" + bytes(10) + frames.to_bytes(4, "big") + mp3[54:]
+
+
+def test_an_mp3_whose_frames_are_not_where_they_should_be_is_damaged(music, tmp_path):
+    plain = constant_rate(music)
+    file = tmp_path / "clip.mp3"
+    frames = count_frames(file).found // 576 if file.write_bytes(plain) else 0
+    frame = len(plain) // frames
+    other_rate = without_count(encode(music, 16_000, "MP3", bitrate_mode="CONSTANT", compression_level=0.5))
+    for content, message in (
+        (id3(200 + 3 * frame + 7) + plain, "its ID3v2 tag ends by its size, got the first one at 210"),
+        (plain[: 10 * frame + 20] + bytes(500) + plain[10 * frame + 520 :], "was a copy damaged"),
+        (plain[: 10 * frame + 20] + plain[10 * frame + 90 :], "was a copy damaged"),
+        (plain + other_rate, "were files joined"),
+        (with_vbri(plain, frames + 20), "before its last frame"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            read_audio(file)
+    file.write_bytes(id3(200) + plain + id3(200) + plain + b"TAG".ljust(128, b"\0"))
+    assert length_of(file)[1] > 2 * 20_001
+    file.write_bytes(with_vbri(plain, frames))
+    assert length_of(file)[1] > 20_001
+
+
+def test_an_mp3_that_libsndfile_counts_too_short_is_given_to_ffmpeg(music, tmp_path, monkeypatch):
+    file = tmp_path / "clip.mp3"
+    file.write_bytes(without_count(encode(music, 8_000, "MP3")))
+    assert 20_001 <= length_of(file)[1] <= 20_001 + 3 * 1152
+    monkeypatch.setattr(media_sound, "is_installed", lambda: False)
+    with pytest.raises(ValueError, match=r"by its header, there are 2.*hear_cacophony\[media\]"):
+        read_audio(file)
 
 
 def mp3_in_wav(mp3: bytes) -> bytes:
@@ -98,12 +158,43 @@ def test_an_mp3_in_a_wav_file_is_one(music, tmp_path):
     for content in (
         mp3_in_wav(whole)[:-300],
         mp3_in_wav(whole[:-300]),
-        mp3_in_wav(without_count(whole)),
         mp3_in_wav(whole[:-5]),
     ):
         file.write_bytes(content)
         with pytest.raises(ValueError, match="by its header"):
             read_audio(file)
+
+
+def plain_wav(samples: bytes, told: int, *, rate: int = 16_000, behind: bytes = b"") -> bytes:
+    form = struct.pack("<HHIIHH", 1, 1, rate, 2 * rate, 2, 16)
+    body = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", told) + samples + behind
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def test_samples_that_the_header_does_not_know_of_are_told(music, tmp_path):
+    samples = (music * 32767).astype("<i2").tobytes()
+    ogg = encode(music, 8_000, "OGG")
+    chunk = b"LIST" + struct.pack("<I", 9_000) + bytes(range(250)) * 36
+    for content, message in (
+        (plain_wav(samples, 20_000), "the file goes on for 20002 bytes that are nothing else"),
+        (plain_wav(samples, 0), "placeholder 0x0"),
+        (
+            plain_wav(samples[:20_000], 20_000, behind=chunk + b"data" + struct.pack("<I", 20_000) + samples[20_000:]),
+            "nothing else",
+        ),
+        (plain_wav(samples, len(samples), rate=16), "expected 1000 to 768000 samples per second, got 16"),
+        (plain_wav(samples, len(samples), rate=2_000_000_000), "got 2000000000"),
+        (ogg + ogg, f"another one begins at byte {len(ogg)}"),
+    ):
+        (tmp_path / "clip").write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            read_audio(tmp_path / "clip")
+    for content in (
+        plain_wav(samples, len(samples), behind=chunk + b"TAG".ljust(128, b"x")),
+        plain_wav(samples, len(samples), behind=bytes(9_000)),
+    ):
+        (tmp_path / "clip").write_bytes(content)
+        assert length_of(tmp_path / "clip")[1] == len(music)
 
 
 def test_a_codec_that_cannot_be_read_is_named(tmp_path):

@@ -15,8 +15,14 @@ from typing import BinaryIO
 from hear_cacophony.files.wav_header import is_placeholder
 
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
-_LAST_PAGE = 4
-"""Bit in the header of an Ogg page."""
+_FIRST_PAGE, _LAST_PAGE = 2, 4
+"""Bits in the header of an Ogg page."""
+
+_NAME = re.compile(rb"[ -~]{4}")
+"""How the name of a chunk begins."""
+
+MOST_LEFT = 4096
+"""Bytes behind the last chunk of a file that may be anything, as careless programs leave some."""
 
 
 def check_whole(file: str | os.PathLike[str]) -> str:
@@ -81,6 +87,7 @@ class _Chunks:
             return ""
         start, size = data
         if 0 < size <= length - start:
+            self._check_behind(stream, start + size + -size % self.align, length)
             return outer
         if size == 0 and start == length:
             return ""
@@ -88,6 +95,26 @@ class _Chunks:
             return f"its header has the placeholder {size:#x} where the number of bytes belongs"
         _need(start + size, length)
         return ""
+
+    def _check_behind(self, stream: BinaryIO, place: int, length: int) -> None:
+        """Raise ValueError if samples go on behind the place where they end by the header.
+
+        Recorders that were ended leave an older size there, and those of more than 4 GiB what is left of it.
+        """
+        width = self.name + struct.calcsize(self.size)
+        end = place
+        while end + width <= length and _NAME.match(name := _read(stream, end, self.name)):
+            size = max(0, _number(stream, end + self.name, self.size) - self.counted)
+            if name.startswith(self.data) or end + width + size > length:
+                break
+            end += width + size + -size % self.align
+        rest = length - end
+        if rest <= MOST_LEFT or not any(_read(stream, end, MOST_LEFT) + _read(stream, length - MOST_LEFT, rest)):
+            return
+        raise ValueError(
+            f"expected samples up to byte {place} by its header, the file goes on for {rest} bytes that are nothing "
+            "else; was a recording interrupted, or is it too long for its form? ffmpeg -ignore_length 1 -i IN OUT.wav"
+        )
 
     def _told_length(self, stream: BinaryIO) -> int:
         """Bytes that the file has by its header; 0 where that does not tell."""
@@ -177,7 +204,7 @@ def _check_sds(stream: BinaryIO, length: int) -> str:
 
 
 def _check_ogg(stream: BinaryIO, length: int) -> str:
-    """Pages, of which the last one is marked."""
+    """Pages, of which the last one is marked; libsndfile reads no further than the first stream of those joined."""
     tail = _read(stream, max(0, length - 2 * _LARGEST_OGG_PAGE), 2 * _LARGEST_OGG_PAGE)
     page = tail[tail.rfind(b"OggS") :]
     segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
@@ -188,6 +215,14 @@ def _check_ogg(stream: BinaryIO, length: int) -> str:
             f"expected a page that is marked as the last one, it ends after {length} bytes without; "
             "was a copy or a recording interrupted?"
         )
+    place = ended = 0
+    while (page := _read(stream, place, 27 + 255)).startswith(b"OggS") and len(page) > 26:
+        if ended and page[5] & _FIRST_PAGE:
+            raise ValueError(
+                f"expected one stream, another one begins at byte {place}; ffmpeg -i IN OUT.wav joins them"
+            )
+        ended |= page[5] & _LAST_PAGE
+        place += 27 + page[26] + sum(page[27 : 27 + page[26]])
     return ""
 
 

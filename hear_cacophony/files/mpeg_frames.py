@@ -21,15 +21,27 @@ _KILOBITS = {
 _TOLD = (b"Xing", b"Info")
 """How a first frame begins its payload that tells how many follow."""
 
+_VBRI = (36, b"VBRI")
+"""Place and name of another such payload, which libsndfile does not know; the count stands 14 bytes behind."""
+
+_CHAIN = 4
+"""So many frames one after the other are no accident."""
+
+_PASSED_OVER = 1024
+"""Bytes that libsndfile's decoder passes over before the first frame."""
+
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+"""What lies between frames where files were joined."""
+
 
 @dataclasses.dataclass(frozen=True)
 class MpegFrames:
-    """The frames of a file, up to the first byte that belongs to none, such as a tag at the end.
+    """The frames of a file.
 
     Attributes:
         told: samples of each channel by the first frame, encoder's padding included; None where it does not tell.
         found: samples of each channel in whole frames; 0 where they cannot be counted (a free bit rate).
-        is_cut: whether the file ends within a frame.
+        is_cut: whether the file ends within a frame, or holds fewer than a header of VBRI tells.
         frame: samples of each channel in a frame.
     """
 
@@ -52,37 +64,102 @@ def count_frames(file: str | os.PathLike[str]) -> MpegFrames:
     """Walk along the frames of an MPEG audio file, or of a WAV file that holds one.
 
     Raises:
+        ValueError: the tag at its beginning says that it goes on into the frames; or there is something else between
+            frames, or frames of another sample rate.
         OSError: it cannot be read.
     """
     start, size = find_samples(file)
     length = start + size
     with open(file, "rb") as stream:
-        place = _first_place(stream, start)
+        place = _first_place(stream, start, length)
         first = _parse(_read(stream, place, 4))
         if first is None:
             return MpegFrames(None, 0, is_cut=False, frame=0)
-        told = _told_frames(_read(stream, place, first.size), first)
-        count, frame = (0 if told is None else -1), first
-        while place + frame.size <= length:
+        content = _read(stream, place, first.size)
+        told, at_least = _told_frames(content, first), _told_by_vbri(content)
+        count, place = _walk(stream, place, length, first)
+        is_cut = place is not None or count < at_least
+    count -= told is not None
+    return MpegFrames(None if told is None else told * first.samples, count * first.samples, is_cut, first.samples)
+
+
+def _walk(stream: BinaryIO, place: int | None, length: int, first: _Frame) -> tuple[int, int | None]:
+    """Count the whole frames from `place` on; where one is cut, also say at which place."""
+    count = 0
+    while place is not None:
+        frame = _parse(_read(stream, place, 4))
+        if frame is None or frame.kind != first.kind:
+            place = _next_place(stream, place, length, first)
+        elif place + frame.size > length:
+            break
+        else:
             count, place = count + 1, place + frame.size
-            following = _parse(_read(stream, place, 4))
-            if following is None or following.kind != first.kind:
-                return MpegFrames(_samples(told, first), count * first.samples, is_cut=False, frame=first.samples)
-            frame = following
-        return MpegFrames(_samples(told, first), count * first.samples, is_cut=True, frame=first.samples)
+    return count, place
 
 
-def _samples(frames: int | None, first: _Frame) -> int | None:
-    return None if frames is None else frames * first.samples
+def _next_place(stream: BinaryIO, place: int, length: int, first: _Frame) -> int | None:
+    """Where frames go on behind something else; None where they do not, and that is a tag, or what was filled up."""
+    found = _search(stream, place, length)
+    if found is None:
+        return None
+    frame = _parse(_read(stream, found, 4))
+    if frame is None or frame.kind != first.kind:
+        raise ValueError(
+            f"expected one sample rate throughout, frames of MPEG audio have another one from byte {found} on; were "
+            "files joined?"
+        )
+    if not _read(stream, place, 16).startswith(_TAGS):
+        raise ValueError(
+            f"expected a frame of MPEG audio at byte {place}, the next one begins at {found}; was a copy damaged?"
+        )
+    return found
 
 
-def _first_place(stream: BinaryIO, start: int) -> int:
-    """Where frames begin: behind a tag of ID3v2, whose size has seven bits a byte."""
-    head = _read(stream, start, 10)
-    if head[:3] != b"ID3" or len(head) < 10:
-        return start
-    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-    return start + 10 + size + (10 if head[5] & 0x10 else 0)
+def _first_place(stream: BinaryIO, start: int, length: int) -> int:
+    """Where frames begin: behind tags of ID3v2, and whatever the decoder passes over."""
+    place = _behind_tags(stream, start)
+    if _is_chain(stream, place, length):
+        return place
+    early = _search(stream, start + 10, place, length) if place > start else None
+    if early is not None:
+        raise ValueError(
+            f"expected no frame of MPEG audio before byte {place}, where its ID3v2 tag ends by its size, got the first "
+            f"one at {early}; ffmpeg -i IN OUT.wav makes a file that can be read from its beginning"
+        )
+    found = _search(stream, place, min(length, place + _PASSED_OVER), length)
+    return place if found is None else found
+
+
+def _behind_tags(stream: BinaryIO, place: int) -> int:
+    """The end of tags of ID3v2, whose size has seven bits a byte."""
+    while (head := _read(stream, place, 10))[:3] == b"ID3" and len(head) == 10:
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+        place += 10 + size + (10 if head[5] & 0x10 else 0)
+    return place
+
+
+def _search(stream: BinaryIO, start: int, stop: int, length: int | None = None) -> int | None:
+    """The first place from `start` to `stop` where a chain of frames begins, in a file of `length` bytes."""
+    content = _read(stream, start, max(0, stop - start))
+    place = content.find(0xFF)
+    while place >= 0:
+        if _is_chain(stream, start + place, stop if length is None else length):
+            return start + place
+        place = content.find(0xFF, place + 1)
+    return None
+
+
+def _is_chain(stream: BinaryIO, place: int, length: int) -> bool:
+    """Whether several frames of one kind begin here, one after the other, or as many as the file has."""
+    kind = None
+    for number in range(_CHAIN):
+        if number and place >= length:
+            return True
+        frame = _parse(_read(stream, place, 4))
+        if frame is None or (kind is not None and frame.kind != kind):
+            return False
+        kind, place = frame.kind, place + frame.size
+    return True
 
 
 def _read(stream: BinaryIO, place: int, count: int) -> bytes:
@@ -114,3 +191,10 @@ def _told_frames(content: bytes, first: _Frame) -> int | None:
     if content[start : start + 4] not in _TOLD or len(content) < start + 12 or not content[start + 7] & 1:
         return None
     return int.from_bytes(content[start + 8 : start + 12], "big")
+
+
+def _told_by_vbri(content: bytes) -> int:
+    """Frames that there are at least by a header of VBRI, which some encoders count with them; 0 without one."""
+    place, name = _VBRI
+    told = content[place : place + 18]
+    return int.from_bytes(told[14:18], "big") - 1 if told.startswith(name) and len(told) == 18 else 0

@@ -18,6 +18,7 @@ from hear_cacophony.files.mpeg_frames import count_frames
 from hear_cacophony.frontend import media_sound
 from hear_cacophony.frontend.audio_kinds import HEAD_BYTES, codec_name, foreign_kind, may_be_foreign
 from hear_cacophony.frontend.media_sound import MediaSound, UnknownMediaError
+from hear_cacophony.frontend.resample import RATES
 
 BLOCK = 1 << 18
 """Samples of each channel in a block unless told otherwise."""
@@ -86,7 +87,10 @@ class AudioFile:
         while len(block := self._decode(np.empty((size, self.header.channels), dtype))):
             yield block
         if not self._position:
-            raise ValueError("expected samples, the file holds none; was a recording interrupted?")
+            told = f", {self.header.remark}" if self.header.remark else ""
+            raise ValueError(
+                f"expected samples, the file holds none that can be read{told}; was a recording interrupted?"
+            )
         if self.header.frames is not None and self._position < self.header.frames:
             raise ValueError(
                 f"expected {self.header.frames} samples by its header, got {self._position}; was a copy interrupted?"
@@ -147,6 +151,10 @@ class _Sound(soundfile.SoundFile):
         return super().seekable() and not self.subtype.startswith(_SEQUENTIAL)
 
 
+class _MiscountedError(ValueError):
+    """libsndfile estimates fewer samples than a whole file holds, and reads no more than that."""
+
+
 @contextlib.contextmanager
 def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
     """Open an audio file of any form that libsndfile reads, or, where av is installed, FFmpeg.
@@ -164,8 +172,9 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
         try:
             sound = stack.enter_context(_Sound(os.fsencode(file)))
             header = _read_header(sound, file, remark)
-        except soundfile.LibsndfileError as error:
+        except (soundfile.LibsndfileError, _MiscountedError) as error:
             media = _open_media(file, error, stack)
+            _check_rate(media.samplerate)
             yield AudioFile(media, AudioHeader(media.samplerate, media.channels, None, media.format, media.subtype))
             return
         except TypeError as error:  # files named .raw, of which soundfile wants to be told everything
@@ -173,8 +182,14 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
         yield AudioFile(sound, header)
 
 
-def _open_media(file: pathlib.Path, error: soundfile.LibsndfileError, stack: contextlib.ExitStack) -> MediaSound:
-    """The sound of a file that libsndfile cannot open, as long as the stack is open."""
+def _open_media(
+    file: pathlib.Path, error: soundfile.LibsndfileError | _MiscountedError, stack: contextlib.ExitStack
+) -> MediaSound:
+    """The sound of a file that libsndfile cannot read, as long as the stack is open."""
+    if isinstance(error, _MiscountedError):
+        if not media_sound.is_installed():
+            raise error
+        return stack.enter_context(media_sound.open_media(file))
     with file.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
     if not (media_sound.is_installed() and may_be_foreign(head, file.suffix)):
@@ -228,12 +243,20 @@ def _reason(error: soundfile.LibsndfileError) -> str:
 def _read_header(sound: _Sound, file: pathlib.Path, remark: str) -> AudioHeader:
     if sound.format == "RAW" and sound.subtype == "ULAW":  # what libsndfile takes .au and .snd for that are none
         raise ValueError(_HEADERLESS)
+    _check_rate(sound.samplerate)
     frames = None if sound.frames >= _UNKNOWN else sound.frames
     if sound.subtype.startswith("MPEG"):
         frames = _mpeg_samples(file, frames)
     elif sound.format in _RARE_FORMS:
         _check_remarks(sound)
     return AudioHeader(sound.samplerate, sound.channels, frames, sound.format, sound.subtype, remark)
+
+
+def _check_rate(rate: int) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(
+            f"expected {RATES[0]} to {RATES[1]} samples per second, got {rate} by its header; is that damaged?"
+        )
 
 
 def _mpeg_samples(file: pathlib.Path, frames: int | None) -> int | None:
@@ -243,13 +266,13 @@ def _mpeg_samples(file: pathlib.Path, frames: int | None) -> int | None:
     """
     counted = count_frames(file)
     if counted.told is None and counted.is_cut:
-        raise ValueError("it ends within a frame of MPEG audio; was a copy interrupted?")
+        raise ValueError("it ends before its last frame of MPEG audio does; was a copy interrupted?")
     believed = frames if counted.told is None else counted.told
     if believed is not None and believed + 2 * counted.frame < counted.found:
-        raise ValueError(
-            f"expected {believed} samples by its header, there are {counted.found}; ffmpeg -i IN OUT.wav makes a file "
-            "that can be read to its end"
-        )
+        message = f"expected {believed} samples by its header, there are {counted.found}"
+        if counted.told is not None:
+            raise ValueError(f"{message}; ffmpeg -i IN OUT.wav makes a file that can be read to its end")
+        raise _MiscountedError(f"{message}: pip install 'hear_cacophony[media]', or ffmpeg -i IN OUT.wav")
     return frames if counted.told is not None else None
 
 

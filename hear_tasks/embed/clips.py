@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hear_cacophony.files.audio_extent import MOST_LEFT
 from hear_cacophony.files.wav_header import HEAD_BYTES, parse_plain_header
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _read_plain_header(file: pathlib.Path) -> tuple[int, int, Clip] | None:
     with open(file, "rb", buffering=0) as raw:
         plain = parse_plain_header(raw.read(HEAD_BYTES))
         size = os.fstat(raw.fileno()).st_size
-    if plain is None or plain.offset + 2 * plain.frames * plain.channels > size:
+    if plain is None or not 0 <= size - plain.offset - 2 * plain.frames * plain.channels <= MOST_LEFT:
         return None
     return plain.rate, plain.channels, Clip(file, plain.frames, True, plain.offset)
 
