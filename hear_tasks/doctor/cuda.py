@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from hear_tasks.doctor.report import Findings
+from hear_tasks.installed import installed_versions
 
 _TABLE = pathlib.Path(__file__).with_name("cuda_builds.csv")
 _DRIVER = pathlib.Path("/proc/driver/nvidia/version")
@@ -33,7 +34,7 @@ class Builds:
 
 def find_builds() -> Builds:
     """What is installed here, without importing it."""
-    plugins = tuple(cuda for cuda in ("12", "13") if _version(f"jax-cuda{cuda}-plugin"))
+    plugins = tuple(cuda for cuda in ("12", "13") if installed_versions([f"jax-cuda{cuda}-plugin"]))
     return Builds(_driver(), plugins, _torch_cuda())
 
 
@@ -46,15 +47,8 @@ def _driver() -> str:
     return found[1] if found else ""
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _torch_cuda() -> str | None:
-    version = _version("torch")
+    version = installed_versions(["torch"]).get("torch")
     if version is None:
         return None
     local = re.search(r"\+cu(\d\d)\d", version)

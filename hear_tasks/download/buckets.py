@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 
-from hear_cacophony.download.remote_file import Advance, HostError, RemoteFile
+from hear_cacophony.download.remote_file import Advance, HostError, RemoteFile, part_of
 
 _BUCKET = "hear2021-archive/tasks/"
 _LINE = re.compile(r"^\s*(?:\S+ \S+\s+)?(\d+)\s+(?:\S+\s+)?(\S+\.tar\.gz)\s*$", re.MULTILINE)
@@ -75,7 +75,7 @@ class BucketSource:
 
     def fetch(self, file: RemoteFile, target: pathlib.Path, advance: Advance) -> None:
         """See `Source.fetch`."""
-        part = target.with_name(f"{target.name}.part")
+        part = part_of(target)
         if self.bucket.tool == "gcloud":
             _run("gcloud", "storage", "cp", f"--billing-project={self.bucket.project}", self.path, str(part))
         else:
