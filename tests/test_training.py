@@ -352,6 +352,16 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(
     assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
 
 
+def test_a_checkpoint_is_not_begun_where_there_is_no_room_for_it(shards, tmp_path, monkeypatch):
+    given = options("audiomae")
+    with monkeypatch.context() as patched:
+        usage = types.SimpleNamespace(free=0)
+        patched.setattr("hear_cacophony.training.checkpoints.shutil.disk_usage", lambda folder: usage)
+        with pytest.raises(OSError, match=r"the checkpoint of step 3, .* MB are needed, 0.0 MB are free"):
+            train_some(given, shards, start(given), tmp_path / "run")
+    assert not list((tmp_path / "run/checkpoints").iterdir())
+
+
 def test_stage_2_needs_a_caption_of_each_clip(shards, tokenizer, sounds, tmp_path):
     pack(find_sources([sounds.parent]), tmp_path / "bare")
     given = options("cacophony")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import pathlib
+import shutil
 from collections.abc import Iterator
 
 import jax
@@ -19,7 +21,8 @@ class Checkpoints:
         """Open the folder, which is made where it is missing; at most `keep` checkpoints stay in it."""
         import orbax.checkpoint as ocp  # takes long to load
 
-        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of each file
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax tells of each file, and of errors that it raises
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         self._ocp, self._folder = ocp, folder
         self._manager = ocp.CheckpointManager(
             folder.absolute(),
@@ -53,6 +56,8 @@ class Checkpoints:
             OSError: the one before, or this one, could not be written.
         """
         with self._told(step):
+            self._manager.wait_until_finished()
+            self._check_room(state)
             self._manager.save(step, args=self._ocp.args.StandardSave(state._asdict()), force=True)
 
     def wait(self) -> None:
@@ -67,6 +72,12 @@ class Checkpoints:
     def close(self) -> None:
         """Free what was taken; what is being written is written."""
         self._manager.close()
+
+    def _check_room(self, state: State) -> None:
+        """Refuse to begin what cannot end: orbax would tell of each array, in a thousand lines."""
+        needed, free = sum(x.nbytes for x in jax.tree.leaves(state)), shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise OSError(errno.ENOSPC, f"{needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free")
 
     @contextlib.contextmanager
     def _told(self, step: int | None) -> Iterator[None]:
