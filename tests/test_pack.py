@@ -84,6 +84,10 @@ def test_captions_of_every_form_are_read(tmp_path):
         ("t.csv", b"file,caption,synthetic\n000.wav,rain,maybe\n", r"expected true or false in 'synthetic'"),
         ("t.csv", b"file,caption\nnone.wav,rain\n000.wav,x\n", r"1 of 2 sounds are not there: .*/none.wav"),
         ("t.csv", b"", r"found nothing"),
+        ("t.csv", b"file;caption\n000.wav;rain\n", r"found file;caption; are its columns separated by commas"),
+        ("t.csv", b"file,caption,caption\n000.wav,rain,x\n", r"expected each column once, found caption more often"),
+        ("t.csv", "file,caption\n000.wav,rain\n".encode("utf-16"), r"iconv -f utf-16 -t utf-8"),
+        ("t.tar.gz", b"", r"expected a .tar file, whose sounds can be read at random; decompress it first"),
         ("t.jsonl", b'{"file": "000.wav"}\n', r"line 1: expected a text in 'caption', or several"),
         ("t.jsonl", b'{"file": "000.wav", "captions": ["a", " "]}', r"expected a text as a caption, got ' '"),
         ("t.jsonl", b'{"file": "000.wav", "caption": "a"', r"line 1: expected a JSON object on each line"),
@@ -221,6 +225,28 @@ def test_packing_goes_on_after_kills_and_ends_with_the_same_bytes(tmp_path):
     assert names == sorted(name for name in os.listdir(tmp_path / "killed") if not name.startswith(PREFIX))
     for name in names:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
+
+
+def test_of_a_webdataset_shard_nothing_is_dropped_unsaid(tmp_path):
+    sound = write_sounds(tmp_path, 1)[0].read_bytes()
+    told = json.dumps({"text": ["rain", None, ""], "captions": None}).encode()
+    write_tar(
+        tmp_path / "0.tar",
+        {"x/a.b.wav": sound, "x/a.flac": sound, "x/a.b.json": told, "x/a.txt": b"drops", "c.json": told},
+    )
+    packed = pack(find_sources([tmp_path / "0.tar"]), tmp_path / "shards")
+    assert [clip.captions for clip in packed.clips] == [(Caption("rain"),), (Caption("drops"),)]
+    alone = f"{tmp_path}/0.tar/c.json"
+    assert packed.left_out == {alone: f"{alone}: expected a sound of this name beside it in the tar file, found none"}
+    write_tar(tmp_path / "1.tar", {"a.wav": sound, "a.flac": sound, "a.txt": b"rain"})
+    assert [source.captions for source in find_sources([tmp_path / "1.tar"])] == 2 * [(Caption("rain"),)]
+
+
+@pytest.mark.parametrize("text", [5, {"en": "rain"}, ["rain", 5], [["rain"]]])
+def test_captions_of_a_webdataset_shard_that_are_no_texts_are_refused(text, tmp_path):
+    write_tar(tmp_path / "0.tar", {"a.wav": b"RIFF", "a.json": json.dumps({"text": text}).encode()})
+    with pytest.raises(ValueError, match=r"0.tar: the member a.json .*expected a text or a list of texts in 'text'"):
+        find_sources([tmp_path / "0.tar"])
 
 
 def test_a_table_names_the_line_of_a_second_mention(tmp_path):

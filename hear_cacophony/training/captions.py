@@ -122,7 +122,11 @@ def _csv_rows(file: pathlib.Path, text: str) -> Iterator[tuple[int, dict[str, An
         if "file" not in columns or not {"caption", "captions"} & set(columns):
             raise ValueError(
                 f"{file}: expected the columns file and caption, or captions, found {', '.join(columns) or 'nothing'}"
+                + ("; are its columns separated by commas?" if len(columns) == 1 else "")
             )
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"{file}: expected each column once, found {', '.join(twice)} more often")
         for row in reader:
             if "" in row:
                 raise ValueError(
@@ -151,9 +155,11 @@ def _read_text(file: pathlib.Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        # Of two-byte encodings: every other byte of most texts is 0.
+        known = "utf-16" if b"\0" in error.object[:200] else "latin1"
         raise ValueError(
             f"{file}: expected UTF-8, got the byte 0x{error.object[error.start]:02X} at {error.start}; "
-            "save it as UTF-8: iconv -f latin1 -t utf-8 IN > OUT"
+            f"save it as UTF-8: iconv -f {known} -t utf-8 IN > OUT"
         ) from error
 
 

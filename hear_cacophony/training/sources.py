@@ -18,6 +18,7 @@ from hear_cacophony.sounds.find import FOREIGN_ENDINGS, READABLE_ENDINGS, files_
 from hear_cacophony.training.captions import LISTS, TABLES, Caption, Captions, read_list, read_table
 
 _TAR = ".tar"
+_PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _END_MARK = 1024
 """Bytes that end a tar file, all of them 0."""
@@ -67,6 +68,19 @@ class TarSource(Source):
                 raise ValueError(str(error).replace(str(part), self.name)) from error
 
 
+@dataclasses.dataclass(frozen=True)
+class CaptionAlone(Source):
+    """A caption in a tar file without a sound of its name."""
+
+    def read(self) -> np.ndarray:
+        """There is nothing to read.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"{self.name}: expected a sound of this name beside it in the tar file, found none")
+
+
 def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
     """All sounds that are named.
 
@@ -103,6 +117,8 @@ def _sources_of(path: pathlib.Path) -> Iterator[Source]:
             yield from _tar_sources(tar)
         if not tars or any(map(has_sound, files_below(str(path)))):
             yield from (_file_source(sound.name, ()) for sound in find_sounds([path]))
+    elif path.name.lower().endswith(_PACKED_TARS):
+        raise ValueError(f"{path}: expected a .tar file, whose sounds can be read at random; decompress it first")
     elif suffix == _TAR:
         yield from _tar_sources(path)
     elif suffix in TABLES:
@@ -122,15 +138,17 @@ def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
     """The sounds of a tar file, each with the captions in the member of its name."""
     sounds: dict[str, tarfile.TarInfo] = {}
     captions: dict[str, Captions] = {}
+    texts: dict[str, tarfile.TarInfo] = {}
     try:
         with tarfile.open(tar, "r:") as archive:
             for member in archive:
                 key, suffix = os.path.splitext(member.name)
                 if member.isfile() and suffix.lower() in READABLE_ENDINGS | FOREIGN_ENDINGS:
-                    sounds[key] = member
+                    sounds[member.name] = member
                 elif member.isfile() and suffix.lower() in (".json", ".txt"):
                     content = archive.extractfile(member)
                     assert content is not None
+                    texts[key] = member
                     captions[key] = captions.get(key, ()) + _member_captions(tar, member.name, content.read())
             members_end = max((each.offset_data + each.size for each in archive.getmembers()), default=0)
     except tarfile.TarError as error:
@@ -140,9 +158,13 @@ def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
     if not sounds:
         raise ValueError(f"{tar}: expected sounds in this tar file, found none")
     changed = tar.stat().st_mtime_ns
-    for key, member in sounds.items():
-        name = f"{tar}/{member.name}"
-        yield TarSource(name, captions.get(key, ()), member.size, changed, str(tar), member.offset_data)
+    for name, member in sounds.items():
+        key, _ = os.path.splitext(name)
+        texts.pop(key, None)
+        own = captions.get(key, ())
+        yield TarSource(f"{tar}/{name}", own, member.size, changed, str(tar), member.offset_data)
+    for member in texts.values():
+        yield CaptionAlone(f"{tar}/{member.name}", (), member.size, changed)
 
 
 def _member_captions(tar: pathlib.Path, name: str, content: bytes) -> Captions:
@@ -152,14 +174,15 @@ def _member_captions(tar: pathlib.Path, name: str, content: bytes) -> Captions:
             return tuple(Caption(line.strip()) for line in text.splitlines() if line.strip())
         return tuple(_webdataset_captions(json.loads(text)))
     except (UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{tar}: the member {name} is no text in UTF-8, or no JSON ({error})") from error
+        raise ValueError(f"{tar}: the member {name} is no text in UTF-8, or no JSON with captions ({error})") from error
 
 
 def _webdataset_captions(told: Any) -> Iterator[Caption]:
     if not isinstance(told, dict):
         raise ValueError("expected a JSON object")
     for key, synthetic in _WEBDATASET_KEYS:
-        value = told.get(key) or []
-        for text in [value] if isinstance(value, str) else value:
-            if isinstance(text, str) and text.strip():
-                yield Caption(text.strip(), synthetic)
+        value = told.get(key)
+        texts = [value] if isinstance(value, str) else [] if value is None else value
+        if not isinstance(texts, list) or not all(text is None or isinstance(text, str) for text in texts):
+            raise ValueError(f"expected a text or a list of texts in {key!r}, got {value!r}")
+        yield from (Caption(text.strip(), synthetic) for text in texts if text and text.strip())
