@@ -16,14 +16,16 @@ import pytest
 pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 pytest.importorskip("jinja2", reason="the extra 'pages' is not installed")
 
+from embeddings_on_disk import FRAMES, HOP_MS, make_embeddings
 from tones_on_disk import write_text_model, write_tones
 
 from hear_cacophony.sounds.chunks import open_embeddings
 from hear_cacophony.sounds.find import find_sounds
 from hear_tasks.cli import main
 from hear_tasks.embed import read_splits
-from hear_tasks.map import layout
+from hear_tasks.map import event_points, layout
 from hear_tasks.map.colours import NOT_LISTED, Table, by_folder
+from hear_tasks.map.event_points import Event, event_embeddings
 from hear_tasks.map.layout import lay_out, principal_components
 from hear_tasks.map.page import write_map
 from hear_tasks.map.points import Colours, Points
@@ -298,6 +300,53 @@ def test_a_map_of_an_embedded_task_has_its_clips_labels_and_audio(capsys):
     assert "test.embeddings.npy: expected the embeddings of a split" in capsys.readouterr().err
 
 
+def test_a_map_of_an_event_task_has_its_events(monkeypatch, capsys):
+    folder = make_embeddings(pathlib.Path("embeddings/module/task"), (2, 1, 1), kind="event", labels=("a", "<b>", "c"))
+    write_tones(pathlib.Path("tasks/task/16000/test"), 1, seconds=2)
+    pathlib.Path("tasks/task/16000/test/000.wav").rename("tasks/task/16000/test/test-0.wav")
+    assert main(["map", str(folder), "--tasks-dir", "tasks", "--out", "m.html"]) == 0
+    events, means = [], []
+    for split in ("train", "valid", "test"):
+        frames = np.fromfile(folder / f"{split}.embeddings.npy", np.float32).reshape(-1, 12)
+        for number, (clip, listed) in enumerate(json.loads((folder / f"{split}.json").read_text()).items()):
+            for each in listed:
+                first, last = round(each["start"] / HOP_MS), round(each["end"] / HOP_MS)
+                events.append((f"{split}/{clip}", each))
+                means.append(frames[FRAMES * number :][first : last + 1].mean(axis=0))
+    rows = rows_of("m.html")
+    assert len(rows) == len(events) == 24
+    url = pathlib.Path("tasks/task/16000/test/test-0.wav").absolute().as_uri()
+    for [[name, link], label], (clip, event) in zip(rows, events, strict=True):
+        start, end = event["start"] / 1000, event["end"] / 1000
+        assert (name, label) == (f"{clip}, {start:.2f} to {end:.2f} s", event["label"])
+        assert link == (f"{url}#t={start:.3f},{end:.3f}" if clip == "test/test-0.wav" else "")
+    places = np.round(lay_out(np.stack(means))[0], 4)
+    drawn = {
+        row: place for t in traces_of("m.html") for row, *place in zip(t["customdata"], t["x"], t["y"], strict=True)
+    }
+    np.testing.assert_allclose([drawn[i] for i in range(24)], places, atol=2e-4)
+    monkeypatch.setattr(event_points, "MOST_EVENTS", 10)
+    capsys.readouterr()
+    assert main(["map", str(folder), "--out", "m.html"]) == 0
+    assert "map: 10 of 24 events, at random" in capsys.readouterr().err
+    assert {row[0][0] for row in rows_of("m.html")} < {row[0][0] for row in rows}
+    (folder / "test.filename-timestamps.json").write_text("[]")
+    assert main(["map", str(folder), "--out", "m.html"]) == 1
+    assert "test.filename-timestamps.json: expected the time of each embedding" in capsys.readouterr().err
+
+
+def test_an_event_between_two_frames_is_the_nearer_one(tmp_path):
+    (tmp_path / "s.filename-timestamps.json").write_text(
+        json.dumps([["s/a.wav", 0], ["s/a.wav", 100], ["s/b.wav", 40]])
+    )
+    frames = np.eye(3, dtype=np.float32)
+    events = [Event("a.wav", "x", 60, 70), Event("b.wav", "x", 500, 600), Event("a.wav", "x", 0, 100)]
+    expected = [frames[1], frames[2], (frames[0] + frames[1]) / 2]
+    assert np.array_equal(event_embeddings(tmp_path, "s", frames, events), expected)
+    with pytest.raises(ValueError, match=r"expected embeddings of c\.wav, which has events, found none"):
+        event_embeddings(tmp_path, "s", frames, [Event("c.wav", "x", 0, 1)])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -308,7 +357,7 @@ def test_a_map_of_an_embedded_task_has_its_clips_labels_and_audio(capsys):
         (["sounds", "--table", "none.csv", "a"], "--table none.csv: expected a CSV file"),
         (["task", "--labels", "a,b"], "a task that is embedded is drawn by itself and by its labels"),
         (["task", "--tasks-dir", "none"], "none/task: no such task"),
-        (["events"], "an event task has embeddings along its clips"),
+        (["events"], "expected events with label, start and end"),
     ],
 )
 def test_impossible_maps_are_told_before_any_work(arguments, message, capsys):

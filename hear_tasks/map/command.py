@@ -34,7 +34,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "map",
         help="draw a folder of sounds as points, alike ones near each other",
         description="Make a page on which each sound is a point, and alike sounds are near each other; a point plays "
-        "when it is pointed at. Or of the clips of a task that is embedded, EMBEDDINGS/MODULE/TASK, by their labels.",
+        "when it is pointed at. Or of a task that is embedded, EMBEDDINGS/MODULE/TASK: its clips, or its events, "
+        "by their labels.",
     )
     parser.add_argument("paths", nargs="+", metavar="SOUNDS", help="audio files, or folders of them; or such a task")
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="F.html", help="the page to write")
@@ -86,8 +87,7 @@ def _read_task(args: argparse.Namespace) -> _Found:
         raise ValueError(
             "a task that is embedded is drawn by itself and by its labels, without --model, --module and --labels"
         )
-    points, colours = read_task_points(pathlib.Path(args.paths[0]), args.tasks_dir)
-    remarks = []
+    points, colours, remarks = read_task_points(pathlib.Path(args.paths[0]), args.tasks_dir)
     if args.tasks_dir is None:
         remarks.append("the points do not play, as --tasks-dir does not tell where the audio is")
     elif gone := sum(not file for file in points.files):

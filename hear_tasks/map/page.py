@@ -72,8 +72,15 @@ def write_map(
 
 
 def _rows(points: Points, colours: Colours) -> Iterator[list[Any]]:
-    for name, file, value in zip(points.names, points.files, colours.values, strict=True):
-        yield [[name, file_url(os.path.abspath(file)) if file else ""], value]
+    spans = points.spans or [None] * len(points.names)
+    for name, file, value, span in zip(points.names, points.files, colours.values, spans, strict=True):
+        url = file_url(os.path.abspath(file)) if file else ""
+        if span is None:
+            yield [[name, url], value]
+        else:  # browsers play what #t= names
+            start, end = span
+            part = f"{url}#t={start:.3f},{end:.3f}" if url else ""
+            yield [[f"{name}, {start:.2f} to {end:.2f} s", part], value]
 
 
 def _traces(places: np.ndarray, colours: Colours) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ class Points:
         embeddings: shape (sounds, size), float32.
         faults: what is wrong with sounds that have none, by name.
         facts: what made them, in pairs of a name and a text.
+        spans: where each begins and ends in its file, in seconds; none where each is a whole file.
     """
 
     names: Sequence[str]
@@ -25,6 +26,7 @@ class Points:
     embeddings: np.ndarray
     faults: Mapping[str, str]
     facts: Sequence[tuple[str, str]]
+    spans: Sequence[tuple[float, float]] = ()
 
     def finite(self) -> np.ndarray:
         """Whether the embedding of each is, shape (sounds,)."""
@@ -35,7 +37,8 @@ class Points:
         rows, bad = np.flatnonzero(good).tolist(), np.flatnonzero(~good).tolist()
         told = {self.names[i]: "expected a finite embedding, got NaN or infinity" for i in bad}
         names, files = [self.names[i] for i in rows], [self.files[i] for i in rows]
-        return Points(names, files, self.embeddings[good], {**self.faults, **told}, self.facts)
+        spans = [self.spans[i] for i in rows] if self.spans else ()
+        return Points(names, files, self.embeddings[good], {**self.faults, **told}, self.facts, spans)
 
 
 @dataclasses.dataclass(frozen=True)

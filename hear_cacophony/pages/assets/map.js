@@ -39,13 +39,19 @@ document.addEventListener("DOMContentLoaded", async () => {
     if (audio.dataset.url !== file[1]) { audio.src = file[1]; audio.dataset.url = file[1]; }
     if (!play) return;
     waiting = setTimeout(() => {
-      audio.currentTime = 0;
+      audio.currentTime = span()[0];
       audio.play().catch((error) => {
         if (error.name === "NotAllowedError") name.textContent += ": click on the page once to let it play";
       });
     }, delay);
   }
 
+  // Where a point begins and ends in its file, in seconds.
+  function span() {
+    const part = /#t=([\d.]+),([\d.]+)$/.exec(audio.dataset.url);
+    return part ? [Number(part[1]), Number(part[2])] : [0, Infinity];
+  }
+  audio.addEventListener("timeupdate", () => { if (audio.currentTime > span()[1]) audio.pause(); });
   audio.addEventListener("error", () => {
     name.textContent += ": cannot be played: the file has moved, or this browser does not know its format";
   });
