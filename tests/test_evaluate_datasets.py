@@ -18,6 +18,7 @@ from evaluate_datasets import (
     write_vggsound,
 )
 
+from hear_tasks.evaluate import clip_files
 from hear_tasks.evaluate.datasets import DATASETS, Evaluation, find_dataset
 from hear_tasks.evaluate.tables import LayoutError
 
@@ -63,6 +64,19 @@ def test_tut2017_is_one_set_or_both(tmp_path):
         one = READERS["tut2017"](tmp_path / f"TUT-acoustic-scenes-2017-{name}")
         assert texts(one) == {"audio/a0_0_10.wav": ("beach",), "audio/a1_0_10.wav": ("cafe/restaurant",)}
         assert "the published figure is over the development and the evaluation set" in one.remarks[0]
+
+
+def test_tut2017_has_the_folds_of_its_development_set(tmp_path):
+    setup = write_tut2017(tmp_path) / "TUT-acoustic-scenes-2017-development/evaluation_setup"
+    write_csv(setup / "fold1_train.txt", [("audio/a1_0_10.wav", "cafe/restaurant")], "\t")
+    write_csv(setup / "fold1_test.txt", [("audio/a0_0_10.wav",)], "\t")
+    write_csv(setup / "fold1_evaluate.txt", [("audio/a0_0_10.wav", "beach")], "\t")
+    write_csv(setup / "fold2_test.txt", [("audio/a1_0_10.wav",)], "\t")
+    assert [clip.fold for clip in READERS["tut2017"](tmp_path).clips] == ["1", "2", "", ""]
+    assert [clip.fold for clip in READERS["tut2017"](setup.parent).clips] == ["1", "2"]
+    write_csv(setup / "fold2_test.txt", [("audio/a0_0_10.wav",)], "\t")
+    with pytest.raises(LayoutError, match=r"fold2_test.txt: expected each clip in one fold, audio/a0_0_10.wav is in 1"):
+        READERS["tut2017"](tmp_path)
 
 
 def test_vggsound_takes_the_test_split_that_was_fetched(tmp_path):
@@ -167,6 +181,24 @@ def test_zero_clips_found(tmp_path):
         READERS["clotho"](tmp_path)
 
 
+@pytest.fixture
+def without_av(monkeypatch):
+    monkeypatch.setattr(clip_files, "is_installed", lambda: False)
+
+
+def test_clips_that_are_videos_are_read_where_av_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(clip_files, "is_installed", lambda: True)
+    write_vggsound(tmp_path)
+    video = tmp_path / "audio/_1AB1_cdEFg_000120.mp4"
+    video.with_suffix(".wav").rename(video)
+    listing = READERS["vggsound"](tmp_path)
+    assert video in [clip.path for clip in listing.clips]
+    assert not listing.unreadable
+    write_tone(video.with_suffix(".mp3"), 2)
+    assert video not in [clip.path for clip in READERS["vggsound"](tmp_path).clips], "the sound file is taken"
+
+
+@pytest.mark.usefixtures("without_av")
 def test_clips_that_are_videos(tmp_path):
     write_vggsound(tmp_path)
     for clip in (tmp_path / "audio").iterdir():
@@ -178,7 +210,9 @@ def test_clips_that_are_videos(tmp_path):
     listing = READERS["vggsound"](tmp_path)
     assert texts(listing) == {"_1AB1_cdEFg_000120": ("dog barking",)}
     video = tmp_path / "audio/-0AB1_cdEFg_000007.mp4"
-    assert listing.unreadable[str(video)].startswith(".mp4 cannot be read here: extract the audio")
+    assert listing.unreadable[str(video)].startswith(
+        ".mp4 cannot be read here: pip install 'hear_cacophony[media]', or extract the audio"
+    )
     assert len(listing.unreadable) == 2
     assert listing.listed == 4
 
@@ -399,6 +433,7 @@ def test_what_lies_there_is_told_beside_the_names_that_were_looked_for(tmp_path)
         READERS["vggsound"](tmp_path)
 
 
+@pytest.mark.usefixtures("without_av")
 def test_clips_of_a_table_may_have_another_ending(tmp_path):
     write_clotho(tmp_path)
     for word, ending in zip(WORDS, (".m4a", ".flac", ".FLAC", ".mp3"), strict=False):

@@ -132,6 +132,6 @@ def _lanes(times: Sequence[tuple[float, float]], labelled: Labelled, low: float,
 
 def _highest(labelled: Labelled, times: Sequence[tuple[float, float]]) -> str:
     """The highest score in a sound, with its label and the excerpt."""
-    excerpt, label = np.unravel_index(np.argmax(labelled.scores), labelled.scores.shape)
+    excerpt, label = divmod(int(np.argmax(labelled.scores)), labelled.scores.shape[1])
     start, end = times[excerpt]
     return f"{labelled.labels[label]} {labelled.scores[excerpt, label]:.3f}, {clock(start)} to {clock(end)}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hear_tasks.embed.plan import Plan, make_plan
     from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
     from hear_tasks.embed.run import embed_tasks
-    from hear_tasks.embed.task import read_splits, read_task
+    from hear_tasks.embed.task import Split, read_splits, read_task
     from hear_tasks.embed.work_folder import is_busy, is_done
 
 __getattr__ = lazy_exports(
@@ -25,7 +25,7 @@ __getattr__ = lazy_exports(
         "plan": ("Plan", "make_plan"),
         "record": ("compare_with_task", "describe_lost", "lost_files"),
         "run": ("embed_tasks",),
-        "task": ("read_splits", "read_task"),
+        "task": ("Split", "read_splits", "read_task"),
         "work_folder": ("is_busy", "is_done"),
     },
 )

@@ -8,11 +8,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hear_cacophony.frontend.audio_kinds import FOREIGN_ENDINGS
+from hear_cacophony.frontend.media_sound import is_installed
 from hear_cacophony.sounds.find import files_below, has_sound
 from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.evaluate.tables import LayoutError
 
-UNREADABLE = "cannot be read here: extract the audio, to WAV for example"
+UNREADABLE = "cannot be read here: pip install 'hear_cacophony[media]', or extract the audio, to WAV for example"
 
 _PREFERRED = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
 """Endings of clips, the first one taken where a clip is there twice."""
@@ -94,8 +95,8 @@ class ClipFiles:
 
 
 def is_readable(path: pathlib.Path) -> bool:
-    """Whether a file's ending is none of those that cannot be read here."""
-    return path.suffix.lower() not in FOREIGN_ENDINGS
+    """Whether a file's ending is none of those that cannot be read here; with PyAV all can."""
+    return is_installed() or path.suffix.lower() not in FOREIGN_ENDINGS
 
 
 def _preference(path: pathlib.Path) -> tuple[int, str]:

@@ -28,6 +28,7 @@ _TUT_SIZES = {"development": (4680, 15), "evaluation": (1620, 15)}
 _TUT_BOTH = (6300, 15)
 _TUT_SET = re.compile(r"(?i)(?:^|[\W_])(dev|eval)(?:elopment|uation)?(?:$|[\W_])")
 _OTHER_YEAR = re.compile(r"20(?!17)\d\d")
+_TUT_FOLD = re.compile(r"fold(\d+)_(?:evaluate|test)\.txt")
 AUDIOCAPS_NAMES = f"{YOUTUBE_NAMES}, or by an audiocap_id alone"
 AUDIOCAPS_LAYOUT = f"test.csv and, in any folder, clips named {AUDIOCAPS_NAMES}"
 CLOTHO_LAYOUT = "clotho_captions_evaluation.csv and evaluation/, as Clotho is distributed"
@@ -76,7 +77,8 @@ def read_tut2017(data: pathlib.Path) -> Listing:
     files = ClipFiles(*(folder / "audio" for folder in sets))
     entries = (entry for folder in sets for entry in _tut_entries(files, folder, within=folder != data))
     sizes = [_TUT_BOTH] if len(sets) > 1 else list(_TUT_SIZES.values())
-    return make_listing(entries, files, sizes, labelled=True, remarks=[remark, *remarks])
+    folds = {name: fold for folder in sets for name, fold in _tut_folds(folder, within=folder != data).items()}
+    return make_listing(entries, files, sizes, labelled=True, remarks=[remark, *remarks], folds=folds)
 
 
 def _tut_sets(data: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
@@ -101,6 +103,20 @@ def _tut_sets(data: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
 def _tut_table(folder: pathlib.Path) -> pathlib.Path | None:
     tables = (folder / "meta.txt", folder / "evaluation_setup" / "evaluate.txt")
     return next((table for table in tables if table.is_file()), None)
+
+
+def _tut_folds(folder: pathlib.Path, *, within: bool) -> dict[str, str]:
+    """The fold that each clip is tested in; none in the evaluation set, which is tested whole."""
+    folds: dict[str, str] = {}
+    tables = {table: _TUT_FOLD.fullmatch(table.name) for table in sorted(folder.glob("evaluation_setup/fold*_*.txt"))}
+    for table, found in tables.items():
+        if found is None:
+            continue
+        for row in read_table(table, ("file",), header=False, others=2, delimiter="\t"):
+            name = f"{folder.name}/{row['file']}" if within else row["file"]
+            if folds.setdefault(name, found[1]) != found[1]:
+                raise LayoutError(f"{table}: expected each clip in one fold, {row['file']} is in {folds[name]}, too")
+    return folds
 
 
 def _tut_entries(files: ClipFiles, folder: pathlib.Path, *, within: bool) -> Iterator[Entry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Event:
         return self.start / _MS, self.end / _MS
 
 
-def events_of(labels: dict[str, list[Any]]) -> list[Event]:
+def events_of(labels: Mapping[str, list[Any]]) -> list[Event]:
     """The events of a split, from its file.
 
     Raises:

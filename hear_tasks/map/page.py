@@ -72,7 +72,7 @@ def write_map(
 
 
 def _rows(points: Points, colours: Colours) -> Iterator[list[Any]]:
-    spans = points.spans or [None] * len(points.names)
+    spans: Sequence[tuple[float, float] | None] = points.spans or [None] * len(points.names)
     for name, file, value, span in zip(points.names, points.files, colours.values, spans, strict=True):
         url = file_url(os.path.abspath(file)) if file else ""
         if span is None:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hear_tasks.embed import read_splits
-from hear_tasks.embed.task import Split
+from hear_tasks.embed import Split, read_splits
 from hear_tasks.map.event_points import chosen, event_embeddings, events_of
 from hear_tasks.map.points import Colours, Points
 from hear_tasks.registry import EmbeddingType
