@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -473,6 +475,18 @@ def test_peers_come_under_the_names_that_the_table_takes(hosts, tmp_path, monkey
         download(choose.peers(["MS-CLAP"]), tmp_path, told.append)
     with pytest.raises(ValueError, match="unknown model 'clip'; expected one of LAION-CLAP-fusion, LAION-CLAP, "):
         choose.peers(["clip"])
+
+
+def test_the_hub_is_asked_in_a_process_that_has_imported_nothing_else():
+    code = "from hear_cacophony.download.hub import read_repository; print(read_repository('laion/a', 'main'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr) == ("{}\n", "")
 
 
 def test_offline_the_cache_of_the_hub_will_do(hosts, tmp_path, monkeypatch):

@@ -1,4 +1,8 @@
-"""Files in a folder of Google Drive, with gdown."""
+"""Files in a folder of Google Drive, with gdown.
+
+gdown tells how many bytes have come, and not which: a file is read once more for its checksum when it is there to the
+end. Until then it lies in the folder of transfers, where nothing looks for it.
+"""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ def describe(wanted: Sequence[PublishedFiles], folder: pathlib.Path, mirror: Mir
         if there:
             rows += [(f"{name} (is there)", "", files.host, files.licence) for name in there]
             continue
+        unpacked += files.unpacked_bytes
         listed, problem = _list(files, folder, mirror)
         if problem:
             remarks[problem] = None
@@ -37,7 +38,6 @@ def describe(wanted: Sequence[PublishedFiles], folder: pathlib.Path, mirror: Mir
         rows += [(_label(file, files), _size(file), file.source.host, files.licence) for file in listed]
         to_fetch += sum(file.expected for file in listed)
         unknown += sum(file.expected == 0 for file in listed)
-        unpacked += files.unpacked_bytes
     lines = text_table(rows, right={1})
     lines += [f"not known: {remark}" for remark in remarks]
     return [*lines, _total(to_fetch, unpacked, unknown, folder)]

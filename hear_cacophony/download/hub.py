@@ -1,4 +1,8 @@
-"""Files of the Hugging Face hub, with huggingface_hub."""
+"""Files of the Hugging Face hub, with huggingface_hub.
+
+The library compares sizes alone, and gives nobody the bytes as they arrive: a file is read once more for its checksum
+when it is there to the end. Until then it lies in the folder of transfers, where nothing looks for it.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +61,7 @@ class HubSource:
                 raise
 
     def _download(self, target: pathlib.Path, advance: Advance) -> None:
-        import huggingface_hub
+        import huggingface_hub.constants
 
         if huggingface_hub.constants.HF_HUB_OFFLINE:  # then it looks for files in its cache alone
             cached = huggingface_hub.hf_hub_download(self.repository, target.name, revision=self.revision)
@@ -80,7 +84,7 @@ def read_repository(repository: str, revision: str) -> dict[str, Any]:
     Raises:
         HostError: the hub refuses.
     """
-    import huggingface_hub
+    import huggingface_hub.constants
 
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return {}
