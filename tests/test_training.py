@@ -160,6 +160,7 @@ def test_a_run_learns_and_leaves_a_checkpoint_that_is_taken_like_the_published_o
     assert load_embedding_model(file.with_suffix(".safetensors")).embed_scenes([noise(8_000)]).shape == (1, 32)
     card = (tmp_path / "run/README.md").read_text()
     assert "It is not the published model." in card
+    assert "| looked at of these | 8 of 8 clips, in batches of 8 |" in card
     assert f"| held-out loss | {rows[-1]['held_out_loss']} |" in card
     assert (tmp_path / "run/loss.png").stat().st_size > 1000
     assert list((tmp_path / "run/tensorboard").iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,9 @@ import pytest
 from conftest import stand_in_parameters
 
 from hear_cacophony.model.stages import TINY, TINY_TEXT
+from hear_cacophony.training.batches import Split
 from hear_cacophony.training.contrastive_captioner import ContrastiveCaptioner, Texts
+from hear_cacophony.training.held_out import HeldOut
 from hear_cacophony.training.losses import (
     caption_loss,
     contrastive_loss,
@@ -21,7 +24,7 @@ from hear_cacophony.training.losses import (
     restoration_loss,
 )
 from hear_cacophony.training.masked_autoencoder import MaskedAutoencoder, PatchSet
-from hear_cacophony.training.step import limit_norm
+from hear_cacophony.training.step import Mesh, limit_norm
 
 
 def test_restoration_counts_the_patches_of_the_mask_alone_each_alike():
@@ -123,3 +126,11 @@ def test_dropout_is_drawn_from_its_key_and_absent_without(clips):
     assert plain == again
     assert one == same
     assert len({float(each.caption) for each in (plain, one, other)}) == 3
+
+
+def test_held_out_clips_beyond_whole_batches_are_told():
+    batches = types.SimpleNamespace(
+        split=Split([], range(11)), held_out=lambda size, most: [(range(size), None)] * (11 // size)
+    )
+    looked_at = HeldOut(lambda parameters, batch: {}, batches, (), 8, Mesh())
+    assert (looked_at.clips, looked_at.extent) == (8, "8 of 11 clips, in batches of 8")

@@ -23,6 +23,7 @@ def card(
     shards: Shards,
     batches: Batches,
     rows: Sequence[Mapping[str, str]],
+    looked_at: str,
     file: pathlib.Path,
 ) -> str:
     """A text in Markdown.
@@ -32,11 +33,13 @@ def card(
         shards: what it was trained on.
         batches: of the run.
         rows: of `metrics.csv`.
+        looked_at: how many of the held-out clips its losses are of.
         file: the checkpoint.
     """
     stage = options.of
     data = [("folder", str(shards.folder)), *describe(shards.clips), ("digest", shards.identity)]
     data.append(("held out", f"{len(batches.split.held_out):,} clips"))
+    data.append(("looked at of these", looked_at))
     told = dataclasses.asdict(options)
     sizes = told.pop("sizes")
     used = ("encoder", "decoder") if stage.number == 1 else ("encoder", "text")

@@ -21,6 +21,7 @@ class HeldOut:
 
     Attributes:
         clips: how many are looked at.
+        extent: the same in words, beside how many there are.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class HeldOut:
         self._captions, self._mesh = captions, mesh
         self._measure = jax.jit(measure, out_shardings=mesh.whole)
         self.clips = size * len(self._parts)
+        self.extent = f"{self.clips:,} of {available:,} clips, in batches of {size}"
 
     def look(self, parameters: dict[str, jax.Array]) -> dict[str, float]:
         """The mean of the batches' losses as "held_out_loss".

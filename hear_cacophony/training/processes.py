@@ -99,7 +99,7 @@ class Processes:
                 if "DEADLINE_EXCEEDED" not in str(error):
                     raise
             waited += REMARK_SECONDS
-            _say(f"process {self.index} of {self.count} has waited {waited:.0f} s for process {index}: {what}")
+            say(f"process {self.index} of {self.count} has waited {waited:.0f} s for process {index}: {what}")
 
 
 class Whereabouts:
@@ -138,7 +138,7 @@ class Whereabouts:
             return
         seen = {int(key.rpartition("/")[2]): at for key, at in client.key_value_dir_get("train/at")}
         others = [f"process {i}: {seen.get(i, 'not seen yet')}" for i in range(self._processes.count) if i != index]
-        _say(
+        say(
             f"process {index} of {self._processes.count} has been in {place} for {waited:.0f} s, which takes all "
             f"processes; last seen: {', '.join(others)}"
         )
@@ -232,7 +232,7 @@ def _join(arguments: dict[str, Any]) -> None:
         while not done.wait(REMARK_SECONDS):
             waited += REMARK_SECONDS
             where = arguments.get("coordinator_address") or "the address that the cluster tells"
-            _say(f"has waited {waited:.0f} s for the other processes of the run; process 0 listens at {where}")
+            say(f"has waited {waited:.0f} s for the other processes of the run; process 0 listens at {where}")
 
     threading.Thread(target=remark, name="joining", daemon=True).start()
     try:
@@ -245,7 +245,7 @@ def _join(arguments: dict[str, Any]) -> None:
 
 def _leave(error: BaseException) -> NoReturn:
     if isinstance(error, (OSError, ValueError, KeyboardInterrupt)):
-        _say(str(error) or "interrupted")
+        say(str(error) or "interrupted")
     else:
         traceback.print_exception(error)
     sys.stdout.flush()
@@ -259,5 +259,6 @@ def _client() -> Any:
     return distributed.global_state.client
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Tell on the error output."""
     print(f"train: {message}", file=sys.stderr, flush=True)

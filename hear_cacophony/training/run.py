@@ -24,7 +24,7 @@ from hear_cacophony.training.initial import Parameters, training_shapes
 from hear_cacophony.training.metrics import Metrics, read_metrics
 from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
-from hear_cacophony.training.processes import Processes, SharedError, Whereabouts
+from hear_cacophony.training.processes import Processes, SharedError, Whereabouts, say
 from hear_cacophony.training.progress import TrainProgress
 from hear_cacophony.training.record import check_agreement, check_record, make_record
 from hear_cacophony.training.shards import Shards
@@ -137,6 +137,8 @@ class _Run:
         self.metrics = Metrics(self.out, first) if self.processes.index == 0 else None
         if signals.came and self.processes.count == 1:
             raise Stopped(f"stopped after step {first} of {self.options.steps}; the same command goes on")
+        if self.processes.index == 0 and first < last:
+            say(f"held-out losses are of {self.held_out.extent}")
         with self.processes.explained():
             if first < last:
                 state = self._loop(state, first, last, signals)
@@ -226,7 +228,9 @@ class _Run:
         parameters = {path: np.asarray(array) for path, array in state.parameters.items()}
         write_checkpoint(parameters, file, step=int(state.step))
         rows = read_metrics(self.out / "metrics.csv")
-        write_text(self.out / "README.md", card(self.options, self.shards, self.batches, rows, file))
+        write_text(
+            self.out / "README.md", card(self.options, self.shards, self.batches, rows, self.held_out.extent, file)
+        )
 
 
 def _check_data(options: TrainOptions, shards: Shards, batches: Batches, mesh: Mesh) -> None:
