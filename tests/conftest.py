@@ -6,7 +6,8 @@ import os
 
 # Before jax is imported anywhere: two devices, so that nothing takes one for granted, and no
 # silent change of dtype.
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 " + os.environ.get("XLA_FLAGS", "")
+TWO_DEVICES = "--xla_force_host_platform_device_count=2"
+os.environ["XLA_FLAGS"] = f"{TWO_DEVICES} " + os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads of torch that wait leave the processor to others
@@ -105,6 +106,12 @@ def compiled_once(tmp_path_factory):
         os.environ[name.upper()] = str(value)
 
 
+def usual_environment() -> dict[str, str]:
+    """The environment of commands that are to have one device, and jax's own promotion of dtypes, as users have."""
+    there = {key: value for key, value in os.environ.items() if key != "JAX_NUMPY_DTYPE_PROMOTION"}
+    return {**there, "XLA_FLAGS": there["XLA_FLAGS"].replace(TWO_DEVICES, "").strip()}
+
+
 @pytest.fixture
 def keeps_nothing() -> dict[str, str]:
     """Environment of commands that are killed: they take what is compiled, and leave no half file of their own."""
@@ -160,6 +167,21 @@ def tiny_text_model(tiny_text_checkpoint):
     from hear_cacophony import load_audio_text_model
 
     return load_audio_text_model(tiny_text_checkpoint, tokenizer=write_tokenizer(tiny_text_checkpoint.parent / "small"))
+
+
+@pytest.fixture(scope="session")
+def text_model(tmp_path_factory) -> list[str]:
+    """The arguments that name a tiny checkpoint with all its towers, which has its tokenizer beside it."""
+    from tones_on_disk import write_text_model
+
+    return write_text_model(tmp_path_factory.mktemp("text-model"))
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch) -> None:
+    """A cache, and a current folder, of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -27,12 +27,6 @@ from hear_cacophony.text.tokenizer import load_tokenizer
 from hear_tasks.cli import main
 
 
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def text_side(tiny_text_checkpoint):
     return load_checkpoint(tiny_text_checkpoint, CACOPHONY, with_text=True, with_audio=False).text

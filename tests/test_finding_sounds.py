@@ -14,7 +14,7 @@ import soundfile
 
 pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 
-from tones_on_disk import write_text_model, write_tones
+from tones_on_disk import write_tones
 
 import hear_cacophony
 from hear_cacophony.frontend.read_audio import read_audio
@@ -26,18 +26,7 @@ from hear_cacophony.sounds.labelled import Labelled
 from hear_cacophony.sounds.matches import Matches
 from hear_tasks.cli import main
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def text_model(tmp_path_factory):
-    return write_text_model(tmp_path_factory.mktemp("weights"))
+pytestmark = [pytest.mark.filterwarnings("ignore:.*are untrained"), pytest.mark.usefixtures("own_cache")]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 
-from tones_on_disk import write_text_model, write_tones
+from tones_on_disk import write_tones
 
 from hear_cacophony.engine import load_audio_text
 from hear_cacophony.files.cache_folder import cache_folder
@@ -21,18 +21,7 @@ from hear_cacophony.sounds.chunks import open_embeddings
 from hear_cacophony.sounds.find import find_sounds
 from hear_tasks.cli import main
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def text_model(tmp_path_factory):
-    return write_text_model(tmp_path_factory.mktemp("weights"))
+pytestmark = [pytest.mark.filterwarnings("ignore:.*are untrained"), pytest.mark.usefixtures("own_cache")]
 
 
 def test_what_one_command_has_embedded_no_other_embeds_again(text_model, monkeypatch, capsys):

@@ -17,7 +17,7 @@ pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 pytest.importorskip("jinja2", reason="the extra 'pages' is not installed")
 
 from embeddings_on_disk import FRAMES, HOP_MS, make_embeddings
-from tones_on_disk import write_text_model, write_tones
+from tones_on_disk import write_tones
 
 from hear_cacophony.sounds.chunks import open_embeddings
 from hear_cacophony.sounds.find import find_sounds
@@ -30,7 +30,7 @@ from hear_tasks.map.layout import lay_out, principal_components
 from hear_tasks.map.page import write_map
 from hear_tasks.map.points import Colours, Points
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*are untrained"), pytest.mark.usefixtures("own_cache")]
 
 EVIL = (
     "<img src=x onerror=alert(1)>.wav",
@@ -39,12 +39,6 @@ EVIL = (
     "🐕.wav",
     f"{'x' * 240}.wav",
 )
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
 
 
 def rows_of(page: str) -> list[list]:
@@ -210,12 +204,11 @@ def identity() -> dict:
     return scene_identity(load_summary("random-tiny"), {})
 
 
-def test_colours_by_label_are_those_of_classify(tmp_path, capsys):
-    model = write_text_model(tmp_path / "weights")
+def test_colours_by_label_are_those_of_classify(text_model, capsys):
     write_tones(pathlib.Path("sounds"), 5)
-    assert main(["map", "sounds", "--labels", "dog,rain,speech", "--out", "m.html", *model]) == 0
+    assert main(["map", "sounds", "--labels", "dog,rain,speech", "--out", "m.html", *text_model]) == 0
     capsys.readouterr()
-    assert main(["classify", "sounds", "--labels", "dog,rain,speech", "--json", "--top", "1", *model]) == 0
+    assert main(["classify", "sounds", "--labels", "dog,rain,speech", "--json", "--top", "1", *text_model]) == 0
     best = json.loads(capsys.readouterr().out)["files"]
     assert {row[0][0]: row[1] for row in rows_of("m.html")} == {name: each[0]["label"] for name, each in best.items()}
 

@@ -13,12 +13,12 @@ import pytest
 pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 pytest.importorskip("jinja2", reason="the extra 'pages' is not installed")
 
-from tones_on_disk import write_text_model, write_tones
+from tones_on_disk import write_tones
 
 from hear_cacophony.sounds.names import as_text
 from hear_tasks.cli import main
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*are untrained"), pytest.mark.usefixtures("own_cache")]
 
 EVIL = (
     "<img src=x onerror=alert(1)>.wav",
@@ -28,17 +28,6 @@ EVIL = (
     f"{'x' * 240}.wav",
     os.fsdecode(b"caf\xe9.wav"),
 )
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def text_model(tmp_path_factory):
-    return write_text_model(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture

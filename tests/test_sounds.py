@@ -20,9 +20,7 @@ import soundfile
 
 pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 
-from conftest import write_checkpoint
 from safetensors import safe_open
-from tokenizer_files import write_tokenizer
 
 import hear_cacophony
 from hear_cacophony.files.cache_folder import cache_folder
@@ -35,7 +33,7 @@ from hear_cacophony.sounds.find import Sound, find_sounds
 from hear_cacophony.sounds.matches import Matches
 from hear_tasks.cli import main
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*are untrained")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*are untrained"), pytest.mark.usefixtures("own_cache")]
 
 FORMS = (("wav", 16_000, 1), ("flac", 44_100, 2), ("ogg", 22_050, 1), ("wav", 48_000, 2), ("mp3", 32_000, 1))
 
@@ -49,25 +47,12 @@ def write_sounds(folder: pathlib.Path, count: int, first: int = 0) -> None:
         soundfile.write(folder / f"sound{i:03}.{suffix}", np.stack([tone] * channels, axis=1), rate)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def sounds(tmp_path):
     folder = tmp_path / "sounds"
     write_sounds(folder, 6)
     (folder / "notes.txt").write_text("no audio")
     return folder
-
-
-@pytest.fixture(scope="session")
-def text_model(tmp_path_factory):
-    """The arguments that name a tiny checkpoint with a text side, which has its tokenizer beside it."""
-    folder = write_tokenizer(tmp_path_factory.mktemp("weights"))
-    return ["--model", str(write_checkpoint(folder / "tiny.ckpt", "Cacophony", tiny=True, audio_only=False))]
 
 
 def names(folder: pathlib.Path) -> list[str]:
@@ -280,20 +265,22 @@ def test_a_file_that_changes_while_it_is_read_is_told(sounds, monkeypatch, capsy
     assert "sound002.ogg: changed while it was read" in capsys.readouterr().err
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(sounds, tmp_path, keeps_nothing):
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(sounds, tmp_path, keeps_nothing, monkeypatch):
     write_sounds(sounds, 80, first=6)
-    arguments = [sys.executable, "-m", "hear_tasks", "features", "sounds", "--model", "random-tiny", "--out"]
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "undisturbed")}
-    subprocess.run([*arguments, "a.npz"], env=env, check=True, capture_output=True)
+    arguments = ["features", "sounds", "--model", "random-tiny", "--out"]
+    with monkeypatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path / "undisturbed"))
+        assert main([*arguments, "a.npz"]) == 0
+    command = [sys.executable, "-m", "hear_tasks", *arguments, "b.npz"]
     killed = {"env": {**os.environ, **keeps_nothing}, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     for wanted in (1, 2):
-        process = subprocess.Popen([*arguments, "b.npz"], **killed)
+        process = subprocess.Popen(command, **killed)
         while process.poll() is None and len(list(cache_folder("embeddings").glob("*/chunk-*.npz"))) < wanted:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not pathlib.Path("b.npz").exists()
-    subprocess.run([*arguments, "b.npz"], check=True, capture_output=True)
+    assert main([*arguments, "b.npz"]) == 0
     assert pathlib.Path("a.npz").read_bytes() == pathlib.Path("b.npz").read_bytes()
 
 
