@@ -11,7 +11,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 show_help "$@"
 "$root/scripts/setup.sh"
 cd "$root"
-unset PYTHONPATH PYTHONHOME HEAR_CACOPHONY_WEIGHTS
+unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE HEAR_CACOPHONY_WEIGHTS
 cores=$(nproc)
 processes=$((cores < 4 ? cores + 1 : 4)) # one more than cores, as tests of whole commands wait much
 exec "$root/.venv/bin/python" -m pytest --numprocesses "$processes" --dist loadfile --no-loadscope-reorder "$@"

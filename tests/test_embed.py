@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
+from repeats import first
 
 from hear_cacophony.files.lock import BusyError
 from hear_tasks import cli
@@ -112,25 +113,20 @@ def test_finished_tasks_are_left_alone(tasks, tiny_checkpoints, tmp_path, capsys
     assert capsys.readouterr().err.count("was done already") == 3
 
 
-def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoints, tmp_path, keeps_nothing):
+@pytest.mark.parametrize("count", first(1, [2, 5]))
+def test_killed_at_any_moment_and_run_again_the_files_are_the_same(count, tiny_checkpoints, tmp_path, keeps_nothing):
     """SIGKILL while windows are computed: many small batches, so that there are many moments."""
     tasks = tmp_path / "tasks"
     make_tags_task(tasks, clips=120)
     arguments = [*command(tasks, "", tiny_checkpoints["audiomae"], "--batch-seconds", "4"), "--embeddings-dir"]
 
-    def start(out: str, **environment: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, "-m", "hear_tasks.cli", *arguments, str(tmp_path / out)],
-            env={**subprocess_env(), **environment},
-            stderr=subprocess.DEVNULL,
-        )
-
-    assert start("whole").wait() == 0
+    killed = [sys.executable, "-m", "hear_tasks.cli", *arguments, str(tmp_path / "killed")]
+    assert cli.main([*arguments, str(tmp_path / "whole")]) == 0
     kills = random.Random(1)
     done = tmp_path / "killed" / "hear_cacophony.audiomae" / ".embedding-test_tags-v1-full" / "done"
     progress = []
-    for _ in range(3):
-        process = start("killed", **keeps_nothing)
+    for _ in range(count):
+        process = subprocess.Popen(killed, env={**subprocess_env(), **keeps_nothing}, stderr=subprocess.DEVNULL)
         while not done.exists() and process.poll() is None:
             time.sleep(0.01)
         time.sleep(kills.uniform(0, 1.5))
@@ -138,7 +134,7 @@ def test_killed_at_any_moment_and_run_again_the_files_are_the_same(tiny_checkpoi
         process.wait()
         if done.exists():
             progress.append(sum(done.read_bytes()))
-    assert start("killed").wait() == 0
+    assert cli.main([*arguments, str(tmp_path / "killed")]) == 0
     assert progress == sorted(progress), "what was marked stays"
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 

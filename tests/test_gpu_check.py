@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
+from conftest import usual_environment
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "scripts" / "gpu_check.sh"
 
@@ -27,8 +27,7 @@ importlib.machinery.PathFinder.find_spec = Find()
 
 
 def check(python: str | pathlib.Path, *given: str | pathlib.Path, **more: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if key not in ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS")}
-    environment = {**kept, "PYTHON": str(python), **more}
+    environment = {**usual_environment(), "PYTHON": str(python), **more}
     command = [str(SCRIPT), *map(str, given)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

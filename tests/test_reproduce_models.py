@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import soundfile
+from conftest import usual_environment
 from hear_tasks_on_disk import make_scene_task
 from plugins_on_disk import TORCH, write_plugin
 
@@ -39,8 +40,8 @@ def make_esc50(tasks: pathlib.Path) -> pathlib.Path:
 @pytest.fixture
 def for_processes(monkeypatch, tmp_path):
     """The environment of the processes of a run, with a folder of plugins."""
-    for name in ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XLA_FLAGS", usual_environment()["XLA_FLAGS"])
+    monkeypatch.delenv("JAX_NUMPY_DTYPE_PROMOTION")
     monkeypatch.syspath_prepend(tmp_path / "plugins")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path / "plugins")]))
     return tmp_path / "plugins"

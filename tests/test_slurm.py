@@ -15,8 +15,8 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from conftest import usual_environment
 from hear_tasks_on_disk import make_event_task, make_scene_task
-from repeats import first
 
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.training.metrics import read_metrics
@@ -34,8 +34,7 @@ PITCH, EVENTS = "test_pitch-v1-full", "test_events-v1-full"
 
 
 def environment(**more: str) -> dict[str, str]:
-    left_out = ("JAX_NUMPY_DTYPE_PROMOTION", "XLA_FLAGS", "JAX_PLATFORMS")
-    return {**{key: value for key, value in os.environ.items() if key not in left_out}, **more}
+    return {**{key: value for key, value in usual_environment().items() if key != "JAX_PLATFORMS"}, **more}
 
 
 def script(name: str, *given: str | pathlib.Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -397,8 +396,8 @@ def train_arguments(data: pathlib.Path, out: pathlib.Path) -> list[str]:
     return ["audiomae", "--data", str(data), "--out", str(out), *small.split(), *steps.split()]
 
 
-@pytest.mark.parametrize("tasks", first(1, [1, 2]))
-def test_training_that_runs_out_of_time_queues_itself_again_and_ends_as_if_undisturbed(cluster, tasks, tmp_path):
+def train_out_of_time(cluster: dict[str, str], tasks: int, tmp_path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """Data, and the folder of a run whose job has queued itself again on the way."""
     random = np.random.default_rng(0)
     (tmp_path / "sounds").mkdir()
     for i in range(20):
@@ -423,6 +422,18 @@ def test_training_that_runs_out_of_time_queues_itself_again_and_ends_as_if_undis
     finally:
         assert (out / "AudioMAE.ckpt").exists(), log.read_text()
     assert f"job {job} queues itself again" in log.read_text()
+    return data, out
+
+
+def test_training_that_runs_out_of_time_queues_itself_again_and_goes_on(cluster, tmp_path):
+    _, out = train_out_of_time(cluster, 1, tmp_path)
+    assert [int(row["step"]) for row in read_metrics(out / "metrics.csv")] == list(range(1, 301))
+
+
+@pytest.mark.repeats  # tests/test_training.py: a run that was stopped ends with the same bytes
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_training_that_ran_out_of_time_ends_as_if_undisturbed(cluster, tasks, tmp_path):
+    data, out = train_out_of_time(cluster, tasks, tmp_path)
     assert main(["train", *train_arguments(data, tmp_path / "undisturbed")]) == 0
     if tasks == 1:
         for name in ("metrics.csv", "AudioMAE.ckpt"):
