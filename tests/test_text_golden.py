@@ -128,6 +128,7 @@ def test_full_size_teacher_forced_logits(base, full_size_model):
     assert relative_error(summed, base[f"caption/{clip}/teacher/logsumexp"]) < EXACT
 
 
+@pytest.mark.repeats  # the tiny ones are sampled by the same code, from logits as in the test above
 def test_full_size_sampled_caption(base, full_size_model):
     clip = CAPTIONED[0]
     key = base[f"caption/{clip}/sampled/key"]

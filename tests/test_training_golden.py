@@ -20,8 +20,9 @@ STEPS = 62
 TINY_512 = dataclasses.replace(TINY_TEXT, vocabulary_size=512)
 SIZES = [
     pytest.param("tiny", TINY, TINY_512, id="tiny"),
-    pytest.param("base", EncoderConfig(), TextConfig(), id="base", marks=pytest.mark.slow),
+    pytest.param("base", EncoderConfig(), TextConfig(), id="base", marks=[pytest.mark.slow, pytest.mark.repeats]),
 ]
+"""base repeats tiny with more of each; tests/test_golden.py and test_text_golden.py have its heads and layers."""
 
 
 def load(size):
