@@ -172,6 +172,17 @@ def test_a_folder_keeps_to_its_sounds(tmp_path):
         Shards(tmp_path / "sounds")
 
 
+def test_other_samples_under_the_same_names_are_other_data(tmp_path):
+    identities = []
+    for number in range(2):
+        sound = write_sounds(tmp_path, 1)[0]
+        samples, rate = soundfile.read(sound)
+        soundfile.write(sound, samples[::-1] if number else samples, rate)
+        pack(find_sources([sound]), tmp_path / f"shards{number}")
+        identities.append(Shards(tmp_path / f"shards{number}").identity)
+    assert identities[0] != identities[1]
+
+
 def test_a_shard_that_was_cut_or_is_not_there_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(pack_module, "SOUNDS_PER_SHARD", 2)
     pack(find_sources(write_sounds(tmp_path / "sounds", 3)), tmp_path / "shards")

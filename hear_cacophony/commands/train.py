@@ -131,6 +131,8 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.training.processes import joined
 
     compilation_cache.enable()
+    if args.out.exists() and not args.out.is_dir():
+        raise ValueError(f"--out {args.out}: expected a folder, or a new name for one, found a file")
     if args.keep < 1:
         raise ValueError(f"--keep {args.keep}: expected at least 1")
     if args.stop_at is not None and args.stop_at < 0:

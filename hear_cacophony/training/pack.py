@@ -110,6 +110,7 @@ def _write_shard(
     records.unlink(missing_ok=True)
     clips: list[Clip] = []
     left_out: dict[str, str] = {}
+    digest = hashlib.blake2b(digest_size=16)
     writer = ArrayRecordWriter(str(records), WRITER_OPTIONS)
     try:
         for source, read in _read_all(sources, workers or os.cpu_count() or 1):
@@ -118,12 +119,13 @@ def _write_shard(
             else:
                 for clip, samples in _pieces(source, read):
                     writer.write(samples.tobytes())
+                    digest.update(samples.tobytes())
                     clips.append(clip)
             progress.advance(1)
         writer.close()
     except RuntimeError as error:  # what array_record raises for any failure of the disk
         raise OSError(f"{records}: could not be written ({error}); is the disk full?") from error
-    index = ShardIndex(_synced_size(records), tuple(clips), left_out)
+    index = ShardIndex(_synced_size(records), tuple(clips), left_out, digest.hexdigest())
     write_index(folder, number, index)
     return index
 

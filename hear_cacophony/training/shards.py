@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,13 @@ class ShardIndex:
         size: bytes of its records' file.
         clips: those in it, record by record.
         left_out: why a sound is not in it, by its name.
+        digest: of all records; "" in what was packed before it was kept.
     """
 
     size: int
     clips: tuple[Clip, ...]
     left_out: Mapping[str, str]
+    digest: str = ""
 
 
 def shard_files(folder: pathlib.Path, number: int) -> tuple[pathlib.Path, pathlib.Path]:
@@ -89,7 +91,7 @@ def read_index(folder: pathlib.Path, number: int) -> ShardIndex | None:
             Clip(**{**each, "captions": tuple(Caption(*caption) for caption in each["captions"])})
             for each in told["clips"]
         )
-        return ShardIndex(told["size"], clips, told["left_out"])
+        return ShardIndex(told["size"], clips, told["left_out"], told.get("digest", ""))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{file}: damaged ({error!r}); delete it, and pack again") from error
 
@@ -99,7 +101,7 @@ class Shards:
 
     Attributes:
         clips: those there are, in the order that they were packed in.
-        identity: a digest of their names, lengths and captions.
+        identity: a digest of their names, lengths, captions and samples.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -121,7 +123,7 @@ class Shards:
             raise ValueError(f"{path}: expected clips, found none: no sound could be packed")
         if not any(clip.peak for clip in self.clips):
             raise ValueError(f"{path}: expected sounds, all {len(self.clips)} clips are silent")
-        self.identity = self._digest()
+        self.identity = self._digest(index.digest for index in indices)
         files = [str(shard_files(path, i)[0]) for i, index in enumerate(indices) if index.clips]
         self._records = ArrayRecordDataSource(files)
         if len(self._records) != len(self.clips):
@@ -136,7 +138,7 @@ class Shards:
         try:
             records = self._records.__getitems__(list(numbers))
         except (ValueError, RuntimeError) as error:
-            raise ValueError(f"a shard is damaged ({error}); pack again into another folder") from error
+            raise ValueError(f"{self.folder}: a shard is damaged ({error}); pack again into another folder") from error
         clips = [np.frombuffer(record, "<i2") for record in records]
         for number, clip in zip(numbers, clips, strict=True):
             if len(clip) != self.clips[number].samples:
@@ -144,10 +146,12 @@ class Shards:
                 raise ValueError(f"{expected.name}: expected {expected.samples} samples, its record holds {len(clip)}")
         return clips
 
-    def _digest(self) -> str:
+    def _digest(self, samples: Iterable[str]) -> str:
         digest = hashlib.blake2b(digest_size=16)
         for clip in self.clips:
             digest.update(json.dumps(dataclasses.astuple(clip)).encode())
+        for each in samples:
+            digest.update(each.encode())
         return digest.hexdigest()
 
     @staticmethod
