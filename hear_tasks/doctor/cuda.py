@@ -9,8 +9,8 @@ import pathlib
 import re
 from collections.abc import Iterator
 
+from hear_cacophony.installed import installed_versions
 from hear_tasks.doctor.report import Findings
-from hear_tasks.installed import installed_versions
 
 _TABLE = pathlib.Path(__file__).with_name("cuda_builds.csv")
 _DRIVER = pathlib.Path("/proc/driver/nvidia/version")

@@ -76,7 +76,8 @@ class TaskFetcher:
         room = estimate_room(sizes, self._options)
         for line in room.lines():
             self._tell(line)
-        check_room(room, bytes_there(sizes, self._archives, self._options), self._options)
+        settled = [task for task in sizes if self._is_settled(self._options.tasks_dir / task.directory)]
+        check_room(room, bytes_there(room, settled, self._archives, self._options), self._options)
         ordered = [*sizes, *(task for task in wanted if task not in sizes)]
         folders = {task: self._options.tasks_dir / task.directory for task in ordered}
         self._order = list(folders.values())

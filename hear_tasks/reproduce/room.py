@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import pathlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hear_cacophony.progress import clock
 from hear_tasks.registry import EmbeddingType, HearTask
@@ -41,6 +41,7 @@ class Room:
         tarballs: of all tasks that are to be fetched.
         audio: what stays of all tasks.
         embeddings: of all models, and as much again while they are made.
+        stays: of each task, in the order in which they are fetched.
         passing: of what goes again of each task, in the order in which they are fetched.
         peak: all that is there at a time, at most.
     """
@@ -48,6 +49,7 @@ class Room:
     tarballs: int
     audio: int
     embeddings: int
+    stays: Mapping[HearTask, int]
     passing: Mapping[HearTask, int]
     peak: int
 
@@ -89,11 +91,11 @@ def estimate_room(sizes: Mapping[HearTask, int], options: Options) -> Room:
         audio = {task: size + sizes[task] for task, size in audio.items()}
     embeddings = {task: 2 * len(options.models) * _embedding_bytes(task) for task in sizes}
     passing = {task: _passing(sizes[task], published[task], options) for task in sizes}
-    stays = itertools.accumulate(audio[task] + embeddings[task] for task in sizes)
+    stays = {task: audio[task] + embeddings[task] for task in sizes}
     in_turn = list(passing.values())
-    peaks = [each + in_turn[i] + most_beside(in_turn, i) for i, each in enumerate(stays)]
+    peaks = [each + in_turn[i] + most_beside(in_turn, i) for i, each in enumerate(itertools.accumulate(stays.values()))]
     peak = max(peaks, default=0) + OTHER_BYTES
-    return Room(sum(sizes.values()), sum(audio.values()), sum(embeddings.values()), passing, peak)
+    return Room(sum(sizes.values()), sum(audio.values()), sum(embeddings.values()), stays, passing, peak)
 
 
 def _passing(tarball: int, published: int, options: Options) -> int:
@@ -110,15 +112,22 @@ def _at_rates(published: int, rates: Iterable[int]) -> int:
     return sum(round(published * rate / PUBLISHED_RATE) for rate in rates)
 
 
-def bytes_there(sizes: Mapping[HearTask, int], archives: pathlib.Path, options: Options) -> int:
-    """Room that earlier calls have taken already, about: that of whole tarballs and of whole audio."""
+def bytes_there(room: Room, settled: Collection[HearTask], archives: pathlib.Path, options: Options) -> int:
+    """Room that earlier calls have taken already, about.
+
+    Args:
+        room: all that is needed.
+        settled: tasks that are embedded, of which nothing more comes.
+        archives: folder of the tarballs.
+        options: of the run.
+    """
     assert options.fetching is not None
-    there = 0
-    for task, size in sizes.items():
+    there = sum(room.stays[task] for task in settled)
+    for task in room.stays.keys() - set(settled):
         made = Made(options.tasks_dir / task.directory, archives)
-        there += size if made.tarball.exists() else 0
+        tarball = made.tarball.stat().st_size if made.tarball.exists() else 0
         whole = [rate for rate in {*options.fetching.rates, PUBLISHED_RATE} if made.has_whole([rate])]
-        there += _at_rates(_published_bytes(task, size), whole)
+        there += tarball + _at_rates(_published_bytes(task, tarball), whole)
     return there
 
 
