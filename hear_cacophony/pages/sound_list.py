@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ def write_sound_list(
         with FileProgress(f"{file.name}: pictures", len({name for name, _ in rows})) as progress:
             table = Table(
                 [Column("sound", "sound", wide=below is not None), Column("file", wide=True), *columns],
-                list(_listed(rows, below or [None] * len(rows), sounds, progress)),
+                list(_listed(rows, below or itertools.repeat(None, len(rows)), sounds, progress)),
                 f"{title}: {len(rows)} rows",
             )
         blocks: list[Block] = [Facts(facts)]
