@@ -396,6 +396,31 @@ def test_a_map_in_a_browser(tmp_path):
             browser.press(keys[key])
             assert browser.run(told) == f"{names[row]} ({'aabbcc'[row]})", key
         browser.wait(f"return {audio}.currentTime > 0.02")
+        # An area by the keyboard, and zoom; the tools and the legend of the plot.
+        shown = "const table = [...hearPages.tables.values()][0]; return table.chosen.map((i) => table.rows[i][0][0])"
+        for key in (" ", keys["right"], keys["up"]):
+            browser.press(key)
+        assert browser.run("return hearPages.plots[0].layout.shapes.length") == 1
+        browser.press(" ")
+        corner = browser.run("const [ring] = hearPages.plots[0].data.slice(3); return [ring.x[0], ring.y[0]]")
+        inside = [names[i] for i, (x, y) in enumerate(places) if 1 <= x <= corner[0] and 0.1 <= y <= corner[1]]
+        assert browser.run(shown) == inside
+        assert browser.run(told) == f"{len(inside)} sounds chosen; the list has them"
+        assert browser.run("return hearPages.plots[0].layout.shapes.length") == 0
+        browser.press("\ue00c")
+        assert len(browser.run(shown)) == 6
+        width = "const [a, b] = hearPages.plots[0]._fullLayout.xaxis.range; return b - a"
+        before = browser.run(width)
+        browser.press("+")
+        assert browser.run(width) == pytest.approx(0.8 * before, rel=0.05)
+        browser.run("document.querySelector('.legendtoggle').focus()")
+        browser.press("\ue007")
+        browser.wait("return hearPages.plots[0].data[0].visible === 'legendonly'")
+        browser.press("\ue007")
+        browser.wait("return hearPages.plots[0].data[0].visible === true")
+        browser.run("document.querySelector('.modebar-btn[data-title=\"Reset axes\"]').focus()")
+        browser.press("\ue007")
+        assert browser.run(width) == pytest.approx(before)
         # By pointing.
         place = "const plot = hearPages.plots[0], box = plot.querySelector('.nsewdrag').getBoundingClientRect(),"
         axes = " x = plot._fullLayout.xaxis, y = plot._fullLayout.yaxis;"

@@ -107,7 +107,7 @@ def test_pages_of_three_models_that_are_not_ours(embedded):
 
 def _check_scores(task: str) -> None:
     """Scores of each tested split are those in the files."""
-    heads, rows = table(pathlib.Path("report"), task, "tested on")
+    _, rows = table(pathlib.Path("report"), task, "tested on")
     for module in PLUGINS:
         scores = json.loads(pathlib.Path("embeddings", module, task, "test.predicted-scores.json").read_text())
         tested = {

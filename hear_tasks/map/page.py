@@ -28,8 +28,9 @@ _MOST_DRAWN_PLAINLY = 2000
 
 _HELP = (
     "Point at a sound to hear it; a browser lets pages play once the page was clicked. With the arrow keys on the map "
-    "you go from point to point, Enter plays. Choose an area with the lasso or the box of the map's tools: the list "
-    "below shows its sounds, whose names can be copied or saved."
+    "you go from point to point, Enter plays, + and - zoom. Choose an area with the lasso or the box of the map's "
+    "tools, or by keyboard with the space bar at one of its corners and again at the opposite one: the list below "
+    "shows its sounds, whose names can be copied or saved. Escape shows all again."
 )
 
 

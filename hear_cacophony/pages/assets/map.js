@@ -142,6 +142,41 @@ document.addEventListener("DOMContentLoaded", async () => {
     return best;
   }
 
+  // About the current point, or the middle.
+  function zoom(factor) {
+    const ranges = {};
+    ["xaxis", "yaxis"].forEach((axis, i) => {
+      const [low, high] = place._fullLayout[axis].range;
+      const centre = current ? current[i] : (low + high) / 2;
+      ranges[`${axis}.range`] = [centre + (low - centre) * factor, centre + (high - centre) * factor];
+    });
+    Plotly.relayout(place, ranges);
+  }
+  // An area by keyboard: a rectangle between two points that the arrow keys have gone to.
+  let corner = null;
+  function beginArea() {
+    corner = current;
+    drawArea();
+    name.textContent = "the area begins here: go on with the arrow keys, and end it with the space bar";
+  }
+  const between = (value, a, b) => Math.min(a, b) <= value && value <= Math.max(a, b);
+  function drawArea() {
+    const line = { color: ring, width: 2, dash: "dot" };
+    Plotly.relayout(place, { shapes: [{ type: "rect", x0: corner[0], y0: corner[1], x1: current[0], y1: current[1], line }] });
+  }
+  function chooseArea() {
+    const inside = ([x, y]) => between(x, corner[0], current[0]) && between(y, corner[1], current[1]);
+    const rows = new Set(points().filter(inside).map((point) => point[2]));
+    endArea();
+    choose(rows);
+    const selected = place.data.slice(0, marks).map((trace) => trace.customdata.flatMap((row, i) => (rows.has(row) ? [i] : [])));
+    Plotly.restyle(place, { selectedpoints: selected }, selected.map((_, i) => i));
+    name.textContent = `${rows.size} sounds chosen; the list has them`;
+  }
+  function endArea() {
+    corner = null;
+    Plotly.relayout(place, { shapes: [] });
+  }
   figure.tabIndex = 0;
   figure.addEventListener("keydown", (event) => {
     if (event.target !== figure || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -150,10 +185,17 @@ document.addEventListener("DOMContentLoaded", async () => {
     if (event.key in steps || event.key === "Home") {
       const found = current === null || event.key === "Home" ? all[0] : next(steps[event.key]);
       if (found) { go(found[2]); show(found[2], hear.checked); }
+      if (corner && found) drawArea();
     } else if (event.key === "Enter" && current) {
       show(current[2], true);
+    } else if (event.key === " " && current) {
+      if (corner) chooseArea();
+      else beginArea();
+    } else if (["+", "=", "-"].includes(event.key)) {
+      zoom(event.key === "-" ? 1.25 : 0.8);
     } else if (event.key === "Escape") {
       audio.pause();
+      endArea();
       choose(null);
     } else {
       return;

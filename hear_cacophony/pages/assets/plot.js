@@ -40,10 +40,32 @@
     place.textContent = "";
     const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", ...config };
     await Plotly.newPlot(place, data, themed(layout), options);
+    reachByKeyboard(place);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Plotly.react(place, data, themed(layout), options));
     return place;
   }
 
+  // plotly.js has its tools and its legend for the mouse alone.
+  const tools = ".modebar-btn";
+  const entries = ".legendtoggle";
+  function reachByKeyboard(place) {
+    const name = () => {
+      for (const each of place.querySelectorAll(`${tools}, ${entries}`)) {
+        const title = each.dataset.title ?? each.parentNode.querySelector(".legendtext")?.textContent ?? "";
+        each.setAttribute("tabindex", "0");
+        each.setAttribute("role", "button");
+        each.setAttribute("aria-label", each.matches(entries) ? `show or hide ${title}` : title);
+      }
+    };
+    name();
+    place.on("plotly_afterplot", name);
+    place.addEventListener("keydown", (event) => {
+      if (!["Enter", " "].includes(event.key) || !event.target.matches(`${tools}, ${entries}`)) return;
+      event.preventDefault();
+      const kinds = event.target.matches(tools) ? ["click"] : ["mousedown", "mouseup"];
+      for (const kind of kinds) event.target.dispatchEvent(new MouseEvent(kind, { bubbles: true, view: window }));
+    });
+  }
   function drawWhenSeen(figure, place) {
     return new Promise((resolve) => {
       const watcher = new IntersectionObserver((entries) => {
