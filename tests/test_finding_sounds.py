@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import pathlib
 import shutil
 
@@ -36,6 +37,18 @@ def tones():
 
 def rows_of(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
+
+
+def test_pipes_and_links_to_nothing_are_told_and_hold_nothing_up(tones, text_model, capsys):
+    os.mkfifo("sounds/pipe.wav")
+    for name, target in (("gone.wav", "elsewhere.wav"), ("session", "/mnt/unplugged"), ("loop", "loop")):
+        pathlib.Path("sounds", name).symlink_to(target)
+    assert main(["features", "sounds/", "sounds/../sounds", "--out", "f.npz", *text_model[:2]]) == 1
+    assert len(np.load("f.npz")["files"]) == 5
+    told = capsys.readouterr().err
+    assert "sounds/pipe.wav: expected an audio file, got a pipe or a device" in told
+    assert "sounds/session: a link to /mnt/unplugged, where nothing is" in told
+    assert "4 files could not be read" in told
 
 
 # classify

@@ -6,8 +6,10 @@ A file is read for its digest but where nothing about it has changed since it wa
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -63,6 +65,8 @@ def content_digest(path: str | os.PathLike[str]) -> str:
         OSError: it cannot be read.
     """
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe is to wait for who writes to it
+        raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)

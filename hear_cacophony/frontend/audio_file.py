@@ -212,6 +212,10 @@ def _existing_file(path: str | os.PathLike[str]) -> pathlib.Path:
     try:
         status = file.stat()
     except FileNotFoundError:
+        if file.is_symlink():
+            raise FileNotFoundError(
+                f"{file}: a link to {os.readlink(file)}, where nothing is; was that moved, or is a disk not mounted?"
+            ) from None
         raise FileNotFoundError(
             f"{file}: no such audio file; is the path right, seen from {pathlib.Path.cwd()}?"
         ) from None

@@ -208,6 +208,8 @@ def _cut(sounds: Sequence[Sound]) -> list[list[Sound]]:
 
 def _seconds(sound: Sound) -> float:
     """Length by the header; 0 where it cannot be read, which is told when the file is."""
+    if not os.path.isfile(sound.name):  # to open a pipe is to wait for who writes to it
+        return 0.0
     try:
         return soundfile.info(os.fsencode(sound.name)).duration
     except (OSError, ValueError, RuntimeError, TypeError):

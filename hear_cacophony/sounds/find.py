@@ -75,7 +75,7 @@ def find_sounds(paths: Sequence[str | os.PathLike[str]]) -> list[Sound]:
     for path in paths:
         for name in _names_below(os.fspath(path)):
             sound = Sound.at(name)
-            found.setdefault(name if sound.state is None else sound.state.place, sound)
+            found.setdefault(os.path.realpath(name) if sound.state is None else sound.state.place, sound)
     return list(found.values())
 
 
@@ -116,11 +116,11 @@ def _refuse(error: OSError) -> None:
 
 
 def has_sound(name: str) -> bool:
-    """Whether a file holds sound, by its ending or by how it begins."""
+    """Whether a file holds sound, by its ending or by how it begins, or is a link to nothing."""
     if pathlib.PurePath(name).suffix.lower() in READABLE_ENDINGS | FOREIGN_ENDINGS:
         return True
     if not os.path.isfile(name):
-        return False
+        return os.path.islink(name) and not os.path.exists(name)  # what it led to may have been a folder of sounds
     try:
         with open(name, "rb") as file:
             head = file.read(HEAD_BYTES)
