@@ -132,7 +132,7 @@ def test_scores_along_time_are_those_of_the_excerpts(text_model, monkeypatch, ca
         (["--plot", "a.png"], "--plot goes with --along"),
         (["--along", "--plot", "a.txt"], "ends in one of .png, .pdf, .svg"),
         (["--along", "--plot", "there.png"], "there.png exists"),
-        (["--along", "--plot", "none/a.png"], "no folder none"),
+        (["--along", "--plot", "none/a.png"], "none: no such folder for the picture"),
         (["--errors", "there.png"], "--errors there.png: exists, and is no earlier list of errors"),
         (["--errors", "none/e.csv"], "--errors none/e.csv: no folder none"),
     ],
