@@ -48,6 +48,7 @@ def check_printed(printed: str) -> None:
     assert printed.count("Warning:") == printed.count("IMPORTANT: A common bug") == 1
 
 
+@pytest.mark.repeats  # the test below validates in this process, `scored` has heareval in one of its own
 def test_hear_validator_in_a_process_of_its_own_finds_nothing_to_say(tiny_checkpoints, tmp_path):
     path = tiny_checkpoints["cacophony"]
     check_printed(run("-m", "hearvalidator.validate", "hear_cacophony.cacophony", "-m", str(path), cwd=tmp_path))
@@ -69,8 +70,9 @@ def validate(monkeypatch, capfd):
     return call
 
 
-def test_hear_validator_finds_nothing_to_say_of_stage_1(validate, tiny_checkpoints):
-    check_printed(validate("hear_cacophony.audiomae", "-m", str(tiny_checkpoints["audiomae"])))
+@pytest.mark.parametrize("stage", STAGES)
+def test_hear_validator_finds_nothing_to_say(stage, validate, tiny_checkpoints):
+    check_printed(validate(f"hear_cacophony.{stage}", "-m", str(tiny_checkpoints[stage])))
 
 
 def test_hear_validator_takes_the_baseline(validate):

@@ -33,6 +33,32 @@ def check(python: str | pathlib.Path, *given: str | pathlib.Path, **more: str) -
 
 
 @pytest.mark.slow
+def test_what_it_calls_needs_jax_flax_and_numpy_alone(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(ABSENT)
+    file = tmp_path / "figures.json"
+    sections = ("embed", "training", "predict")
+    command = [sys.executable, "-m", "hear_tasks.benchmark", "--quick", "--json", str(file)]
+    path = f"{tmp_path}:{SCRIPT.parents[1]}"
+    done = subprocess.run(
+        [*command, *(part for name in sections for part in ("--only", name))],
+        env={**usual_environment(), "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    check_sections({name: json.loads(file.read_text())["sections"] for name in sections})
+
+
+def check_sections(figures: dict[str, dict]) -> None:
+    """What the runs for some sections tell of them."""
+    embed = figures["embed"]["embed"]
+    assert embed["lengths"]["5"]["fraction_of_encoder_alone"] > 0
+    assert embed["heareval"] == "No module named 'torch'"
+    skipped = {"skipped": "no module named array_record, grain; install the extra `train`"}
+    assert figures["training"]["training"] == skipped
+    assert figures["predict"]["predict"] == {"skipped": "No module named 'torch'"}
+
+
+@pytest.mark.slow
+@pytest.mark.repeats  # the test above calls the sections, the tests below the script
 def test_everything_is_measured_with_jax_flax_and_numpy_alone(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(ABSENT)
     out = tmp_path / "the results"
@@ -48,13 +74,10 @@ def test_everything_is_measured_with_jax_flax_and_numpy_alone(tmp_path):
         figures = json.loads((out / f"encoder-{precision}.json").read_text())
         assert (figures["precision"], figures["machine"]["devices"]) == (precision, ["cpu"])
         assert all(each["fraction_of_matrix_rate"] > 0 for each in figures["sections"]["encoder"]["lengths"].values())
-        trained = json.loads((out / f"training-{precision}.json").read_text())["sections"]["training"]
-        assert trained == {"skipped": "no module named array_record, grain; install the extra `train`"}
-    embed = json.loads((out / "embed.json").read_text())["sections"]["embed"]
-    assert embed["lengths"]["5"]["fraction_of_encoder_alone"] > 0
-    assert embed["heareval"] == "No module named 'torch'"
-    predict = json.loads((out / "predict.json").read_text())["sections"]["predict"]
-    assert predict == {"skipped": "No module named 'torch'"}
+        files = {"embed": "embed", "training": f"training-{precision}", "predict": "predict"}
+        check_sections(
+            {name: json.loads((out / f"{file}.json").read_text())["sections"] for name, file in files.items()}
+        )
 
 
 def write_python(folder: pathlib.Path, script: str) -> pathlib.Path:

@@ -14,9 +14,11 @@ from conftest import usual_environment
 from hear_tasks_on_disk import make_scene_task
 from plugins_on_disk import TORCH, write_plugin
 
+from hear_tasks import cli
 from hear_tasks.leaderboard.published import published_rows
 from hear_tasks.reproduce import __main__ as command
-from hear_tasks.reproduce import status
+from hear_tasks.reproduce import run, run_job, status
+from hear_tasks.reproduce.options import Phase
 from hear_tasks.table_plugins import TABLE_PLUGINS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -92,9 +94,23 @@ def test_a_plugin_goes_all_the_way(for_processes, tmp_path, monkeypatch, capsys)
     assert capsys.readouterr().out == ""
 
 
+def run_in_this_process(jobs, slots, options, stop, tell, supply=None) -> dict[str, str]:
+    """In the place of `run_jobs`: the commands of all jobs, one after another."""
+    for job in jobs:
+        for phase in (Phase.EMBED, Phase.PREDICT):
+            _, _, module, *given = run_job._command(job, phase, options)
+            assert module == "hear_tasks.cli"
+            assert cli.main(given) == 0
+    return {}
+
+
 @pytest.mark.slow
-def test_the_published_table_with_the_rows_whose_weights_are_there(for_processes, tiny_checkpoints, tmp_path, capsys):
+def test_the_published_table_with_the_rows_whose_weights_are_there(
+    for_processes, tiny_checkpoints, tmp_path, capsys, monkeypatch
+):
     from plugin_checkpoints import save_laion_clap
+
+    monkeypatch.setattr(run, "run_jobs", run_in_this_process)
 
     tasks = make_esc50(tmp_path / "tasks").parent
     weights = tmp_path / "weights"
