@@ -52,6 +52,7 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
         drive: contents of the files in the published folder, by name.
         hub: contents of the files of roberta-base, by name.
         repositories: contents of the files of other repositories of the hub, by their names.
+        listed: what is told of them, where that is something else.
         web: contents of the files of other hosts, by HOST/PATH.
         faults: of their coming answers, by HOST/PATH; the last one stays.
         cuts: for a name, after how many bytes of each coming answer the connection is cut.
@@ -66,6 +67,7 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
         self.drive: dict[str, bytes] = {}
         self.hub: dict[str, bytes] = {}
         self.repositories: dict[str, dict[str, bytes]] = {}
+        self.listed: dict[str, dict[str, bytes]] = {}
         self.web: dict[str, bytes] = {}
         self.faults: dict[str, list[Fault | None]] = {}
         self.cuts: dict[str, list[int]] = collections.defaultdict(list)
@@ -163,13 +165,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _send_listed_repository(self, path: str) -> None:
         repository = path.removeprefix("/api/models/").partition("/revision/")[0]
-        files = self.server.repositories.get(repository, {})
+        files = self.server.listed.get(repository) or self.server.repositories.get(repository, {})
         siblings = [
             {
                 "rfilename": name,
                 "size": len(content),
-                "blobId": hashlib.sha1(content).hexdigest(),
-                "lfs": {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 100},
+                "blobId": hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest(),
+                "lfs": None
+                if name.endswith(".json")
+                else {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 100},
             }
             for name, content in files.items()
         ]

@@ -477,6 +477,19 @@ def test_peers_come_under_the_names_that_the_table_takes(hosts, tmp_path, monkey
         choose.peers(["clip"])
 
 
+@pytest.mark.parametrize(("name", "kind"), [("config.json", "git-blob"), ("pytorch_model.bin", "SHA-256")])
+def test_what_is_not_what_the_hub_lists_leaves_nothing(name, kind, hosts, tmp_path):
+    files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": bytes(1000)}
+    hosts.listed["laion/clap-htsat-unfused"] = files
+    hosts.repositories["laion/clap-htsat-unfused"] = files | {name: b"?" * len(files[name])}
+    with pytest.raises(DownloadError, match=f"{name}: expected the {kind} .*, found"):
+        download(choose.peers(["laion_clap"]), tmp_path, lambda _: None)
+    assert not (tmp_path / "clap-htsat-unfused").exists()
+    hosts.repositories["laion/clap-htsat-unfused"] = files
+    download(choose.peers(["laion_clap"]), tmp_path, lambda _: None)
+    assert (tmp_path / "clap-htsat-unfused" / name).read_bytes() == files[name]
+
+
 def test_the_hub_is_asked_in_a_process_that_has_imported_nothing_else():
     code = "from hear_cacophony.download.hub import read_repository; print(read_repository('laion/a', 'main'))"
     ran = subprocess.run(

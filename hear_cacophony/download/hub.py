@@ -77,7 +77,7 @@ class HubSource:
 
 
 def read_repository(repository: str, revision: str) -> dict[str, Any]:
-    """What the hub tells of the files of a repository, by their names: their `size`, and `lfs.sha256` of large ones.
+    """What the hub tells of files of a repository, by their names: `size`, `blob_id`, and `lfs.sha256` of large ones.
 
     With HF_HUB_OFFLINE it tells nothing; files are then looked for in its cache.
 

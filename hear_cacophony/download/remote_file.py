@@ -33,12 +33,15 @@ class WrongFileError(ValueError):
     """A file is not the published one."""
 
 
+_KINDS = {"md5": "MD5", "sha256": "SHA-256", "git": "git-blob"}
+
+
 @dataclasses.dataclass(frozen=True)
 class Checksum:
     """What a file is recognised by.
 
     Attributes:
-        algorithm: "md5" or "sha256".
+        algorithm: "md5", "sha256", or "git", by which git names contents.
         digest: hexadecimal.
     """
 
@@ -46,16 +49,19 @@ class Checksum:
     digest: str
 
     def __str__(self) -> str:
-        return f"{'MD5' if self.algorithm == 'md5' else 'SHA-256'} {self.digest}"
+        return f"{_KINDS.get(self.algorithm, self.algorithm)} {self.digest}"
 
-    def begin(self) -> hashlib._Hash:
-        """A hash of no bytes yet."""
+    def begin(self, size: int = 0) -> hashlib._Hash:
+        """A hash of no bytes yet, of a file of this size, on which git's depends."""
+        if self.algorithm == "git":
+            return hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
         return hashlib.new(self.algorithm, usedforsecurity=False)
 
     def of(self, file: pathlib.Path) -> str:
         """The digest of a file."""
+        size = file.stat().st_size
         with file.open("rb") as stream:
-            return hashlib.file_digest(stream, self.begin).hexdigest()
+            return hashlib.file_digest(stream, lambda: self.begin(size)).hexdigest()
 
     def check(self, file: pathlib.Path) -> None:
         """Raise WrongFileError where a file has another one."""

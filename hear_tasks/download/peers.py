@@ -65,7 +65,8 @@ class PeerWeights(KeptAsTheyCome):
             raise WrongFileError(
                 f"{self.host}: {name}: expected the {known}, the host tells {found}; it is another release"
             )
-        checksum = known or (Checksum("sha256", found) if found else None)
+        of_git = getattr(listed, "blob_id", None)  # of small files nothing else is told
+        checksum = known or (Checksum("sha256", found) if found else Checksum("git", of_git) if of_git else None)
         return RemoteFile(self._place(name), self._source, getattr(listed, "size", None), checksum, self._about(name))
 
     def _mirrored(self, name: str, mirror: Mirror) -> RemoteFile:
