@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -100,7 +101,8 @@ def run_in_this_process(jobs, slots, options, stop, tell, supply=None) -> dict[s
         for phase in (Phase.EMBED, Phase.PREDICT):
             _, _, module, *given = run_job._command(job, phase, options)
             assert module == "hear_tasks.cli"
-            assert cli.main(given) == 0
+            with contextlib.chdir(run_job._prepare(job, phase, options)):
+                assert cli.main(given) == 0
     return {}
 
 
