@@ -333,7 +333,7 @@ def test_killed_three_times_the_table_is_that_of_an_undisturbed_run(mirror, tmp_
             given = ["--checkpoints", "random-tiny", "--stage", "1", "--tasks-dir", str(folder / "tasks")]
             given += ["--out", str(folder / "out"), "--grid", "faster", "--grid-points", "1"]
             given += ["--download", "--mirror", url, "--task", *NAMES]
-            for mark in ("tasks/tarballs/*.gz", "tasks/*/16000", "out/embeddings/*/*")[:kills]:
+            for mark in ("tasks/tarballs/*.made.json", "tasks/*/16000", "out/embeddings/*/*")[:kills]:
                 process = start(*given, cwd=folder)
                 wait_until(lambda folder=folder, mark=mark: list(folder.glob(mark)), process)
                 process.kill()
