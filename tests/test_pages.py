@@ -42,6 +42,7 @@ EVIL = (
     "line\nbreak\u2028and\u2029more",
     "🐕 emoji, ünïcode",
     "javascript:alert(1)",
+    "%00 \u202eright to left\u200f",
     "x" * 300,
     "no UTF-8 \udcff\udc80",
 )

@@ -134,4 +134,5 @@ def _highest(labelled: Labelled, times: Sequence[tuple[float, float]]) -> str:
     """The highest score in a sound, with its label and the excerpt."""
     excerpt, label = divmod(int(np.argmax(labelled.scores)), labelled.scores.shape[1])
     start, end = times[excerpt]
-    return f"{labelled.labels[label]} {labelled.scores[excerpt, label]:.3f}, {clock(start)} to {clock(end)}"
+    # The label comes last: one that is written from right to left would turn what follows it.
+    return f"{labelled.scores[excerpt, label]:.3f}, {clock(start)} to {clock(end)}: {labelled.labels[label]}"

@@ -23,6 +23,9 @@ _OTHERS = "#777777"
 _MOST_NAMED = len(_COLOURS) * len(_SYMBOLS)
 _LONGEST_NAME = 40
 _HEIGHT = 640
+_CONFIG = {"scrollZoom": True, "plotGlPixelRatio": 1}
+"""The usual ratio of 2 has a browser without a GPU draw four times as many pixels."""
+
 _MOST_DRAWN_PLAINLY = 2000
 """Points that a browser moves smoothly without WebGL."""
 
@@ -59,7 +62,7 @@ def write_map(
             "legend": {"itemsizing": "constant", "y": 0.94},  # below the tools
             "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
         }
-        plot = Plot(_traces(places, colours), style, told, height=_HEIGHT, config={"scrollZoom": True})
+        plot = Plot(_traces(places, colours), style, told, height=_HEIGHT, config=_CONFIG)
         kind = Column(colours.title, "number" if colours.are_numbers else "text")
         table = Table(
             [Column("file", "link", wide=True), kind], _rows(points, colours), f"the {count} sounds of the map"

@@ -96,8 +96,10 @@
   const bestAt = ({ labels, scores }, k) => labels.map((label, i) => [label, scores[i][k]]).sort((a, b) => b[1] - a[1]);
   function tellScores(about, time, told) {
     const k = Math.max(0, about.ends.findIndex((end, i) => time < end || i === about.ends.length - 1));
-    const best = bestAt(about, k).slice(0, 3).map(([label, score]) => `${label} ${score.toFixed(3)}`);
-    told.textContent = `${clock(k ? about.ends[k - 1] : 0)} to ${clock(about.ends[k])}: ${best.join(", ")}`;
+    told.textContent = `${clock(k ? about.ends[k - 1] : 0)} to ${clock(about.ends[k])}: `;
+    bestAt(about, k).slice(0, 3).forEach(([label, score], i) => {
+      told.append(i ? ", " : "", element("bdi", { textContent: label }), ` ${score.toFixed(3)}`);
+    });
   }
   // The label that is highest, from when to when.
   function inWords(about) {
