@@ -8,10 +8,13 @@ import pathlib
 import resource
 import shutil
 
+import numpy as np
 import pytest
 
 from hear_cacophony.files import full_disk
+from hear_cacophony.files.atomic_write import write_bytes
 from hear_cacophony.files.full_disk import describe_full, is_full
+from hear_tasks.embed import results
 
 
 def write_error(file: str | pathlib.Path, size: int = 1 << 20) -> OSError:
@@ -32,6 +35,23 @@ def test_a_full_disk(tmp_path, usage):
     told = describe_full(error, tmp_path, "it needs 2.0 MB", 1_000_000)
     assert told == "no room (No space left on device): it needs 2.0 MB, 1.0 MB are free; make room"
     assert describe_full(error, None) == "no room (No space left on device); make room"
+
+
+@pytest.fixture
+def small_files():
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_cannot_be_written_is_named(tmp_path, small_files):
+    with pytest.raises(OSError, match="large") as caught:
+        write_bytes(tmp_path / "new/out.npz", bytes(5_000))
+    assert caught.value.filename == str(tmp_path / "new/out.npz")
+    with pytest.raises(OSError, match="large") as caught:
+        results._save(tmp_path / "clip.npy", np.zeros(5_000))
+    assert is_full(caught.value)
 
 
 @pytest.mark.parametrize("limit", [4096, 65_537])

@@ -103,6 +103,10 @@ def _beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
     folder, lock = _locked_folder(path.parent)
     try:
         yield folder / path.name
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(str(folder)):
+            error.filename = str(path)  # a write knows no name, and nobody the unfinished one
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

@@ -6,6 +6,7 @@ Their names, forms and order are those of heareval 2021.1.3.
 from __future__ import annotations
 
 import abc
+import io
 import itertools
 import json
 import os
@@ -106,7 +107,7 @@ class Results(abc.ABC):
         start = 0
         for clip, name in enumerate(split.order, first):
             stop = start + self.count(clip)
-            np.save(work.task / split.name / f"{name}.embedding.npy", self._clip_array(embeddings[start:stop]))
+            _save(work.task / split.name / f"{name}.embedding.npy", self._clip_array(embeddings[start:stop]))
             self.write_clip_labels(work, split, name, clip)
             start = stop
 
@@ -115,6 +116,13 @@ class Results(abc.ABC):
 
     def _embeddings_file(self, split: Split) -> str:
         return f"task/{split.name}.embeddings.npy"
+
+
+def _save(path: pathlib.Path, array: np.ndarray) -> None:
+    """As `numpy.save`, which does not say why a file cannot be written."""
+    content = io.BytesIO()
+    np.save(content, array)
+    path.write_bytes(content.getbuffer())
 
 
 class SceneResults(Results):
