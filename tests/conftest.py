@@ -40,22 +40,26 @@ QUICKLY_COMPILED = (
 LONG_FILES = (
     "test_slurm.py",
     "test_training.py",
-    "test_embed.py",
-    "test_end_to_end.py",
-    "test_golden.py",
+    "test_reproduce.py",
     "test_plugins.py",
     "test_benchmark.py",
-    "test_text_golden.py",
-    "test_reproduce.py",
-    "test_heareval.py",
-    "test_sounds.py",
-    "test_captioning.py",
-    "test_embed_plugin.py",
-    "test_embedding.py",
+    "test_embed.py",
     "test_reproduce_models.py",
-    "test_devices.py",
+    "test_end_to_end.py",
+    "test_text_golden.py",
+    "test_golden.py",
+    "test_embed_plugin.py",
+    "test_training_processes.py",
+    "test_benchmark_training.py",
+    "test_training_losses.py",
+    "test_embedding.py",
+    "test_heareval.py",
+    "test_captioning.py",
+    "test_predict.py",
+    "test_sounds.py",
+    "test_prepare.py",
 )
-"""Those of 20 s and more: the one that waits most, then the longest first."""
+"""Those of 15 s and more: the one that waits most, then the longest first."""
 
 
 def pytest_addoption(parser) -> None:
