@@ -163,7 +163,10 @@ def test_unreadable_clips_are_named_and_left_out(esc50):
     assert found["used"] == 7
     assert list(found["unreadable"]) == [str(clip) for clip in clips[:4]]
     assert "bytes by its header, got 5000" in found["unreadable"][str(clips[0])]
-    assert found["unreadable"][str(clips[3])] == "expected samples, the file holds none; was a recording interrupted?"
+    assert (
+        found["unreadable"][str(clips[3])]
+        == "expected samples, the file holds none that can be read; was a recording interrupted?"
+    )
     assert found["missing"] == [clips[4].name]
     assert len(report.faults) == 5
     assert report.faults[-1] == f"missing: {clips[4].name}"

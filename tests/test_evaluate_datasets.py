@@ -18,7 +18,7 @@ from evaluate_datasets import (
     write_vggsound,
 )
 
-from hear_tasks.evaluate import clip_files
+from hear_cacophony.frontend import media_sound
 from hear_tasks.evaluate.datasets import DATASETS, Evaluation, find_dataset
 from hear_tasks.evaluate.tables import LayoutError
 
@@ -183,11 +183,11 @@ def test_zero_clips_found(tmp_path):
 
 @pytest.fixture
 def without_av(monkeypatch):
-    monkeypatch.setattr(clip_files, "is_installed", lambda: False)
+    monkeypatch.setattr(media_sound, "is_installed", lambda: False)
 
 
 def test_clips_that_are_videos_are_read_where_av_is_installed(tmp_path, monkeypatch):
-    monkeypatch.setattr(clip_files, "is_installed", lambda: True)
+    monkeypatch.setattr(media_sound, "is_installed", lambda: True)
     write_vggsound(tmp_path)
     video = tmp_path / "audio/_1AB1_cdEFg_000120.mp4"
     video.with_suffix(".wav").rename(video)

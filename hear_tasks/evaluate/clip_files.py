@@ -8,7 +8,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hear_cacophony.frontend.audio_kinds import FOREIGN_ENDINGS
-from hear_cacophony.frontend.media_sound import is_installed
 from hear_cacophony.sounds.find import files_below, has_sound
 from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.evaluate.tables import LayoutError
@@ -96,6 +95,8 @@ class ClipFiles:
 
 def is_readable(path: pathlib.Path) -> bool:
     """Whether a file's ending is none of those that cannot be read here; with PyAV all can."""
+    from hear_cacophony.frontend.media_sound import is_installed  # with NumPy
+
     return is_installed() or path.suffix.lower() not in FOREIGN_ENDINGS
 
 
