@@ -631,7 +631,7 @@ def test_outputs_that_cannot_be_written_are_refused_first(run, tmp_path):
         ("--csv", file, "--plot", file): "expected a file for each output",
         ("--csv", tmp_path / "none" / "out.csv"): f"no folder {tmp_path / 'none'}",
         ("--plot", tmp_path): "expected a file to write, got a folder",
-        ("--plot", tmp_path / "out.jpg"): "expected a plot that ends in one of .png, .pdf, .svg",
+        ("--plot", tmp_path / "out.jpg"): "expected a picture that ends in one of .png, .pdf, .svg",
     }
     for options, message in expected.items():
         status, out, err = run(tmp_path / "emb", *options)

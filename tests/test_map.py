@@ -294,6 +294,7 @@ def test_a_map_of_an_embedded_task_has_its_clips_labels_and_audio(capsys):
 
 
 def test_a_map_of_an_event_task_has_its_events(monkeypatch, capsys):
+    monkeypatch.setattr(layout, "NEIGHBOURS", 24)  # principal components: UMAP compiles for long
     folder = make_embeddings(pathlib.Path("embeddings/module/task"), (2, 1, 1), kind="event", labels=("a", "<b>", "c"))
     write_tones(pathlib.Path("tasks/task/16000/test"), 1, seconds=2)
     pathlib.Path("tasks/task/16000/test/000.wav").rename("tasks/task/16000/test/test-0.wav")
