@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from hear_tasks.plugins.torch_checkpoint import CheckpointError, CheckpointKind, load_state, read_state
+from hear_tasks.plugins.torch_file import TorchFileError, read_torch_file
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -92,6 +93,21 @@ def test_other_forms_are_named(tmp_path):
         archive.addfile(tarfile.TarInfo("sys_info"))
     with pytest.raises(CheckpointError, match=r"a tar archive, as torch before 0"):
         read_state(file, "")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("tensor", "protocol", "message"),
+    [
+        (torch.ones(2, dtype=torch.complex64).conj(), 2, "conjugate"),
+        (torch.ones(2, dtype=torch.complex64).conj().imag, 2, "negative views"),
+        (torch.ones(2), 0, "protocol 0"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_told(tensor, protocol, message, tmp_path):
+    torch.save({"weight": tensor}, tmp_path / "file.pt", pickle_protocol=protocol)
+    with pytest.raises(TorchFileError, match=message):
+        read_torch_file(tmp_path / "file.pt")
 
 
 def test_a_storage_that_is_too_short_is_told(tmp_path):

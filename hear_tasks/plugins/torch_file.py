@@ -217,6 +217,8 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
             return getattr(torch, name)
         if module in ("torch", "torch.storage", "torch.cuda") and name.endswith("Storage"):
+            if name.removesuffix("Storage") not in _DTYPES:
+                raise TorchFileError(f"it holds tensors in storages {name}, which are not read here; save it as floats")
             return _DTYPES[name.removesuffix("Storage")]
         if module in _WEIGHTS_MODULES or module.split(".")[0] == "numpy":
             return _StandIn
@@ -224,13 +226,17 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, told: Any) -> _Storage:
         """The storage that a pickle refers to."""
+        if not isinstance(told, tuple):
+            raise TorchFileError("pickled with protocol 0, which torch does not read either; save it anew")
         _, dtype, key, _, count, *view = told
         if view and view[0] is not None:
             raise TorchFileError("storages that are parts of others, as torch before 0.4 wrote them; save it anew")
         return self._storage(dtype, key, int(count) * dtype.itemsize)
 
 
-def _rebuild_tensor(storage: _Storage, offset: int, shape: Any, stride: Any, *_: object) -> StoredTensor:
+def _rebuild_tensor(storage: _Storage, offset: int, shape: Any, stride: Any, *others: object) -> StoredTensor:
+    if any(isinstance(each, dict) and (each.get("conj") or each.get("neg")) for each in others):
+        raise TorchFileError("it holds conjugate or negative views of tensors; save them resolved: x.resolve_conj()")
     return _stored(storage, storage.dtype, offset, shape, stride)
 
 
