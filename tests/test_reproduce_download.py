@@ -104,7 +104,7 @@ def fetch_all(options, monkeypatch, embed=None) -> tuple[fetch.TaskFetcher, list
     fetcher = fetch.TaskFetcher(options, jobs, stop, told.append)
     options.out.mkdir(parents=True, exist_ok=True)
     fetcher.plan()
-    fetcher.start()
+    fetcher.start(jobs)
     monkeypatch.setattr(schedule, "run_job", embed or Embedder())
     slots = {phase: [SLOT] for phase in (Phase.EMBED, Phase.PREDICT)}
     schedule.run_jobs(jobs, slots, options, stop, told.append, fetcher)
@@ -316,6 +316,30 @@ def test_weights_and_peers_come_first(commands_in_here, tmp_path):
     ((name, arguments),) = commands_in_here
     assert (name, arguments[:3]) == ("download", ["weights", "peers", "LAION-CLAP-fusion"])
     assert arguments[-6:] == ["--stage", "all", "--to", str(tmp_path / "weights"), "--mirror", str(tmp_path)]
+
+
+def test_models_of_the_table_whose_weights_do_not_come_are_left_out_and_told(
+    mirror, commands_in_here, tmp_path, monkeypatch, capsys
+):
+    from hear_tasks.reproduce import run
+
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "AudioMAE.ckpt").touch()
+    given = ["--checkpoints", str(weights), "--table", "--tasks-dir", str(tmp_path / "tasks")]
+    given += ["--out", str(tmp_path / "out"), "--download", "--mirror", str(mirror), "--task", "esc50"]
+    given += ["--from-phase", "embed", "--to-phase", "embed"]
+    ran = []
+    monkeypatch.setattr(run, "run_jobs", lambda jobs, *_: ran.extend(job.model.name for job in jobs) or {})
+    assert command.main(given) == 1
+    assert ran == ["audiomae"]
+    told = capsys.readouterr().err
+    assert "download: FAILED: " in told
+    for title in ("LAION-CLAP", "WavCaps-HTSAT", "Cacophony"):
+        assert f"reproduce: {title}: not run: its weights did not come" in told
+    (weights / "AudioMAE.ckpt").unlink()
+    assert command.main(given) == 1  # and without any weights nothing is run
+    assert ran == ["audiomae"]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from hear_tasks.download import tarball_sizes
 from hear_tasks.registry import TASKS
 from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.made import PUT_ASIDE, Made
+from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import PUBLISHED_RATE, Fetching, Options, Phase
 from hear_tasks.reproduce.passage import Passage
 from hear_tasks.reproduce.record import POLL_SECONDS
@@ -84,8 +85,9 @@ class TaskFetcher:
         passing = {folders[task]: size for task, size in room.passing.items()}
         self._passage = Passage(passing, self._remove, self._stop)
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Begin to bring the tasks of these jobs."""
+        self._jobs = jobs
         for work in (self._fetch_all, self._prepare_all):
             self._threads.append(threading.Thread(target=work, name="fetch", daemon=True))
             self._threads[-1].start()
@@ -207,25 +209,39 @@ class TaskFetcher:
             made.remove_tarball()
 
 
-def fetch_weights(options: Options, stop: Stop, tell: Callable[[str], None]) -> None:
+def fetch_weights(options: Options, stop: Stop, tell: Callable[[str], None]) -> list[RunModel]:
     """Bring the weights of the models that are not there.
 
+    Returns:
+        Of the published table, the models whose weights did not come.
+
     Raises:
-        FetchError: some did not come.
+        FetchError: some did not come, and there is nothing to run without them.
     """
-    absent = [model for model in options.models if pathlib.Path(model.file).is_absolute()]
-    absent = [model for model in absent if not pathlib.Path(model.file).exists()]
+    absent = _without_weights(options.models)
     if not absent or options.fetching is None:
-        return
+        return []
     folder = pathlib.Path(absent[0].file).parent
     stages = [str(model.stage.number) for model in absent if model.stage is not None]
     peers = [model.title for model in absent if model.stage is None]
     arguments = ["weights", "--stage", stages[0] if len(stages) == 1 else "all"] if stages else []
     arguments = [*arguments[:1], *(["peers", *peers] if peers else []), *arguments[1:], "--to", str(folder)]
     tell(f"download: {', '.join(model.title for model in absent)} to {folder}")
-    run_logged(
-        "download", [*arguments, *_mirror(options.fetching)], options.out / "logs" / "weights-download.log", stop
-    )
+    log = options.out / "logs" / "weights-download.log"
+    try:
+        run_logged("download", [*arguments, *_mirror(options.fetching)], log, stop)
+    except FetchError as error:
+        absent = _without_weights(options.models)
+        if stop.is_requested() or not options.table or len(absent) == len(options.models):
+            raise
+        tell(f"download: FAILED: {error}")
+        return absent
+    return []
+
+
+def _without_weights(models: Sequence[RunModel]) -> list[RunModel]:
+    files = {model.name: pathlib.Path(model.file) for model in models}
+    return [each for each in models if files[each.name].is_absolute() and not files[each.name].exists()]
 
 
 def run_logged(command: str, arguments: Sequence[str], log: pathlib.Path, stop: Stop) -> None:

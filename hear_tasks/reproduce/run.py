@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import signal
 import sys
@@ -67,11 +68,13 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
     count = len(options.tasks)
     models = " and ".join(model.title for model in options.models)
     _say(f"{count} task{'s' * (count > 1)}, {models}; {free_room(options)}")
-    fetcher = None
+    fetcher, left_out = None, []
     if options.fetching is not None and (options.fetching.alone or Phase.EMBED in options.phases):
-        fetcher = _plan_fetching(options, jobs, stop, command)
+        fetcher, left_out = _plan_fetching(options, jobs, stop, command)
         if options.fetching.alone:
-            return _fetch_alone(fetcher, stop, command)
+            return _fetch_alone(fetcher, jobs, stop, command) or (1 if left_out else 0)
+        options = dataclasses.replace(options, models=tuple(each for each in options.models if each not in left_out))
+        jobs = [job for job in jobs if job.model not in left_out]
     if Phase.DOCTOR in options.phases and not stop.is_requested():
         _ask_doctor(options)
     claim_out(options)
@@ -88,29 +91,33 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
     else:
         open_ends = [line for each in jobs if (line := unfinished(each, options.phases, unnoted))]
         whole = not open_ends
+    open_ends += [f"{model.title}: not run: its weights did not come" for model in left_out]
     for line in open_ends:
         _say(line)
-    return 0 if whole else 1
+    return 0 if whole and not left_out else 1
 
 
-def _plan_fetching(options: Options, jobs: Sequence[Job], stop: Stop, command: Command) -> TaskFetcher:
-    """Bring the weights that are not there, and tell what the tasks take."""
+def _plan_fetching(
+    options: Options, jobs: Sequence[Job], stop: Stop, command: Command
+) -> tuple[TaskFetcher, list[RunModel]]:
+    """Tell what the tasks take, and bring the weights that are not there; and the models whose weights did not come."""
     grace, command.grace = command.grace, None  # what fetches looks for the request
     fetcher = TaskFetcher(options, jobs, stop, _say)
     fetcher.plan()
+    left_out: list[RunModel] = []
     try:
-        fetch_weights(options, stop, _say)
+        left_out = fetch_weights(options, stop, _say)
     except FetchError:
         if not stop.is_requested():
             raise
     command.grace = grace
-    return fetcher
+    return fetcher, left_out
 
 
-def _fetch_alone(fetcher: TaskFetcher, stop: Stop, command: Command) -> int:
+def _fetch_alone(fetcher: TaskFetcher, jobs: Sequence[Job], stop: Stop, command: Command) -> int:
     """Fetch and prepare all tasks, and run nothing."""
     command.grace = None
-    fetcher.start()
+    fetcher.start(jobs)
     for task in fetcher.ready():
         fetcher.release(task)
     if stop.is_requested():
@@ -176,7 +183,7 @@ def _work(
         _say(f"{phase}: {len(jobs)} jobs on {labels}, up to {used[0].threads} CPU threads each")
     grace, command.grace = command.grace, None  # the jobs look for the request, and have what is noted of them
     if fetcher is not None:
-        fetcher.start()
+        fetcher.start(jobs)
     unnoted = run_jobs(jobs, slots, options, stop, _say, fetcher)
     command.grace = grace
     return unnoted
