@@ -68,7 +68,8 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
     count = len(options.tasks)
     models = " and ".join(model.title for model in options.models)
     _say(f"{count} task{'s' * (count > 1)}, {models}; {free_room(options)}")
-    fetcher, left_out = None, []
+    fetcher: TaskFetcher | None = None
+    left_out: list[RunModel] = []
     if options.fetching is not None and (options.fetching.alone or Phase.EMBED in options.phases):
         fetcher, left_out = _plan_fetching(options, jobs, stop, command)
         if options.fetching.alone:
