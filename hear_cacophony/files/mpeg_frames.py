@@ -77,8 +77,8 @@ def count_frames(file: str | os.PathLike[str]) -> MpegFrames:
             return MpegFrames(None, 0, is_cut=False, frame=0)
         content = _read(stream, place, first.size)
         told, at_least = _told_frames(content, first), _told_by_vbri(content)
-        count, place = _walk(stream, place, length, first)
-        is_cut = place is not None or count < at_least
+        count, cut_at = _walk(stream, place, length, first)
+        is_cut = cut_at is not None or count < at_least
     count -= told is not None
     return MpegFrames(None if told is None else told * first.samples, count * first.samples, is_cut, first.samples)
 
