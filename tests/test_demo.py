@@ -47,7 +47,7 @@ def test_a_named_folder_without_weights_is_an_error(tmp_path, monkeypatch):
 
 
 def test_a_failed_command_shows_the_end_of_its_log_and_the_others_are_done(tmp_path):
-    failing = ["-c", "import sys; print('some output'); sys.exit('the cause')"]
+    failing = ["-c", "import sys; print('some output', flush=True); sys.exit('the cause')"]
     done = ["-c", "import os; print(os.getcwd(), os.environ['X'])"]
     with pytest.raises(demo.DemoError, match=r"(?s)^a failed with status 1; the end of .*a\.log:.*output.*the cause$"):
         demo._run_side_by_side({"a": failing, "b": done, "c": done}, tmp_path, {"X": "1"})

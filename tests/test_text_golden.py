@@ -115,6 +115,7 @@ def test_nothing_follows_the_end_token(tiny, tiny_text_model):
     assert golden[7:].max() == 0
 
 
+@pytest.mark.repeats  # the tiny model's are compared in full, and the full-size decoder's logits below
 def test_full_size_text_embeddings(base, full_size_model):
     check_texts(full_size_model, base, ["text/t1_len3", "text/t4_len14", "text/t7_len100"])
 
