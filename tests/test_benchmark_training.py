@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from repeats import first
 
 from hear_cacophony.engine.devices import Devices
 from hear_cacophony.frontend.spectrogram import STEP_LENGTH, WINDOW_OVERHANG
@@ -22,7 +24,6 @@ from hear_tasks.benchmark import training
 from hear_tasks.benchmark.config import QUICK, Config
 from hear_tasks.benchmark.training_reference import reference_loss, reference_model, reference_variables
 
-STAGES = pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
 ONE = dataclasses.replace(TINY, num_layers=1)
 SMALL = Sizes(ONE, ONE, dataclasses.replace(TINY_TEXT, vocabulary_size=300, num_layers=1, decoder_layers=1))
 STEPS = 9
@@ -56,9 +57,9 @@ def mixed_batch(stage, seed):
     return Batch(audio, *kept, ids=ids, lengths=lengths)
 
 
-@STAGES
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.repeats)])
-def test_plain_modules_give_the_loss_and_the_gradients(stage, seed):
+@pytest.mark.parametrize("case", first(1, itertools.product(("audiomae", "cacophony"), (0, 1))))
+def test_plain_modules_give_the_loss_and_the_gradients(case):
+    stage, seed = case
     given, batch = options(stage), mixed_batch(stage, seed)
     # Larger than training starts with, so that attention is not even.
     parameters = {
