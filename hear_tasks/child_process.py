@@ -34,6 +34,11 @@ def bound_command(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "hear_tasks.child_process", str(os.getpid()), *command]
 
 
+def run_module(name: str, *arguments: str) -> int:
+    """The exit status of `python -m NAME ARGUMENTS...`, which ends with this process and writes where this one does."""
+    return subprocess.run(bound_command([sys.executable, "-m", name, *arguments]), check=False).returncode
+
+
 def wait_for(process: subprocess.Popen, what: str) -> int:
     """The exit status of a process. A shared file system may take minutes for what takes seconds elsewhere.
 

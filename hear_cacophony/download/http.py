@@ -60,7 +60,7 @@ class HttpSource:
         try:
             begun.check(self.host, file)
         except WrongFileError as error:
-            begun.forget()
+            begun.restart()
             if earlier:  # the beginning may be that of another release, or was lost with the power
                 raise PassingError(str(error), 0) from None
             raise
@@ -93,7 +93,7 @@ class _Begun:
             self._hash.update(block)
 
     def restart(self, version: str = "") -> None:
-        """Begin at the first byte, of a file that the host names so."""
+        """Remove what came, and begin at the first byte, of a file that the host names so."""
         self._advance(-self.size)
         self.size = 0
         self._hash = self._checksum.begin() if self._checksum else None
@@ -102,10 +102,6 @@ class _Begun:
         if version and self._checksum is None:
             self._note.write_text(version, encoding="utf-8")
             self.version = version
-
-    def forget(self) -> None:
-        """Remove what came."""
-        self.restart()
 
     def forget_version(self) -> None:
         """Remove the note of what the host has named it."""
@@ -238,7 +234,7 @@ def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bo
     if response.status_code == 200:
         whole = _length(response)
     if file.size is not None and whole not in (None, file.size):
-        begun.forget()
+        begun.restart()
         raise WrongFileError(
             f"{host_of(response.url)}: {file.name}: expected {file.size:,} bytes, the host has {whole:,}; "
             "is it another release?"
@@ -250,7 +246,7 @@ def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bo
         return True
     if response.status_code == 416 and whole == begun.size:
         return True  # killed between the last byte and the name
-    begun.forget()
+    begun.restart()
     raise PassingError(f"{host_of(response.url)}: {file.name}: the host gives other bytes than were asked for", 0)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from hear_tasks.demo.command import NAMES
 from hear_tasks.entry_point import Command, run
+from hear_tasks.source_options import add_sources_option
 
 DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
 """A scene task and an event task."""
@@ -33,12 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="instead: label, search and caption the tasks' recordings; the tokenizer is downloaded if need be",
     )
-    parser.add_argument(
-        "--sources",
-        type=pathlib.Path,
-        metavar="DIR",
-        help="folder with the Debian packages, as .deb files or unpacked as DIR/PACKAGE, where apt is absent",
-    )
+    add_sources_option(parser)
     return parser
 
 

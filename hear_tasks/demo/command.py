@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 
+from hear_tasks.source_options import add_sources_option
+
 NAMES = ("demo_vowel", "demo_pitch", "demo_tags", "demo_strokes", "demo_piano")
 
 
@@ -26,12 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="NAME",
         help=f"build only these: {', '.join(NAMES)} (default: all)",
     )
-    parser.add_argument(
-        "--sources",
-        type=pathlib.Path,
-        metavar="DIR",
-        help="folder with the Debian packages, as .deb files or unpacked as DIR/PACKAGE, where apt is absent",
-    )
+    add_sources_option(parser)
     parser.set_defaults(func=_run)
 
 

@@ -6,13 +6,11 @@ import dataclasses
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 
 from hear_cacophony.files.atomic_write import write_file, write_json, write_text
 from hear_cacophony.model.stages import find_stage
-from hear_tasks.child_process import bound_command
+from hear_tasks.child_process import run_module
 from hear_tasks.leaderboard import Model, read_models
 from hear_tasks.train_and_score.curve import format_curve, plot_curve
 
@@ -110,7 +108,7 @@ def _option(name: str, values: Sequence[str]) -> list[str]:
 
 
 def _command(*arguments: str) -> None:
-    status = subprocess.run(bound_command([sys.executable, "-m", "hear_tasks", *arguments]), check=False).returncode
+    status = run_module("hear_tasks", *arguments)
     if status:
         raise _Failed(status)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from hear_tasks.entry_point import Command, run
+from hear_tasks.source_options import add_sources_option
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -23,12 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
         "out", type=pathlib.Path, metavar="OUT", help="folder for all of it, 6 GB; as much goes into the cache"
     )
     parser.add_argument("--steps", type=int, default=16_000, help="of training (default: 16000)")
-    parser.add_argument(
-        "--sources",
-        type=pathlib.Path,
-        metavar="DIR",
-        help="folder with the Debian packages, as .deb files or unpacked as DIR/PACKAGE, where apt is absent",
-    )
+    add_sources_option(parser)
     return parser
 
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import csv
 import pathlib
-import subprocess
 import sys
 
 from hear_cacophony.files.atomic_write import write_text
-from hear_tasks.child_process import bound_command
+from hear_tasks.child_process import run_module
 from hear_tasks.train_small.collect import LICENCES, LIST_FILE, TABLE_FILE, collect
 from hear_tasks.train_small.packages import TRAINING
 from hear_tasks.train_small.probes import build_probes
 
-RECIPE = (
-    *("--size", "small", "--decoder-layers", "2", "--seconds", "2", "--patches", "20", "--restore", "40"),
-    *("--normalise", "--batch", "64", "--learning-rate", "1e-3", "--warmup", "200", "--weight-decay", "1e-2"),
-    *("--held-out", "0.02", "--checkpoint-every", "500"),
-)
-"""Arguments of `hear-cacophony train`: a stage 1 of 3.6 million parameters, on excerpts of 2 s."""
+RECIPE = ("--size", "small", "--normalise", "--warmup", "200", "--weight-decay", "1e-2", "--held-out", "0.02")
+"""Arguments of `hear-cacophony train`, besides what it takes for small: 3.6 million parameters, excerpts of 2 s."""
 
 SCORES = 4
 """How often it is scored while it is trained, besides before."""
@@ -46,14 +41,13 @@ def train_small(out: pathlib.Path, sources: pathlib.Path | None, steps: int) -> 
     given = [] if sources is None else ["--sources", str(sources)]
     steps_scored = [str(steps * part // SCORES) for part in range(SCORES + 1)]
     training = ["audiomae", "--data", str(out / "shards"), *RECIPE, "--steps", str(steps)]
+    scoring = ["--tasks-dir", str(tasks), "--score-at", *steps_scored]
     for part in (
         ["hear_tasks", "demo-tasks", str(tasks), *given],
         ["hear_tasks", "pack", str(sounds), "--out", str(out / "shards")],
-        ["hear_tasks.train_and_score", str(scores), "--tasks-dir", str(tasks), "--score-at", *steps_scored, "--"],
+        ["hear_tasks.train_and_score", str(scores), *scoring, "--", *training],
     ):
-        arguments = [*part, *training] if part[-1] == "--" else part
-        status = subprocess.run(bound_command([sys.executable, "-m", *arguments]), check=False).returncode
-        if status:
+        if status := run_module(*part):
             return status
     write_text(out / "README.md", _card(out, scores / "run" / "README.md"))
     _tell(f"the card, with the licence of each package: {out / 'README.md'}")
