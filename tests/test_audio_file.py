@@ -175,15 +175,21 @@ def test_samples_that_the_header_does_not_know_of_are_told(music, tmp_path):
     samples = (music * 32767).astype("<i2").tobytes()
     ogg = encode(music, 8_000, "OGG")
     chunk = b"LIST" + struct.pack("<I", 9_000) + bytes(range(250)) * 36
+    short = b"id3 " + struct.pack("<I", 3) + b"odd\0"
     for content, message in (
         (plain_wav(samples, 20_000), "the file goes on for 20002 bytes that are nothing else"),
         (plain_wav(samples, 0), "placeholder 0x0"),
+        (plain_wav(samples, 0xFFFFFFFF, behind=chunk), f"the chunk 'LIST' begins at byte {44 + len(samples)}"),
+        (plain_wav(samples, 0x7FFFF000, behind=short + chunk), "the chunk 'id3 ' begins"),
+        (plain_wav(samples, 0xFFFFFFFF, behind=chunk + short[:-1]), "the chunk 'LIST' begins"),
         (
             plain_wav(samples[:20_000], 20_000, behind=chunk + b"data" + struct.pack("<I", 20_000) + samples[20_000:]),
             "nothing else",
         ),
         (plain_wav(samples, len(samples), rate=16), "expected 1000 to 768000 samples per second, got 16"),
         (plain_wav(samples, len(samples), rate=2_000_000_000), "got 2000000000"),
+        (encode(music, 8_000, "AU")[:8] + struct.pack(">I", 20_000) + encode(music, 8_000, "AU")[12:], "nothing else"),
+        (encode(music, 8_000, "SDS")[:10] + b"\1\1\0" + encode(music, 8_000, "SDS")[13:], "nothing else"),
         (ogg + ogg, f"another one begins at byte {len(ogg)}"),
     ):
         (tmp_path / "clip").write_bytes(content)
@@ -228,10 +234,42 @@ def test_a_flac_of_unknown_length_is_read_to_its_end(music, tmp_path):
     content = encode(music, 8_000, "FLAC")
     for name, file in (("whole.flac", content), ("piped.flac", without_length(content))):
         (tmp_path / name).write_bytes(file)
-    assert length_of(tmp_path / "piped.flac") == (None, len(music))
+    assert length_of(tmp_path / "piped.flac") == (len(music), len(music))
     assert np.array_equal(read_audio(tmp_path / "piped.flac"), read_audio(tmp_path / "whole.flac"))
-    with pytest.raises(ValueError, match=r"they cannot be decoded behind \d+ \(flac decoder lost sync\); was a copy"):
+    with pytest.raises(ValueError, match=r"expected \d+ samples by its header"):
         read_audio(cut(tmp_path / "piped.flac"))
+
+
+def with_length(flac: bytes, count: int) -> bytes:
+    """A FLAC file whose header tells another number of samples."""
+    return flac[:22] + count.to_bytes(4, "big") + flac[26:]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_flac_holds_what_its_frames_do(channels, music, tmp_path, monkeypatch):
+    content = encode(np.stack([music, -music][:channels], 1), 8_000, "FLAC")
+    file = tmp_path / "clip.flac"
+    tags = (b"TAG".ljust(128, b"\0"), bytes(9_000), b"APETAGEX" + bytes(24), b"ID3\4\0\0\0\0\0\0")
+    for flac in (content, without_length(content)):
+        for whole in (flac, *(flac + tag for tag in tags), b"ID3\4\0\0\0\0\0\x09picture  " + flac):
+            file.write_bytes(whole)
+            assert length_of(file) == (len(music), len(music))
+    for wrong, message in (
+        (with_length(content, 20_002), "expected 20002 samples by its header, got 20001"),
+        (with_length(content, 90_000) + tags[0], "expected 90000 samples by its header"),
+        (content[:-2_000] + tags[1], "expected 20001 samples by its header"),
+        (content + content, f"another one begins at byte {len(content)}; were files joined"),
+    ):
+        file.write_bytes(wrong)
+        with pytest.raises(ValueError, match=message):
+            read_audio(file)
+    for count in (20_000, 8_192, 4_096, 1):
+        file.write_bytes(with_length(content, count))
+        assert length_of(file)[1] == len(music)  # by FFmpeg
+        with monkeypatch.context() as patched:
+            patched.setattr(media_sound, "is_installed", lambda: False)
+            with pytest.raises(ValueError, match=f"expected {count} .*, there are 20001"):
+                read_audio(file)
 
 
 @pytest.mark.parametrize("ending", ["mp3", "wav", "au", "snd", "flac", "raw"])

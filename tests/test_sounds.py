@@ -141,9 +141,20 @@ def test_names_of_any_bytes_keep_their_lines_and_files(sounds, text_model, capsy
         assert features["files"].tolist()[0] == strange
 
 
-def test_without_a_cache_folder_the_work_is_done_all_the_same(sounds, text_model, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("variables", "told_of"),
+    [
+        ({"XDG_CACHE_HOME": "{here}/home"}, "home/hear_cacophony/embeddings"),
+        ({"XDG_CACHE_HOME": "below", "HOME": "{here}/home"}, "home/.cache/hear_cacophony/embeddings"),
+        ({"XDG_CACHE_HOME": "", "HOME": "below"}, "cannot be written to (no home is known)"),
+    ],
+)
+def test_without_a_cache_folder_the_work_is_done_all_the_same(
+    variables, told_of, sounds, text_model, monkeypatch, capsys
+):
     pathlib.Path("home").write_text("no folder")
-    monkeypatch.setenv("XDG_CACHE_HOME", "home")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(here=pathlib.Path.cwd()))
     for arguments in (
         ["features", "sounds", "--model", "random-tiny", "--out", "f.npz"],
         ["search", "dog", "sounds", *text_model],
@@ -151,10 +162,11 @@ def test_without_a_cache_folder_the_work_is_done_all_the_same(sounds, text_model
     ):
         assert main(arguments) == 0
         told = capsys.readouterr().err
-        assert "home/hear_cacophony/embeddings" in told
+        assert told_of in told
         assert "set HOME, or XDG_CACHE_HOME, to a folder that you may write to" in told
     assert main(["search", "dog", "sounds", "--index", "home/i.safetensors", *text_model]) == 1
     assert "home: cannot be written to (File exists); choose another --index" in capsys.readouterr().err
+    assert not pathlib.Path("below").exists()
 
 
 def test_a_folder_that_cannot_be_read_is_not_left_out(sounds, monkeypatch):

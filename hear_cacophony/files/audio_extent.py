@@ -6,6 +6,7 @@ Forms whose headers tell nothing of their length (IRCAM, PAF, PVF, XI) cannot be
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import os
 import re
 import struct
@@ -20,6 +21,9 @@ _FIRST_PAGE, _LAST_PAGE = 2, 4
 
 _NAME = re.compile(rb"[ -~]{4}")
 """How the name of a chunk begins."""
+
+_LIKELY_NAME = re.compile(rb"(?=[A-Za-z0-9_ ]{4})")
+"""As most chunks are named."""
 
 MOST_LEFT = 4096
 """Bytes behind the last chunk of a file that may be anything, as careless programs leave some."""
@@ -92,9 +96,34 @@ class _Chunks:
         if size == 0 and start == length:
             return ""
         if is_placeholder(size):
+            self._check_all_samples(stream, start, length)
             return f"its header has the placeholder {size:#x} where the number of bytes belongs"
         _need(start + size, length)
         return ""
+
+    def _check_all_samples(self, stream: BinaryIO, start: int, length: int) -> None:
+        """Raise ValueError if chunks lie at the end of a file whose header does not tell where its samples end.
+
+        They would be read as samples. They are known by their sizes, which lead to the end of the file.
+        """
+        if self.name != 4 or start >= length:
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            for found in _LIKELY_NAME.finditer(content, start):
+                if self._ends_with_chunks(content, found.start()):
+                    name = content[found.start() : found.start() + 4].decode()
+                    raise ValueError(
+                        f"expected nothing behind the samples, as its header does not tell where they end, the chunk "
+                        f"{name!r} begins at byte {found.start()}; write the file again with both sizes, or without it"
+                    )
+
+    def _ends_with_chunks(self, content: mmap.mmap, place: int) -> bool:
+        """Whether chunks, the last of them not empty, lie from here to the end of a file, one after the other."""
+        size = 0
+        while place + 8 <= len(content) and _LIKELY_NAME.match(content, place):
+            (size,) = struct.unpack_from(self.size, content, place + 4)
+            place += 8 + size + -size % self.align
+        return size > 0 and place - (size % self.align) <= len(content) <= place
 
     def _check_behind(self, stream: BinaryIO, place: int, length: int) -> None:
         """Raise ValueError if samples go on behind the place where they end by the header.
@@ -108,13 +137,7 @@ class _Chunks:
             if name.startswith(self.data) or end + width + size > length:
                 break
             end += width + size + -size % self.align
-        rest = length - end
-        if rest <= MOST_LEFT or not any(_read(stream, end, MOST_LEFT) + _read(stream, length - MOST_LEFT, rest)):
-            return
-        raise ValueError(
-            f"expected samples up to byte {place} by its header, the file goes on for {rest} bytes that are nothing "
-            "else; was a recording interrupted, or is it too long for its form? ffmpeg -ignore_length 1 -i IN OUT.wav"
-        )
+        _refuse_rest(stream, place, end, length)
 
     def _told_length(self, stream: BinaryIO) -> int:
         """Bytes that the file has by its header; 0 where that does not tell."""
@@ -156,12 +179,25 @@ def _need(expected: int, length: int) -> None:
         raise ValueError(f"expected {expected} bytes by its header, got {length}; was a copy interrupted?")
 
 
+def _refuse_rest(stream: BinaryIO, place: int, end: int, length: int) -> None:
+    """Raise ValueError if something lies behind `end` that may be samples, which end at `place` by the header."""
+    rest = length - end
+    if rest <= MOST_LEFT or not any(_read(stream, end, MOST_LEFT) + _read(stream, length - MOST_LEFT, rest)):
+        return
+    raise ValueError(
+        f"expected samples up to byte {place} by its header, the file goes on for {rest} bytes that are nothing "
+        "else; was a recording interrupted, or is it too long for its form? ffmpeg -ignore_length 1 -i IN OUT.wav"
+    )
+
+
 def _check_au(stream: BinaryIO, length: int) -> str:
     order = ">" if _read(stream, 0, 1) == b"." else "<"
     start, size = _number(stream, 4, f"{order}I"), _number(stream, 8, f"{order}I")
     if size and is_placeholder(size):
         return f"its header has the placeholder {size:#x} where the number of bytes belongs"
     _need(start + size, length)
+    if size:
+        _refuse_rest(stream, start + size, start + size, length)
     return ""
 
 
@@ -199,7 +235,9 @@ def _check_sds(stream: BinaryIO, length: int) -> str:
     head = _read(stream, 0, 21).ljust(21, b"\0")
     in_block = 120 // max(1, -(-head[6] // 7))
     count = head[10] | head[11] << 7 | head[12] << 14
-    _need(21 + -(-count // in_block) * 127, length)
+    end = 21 + -(-count // in_block) * 127
+    _need(end, length)
+    _refuse_rest(stream, end, end, length)
     return ""
 
 

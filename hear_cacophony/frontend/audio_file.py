@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 
 from hear_cacophony.files.audio_extent import check_whole
+from hear_cacophony.files.flac_frames import count_samples
 from hear_cacophony.files.mpeg_frames import count_frames
 from hear_cacophony.frontend import media_sound
 from hear_cacophony.frontend.audio_kinds import HEAD_BYTES, codec_name, foreign_kind, may_be_foreign
@@ -124,7 +125,11 @@ class AudioFile:
             raise ValueError(f"sample {start} cannot be gone to ({_reason(error)}); is it damaged?") from error
 
     def _decode(self, target: np.ndarray) -> np.ndarray:
-        """The part of `target` that the decoder fills."""
+        """The part of `target` that the decoder fills; what lies behind the samples, such as a tag, is none of them."""
+        if self.header.frames is not None:
+            target = target[: self.header.frames - self._position]
+        if not len(target):
+            return target
         try:
             block = self._sound.read(out=target)
         except soundfile.LibsndfileError as error:
@@ -152,7 +157,7 @@ class _Sound(soundfile.SoundFile):
 
 
 class _MiscountedError(ValueError):
-    """libsndfile estimates fewer samples than a whole file holds, and reads no more than that."""
+    """libsndfile counts fewer samples than a whole file holds, and reads no more than that."""
 
 
 @contextlib.contextmanager
@@ -251,6 +256,8 @@ def _read_header(sound: _Sound, file: pathlib.Path, remark: str) -> AudioHeader:
     frames = None if sound.frames >= _UNKNOWN else sound.frames
     if sound.subtype.startswith("MPEG"):
         frames = _mpeg_samples(file, frames)
+    elif sound.format == "FLAC":
+        frames = _flac_samples(file, frames)
     elif sound.format in _RARE_FORMS:
         _check_remarks(sound)
     return AudioHeader(sound.samplerate, sound.channels, frames, sound.format, sound.subtype, remark)
@@ -278,6 +285,19 @@ def _mpeg_samples(file: pathlib.Path, frames: int | None) -> int | None:
             raise ValueError(f"{message}; ffmpeg -i IN OUT.wav makes a file that can be read to its end")
         raise _MiscountedError(f"{message}: pip install 'hear_cacophony[media]', or ffmpeg -i IN OUT.wav")
     return frames if counted.told is not None else None
+
+
+def _flac_samples(file: pathlib.Path, told: int | None) -> int | None:
+    """Samples of a FLAC file, of which libsndfile reads no more than its header tells."""
+    found = count_samples(file)
+    if told is None or found is None:
+        return found
+    if found > told:
+        raise _MiscountedError(
+            f"expected {told} samples by its header, there are {found}: pip install 'hear_cacophony[media]', or "
+            "ffmpeg -i IN OUT.wav"
+        )
+    return told
 
 
 def _check_remarks(sound: _Sound) -> None:

@@ -121,9 +121,7 @@ def check_cache(findings: Findings) -> None:
     """Whether the cache folder can be written to, for which nothing is written."""
     cache = cache_folder()
     there = _existing(cache)
-    if not cache.is_absolute():
-        came = f"{cache}, as no home is known"
-    elif not there.is_dir():
+    if not there.is_dir():
         came = f"the file {there}"
     elif not os.access(there, os.W_OK | os.X_OK):
         came = f"{there} without leave to write"
