@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from hear_tasks.entry_point import Command, run
 
@@ -49,11 +50,29 @@ def _run(argv: Sequence[str] | None, command: Command) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name in COMMANDS:
         importlib.import_module(name).add_parser(commands)
+    for each in commands.choices.values():
+        _take_options_between(each)
     args = parser.parse_args(argv)
     command.farewell = f"{args.command}: interrupted"
     if getattr(args, "goes_on", False):
         command.farewell += "; the same command goes on where this one was"
     return args.func(args)
+
+
+def _take_options_between(parser: argparse.ArgumentParser) -> None:
+    """Have options stand between positional arguments, too: `search TEXT --model M FOLDER`."""
+    if parser._subparsers is not None:  # whose name is positional, and which options of their own follow
+        return
+    plain = parser.parse_known_args
+
+    def parse(args: Any = None, namespace: Any = None) -> Any:
+        parser.parse_known_args = plain  # type: ignore[method-assign]
+        try:
+            return parser.parse_known_intermixed_args(args, namespace)
+        finally:
+            parser.parse_known_args = parse  # type: ignore[method-assign]
+
+    parser.parse_known_args = parse  # type: ignore[method-assign]
 
 
 class _Version(argparse.Action):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import os
 import pathlib
 import select
@@ -193,8 +194,20 @@ def _open_closed_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stdout = sys.stdout or _ClosedOutput()
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+class _ClosedOutput(io.TextIOBase):
+    """Stands for a standard output that was closed: to print a result there is an error."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if text:
+            raise OSError("standard output is closed, so that results cannot be printed; send them to a file: > FILE")
+        return 0
 
 
 def _give_up_output() -> None:

@@ -61,6 +61,26 @@ def test_faulty_input_is_one_line_and_status_1(command, capsys):
     assert captured.err.startswith("hear-cacophony: missing.ckpt: no such checkpoint file")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "a", "--grid", "none", "b"],
+        ["leaderboard", "a", "--published", "b"],
+        ["report", "a", "--out", "r", "b"],
+        ["doctor", "a", "--json", "b"],
+        ["prepare", "a", "--rates", "1", "b"],
+        ["pack", "a", "--out", "o", "b"],
+        ["reconstruct", "a", "--model", "m", "--out", "o.png", "b"],
+        ["convert", "a", "b"],
+        ["download", "tasks", "--dry-run", "nosuchtask"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_options_may_stand_between_arguments_of_every_command(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 1, "and not the status of arguments that are not known"
+
+
 def test_unknown_command_lists_the_known_ones(capsys):
     with pytest.raises(SystemExit):
         main(["inform"])

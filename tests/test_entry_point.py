@@ -197,7 +197,7 @@ def test_output_that_cannot_be_written_is_an_error():
 
 
 def test_closed_streams_lead_nowhere_and_files_do_not_take_their_place(tmp_path):
-    work = f"""print("out"); print("err", file=sys.stderr)
+    work = f"""print("", end=""); print("err", file=sys.stderr)
     with open({str(tmp_path / "file")!r}, "w") as file:
         assert file.fileno() > 2
     """
@@ -205,6 +205,14 @@ def test_closed_streams_lead_nowhere_and_files_do_not_take_their_place(tmp_path)
     closed = subprocess.run(["sh", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, code], check=False)
     assert closed.returncode == 7
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_results_for_a_closed_output_are_an_error():
+    code = COMMAND.format(work="print('a line')", grace=1)
+    command = ["sh", "-c", '"$0" -c "$1" >&-', sys.executable, code]
+    closed = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+    told = "work: standard output is closed, so that results cannot be printed; send them to a file: > FILE\n"
+    assert (closed.returncode, closed.stderr) == (1, told)
 
 
 @pytest.mark.parametrize("name", ["hear_tasks", "hear_cacophony"])

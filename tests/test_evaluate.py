@@ -303,6 +303,10 @@ def test_results_say_which_tokenizer_made_them(tmp_path):
         report, folder = evaluate("captioning", "clotho", data, model)
         digests.append(read_json(folder)["tokenizer"][str(file)])
         assert f"tokenizer: {file}" in report.as_text()
+        file.write_text("others")
+        with pytest.raises(ValueError, match=r"hear: holds results with another tokenizer .*; choose another --out"):
+            evaluate("captioning", "clotho", data, model)
+        folder.rename(tmp_path / text)
     assert digests[0] != digests[1]
     assert model.clips == 10, "what another tokenizer wrote is none of its captions"
 

@@ -313,6 +313,50 @@ def test_a_table_that_was_cut_beside_clips_is_a_fault(name, tmp_path):
     assert "sound files that the table lacks: " in fault
 
 
+@pytest.mark.parametrize(("name", "last"), [("tut2017", "\ta1"), ("audiocaps", "404,eeeeeeeeee5,70,a whis")])
+def test_a_table_that_was_cut_in_its_last_value_is_a_fault(name, last, tmp_path):
+    write, table = TABLES[name]
+    file = write(tmp_path) / table
+    text = file.read_text()
+    file.write_text(text[: text.rindex(last[:4])] + last)
+    (fault,) = READERS[name](tmp_path).faults
+    assert fault.endswith(f"; the last line of {file.name} has no end; was it cut?")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "urbansound8k",
+            "1,0,air_conditioner\n",
+            "1,0,air_cond\n",
+            "'0' at that place .*'air cond' of 0-0-0-0.wav and",
+        ),
+        (
+            "esc50",
+            "1-100000-A-0.wav,1,0,dog",
+            "1-100000-A-0.wav,1,0,rain",
+            "'0' at .*'rain' of 1-100000-A-0.wav and 'dog'",
+        ),
+    ],
+)
+def test_classes_that_the_names_of_files_contradict_are_told(name, old, new, message, tmp_path):
+    write, table = TABLES[name]
+    replace(write(tmp_path) / table, old, new, 1)
+    with pytest.raises(LayoutError, match=message):
+        READERS[name](tmp_path)
+
+
+def test_one_recording_of_tut2017_has_one_scene(tmp_path):
+    folder = write_tut2017(tmp_path) / "TUT-acoustic-scenes-2017-development"
+    with (folder / "meta.txt").open("a") as table:
+        table.write("audio/a0_10_20.wav\tbea\ta0\n")
+    with pytest.raises(
+        LayoutError, match=r"meta.txt: expected one class .*'a0' .*'beach' of .*and 'bea' of audio/a0_10_20"
+    ):
+        READERS["tut2017"](folder)
+
+
 def test_a_whole_table_has_no_remark_and_strangers_are_no_fault(tmp_path):
     header = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
     rows = [(f"{i}.wav", 1, i % 50, f"class {i % 50}", "False", i, "A") for i in range(2000)]

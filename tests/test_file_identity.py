@@ -61,6 +61,25 @@ def test_a_file_is_read_once_for_all_spellings_and_processes(tmp_path, reads, mo
     assert reads == ["clip.wav"]
 
 
+def test_times_that_are_not_the_systems_own_are_not_believed(tmp_path, reads, monkeypatch):
+    """Those of a file in an image (squashfs, ISO 9660) are what its maker chose, and images are rebuilt."""
+    here = write(tmp_path / "clip.wav", b"one")
+    real = os.stat
+
+    def stat_in_image(path, **more):
+        found = real(path, **more)
+        times = {"st_atime_ns": 0, "st_mtime_ns": 3_000_000_000, "st_ctime_ns": 3_000_000_000}
+        return os.stat_result(found[:10], {"st_blocks": 0, **times})
+
+    monkeypatch.setattr(os, "stat", stat_in_image)
+    digests = ContentDigests()
+    first = digests.of(here)
+    here.write_bytes(b"two")
+    assert digests.of(here) != first
+    assert digests.known(FileState.of(here)) is None
+    assert digests.rows() == []
+
+
 def test_what_changes_while_it_is_read_is_not_believed(tmp_path, monkeypatch):
     here = write(tmp_path / "clip.wav", b"one")
 

@@ -258,6 +258,21 @@ def test_an_update_adds_what_is_new_and_replaces_what_has_changed(suffix, along,
         np.testing.assert_allclose(contents(file)[name], rows, atol=1e-5)
 
 
+def test_an_update_knows_the_files_under_any_spelling(tones, capsys):
+    command = ["features", "--model", "random-tiny"]
+    assert main([*command, "sounds", "--out", "f.npz"]) == 0
+    pathlib.Path("link").symlink_to("sounds")
+    shutil.copy(tones[0], tones[1])
+    for folder, counts in (
+        ("./sounds/", "0 new, 1 changed"),
+        (os.path.abspath("sounds"), "0 new, 0 changed"),
+        ("link", "0 new, 0 changed"),
+    ):
+        assert main([*command, folder, "--update", "f.npz"]) == 0
+        assert counts in capsys.readouterr().out
+    assert list(contents("f.npz")) == tones
+
+
 def contents(file: str) -> dict[str, np.ndarray]:
     """The embeddings in a file of features, by audio file."""
     from hear_cacophony.sounds.feature_update import _read_npz, _read_safetensors

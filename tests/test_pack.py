@@ -172,6 +172,28 @@ def test_a_folder_keeps_to_its_sounds(tmp_path):
         Shards(tmp_path / "sounds")
 
 
+def test_other_contents_with_equal_names_sizes_and_times_are_told(tmp_path):
+    files = write_sounds(tmp_path / "sounds", 2)
+    pack(find_sources(files), tmp_path / "shards")
+    status = files[1].stat()
+    files[1].write_bytes(files[1].read_bytes()[:-4] + b"abcd")
+    os.utime(files[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(ValueError, match="or the same ones have changed since"):
+        pack(find_sources(files), tmp_path / "shards")
+
+
+def test_a_sound_is_packed_once_whatever_its_spellings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_sounds(tmp_path / "sounds", 2)
+    (tmp_path / "link").symlink_to("sounds")
+    (tmp_path / "some.csv").write_text("file,caption\nsounds/001.wav,rain\n")
+    sources = find_sources(["sounds", "./sounds/", "link", tmp_path / "some.csv"])
+    assert [(source.name, [each.text for each in source.captions]) for source in sources] == [
+        ("sounds/000.wav", []),
+        ("sounds/001.wav", ["rain"]),
+    ]
+
+
 def test_other_samples_under_the_same_names_are_other_data(tmp_path):
     identities = []
     for number in range(2):

@@ -218,6 +218,11 @@ def test_a_clip_that_is_there_is_kept_and_a_wrong_or_old_one_made_again(tmp_path
     newer = target.stat().st_mtime_ns + 1_000_000_000
     os.utime(source, ns=(newer, newer))
     assert convert(source, target).replaced == 1
+    soundfile.write(source, noise(48_000)[::-1], 48_000, subtype="PCM_16")
+    os.utime(source, ns=(stamp, stamp))
+    assert convert(source, target).replaced == 1, "other samples, as old as those before"
+    assert target.read_bytes() != right
+    assert convert(source, target).kept == 1
 
 
 def test_memory_does_not_grow_with_a_clip(tmp_path):

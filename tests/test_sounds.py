@@ -17,10 +17,10 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from safetensors import safe_open
 
 pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 
-from safetensors import safe_open
 
 import hear_cacophony
 from hear_cacophony.files.cache_folder import cache_folder
@@ -447,6 +447,20 @@ def test_other_clips_with_equal_names_sizes_and_times_get_their_own_embeddings(s
     swapped = {**first, str(here): first[str(other)], str(other): first[str(here)]}
     assert scores() == pytest.approx(swapped, abs=1e-6)
     assert swapped != pytest.approx(first, abs=1e-6)
+
+
+def test_an_index_holds_several_folders(sounds, text_model, monkeypatch, capsys):
+    write_sounds(sounds.parent / "more", 2, first=10)
+    names_read = count_reads(monkeypatch)
+    for folder in ("sounds", "more", "sounds", "./sounds", "more"):
+        assert main(["search", "dog", folder, "--index", "i.safetensors", *text_model]) == 0
+    assert sorted(names_read) == sorted([*names(pathlib.Path("sounds")), *names(pathlib.Path("more"))])
+    shutil.rmtree("more")
+    (sounds / "sound000.wav").unlink()
+    write_sounds(sounds, 1, first=6)
+    assert main(["search", "dog", "sounds", "--index", "i.safetensors", *text_model]) == 0
+    with safe_open("i.safetensors", framework="numpy") as index:
+        assert len(index.get_tensor("embeddings")) == 6, "those of files that are gone are of no use"
 
 
 def test_options_may_stand_between(sounds, text_model, capsys):

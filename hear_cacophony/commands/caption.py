@@ -21,7 +21,6 @@ from hear_cacophony.commands.sound_options import (
     check_html,
     format_csv,
     format_json,
-    take_options_between,
 )
 from hear_cacophony.sounds.names import as_text, on_one_line
 
@@ -54,7 +53,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_errors_option(parser)
     add_tokenizer_option(parser)
     add_model_options(parser)
-    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 

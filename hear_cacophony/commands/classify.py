@@ -28,7 +28,6 @@ from hear_cacophony.commands.sound_options import (
     format_csv,
     format_json,
     read_lines,
-    take_options_between,
 )
 from hear_cacophony.progress import clock
 from hear_cacophony.sounds.names import as_text, on_one_line
@@ -92,7 +91,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_errors_option(parser)
     add_tokenizer_option(parser)
     add_model_options(parser)
-    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 

@@ -17,7 +17,7 @@ from hear_cacophony.commands.model_options import (
     scene_identity,
     tell_untrained,
 )
-from hear_cacophony.commands.sound_options import add_errors_option, add_paths, take_options_between
+from hear_cacophony.commands.sound_options import add_errors_option, add_paths
 
 if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
@@ -44,7 +44,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--timestamps", action="store_true", help="embeddings along each clip (default: one a clip)")
     add_errors_option(parser)
     add_model_options(parser, hop=True)
-    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 

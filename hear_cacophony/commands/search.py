@@ -25,7 +25,6 @@ from hear_cacophony.commands.sound_options import (
     check_html,
     format_csv,
     read_lines,
-    take_options_between,
 )
 from hear_cacophony.sounds.names import as_text, on_one_line
 
@@ -77,7 +76,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_tokenizer_option(parser)
     add_model_options(parser)
-    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 

@@ -16,20 +16,6 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="FILE", help="audio files, or folders of them")
 
 
-def take_options_between(parser: argparse.ArgumentParser) -> None:
-    """Have options stand between positional arguments, too: `search TEXT --model M FOLDER`."""
-    plain = parser.parse_known_args
-
-    def parse(args: Any = None, namespace: Any = None) -> Any:
-        parser.parse_known_args = plain  # type: ignore[method-assign]
-        try:
-            return parser.parse_known_intermixed_args(args, namespace)
-        finally:
-            parser.parse_known_args = parse  # type: ignore[method-assign]
-
-    parser.parse_known_args = parse  # type: ignore[method-assign]
-
-
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add --json and --csv, which take the place of the table."""
     group = parser.add_mutually_exclusive_group()

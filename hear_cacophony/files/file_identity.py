@@ -50,6 +50,11 @@ class FileState:
         status = os.stat(place)
         return cls(place, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
+    @property
+    def tells_of_changes(self) -> bool:
+        """Whether its times are those of the system; an image that is mounted has those that its maker chose."""
+        return self.ctime_ns != self.mtime_ns or self.ctime_ns % 1_000_000_000 != 0
+
     def holds(self) -> bool:
         """Whether the file is still so."""
         try:
@@ -91,7 +96,7 @@ class ContentDigests:
         if known is not None:
             return known
         digest = content_digest(state.place)
-        if state.holds():  # what changed meanwhile is read again the next time
+        if state.tells_of_changes and state.holds():  # what changed meanwhile is read again the next time
             with self._lock:
                 self._known[state] = digest
         return digest
@@ -99,7 +104,7 @@ class ContentDigests:
     def known(self, state: FileState) -> str | None:
         """The digest of a file in a state that was seen before, without looking at the file; None otherwise."""
         with self._lock:
-            return self._known.get(state)
+            return self._known.get(state) if state.tells_of_changes else None
 
     def rows(self) -> list[list[str | int]]:
         """All that is known, for JSON."""

@@ -43,7 +43,7 @@ class Row:
 
 
 def read_features(path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Row]:
-    """What a file of features has, by the name of the audio file as text.
+    """What a file of features has, by the place of the audio file, which may be called otherwise now.
 
     Args:
         path: the file.
@@ -71,7 +71,12 @@ def read_features(path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Row
         raise ValueError(
             f"{path}: does not tell the contents of its files, as it is of an earlier version; make it anew"
         )
-    return {as_text(row.name): row for row in _rows(names, digests, arrays)}
+    return {_place(row.name): row for row in _rows(names, digests, arrays)}
+
+
+def _place(name: str) -> str:
+    """What is the same for all spellings of a name, as text."""
+    return as_text(os.path.realpath(name))
 
 
 def _rows(names: Sequence[str], digests: Sequence[str], arrays: Mapping[str, np.ndarray]) -> Iterator[Row]:
@@ -118,7 +123,7 @@ def new_or_changed(sounds: Sequence[Sound], old: Mapping[str, Row]) -> list[Soun
     digests = ContentDigests()
 
     def is_new(sound: Sound) -> bool:
-        row = old.get(as_text(sound.name))
+        row = old.get(_place(sound.name))
         try:
             return row is None or digests.of(sound.name) != row.digest
         except OSError:
@@ -148,11 +153,14 @@ class Updated:
         self.unchanged = len(old) - len(self.changed) - len(self.gone)
 
     def _take(self, row: Row) -> None:
-        key = as_text(row.name)
+        key = _place(row.name)
         before = self._rows.get(key)
-        if before is None or before.digest != row.digest:
-            (self.new if before is None else self.changed).append(row.name)
+        if before is None:
+            self.new.append(row.name)
             self._rows[key] = row
+        elif before.digest != row.digest:
+            self.changed.append(before.name)
+            self._rows[key] = dataclasses.replace(row, name=before.name)
 
     def __iter__(self) -> Iterator[Chunk]:
         """All rows, some at a time."""

@@ -1,4 +1,4 @@
-"""An index: the embeddings of a folder's sounds in a file; only what is new or has changed is embedded again."""
+"""An index: the embeddings of folders' sounds in a file; only what is new or has changed is embedded again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import safetensors
 
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.cache_folder import make_writable_folder
-from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.files.file_identity import ContentDigests, FileState
 from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.chunks import Chunks, Compute
@@ -117,11 +117,16 @@ def check_index(file: pathlib.Path, identity: Mapping[str, Any]) -> None:
 
 
 def _save(file: pathlib.Path, index: _Index, found: Mapping[Sound, np.ndarray], identity: Mapping[str, Any]) -> None:
-    """Write what is of use of the index, where that is anything else than before."""
+    """Write what is of use of the index, where that is anything else than before.
+
+    That is what was found, and what the index has of files elsewhere that are as they were.
+    """
     places = {sound.state.place for sound in found if sound.state is not None}
-    digests = sorted(row for row in index.digests.rows() if row[0] in places)
+    elsewhere = [row for row in index.saved if row[0] not in places and FileState(*row[:-1]).holds()]  # type: ignore[arg-type]
+    digests = sorted([*elsewhere, *(row for row in index.digests.rows() if row[0] in places)])
     embeddings = {index.digests.of(sound.name): row for sound, row in found.items()}
-    if not embeddings or (embeddings.keys() == index.embeddings.keys() and digests == index.saved):
+    embeddings |= {str(row[-1]): index.embeddings[str(row[-1])] for row in elsewhere if row[-1] in index.embeddings}
+    if not found or (embeddings.keys() == index.embeddings.keys() and digests == index.saved):
         return
     metadata = {
         "format": FORMAT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, SAMPLE_RATE, count_frames
 from hear_cacophony.progress import FileProgress
@@ -33,6 +35,9 @@ from hear_cacophony.training.sources import Source
 SOUNDS_PER_SHARD = 1024
 PIECE_SECONDS = 30
 """Longest piece of a sound without captions. One with captions stays whole: they tell of all of it."""
+
+_CONTENTS = "contents.json"
+"""In the folder of shards, what spares reading the sounds once more to tell that they are the same."""
 
 WRITER_OPTIONS = "group_size:1,uncompressed"
 """A record is read by itself, and 16-bit samples hardly shrink."""
@@ -68,7 +73,9 @@ def pack(sources: Sequence[Source], folder: pathlib.Path, workers: int | None = 
     """
     with locked_folder(folder):
         shards = -(-len(sources) // SOUNDS_PER_SHARD)
-        _check_plan(folder, {"format": FORMAT, "shards": shards, "sounds": _digest(sources)})
+        contents = _read_contents(folder)
+        _check_plan(folder, {"format": FORMAT, "shards": shards, "sounds": _digest(sources, contents)})
+        write_json(folder / _CONTENTS, contents.rows())
         parts: list[ShardIndex] = []
         with FileProgress("pack", len(sources)) as progress:
             for number in range(shards):
@@ -81,10 +88,24 @@ def pack(sources: Sequence[Source], folder: pathlib.Path, workers: int | None = 
     return Packed([clip for part in parts for clip in part.clips], left_out)
 
 
-def _digest(sources: Sequence[Source]) -> str:
+def _read_contents(folder: pathlib.Path) -> ContentDigests:
+    try:
+        return ContentDigests(json.loads((folder / _CONTENTS).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return ContentDigests()
+
+
+def _digest(sources: Sequence[Source], contents: ContentDigests) -> str:
+    """Of the names, the captions and the contents of sounds."""
+
+    def content(source: Source) -> str:
+        with contextlib.suppress(OSError):  # of which reading it tells the reason
+            return contents.of(source.file)
+        return ""
+
     digest = hashlib.blake2b(digest_size=16)
     for source in sources:
-        digest.update(json.dumps(dataclasses.astuple(source)).encode())
+        digest.update(json.dumps([*dataclasses.astuple(source), content(source)]).encode())
     return digest.hexdigest()
 
 

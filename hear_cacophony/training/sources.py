@@ -35,13 +35,13 @@ class Source:
         name: what it is called: a path, or that of a tar file with the name in it.
         captions: of it, none where they are not known.
         size: in bytes.
-        changed: time of its last change, in nanoseconds.
+        file: that holds it: its own, or the tar file.
     """
 
     name: str
     captions: Captions
     size: int
-    changed: int
+    file: str
 
     def read(self) -> np.ndarray:
         """16 kHz mono samples; errors as in `read_audio`."""
@@ -52,14 +52,13 @@ class Source:
 class TarSource(Source):
     """A sound in a tar file, from byte `offset` on."""
 
-    tar: str
     offset: int
 
     def read(self) -> np.ndarray:
         """16 kHz mono samples; errors as in `read_audio`."""
         with tempfile.TemporaryDirectory(prefix="hear-cacophony-") as folder:
             part = pathlib.Path(folder, f"sound{pathlib.PurePath(self.name).suffix}")
-            with open(self.tar, "rb") as stream:
+            with open(self.file, "rb") as stream:
                 stream.seek(self.offset)
                 part.write_bytes(stream.read(self.size))
             try:
@@ -90,7 +89,7 @@ def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
             sounds stand beside a .json or .txt file of their name.
 
     Returns:
-        Each sound once, in the order of the paths, with the captions of all its mentions.
+        Each sound once, whatever its spellings, in the order of the paths, with the captions of all its mentions.
 
     Raises:
         FileNotFoundError: nothing is there under a path.
@@ -101,9 +100,11 @@ def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
     found: dict[str, Source] = {}
     for path in paths:
         for source in _sources_of(pathlib.Path(path)):
-            known = found.get(source.name)
-            captions = known.captions + source.captions if known else source.captions
-            found[source.name] = dataclasses.replace(source, captions=captions)
+            known = found.setdefault(os.path.realpath(source.name), source)
+            if known is not source:
+                found[os.path.realpath(source.name)] = dataclasses.replace(
+                    known, captions=known.captions + source.captions
+                )
     return list(found.values())
 
 
@@ -130,8 +131,7 @@ def _sources_of(path: pathlib.Path) -> Iterator[Source]:
 
 
 def _file_source(name: str, captions: Captions) -> Source:
-    status = os.stat(name)
-    return Source(name, captions, status.st_size, status.st_mtime_ns)
+    return Source(name, captions, os.stat(name).st_size, name)
 
 
 def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
@@ -157,14 +157,13 @@ def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
         raise ValueError(f"{tar}: the tar file lacks its end mark; was a copy interrupted?")
     if not sounds:
         raise ValueError(f"{tar}: expected sounds in this tar file, found none")
-    changed = tar.stat().st_mtime_ns
     for name, member in sounds.items():
         key, _ = os.path.splitext(name)
         texts.pop(key, None)
         own = captions.get(key, ())
-        yield TarSource(f"{tar}/{name}", own, member.size, changed, str(tar), member.offset_data)
+        yield TarSource(f"{tar}/{name}", own, member.size, str(tar), member.offset_data)
     for member in texts.values():
-        yield CaptionAlone(f"{tar}/{member.name}", (), member.size, changed)
+        yield CaptionAlone(f"{tar}/{member.name}", (), member.size, str(tar))
 
 
 def _member_captions(tar: pathlib.Path, name: str, content: bytes) -> Captions:

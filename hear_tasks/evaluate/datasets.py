@@ -33,31 +33,41 @@ AUDIOCAPS_NAMES = f"{YOUTUBE_NAMES}, or by an audiocap_id alone"
 AUDIOCAPS_LAYOUT = f"test.csv and, in any folder, clips named {AUDIOCAPS_NAMES}"
 CLOTHO_LAYOUT = "clotho_captions_evaluation.csv and evaluation/, as Clotho is distributed"
 
+_ESC50_CLASS = re.compile(r"^\d+-\d+-[A-Z]-(\d+)\.")
+_URBANSOUND8K_CLASS = re.compile(r"^\d+-(\d+)-\d+-\d+\.")
+_TUT_RECORDING = re.compile(r"([^/]+)_\d+_\d+\.[^/]+$")
+"""What in the name of a file tells its class by a number, or that several are of one recording."""
+
 _CLOTHO_CAPTIONS = tuple(f"caption_{i}" for i in range(1, 6))
 
 
 def read_esc50(data: pathlib.Path) -> Listing:
     """ESC-50: all five folds; the classes with underscores, as in its table."""
     require(data, ESC50_LAYOUT, "meta/esc50.csv", "audio/")
-    rows = read_table(data / "meta/esc50.csv", ("filename", "category", "fold"))
+    table = data / "meta/esc50.csv"
+    rows = read_table(table, ("filename", "category", "fold"), checks={"fold": WHOLE_NUMBER})
     files = ClipFiles(data / "audio")
     named = ((row["filename"], row["filename"], (row["category"].strip(),)) for row in rows)
     folds = {row["filename"]: row["fold"] for row in rows}
-    return make_listing(by_file(files, data / "audio", named), files, [(2000, 50)], labelled=True, folds=folds)
+    entries = by_file(files, data / "audio", named)
+    return make_listing(entries, files, [(2000, 50)], labelled=True, tables=[table], folds=folds, group=_ESC50_CLASS)
 
 
 def read_urbansound8k(data: pathlib.Path) -> Listing:
     """UrbanSound8K: all ten folds; the classes with spaces for the underscores of its table."""
     require(data, URBANSOUND8K_LAYOUT, "metadata/UrbanSound8K.csv", "audio/")
-    columns = ("slice_file_name", "fold", "class")
-    rows = read_table(data / "metadata/UrbanSound8K.csv", columns, checks={"fold": WHOLE_NUMBER})
+    table, columns = data / "metadata/UrbanSound8K.csv", ("slice_file_name", "fold", "class")
+    rows = read_table(table, columns, checks={"fold": WHOLE_NUMBER})
     files = ClipFiles(data / "audio")
     named = (
         (name := row["slice_file_name"], os.path.join(f"fold{row['fold']}", name), (_spaced(row["class"]),))
         for row in rows
     )
     folds = {row["slice_file_name"]: row["fold"] for row in rows}
-    return make_listing(by_file(files, data / "audio", named), files, [(8732, 10)], labelled=True, folds=folds)
+    entries = by_file(files, data / "audio", named)
+    return make_listing(
+        entries, files, [(8732, 10)], labelled=True, tables=[table], folds=folds, group=_URBANSOUND8K_CLASS
+    )
 
 
 def _spaced(name: str) -> str:
@@ -78,7 +88,11 @@ def read_tut2017(data: pathlib.Path) -> Listing:
     entries = (entry for folder in sets for entry in _tut_entries(files, folder, within=folder != data))
     sizes = [_TUT_BOTH] if len(sets) > 1 else list(_TUT_SIZES.values())
     folds = {name: fold for folder in sets for name, fold in _tut_folds(folder, within=folder != data).items()}
-    return make_listing(entries, files, sizes, labelled=True, remarks=[remark, *remarks], folds=folds)
+    tables = [table for folder in sets if (table := _tut_table(folder)) is not None]
+    told = [remark, *remarks]
+    return make_listing(
+        entries, files, sizes, labelled=True, tables=tables, remarks=told, folds=folds, group=_TUT_RECORDING
+    )
 
 
 def _tut_sets(data: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
@@ -146,7 +160,7 @@ def read_vggsound(data: pathlib.Path) -> Listing:
         name = f"{clip[0]}_{clip[1]:06d}"
         entries.append(Entry(name, (row["class"].strip(),), files.choose(name, found.get(clip, []))))
     sizes = [(15_446, 309), (15_496, 309)]
-    return make_listing(entries, files, sizes, labelled=True, names=YOUTUBE_NAMES, remarks=remarks)
+    return make_listing(entries, files, sizes, labelled=True, tables=[table], names=YOUTUBE_NAMES, remarks=remarks)
 
 
 def read_audiocaps(data: pathlib.Path) -> Listing:
@@ -154,13 +168,14 @@ def read_audiocaps(data: pathlib.Path) -> Listing:
     require(data, AUDIOCAPS_LAYOUT, "test.csv")
     columns = ("audiocap_id", "youtube_id", "start_time", "caption")
     checks = {"audiocap_id": WHOLE_NUMBER, "start_time": WHOLE_NUMBER}
-    rows = read_table(data / "test.csv", columns, checks=checks)
+    table = data / "test.csv"
+    rows = read_table(table, columns, checks=checks)
     captions: dict[int, str] = {}
     owners: dict[int, tuple[str, int]] = {}
     for row in rows:
         number, clip = int(row["audiocap_id"]), (row["youtube_id"].strip(), int(row["start_time"]))
         if (owners.setdefault(number, clip), captions.setdefault(number, row["caption"])) != (clip, row["caption"]):
-            raise LayoutError(f"{data / 'test.csv'}: audiocap_id {number} is there twice, with different rows")
+            raise LayoutError(f"{table}: audiocap_id {number} is there twice, with different rows")
     files = ClipFiles(data)
     found, remarks = find_youtube_clips(files, set(owners.values()))
     for clip, paths in find_numbered_clips(files, owners).items():
@@ -176,7 +191,7 @@ def read_audiocaps(data: pathlib.Path) -> Listing:
     remarks += [repeated_rows(len(rows) - len(owners))] if len(owners) < len(rows) else []
     remarks += _odd_counts(entries)
     sizes = [(975, 4875), (957, 4785)]
-    return make_listing(entries, files, sizes, labelled=False, names=AUDIOCAPS_NAMES, remarks=remarks)
+    return make_listing(entries, files, sizes, labelled=False, tables=[table], names=AUDIOCAPS_NAMES, remarks=remarks)
 
 
 def _odd_counts(entries: Sequence[Entry]) -> list[str]:
@@ -190,10 +205,12 @@ def _odd_counts(entries: Sequence[Entry]) -> list[str]:
 def read_clotho(data: pathlib.Path) -> Listing:
     """Clotho: its evaluation split."""
     require(data, CLOTHO_LAYOUT, "clotho_captions_evaluation.csv", "evaluation/")
-    rows = read_table(data / "clotho_captions_evaluation.csv", ("file_name", *_CLOTHO_CAPTIONS))
+    table = data / "clotho_captions_evaluation.csv"
+    rows = read_table(table, ("file_name", *_CLOTHO_CAPTIONS))
     files = ClipFiles(data / "evaluation")
     named = ((row["file_name"], row["file_name"], tuple(row[each] for each in _CLOTHO_CAPTIONS)) for row in rows)
-    return make_listing(by_file(files, data / "evaluation", named), files, [(1045, 5225)], labelled=False)
+    entries = by_file(files, data / "evaluation", named)
+    return make_listing(entries, files, [(1045, 5225)], labelled=False, tables=[table])
 
 
 class Evaluation(enum.StrEnum):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from hear_tasks.evaluate.clip_files import UNREADABLE, ClipFiles, is_readable
-from hear_tasks.evaluate.tables import LayoutError
+from hear_tasks.evaluate.tables import LayoutError, ends_with_a_line
 from hear_tasks.similar_names import describe_similar, match_names
 
 
@@ -84,19 +85,24 @@ def make_listing(
     published: Sequence[Size],
     *,
     labelled: bool,
+    tables: Sequence[pathlib.Path],
     names: str = "the names of the table",
+    group: re.Pattern[str] | None = None,
     remarks: Sequence[str] = (),
     folds: Mapping[str, str] | None = None,
 ) -> Listing:
     """A listing of the entries of a table.
 
-    `published` holds the sizes of the table as it is published, `names` those that clips may have, in words, `folds`
-    the fold of each clip by its name.
+    `published` holds the sizes of the table as it is published, `tables` its files, `names` those that clips may have,
+    in words, `folds` the fold of each clip by its name. What `group` finds in a clip's name has one class alone.
 
     Raises:
-        LayoutError: a name is there twice with different texts, or no clip is there that can be read.
+        LayoutError: a name is there twice with different texts, a group has two classes, or no clip is there that can
+            be read.
     """
     table, repeated = _distinct(entries, files)
+    if group is not None:
+        _check_groups(table, group, tables)
     missing = [entry for entry in table if entry.path is None]
     there = [(number, entry, entry.path) for number, entry in enumerate(table) if entry.path is not None]
     clips = tuple(
@@ -113,14 +119,15 @@ def make_listing(
         )
     classes = {text for entry in table for text in entry.texts} if labelled else set()
     odd = _odd_size(table, classes, published)
-    strangers = f"sound files that the table lacks: {len(files.strangers)}; was it cut?" if files.strangers else ""
+    cut = [f"sound files that the table lacks: {len(files.strangers)}"] if files.strangers else []
+    cut += [f"the last line of {each.name} has no end" for each in tables if not ends_with_a_line(each)]
     return Listing(
         clips,
         tuple(entry.name for entry in missing),
         unreadable,
         tuple(sorted(classes)),
         (*remarks, *odd, *files.remarks, *_alike_classes(classes), *_alike_files(missing), *repeated),
-        (f"{odd[0]}; {strangers}",) if odd and strangers else (),
+        (f"{odd[0]}; {'; '.join(cut)}; was it cut?",) if odd and cut else (),
     )
 
 
@@ -135,6 +142,20 @@ def _distinct(entries: Iterable[Entry], files: ClipFiles) -> tuple[list[Entry], 
             raise LayoutError(f"{where}: {entry.name!r} is in the table twice, as {first.texts} and as {entry.texts}")
         repeated += first is not entry
     return list(table.values()), [repeated_rows(repeated)] if repeated else []
+
+
+def _check_groups(table: Iterable[Entry], group: re.Pattern[str], files: Sequence[pathlib.Path]) -> None:
+    first: dict[str, Entry] = {}
+    for entry in table:
+        if found := group.search(entry.name):
+            other = first.setdefault(found[1], entry)
+            if _plain(other.texts[0]) != _plain(entry.texts[0]):
+                where = " and ".join(map(str, files))
+                raise LayoutError(
+                    f"{where}: expected one class of all clips with {found[1]!r} at that place of their names, got "
+                    f"{other.texts[0]!r} of {other.name} and {entry.texts[0]!r} of {entry.name}; was a line cut, or "
+                    "one column sorted alone?"
+                )
 
 
 def repeated_rows(count: int) -> str:
@@ -155,9 +176,13 @@ def _alike_classes(classes: Iterable[str]) -> list[str]:
     """Says which classes are one, but for case and blanks."""
     alike: dict[str, list[str]] = {}
     for name in sorted(classes):
-        alike.setdefault(" ".join(name.casefold().split()), []).append(name)
+        alike.setdefault(_plain(name), []).append(name)
     pairs = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
     return [f"classes that differ in case or blanks alone, and count apart: {', '.join(pairs)}"] if pairs else []
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def _alike_files(missing: Iterable[Entry]) -> list[str]:

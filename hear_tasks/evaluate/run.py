@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,16 +62,27 @@ def evaluate(
     weights, tokenizer = find_weights(model, request.model), tokenizer_digests(model)
     folder = request.out / weights.folder_name / request.folder_name
     folder.mkdir(parents=True, exist_ok=True)
+    before = read_if_whole(folder / RESULTS_FILE) or {}
+    _check_tokenizer(folder, before, tokenizer)
     with open_kept(folder.parent / "kept", _identity(evaluator, model, weights), tell) as kept:
         clips, found, faults = _compute(evaluator, listing, model, kept)
         scored = evaluator.score(model, Computed(clips, found.values, listing.classes), folder)
         limit = request.limits.patches
         shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]
         report = Report(request, weights, tokenizer, listing, listing.unreadable | faults, shortened, scored)
-        before = (read_if_whole(folder / RESULTS_FILE) or {}).get("data", "")
         write_json(folder / RESULTS_FILE, report.as_json())
-    tell(f"{folder}: {f'replaced what was of {before}' if before else 'written'}")
+    tell(f"{folder}: {f'replaced what was of {data}' if (data := before.get('data')) else 'written'}")
     return report
+
+
+def _check_tokenizer(folder: pathlib.Path, before: Mapping[str, Any], tokenizer: Mapping[str, str]) -> None:
+    """Raise ValueError where results with another tokenizer are there, which the name of the folder does not tell."""
+    other = before.get("tokenizer", tokenizer)
+    if sorted(other.values()) != sorted(tokenizer.values()):
+        raise ValueError(
+            f"{folder}: holds results with another tokenizer ({' and '.join(other)}, of other content than "
+            f"{' and '.join(tokenizer)}); choose another --out, or move them away"
+        )
 
 
 def _check_out(out: pathlib.Path) -> None:

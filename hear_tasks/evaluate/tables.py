@@ -55,6 +55,13 @@ def read_table(
     return records
 
 
+def ends_with_a_line(file: pathlib.Path) -> bool:
+    """Whether the last line of a file has an end, as one has that was not cut in it."""
+    with file.open("rb") as content:
+        content.seek(max(0, file.stat().st_size - 1))
+        return content.read() in (b"\n", b"\r")
+
+
 def _check_header(file: pathlib.Path, names: Sequence[str], columns: Sequence[str]) -> None:
     if any(names.count(column) != 1 for column in columns):
         raise LayoutError(

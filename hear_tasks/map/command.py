@@ -17,7 +17,7 @@ from hear_cacophony.commands.model_options import (
     summarize_text_model,
     tell_untrained,
 )
-from hear_cacophony.commands.sound_options import add_errors_option, read_lines, take_options_between
+from hear_cacophony.commands.sound_options import add_errors_option, read_lines
 from hear_tasks.module_options import add_module_options, merge_options
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_module_options(parser)
     add_tokenizer_option(parser)
     add_engine_options(parser)
-    take_options_between(parser)
     parser.set_defaults(func=_run, goes_on=True)
 
 
