@@ -16,11 +16,14 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import usual_environment
+from hear_tarballs import MAKERS, make_tarballs
 from hear_tasks_on_disk import make_event_task, make_scene_task
 
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.training.metrics import read_metrics
 from hear_tasks.cli import main
+from hear_tasks.download import tarball_name
+from hear_tasks.registry import find_tasks
 
 pytestmark = pytest.mark.slow
 
@@ -187,22 +190,39 @@ def test_what_is_submitted_is_noted_beside_the_plan(place, tmp_path):
     assert f"--only audiomae --task {PITCH} --from-phase embed --to-phase embed --devices 1" in ran.stdout
 
 
-def test_what_is_not_there_is_fetched_by_a_job_before_the_others(place, tmp_path):
-    keys = {"DOWNLOAD": "1", "TASKS_DIR": str(tmp_path / "tasks"), "OUT": str(tmp_path / "out"), "TASKS": "esc50,GTZAN"}
-    config = write_config(tmp_path, "fetch.conf", **keys, STAGE="1", DOWNLOAD_PARTITION="network")
+def test_each_task_is_fetched_while_the_one_before_it_is_embedded(place, tmp_path):
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    names = ("esc50", "libricount", "gunshot_triangulation")
+    for size, name in enumerate(names, 1):
+        (mirror / tarball_name(find_tasks(name)[0])).write_bytes(bytes(1000 * size))
+    keys = {"DOWNLOAD": "1", "MIRROR": str(mirror), "TASKS_DIR": str(tmp_path / "tasks"), "OUT": str(tmp_path / "out")}
+    config = write_config(tmp_path, "fetch.conf", **keys, TASKS="esc50,GTZAN", DOWNLOAD_PARTITION="network")
     done = script("submit.sh", config, "--dry-run")
     assert "unknown HEAR task 'GTZAN'; did you mean 'tfds_gtzan' or 'GTZAN Genre'" in done.stderr
-    config = write_config(tmp_path, "fetch.conf", **keys | {"TASKS": "esc50"}, STAGE="1", DOWNLOAD_PARTITION="network")
+    config = write_config(tmp_path, "fetch.conf", **keys, TASKS=",".join(names), DOWNLOAD_PARTITION="network")
     done = script("submit.sh", config, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "job 0: audiomae, esc50-v2.0.0-full: embed"
+    assert "the disk holds 0.0" in done.stderr
+    order = [find_tasks(name)[0].directory for name in ("esc50", "gunshot_triangulation", "libricount")]
+    assert [line.split(": ")[1] for line in done.stdout.splitlines() if line.startswith("job ")] == [
+        f"{model}, {task}" for task in order for model in ("audiomae", "cacophony")
+    ]
     jobs = [line for line in done.stdout.splitlines() if line.startswith("sbatch")]
-    assert "--cpus-per-task=4 --mem=8G --time=1-00:00:00 --partition=network" in jobs[0]
-    assert "download.sbatch" in jobs[0]
-    assert "gres" not in jobs[0]
-    assert "--dependency=afterany:JOB-OF-download --array=0 " in jobs[1]
-    assert "--dependency=aftercorr:JOB-OF-embed" in jobs[2]
-    assert "--dependency=afterany:JOB-OF-download:JOB-OF-embed:JOB-OF-predict" in jobs[3]
+    assert len(jobs) == 10
+    downloads, embeddings, predictions = jobs[:9:3], jobs[1:9:3], jobs[2:9:3]
+    for number, task in enumerate(order):
+        assert "--cpus-per-task=4 --mem=8G --time=12:00:00 --partition=network" in downloads[number]
+        assert f"--array={number} " in downloads[number]
+        assert "gres" not in downloads[number]
+        array = f"--array={2 * number},{2 * number + 1} "
+        assert f"--dependency=afterany:JOB-OF-download-{task} {array}" in embeddings[number]
+        assert f"{array}--dependency=aftercorr:JOB-OF-embed-{task} " in predictions[number]
+    assert "dependency" not in downloads[0]
+    assert f"--dependency=afterany:JOB-OF-download-{order[0]} " in downloads[1]
+    assert f"--dependency=afterany:JOB-OF-download-{order[1]}:JOB-OF-embed-{order[0]} " in downloads[2]
+    assert all(f":JOB-OF-{what}-{task}" in jobs[9] for what in ("download", "embed", "predict") for task in order)
+    assert not (tmp_path / "tasks").exists()
 
 
 def test_a_dry_run_prints_the_jobs_for_what_is_still_to_do_and_writes_nothing(place, tmp_path):
@@ -388,6 +408,37 @@ def test_a_node_without_the_gpu_that_was_asked_for_is_told(cluster, place):
         .joinpath(next(path.name for path in (out / "logs" / "slurm").glob("report-*.log")))
         .read_text()
     )
+
+
+def test_tasks_come_to_a_cluster_one_after_the_other_and_little_of_them_stays(cluster, tmp_path):
+    mirror, out, tasks = (tmp_path / name for name in ("mirror", "out", "tasks"))
+    make_tarballs(mirror)
+    lost = find_tasks("libricount")[0]
+    keys = {"DOWNLOAD": "1", "MIRROR": str(mirror), "TASKS_DIR": str(tasks), "OUT": str(out), "RATES": "16000,48000"}
+    keys |= {"STAGE": "1", "TASKS": ",".join((*MAKERS, lost.name)), "PREDICT_TIME": "5"}
+    keys |= {"DOWNLOAD_CPUS": "1", "DOWNLOAD_MEMORY": "1G", "DOWNLOAD_TIME": "10"}
+    jobs = Jobs(cluster)
+    numbers = jobs.submit(write_config(tmp_path, "fetch.conf", **keys), cluster)
+    assert len(numbers) == 3 * 4 + 1
+    most, seen = 0, set()
+
+    def ended() -> bool:
+        nonlocal most
+        there = sorted(folder.parent.name for folder in tasks.glob("*/48000"))
+        most = max(most, len(there))
+        seen.update(there)
+        return not jobs.states()
+
+    jobs.wait("the end", ended)
+    report = (out / "report" / "leaderboard.md").read_text()
+    assert f"AudioMAE {lost.directory}: embed to do: FAILED: download: " in report
+    assert len([line for line in report.splitlines() if line.startswith("- AudioMAE")]) == 1
+    assert len(list(out.glob("embeddings/*/*/prediction-done.json"))) == 3
+    assert most <= 2
+    assert len(seen) == 3
+    assert len(list(tasks.glob("*/16000"))) == 3
+    assert not list(tasks.glob("*/48000"))
+    assert not list(tasks.rglob("*.gz"))
 
 
 def train_arguments(data: pathlib.Path, out: pathlib.Path) -> list[str]:

@@ -156,15 +156,26 @@ def measure_url(url: str) -> int | None:
         return _length(response)
 
 
+def read_end(url: str, start: int, size: int) -> bytes | None:
+    """The last `size` bytes of a file, from byte `start` on; None where the host gives no pieces of it.
+
+    Raises:
+        HostError: the host refuses, or cannot be reached.
+    """
+    with _asked_once(url, start) as response:
+        content = response.raw.read(size + 1) if response.status_code == 206 else b""
+    return content if len(content) == size else None
+
+
 def host_of(url: str) -> str:
     """The host of a URL, for people."""
     return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _asked_once(url: str) -> requests.Response:
+def _asked_once(url: str, start: int = 0) -> requests.Response:
     """As `_asked`, of a host that is not waited for where it cannot be reached."""
     try:
-        return _asked(url, 0)
+        return _asked(url, start)
     except PassingError as error:
         if isinstance(error.__cause__, OSError):
             raise HostError(str(error)) from error

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import urllib.parse
 
-from hear_cacophony.download.http import HttpSource, measure_url, read_url
+from hear_cacophony.download.http import HttpSource, measure_url, read_end, read_url
 from hear_cacophony.download.remote_file import Advance, HostError, RemoteFile, Source, WrongFileError, part_of
 
 
@@ -107,3 +107,18 @@ def measure(source: Source) -> int | None:
     if isinstance(source, FolderSource):
         return source.path.stat().st_size if source.path.is_file() else None
     return measure_url(source.url) if isinstance(source, HttpSource) else None
+
+
+def read_last(file: RemoteFile, size: int) -> bytes | None:
+    """The last bytes of a file over HTTP, or of one in a folder; None where they cannot be had.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if file.size is None or file.size < size:
+        return None
+    if isinstance(file.source, FolderSource):
+        with file.source.path.open("rb") as stream:
+            stream.seek(file.size - size)
+            return stream.read(size)
+    return read_end(file.source.url, file.size - size, size) if isinstance(file.source, HttpSource) else None

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from hear_cacophony.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from hear_tasks.download.hear_tarballs import check_tarballs, tarball_name, tarball_sizes
+    from hear_tasks.download.hear_tarballs import TarballSize, check_tarballs, tarball_name, tarball_sizes
 
-__all__ = ["check_tarballs", "tarball_name", "tarball_sizes"]
+__all__ = ["TarballSize", "check_tarballs", "tarball_name", "tarball_sizes"]
 
-__getattr__ = lazy_exports(__name__, {"hear_tarballs": ("check_tarballs", "tarball_name", "tarball_sizes")})
+__getattr__ = lazy_exports(
+    __name__, {"hear_tarballs": ("TarballSize", "check_tarballs", "tarball_name", "tarball_sizes")}
+)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from hear_cacophony.download.mirror import Mirror, measure
+from hear_cacophony.download.mirror import Mirror, measure, read_last
 from hear_cacophony.download.published_files import KeptAsTheyCome
 from hear_cacophony.download.remote_file import HostError, RemoteFile, WrongFileError
 from hear_tasks.download.archive_check import check_archive
@@ -37,7 +38,7 @@ LICENCES = {
     "tfds_crema_d": "ODbL 1.0",
     "tfds_gtzan": "not known, its publisher names none",
     "tfds_gtzan_music_speech": "not known, its publisher names none",
-    "vocal_imitation": "CC BY 4.0",
+    "vocal_imitation": "not known, no page was found that names one",
     "vox_lingua_top10": "CC BY 4.0, of videos whose rights stay with their owners",
 }
 """Of the data sets behind the tasks, by the name of the task. The record's own LICENSE.txt decides.
@@ -47,9 +48,10 @@ the Hugging Face hub), which names Zenodo 1321278, Zenodo 1285212, archive.org (
 and dcase2016_task2_test_public, CC BY 4.0) and the LICENSE of github.com/karolpiczak/ESC-50. FSD50K: its own
 LICENSE-DATASET. LibriCount: Zenodo 1216072. MAESTRO and NSynth: magenta.tensorflow.org/datasets. Mridangam:
 compmusic.upf.edu/mridangam-stroke-dataset, as mirdata quotes it. Speech Commands and CREMA-D: their LICENSE files.
-GTZAN: mirdata found none. Vocal Imitations: Zenodo 1340763. VoxLingua107: bark.phon.ioc.ee/voxlingua107. Neither these
-pages nor that of Gunshot, Zenodo 3997406, could be reached from where this was written: it is what copies and lists of
-them tell.
+GTZAN: mirdata found none. VoxLingua107: bark.phon.ioc.ee/voxlingua107. Not the pages themselves, which could not be
+reached from where this was written, but copies and lists of them tell so. Of the pages of Vocal Imitations, Zenodo
+1340763, and of Gunshot, Zenodo 3997406, no copy was found, and the README of github.com/interactiveaudiolab/
+VocalImitationSet names no licence.
 """
 
 
@@ -117,8 +119,21 @@ def tarball_name(task: HearTask) -> str:
     return f"hear2021-{task.directory}-{RATE}.tar.gz"
 
 
-def tarball_sizes(tasks: Iterable[HearTask], folder: pathlib.Path, mirror: str | None) -> dict[HearTask, int]:
-    """Bytes of the tarballs of tasks; of those that nobody has, none.
+@dataclasses.dataclass(frozen=True)
+class TarballSize:
+    """How much a tarball holds.
+
+    Attributes:
+        packed: bytes of it; 0 where nobody tells.
+        unpacked: bytes of what it makes, modulo 2^32, as its last four bytes tell; None where they cannot be had.
+    """
+
+    packed: int
+    unpacked: int | None = None
+
+
+def tarball_sizes(tasks: Iterable[HearTask], folder: pathlib.Path, mirror: str | None) -> dict[HearTask, TarballSize]:
+    """How much the tarballs of tasks hold; of those that nobody has, nothing.
 
     Args:
         tasks: which.
@@ -133,12 +148,20 @@ def tarball_sizes(tasks: Iterable[HearTask], folder: pathlib.Path, mirror: str |
     sizes = {}
     for task in tasks:
         try:
-            sizes[task] = record.file(tarball_name(task), folder, place).size or 0
+            sizes[task] = _size(record.file(tarball_name(task), folder, place))
         except HostError:
             if not record.known(folder):
                 raise
-    record.keep_list(folder)
+    if folder.is_dir():
+        record.keep_list(folder)
     return sizes
+
+
+def _size(file: RemoteFile) -> TarballSize:
+    end = None
+    with contextlib.suppress(OSError):  # of which nothing depends but how near an estimate is
+        end = read_last(file, 4)
+    return TarballSize(file.size or 0, None if end is None else int.from_bytes(end, "little"))
 
 
 def check_tarballs(folder: pathlib.Path, *, deep: bool) -> dict[str, str] | None:

@@ -16,19 +16,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from hear_tasks.download import tarball_sizes
-from hear_tasks.registry import TASKS
 from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.made import PUT_ASIDE, Made
-from hear_tasks.reproduce.models import RunModel
+from hear_tasks.reproduce.not_come import forget, note, weights_words, without_weights
 from hear_tasks.reproduce.options import PUBLISHED_RATE, Fetching, Options, Phase
 from hear_tasks.reproduce.passage import Passage
 from hear_tasks.reproduce.record import POLL_SECONDS
-from hear_tasks.reproduce.room import bytes_there, check_room, estimate_room, order_tasks
+from hear_tasks.reproduce.room import TARBALLS, bytes_there, check_room, list_tarballs, plan_tasks
 from hear_tasks.reproduce.run_job import Stop, last_lines, run_bound, summary
 
-TARBALLS = "tarballs"
-"""The folder in that of the tasks for what is fetched."""
+_SAYS = "hear-cacophony: "
+"""Before the first line of what a command ends with."""
 
 
 class FetchError(OSError):
@@ -70,20 +68,22 @@ class TaskFetcher:
         self._archives.mkdir(parents=True, exist_ok=True)
         for left in self._options.tasks_dir.glob(f"*/{PUT_ASIDE}*"):
             shutil.rmtree(left)
-        by_name = {task.directory: task for task in TASKS}
-        wanted = [by_name[task.name] for task in self._options.tasks]
-        known = tarball_sizes(wanted, self._archives, self._fetching.mirror)
-        sizes = {task: known[task] for task in order_tasks(known)}
-        room = estimate_room(sizes, self._options)
+        self._order, room = plan_tasks(self._options, list_tarballs(self._options))
         for line in room.lines():
             self._tell(line)
-        settled = [task for task in sizes if self._is_settled(self._options.tasks_dir / task.directory)]
+        folder = self._options.tasks_dir
+        settled = [task for task in room.stays if self.is_settled(folder / task.directory)]
         check_room(room, bytes_there(room, settled, self._archives, self._options), self._options)
-        ordered = [*sizes, *(task for task in wanted if task not in sizes)]
-        folders = {task: self._options.tasks_dir / task.directory for task in ordered}
-        self._order = list(folders.values())
-        passing = {folders[task]: size for task, size in room.passing.items()}
+        passing = {folder / task.directory: size for task, size in room.passing.items()}
         self._passage = Passage(passing, self._remove, self._stop)
+
+    def remove_used(self, tasks: Sequence[pathlib.Path]) -> None:
+        """What goes of these tasks goes, however far they have come."""
+        for task in tasks:
+            try:
+                self._clear(self._made(task))
+            except OSError as error:
+                self._tell(f"{task.name}: what came of it could not be removed: {error}")
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Begin to bring the tasks of these jobs."""
@@ -128,7 +128,7 @@ class TaskFetcher:
     def _fetch(self, task: pathlib.Path, title: str) -> None:
         made = self._made(task)
         try:
-            if self._is_settled(task):
+            if self.is_settled(task):
                 self._clear(made)
                 self._passage.leave(task)
                 return
@@ -150,6 +150,7 @@ class TaskFetcher:
             except OSError as error:
                 self._fail(task, "prepare", error)
             else:
+                forget(self._options.out, task.name)
                 self._ready.put(task)
         self._ready.put(None)
 
@@ -185,63 +186,54 @@ class TaskFetcher:
         self.failures[task] = f"FAILED: {command}: {error}"
         if not self._stop.is_requested():
             self._tell(f"{command}: {task.name}: FAILED: {error}")
+            with contextlib.suppress(OSError):  # a full disk; whoever reports in this process has the failure itself
+                note(self._options.out, task.name, self.failures[task])
             self._passage.fail(task)
 
     def _remove(self, task: pathlib.Path) -> None:
         """Remove what was brought of a task that has failed."""
         self._tell(f"{task.name}: what came of it is removed, as the next task needs the room")
-        try:
-            self._clear(self._made(task))
-        except OSError as error:
-            self._tell(f"{task.name}: what came of it could not be removed: {error}")
+        self.remove_used([task])
 
-    def _is_settled(self, task: pathlib.Path) -> bool:
+    def is_settled(self, task: pathlib.Path) -> bool:
         """Whether all embeddings of a task are there."""
         return all(job.is_done(Phase.EMBED) for job in self._jobs if job.task == task)
 
     def _clear(self, made: Made) -> None:
         """Remove what goes of a task, whatever stage it has come to."""
         self._clear_tarball(made)
-        made.remove_audio(self._fetching.going | ({PUBLISHED_RATE} - self._fetching.staying))
+        made.remove_audio(self._fetching.passing | ({PUBLISHED_RATE} - self._fetching.staying))
 
     def _clear_tarball(self, made: Made) -> None:
         if not self._fetching.keep_archives:
             made.remove_tarball()
 
 
-def fetch_weights(options: Options, stop: Stop, tell: Callable[[str], None]) -> list[RunModel]:
-    """Bring the weights of the models that are not there.
-
-    Returns:
-        Of the published table, the models whose weights did not come.
+def fetch_weights(options: Options, stop: Stop, tell: Callable[[str], None]) -> None:
+    """Bring the weights of the models that are not there; why some did not come is noted.
 
     Raises:
-        FetchError: some did not come, and there is nothing to run without them.
+        FetchError: they did not come, and nothing is to be run without them: of the published table, all of them.
     """
-    absent = _without_weights(options.models)
-    if not absent or options.fetching is None:
-        return []
-    folder = pathlib.Path(absent[0].file).parent
-    stages = [str(model.stage.number) for model in absent if model.stage is not None]
-    peers = [model.title for model in absent if model.stage is None]
-    arguments = ["weights", "--stage", stages[0] if len(stages) == 1 else "all"] if stages else []
-    arguments = [*arguments[:1], *(["peers", *peers] if peers else []), *arguments[1:], "--to", str(folder)]
-    tell(f"download: {', '.join(model.title for model in absent)} to {folder}")
-    log = options.out / "logs" / "weights-download.log"
-    try:
-        run_logged("download", [*arguments, *_mirror(options.fetching)], log, stop)
-    except FetchError as error:
-        absent = _without_weights(options.models)
-        if stop.is_requested() or not options.table or len(absent) == len(options.models):
-            raise
-        tell(f"download: FAILED: {error}")
-        return absent
-    return []
-
-
-def _without_weights(models: Sequence[RunModel]) -> list[RunModel]:
-    files = {model.name: pathlib.Path(model.file) for model in models}
-    return [each for each in models if files[each.name].is_absolute() and not files[each.name].exists()]
+    assert options.fetching is not None
+    failures = []
+    for model in without_weights(options.models):
+        folder = pathlib.Path(model.file).parent
+        tell(f"download: {model.title} to {folder}")
+        arguments = [*weights_words(model), "--to", str(folder), *_mirror(options.fetching)]
+        try:
+            run_logged("download", arguments, options.out / "logs" / f"{model.name}-download.log", stop)
+        except FetchError as error:
+            if stop.is_requested():
+                raise
+            tell(f"download: {model.title}: FAILED: {error}")
+            if without_weights([model]):  # and not the tokenizer alone, which HEAR does not need
+                note(options.out, model.name, str(error))
+                failures.append(str(error))
+        else:
+            forget(options.out, model.name)
+    if failures and (not options.table or len(failures) == len(options.models)):
+        raise FetchError("\n".join(failures))
 
 
 def run_logged(command: str, arguments: Sequence[str], log: pathlib.Path, stop: Stop) -> None:
@@ -260,7 +252,9 @@ def run_logged(command: str, arguments: Sequence[str], log: pathlib.Path, stop: 
     if stop.is_requested():
         raise FetchError(stop.reason)
     if status:
-        raise FetchError(f"{summary(last_lines(log, offset))} (see {log})")
+        lines = last_lines(log, offset)
+        said = [line.removeprefix(_SAYS) for line in lines if line.startswith(_SAYS)]  # and then of other files
+        raise FetchError(f"{(said or [summary(lines)])[0]} (see {log})")
 
 
 def _mirror(fetching: Fetching) -> list[str]:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import enum
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from hear_cacophony.model.stages import STAGES
@@ -51,18 +52,24 @@ class Fetching:
         rates: sample rates in Hz that the models take.
         mirror: URL or folder that has everything, in the place of its own hosts.
         alone: whether nothing is run.
+        used: folders of tasks that others have embedded, of whose audio nobody needs more than what stays.
     """
 
     keep_archives: bool
     rates: tuple[int, ...]
     mirror: str | None
     alone: bool
+    used: tuple[pathlib.Path, ...] = ()
+
+    @property
+    def passing(self) -> frozenset[int]:
+        """Rates in Hz of the audio that goes when it is embedded: all that models take but the lowest, and 48000."""
+        return frozenset() if self.keep_archives else frozenset(self.rates) - ({min(self.rates)} - {PUBLISHED_RATE})
 
     @property
     def going(self) -> frozenset[int]:
-        """Rates in Hz of the audio that goes when it is embedded: all that models take but the lowest, and 48000."""
-        stays = self.keep_archives or self.alone
-        return frozenset() if stays else frozenset(self.rates) - ({min(self.rates)} - {PUBLISHED_RATE})
+        """Those of audio that goes meanwhile: none, where it is others that embed."""
+        return frozenset() if self.alone else self.passing
 
     @property
     def staying(self) -> frozenset[int]:
@@ -141,6 +148,14 @@ def add_work_options(parser: argparse.ArgumentParser) -> None:
         help="fetch weights to --checkpoints, and tasks to --tasks-dir, each embedded and predicted while others come",
     )
     fetching.add_argument("--download-only", action="store_true", help="fetch and prepare, and run nothing")
+    fetching.add_argument(
+        "--used",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="with --download-only, tasks that others have embedded: first what goes of them, as with --download, goes",
+    )
     fetching.add_argument(
         "--keep-archives",
         action="store_true",
@@ -232,7 +247,7 @@ def parse_options(args: argparse.Namespace) -> Options:
         raise ValueError(f"--grid-points: expected 1 or more, got {args.grid_points}")
     fetching = _fetching(args)
     models = choose_models(args)
-    tasks = choose_tasks(args.tasks_dir.absolute(), args.task) if fetching is None else _registered(args)
+    tasks = choose_tasks(args.tasks_dir.absolute(), args.task) if fetching is None else _registered(args, args.task)
     out = args.out.absolute()
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: expected a folder, got a file")
@@ -267,13 +282,16 @@ def parse_options(args: argparse.Namespace) -> Options:
 
 def _fetching(args: argparse.Namespace) -> Fetching | None:
     if not (args.download or args.download_only):
-        if args.keep_archives or args.mirror or args.rates:
-            raise ValueError("--keep-archives, --mirror and --rates are for --download")
+        if args.keep_archives or args.mirror or args.rates or args.used:
+            raise ValueError("--keep-archives, --mirror, --rates and --used are for --download")
         return None
+    if args.used and not args.download_only:
+        raise ValueError("--used is for --download-only: --download itself sees what is embedded")
     if args.module is not None and not args.rates:
         raise ValueError(f"--download --module {args.module}: expected the plugin's sample rate, --rates HZ")
     rates = args.rates or (_TABLE_RATES if args.table else (16_000,))
-    return Fetching(args.keep_archives, rates, args.mirror, args.download_only)
+    used = _registered(args, args.used) if args.used else []
+    return Fetching(args.keep_archives, rates, args.mirror, args.download_only, tuple(used))
 
 
 def parse_rates(text: str) -> tuple[int, ...]:
@@ -285,7 +303,7 @@ def parse_rates(text: str) -> tuple[int, ...]:
     return rates
 
 
-def _registered(args: argparse.Namespace) -> list[pathlib.Path]:
-    """The folders of HEAR's tasks, which need not be there yet."""
-    wanted = {task for name in args.task for task in find_tasks(name)} if args.task else set(TASKS)
+def _registered(args: argparse.Namespace, names: Sequence[str]) -> list[pathlib.Path]:
+    """The folders of HEAR's tasks, all without a name, which need not be there yet."""
+    wanted = {task for name in names for task in find_tasks(name)} if names else set(TASKS)
     return [args.tasks_dir.absolute() / task.directory for task in TASKS if task in wanted]

@@ -52,18 +52,22 @@ def unfinished(job: Job, phases: Sequence[Phase], unnoted: Mapping[str, str]) ->
 
 
 def write_report(
-    options: Options, jobs: Sequence[Job], started: str, unnoted: Mapping[str, str]
+    options: Options, jobs: Sequence[Job], started: str, unnoted: Mapping[str, str], not_run: Sequence[str]
 ) -> tuple[str, list[str], bool]:
     """Write OUT/report.
 
-    `unnoted` are failures that could not be noted, by the name of the job.
+    `unnoted` are failures that are not in the records, by the name of the job, `not_run` what to say of models that
+    were left out.
 
     Returns:
         The leaderboard as text, what is not finished, and whether all is whole.
     """
     report = options.out / "report"
     report.mkdir(parents=True, exist_ok=True)
-    open_ends = [line for job in jobs if (line := unfinished(job, (Phase.EMBED, Phase.PREDICT), unnoted))]
+    open_ends = [
+        *not_run,
+        *(line for job in jobs if (line := unfinished(job, (Phase.EMBED, Phase.PREDICT), unnoted))),
+    ]
     text, whole = _write_tables(options, report)
     if open_ends:
         text += "\n" + "\n".join(["not finished:", *(f"  {line}" for line in open_ends)]) + "\n"

@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import pathlib
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hear_cacophony.progress import clock
-from hear_tasks.registry import EmbeddingType, HearTask
+from hear_tasks.download import TarballSize, tarball_sizes
+from hear_tasks.registry import TASKS, EmbeddingType, HearTask
 from hear_tasks.reproduce.made import Made
 from hear_tasks.reproduce.options import PUBLISHED_RATE, Options
 from hear_tasks.reproduce.passage import AT_A_TIME, most_beside
 
+TARBALLS = "tarballs"
+"""The folder in that of the tasks for what is fetched."""
+
 _SAMPLE_BYTES = 2
-_WAV_HEADER_BYTES = 44
 _MOST_UNPACKED = 20
-"""Bytes of audio that a byte of a tarball makes, at most; small tarballs may hold other clips than the benchmark's."""
+"""Bytes of audio that a byte of a tarball makes, at most, where its host does not tell."""
+
+_SIZE_RANGE = 1 << 32
+"""What gzip counts bytes up to."""
 
 _MEAN_SECONDS = 7.7
 """Of the clips of FSD50K, the one task whose clips differ: 108.3 hours."""
+
+_SHORTEST_SECONDS = 0.3
+"""Of its clips: no task has more of them in as many bytes."""
+
+_BESIDE_CLIP_BYTES = 4096
+"""What a file takes on a disk besides its samples, at most."""
 
 _EMBEDDING_BYTES = 4 * 1024
 """Of the widest embedding of the table's models."""
 
 _TIMESTAMPS_PER_SECOND = 25
-OTHER_BYTES = 500_000_000
-"""Logs, predictors, scores, the report."""
+_JOB_BYTES = 10_000_000
+"""Of a model on a task: logs, records, scores."""
+
+OTHER_BYTES = 20_000_000
+"""The report; predictors of the tasks that are just predicted."""
 
 _USUAL_SPEED = 20e6
 """Bytes per second, for a first idea of the time."""
@@ -41,6 +57,8 @@ class Room:
         tarballs: of all tasks that are to be fetched.
         audio: what stays of all tasks.
         embeddings: of all models, and as much again while they are made.
+        other: of logs, scores, the report.
+        published: of each task's audio at 48 kHz.
         stays: of each task, in the order in which they are fetched.
         passing: of what goes again of each task, in the order in which they are fetched.
         peak: all that is there at a time, at most.
@@ -49,6 +67,8 @@ class Room:
     tarballs: int
     audio: int
     embeddings: int
+    other: int
+    published: Mapping[HearTask, int]
     stays: Mapping[HearTask, int]
     passing: Mapping[HearTask, int]
     peak: int
@@ -58,15 +78,17 @@ class Room:
         fetched = f"{self.tarballs / 1e9:.1f} GB of tarballs are to be fetched"
         stays = f"audio that stays {_gigabytes(self.audio)}, embeddings {_gigabytes(self.embeddings)}"
         return [
-            f"the disk holds {_gigabytes(self.peak)} at most, weights aside: {stays}, all else "
-            f"{_gigabytes(OTHER_BYTES)}; and on the way tarballs, and audio that goes, of {AT_A_TIME} tasks at a time",
+            f"the disk holds {_gigabytes(self.peak)} at most for these tasks, weights aside: {stays}, all else "
+            f"{_gigabytes(self.other)}; and on the way tarballs, and audio that goes, of {AT_A_TIME} tasks at a time",
             f"{fetched}: {clock(self.tarballs / _USUAL_SPEED)} at {_USUAL_SPEED / 1e6:.0f} MB/s; how long embedding "
             "and predicting take is not known before it is measured",
         ]
 
 
 def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+    """Not less than it is."""
+    digits = 1 if size >= 1e9 else 3
+    return f"{math.ceil(size / 1e9 * 10**digits) / 10**digits:.{digits}f} GB"
 
 
 def audio_seconds(task: HearTask) -> float:
@@ -74,42 +96,81 @@ def audio_seconds(task: HearTask) -> float:
     return task.clips * (_MEAN_SECONDS if task.seconds is None else task.seconds)
 
 
-def estimate_room(sizes: Mapping[HearTask, int], options: Options) -> Room:
+def list_tarballs(options: Options) -> dict[HearTask, TarballSize]:
+    """How much the tarballs of a run's tasks hold.
+
+    Raises:
+        OSError: the list of them cannot be had.
+    """
+    assert options.fetching is not None
+    return tarball_sizes(_tasks(options), options.tasks_dir / TARBALLS, options.fetching.mirror)
+
+
+def _tasks(options: Options) -> list[HearTask]:
+    by_name = {task.directory: task for task in TASKS}
+    return [by_name[task.name] for task in options.tasks]
+
+
+def plan_tasks(options: Options, sizes: Mapping[HearTask, TarballSize]) -> tuple[list[pathlib.Path], Room]:
+    """The folders of a run's tasks in the order in which they are fetched, and what that takes.
+
+    Args:
+        options: of the run.
+        sizes: what their tarballs hold; {} where nobody tells.
+    """
+    wanted = _tasks(options)
+    known = {task: sizes.get(task, TarballSize(0)) for task in wanted if task in sizes or not sizes}
+    unpacked = {task: _published_bytes(task, size) for task, size in known.items()}
+    ordered = order_tasks(unpacked)
+    room = estimate_room({task: known[task] for task in ordered}, options)
+    return [options.tasks_dir / task.directory for task in (*ordered, *(set(wanted) - set(known)))], room
+
+
+def estimate_room(sizes: Mapping[HearTask, TarballSize], options: Options) -> Room:
     """What fetching and running tasks takes.
 
     Args:
-        sizes: bytes of the tarball of each, in the order in which they are fetched; 0 where nobody tells, which
-            counts as much as its audio.
+        sizes: what the tarball of each holds, in the order in which they are fetched; one of which nobody tells counts
+            as much as its audio.
         options: of the run.
     """
     assert options.fetching is not None
     fetching = options.fetching
     published = {task: _published_bytes(task, size) for task, size in sizes.items()}
-    sizes = {task: size or published[task] for task, size in sizes.items()}
-    audio = {task: _at_rates(published[task], fetching.staying) for task in sizes}
+    packed = {task: size.packed or published[task] for task, size in sizes.items()}
+    audio = {task: _at_rates(task, published[task], fetching.staying) for task in sizes}
     if fetching.keep_archives:
-        audio = {task: size + sizes[task] for task, size in audio.items()}
-    embeddings = {task: 2 * len(options.models) * _embedding_bytes(task) for task in sizes}
-    passing = {task: _passing(sizes[task], published[task], options) for task in sizes}
+        audio = {task: size + packed[task] for task, size in audio.items()}
+    embeddings = {task: 2 * len(options.models) * _embedding_bytes(task, published[task]) for task in sizes}
+    passing = {task: _passing(task, packed[task], published[task], options) for task in sizes}
     stays = {task: audio[task] + embeddings[task] for task in sizes}
     in_turn = list(passing.values())
     peaks = [each + in_turn[i] + most_beside(in_turn, i) for i, each in enumerate(itertools.accumulate(stays.values()))]
-    peak = max(peaks, default=0) + OTHER_BYTES
-    return Room(sum(sizes.values()), sum(audio.values()), sum(embeddings.values()), stays, passing, peak)
+    other = OTHER_BYTES + _JOB_BYTES * len(options.models) * len(sizes)
+    peak = max(peaks, default=0) + other
+    totals = [sum(each.values()) for each in (packed, audio, embeddings)]
+    return Room(*totals, other, published, stays, passing, peak)
 
 
-def _passing(tarball: int, published: int, options: Options) -> int:
+def _passing(task: HearTask, tarball: int, published: int, options: Options) -> int:
     """Bytes of a task that go again: of the tarball while it is unpacked, or then of the audio."""
     assert options.fetching is not None
     if options.fetching.keep_archives:
         return 0
     going = options.fetching.going
     source = 0 if PUBLISHED_RATE in options.fetching.staying else published
-    return max(tarball + source, source + _at_rates(published, going - {PUBLISHED_RATE}))
+    return max(tarball + source, source + _at_rates(task, published, going - {PUBLISHED_RATE}))
 
 
-def _at_rates(published: int, rates: Iterable[int]) -> int:
-    return sum(round(published * rate / PUBLISHED_RATE) for rate in rates)
+def _at_rates(task: HearTask, published: int, rates: Iterable[int]) -> int:
+    """Bytes of a task's audio at some rates, of which those at 48 kHz are known."""
+    beside = _BESIDE_CLIP_BYTES * _most_clips(task, published)
+    return sum(round(published * rate / PUBLISHED_RATE) + beside for rate in rates)
+
+
+def _most_clips(task: HearTask, published: int) -> int:
+    """Clips of a task in bytes of audio at 48 kHz, at most."""
+    return min(task.clips, math.ceil(published / (_SHORTEST_SECONDS * PUBLISHED_RATE * _SAMPLE_BYTES)))
 
 
 def bytes_there(room: Room, settled: Collection[HearTask], archives: pathlib.Path, options: Options) -> int:
@@ -127,21 +188,29 @@ def bytes_there(room: Room, settled: Collection[HearTask], archives: pathlib.Pat
         made = Made(options.tasks_dir / task.directory, archives)
         tarball = made.tarball.stat().st_size if made.tarball.exists() else 0
         whole = [rate for rate in {*options.fetching.rates, PUBLISHED_RATE} if made.has_whole([rate])]
-        there += tarball + _at_rates(_published_bytes(task, tarball), whole)
+        there += tarball + _at_rates(task, room.published[task], whole)
     return there
 
 
-def _published_bytes(task: HearTask, tarball: int) -> int:
-    """Bytes of the 48 kHz audio of a task."""
-    samples = audio_seconds(task) * PUBLISHED_RATE
-    whole = round(samples * _SAMPLE_BYTES) + _WAV_HEADER_BYTES * task.clips
-    return min(whole, _MOST_UNPACKED * tarball) if tarball else whole
+def _published_bytes(task: HearTask, tarball: TarballSize) -> int:
+    """Bytes that the 48 kHz audio of a task takes on the disk, at most."""
+    samples = round(audio_seconds(task) * PUBLISHED_RATE)
+    whole = samples * _SAMPLE_BYTES + _BESIDE_CLIP_BYTES * task.clips
+    if not tarball.packed:
+        return whole
+    most = min(whole, _MOST_UNPACKED * tarball.packed)
+    if tarball.unpacked is not None:
+        told = tarball.unpacked + max(0, most - tarball.unpacked) // _SIZE_RANGE * _SIZE_RANGE
+        if told >= tarball.packed:  # otherwise its last bytes tell of a part of it
+            return told + _BESIDE_CLIP_BYTES * _most_clips(task, told)
+    return most
 
 
-def _embedding_bytes(task: HearTask) -> int:
+def _embedding_bytes(task: HearTask, published: int) -> int:
     if task.embedding_type == EmbeddingType.EVENT:
-        return round(audio_seconds(task) * _TIMESTAMPS_PER_SECOND) * _EMBEDDING_BYTES
-    return task.clips * _EMBEDDING_BYTES
+        seconds = min(audio_seconds(task), published / (PUBLISHED_RATE * _SAMPLE_BYTES))
+        return round(seconds * _TIMESTAMPS_PER_SECOND) * _EMBEDDING_BYTES
+    return _most_clips(task, published) * _EMBEDDING_BYTES
 
 
 def check_room(room: Room, there: int, options: Options) -> None:

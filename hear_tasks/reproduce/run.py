@@ -16,6 +16,7 @@ from hear_tasks.reproduce.fetch import FetchError, TaskFetcher, fetch_weights
 from hear_tasks.reproduce.hardware import make_slots
 from hear_tasks.reproduce.jobs import Job, check_out, check_unchanged, claim_out, make_jobs
 from hear_tasks.reproduce.models import RunModel
+from hear_tasks.reproduce.not_come import left_out, missing_tasks, without_weights
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
@@ -69,54 +70,60 @@ def _run(options: Options, stop: Stop, command: Command) -> int:
     models = " and ".join(model.title for model in options.models)
     _say(f"{count} task{'s' * (count > 1)}, {models}; {free_room(options)}")
     fetcher: TaskFetcher | None = None
-    left_out: list[RunModel] = []
-    if options.fetching is not None and (options.fetching.alone or Phase.EMBED in options.phases):
-        fetcher, left_out = _plan_fetching(options, jobs, stop, command)
+    not_run: Mapping[str, str] = {}
+    if options.fetching is not None:
+        fetcher = TaskFetcher(options, jobs, stop, _say)
         if options.fetching.alone:
-            return _fetch_alone(fetcher, jobs, stop, command) or (1 if left_out else 0)
-        options = dataclasses.replace(options, models=tuple(each for each in options.models if each not in left_out))
-        jobs = [job for job in jobs if job.model not in left_out]
+            return _fetch_alone(fetcher, options, jobs, stop, command)
+        if Phase.EMBED in options.phases:
+            _plan_fetching(fetcher, options, stop, command)
+        else:
+            fetcher.remove_used([task for task in options.tasks if fetcher.is_settled(task)])
+            fetcher = None
+        not_run = {} if stop.is_requested() else left_out(options, jobs)
+        options = dataclasses.replace(
+            options, models=tuple(each for each in options.models if each.name not in not_run)
+        )
+        jobs = [job for job in jobs if job.model.name not in not_run]
     if Phase.DOCTOR in options.phases and not stop.is_requested():
         _ask_doctor(options)
     claim_out(options)
-    unnoted = _work(options, jobs, stop, command, fetcher)
+    unnoted = {**missing_tasks(options, jobs), **_work(options, jobs, stop, command, fetcher)}
     jobs = make_jobs(options) if fetcher is not None else jobs  # their sizes are known now
     tidy(jobs)
     if stop.is_requested():
         command.say_farewell()
         return stop.status
     if Phase.LEADERBOARD in options.phases:
-        text, open_ends, whole = write_report(options, jobs, started, unnoted)
+        text, open_ends, whole = write_report(options, jobs, started, unnoted, list(not_run.values()))
         print(f"\n{text}", flush=True)
         _say(f"the report is in {options.out / 'report'}")
     else:
         open_ends = [line for each in jobs if (line := unfinished(each, options.phases, unnoted))]
+        open_ends += not_run.values()
         whole = not open_ends
-    open_ends += [f"{model.title}: not run: its weights did not come" for model in left_out]
     for line in open_ends:
         _say(line)
-    return 0 if whole and not left_out else 1
+    return 0 if whole else 1
 
 
-def _plan_fetching(
-    options: Options, jobs: Sequence[Job], stop: Stop, command: Command
-) -> tuple[TaskFetcher, list[RunModel]]:
-    """Tell what the tasks take, and bring the weights that are not there; and the models whose weights did not come."""
+def _plan_fetching(fetcher: TaskFetcher, options: Options, stop: Stop, command: Command) -> None:
+    """Tell what the tasks take, and bring the weights that are not there."""
     grace, command.grace = command.grace, None  # what fetches looks for the request
-    fetcher = TaskFetcher(options, jobs, stop, _say)
     fetcher.plan()
-    left_out: list[RunModel] = []
     try:
-        left_out = fetch_weights(options, stop, _say)
+        fetch_weights(options, stop, _say)
     except FetchError:
         if not stop.is_requested():
             raise
     command.grace = grace
-    return fetcher, left_out
 
 
-def _fetch_alone(fetcher: TaskFetcher, jobs: Sequence[Job], stop: Stop, command: Command) -> int:
-    """Fetch and prepare all tasks, and run nothing."""
+def _fetch_alone(fetcher: TaskFetcher, options: Options, jobs: Sequence[Job], stop: Stop, command: Command) -> int:
+    """Fetch and prepare all tasks, and run nothing; what did not come is noted for the run itself."""
+    assert options.fetching is not None
+    fetcher.remove_used(options.fetching.used)
+    _plan_fetching(fetcher, options, stop, command)
     command.grace = None
     fetcher.start(jobs)
     for task in fetcher.ready():
@@ -126,7 +133,10 @@ def _fetch_alone(fetcher: TaskFetcher, jobs: Sequence[Job], stop: Stop, command:
         return stop.status
     for task, failure in fetcher.failures.items():
         _say(f"{task.name}: {failure}")
-    return 1 if fetcher.failures else 0
+    not_run = left_out(options, jobs)
+    for line in not_run.values():
+        _say(line)
+    return 1 if fetcher.failures or not_run else 0
 
 
 def _ask_doctor(options: Options) -> None:
@@ -142,7 +152,8 @@ def _ask_doctor(options: Options) -> None:
     every_task: Sequence[pathlib.Path] = options.tasks if options.fetching is None else ()  # which still come
     tasks = every_task
     environment = None
-    every = [_examined(model) for model in options.models]
+    done = [] if options.fetching is None else without_weights(options.models)  # those of others are left out
+    every = [_examined(model) for model in options.models if model not in done]
     for model in [asked for number, asked in enumerate(every) if asked not in every[:number]]:
         plugin = model["module"] is not None  # for which the audio has to be of its own rate
         folder = options.out / "embeddings"
@@ -157,7 +168,8 @@ def _ask_doctor(options: Options) -> None:
     log.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
     for error in dict.fromkeys(errors):
         _say(f"doctor: ERROR {error}")
-    _say(f"doctor: {texts[0].splitlines()[-1]} (see {log})")
+    for text in texts[:1]:
+        _say(f"doctor: {text.splitlines()[-1]} (see {log})")
     if hopeless:
         raise DoctorError("every task would fail of that; --from-phase embed goes on all the same")
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from hear_cacophony.text_table import text_table
 from hear_tasks.entry_point import run
 from hear_tasks.reproduce.jobs import Job, check_out, make_jobs
-from hear_tasks.reproduce.options import Phase, add_run_options, add_work_options, parse_options
+from hear_tasks.reproduce.options import Options, Phase, add_run_options, add_work_options, parse_options
 from hear_tasks.reproduce.record import State, read_state
+from hear_tasks.reproduce.room import list_tarballs, plan_tasks
 from hear_tasks.reproduce.run_job import summary
 
 _DESCRIPTION = "Where a run is, from its files alone: the state of each job, and the cause where one failed."
@@ -27,8 +28,8 @@ def _run(argv: Sequence[str] | None) -> int:
     parser.add_argument(
         "--to-do",
         action="store_true",
-        help="for scripts: a line for each unfinished job, the largest first: model, task, next phase and its state, "
-        "with tabs between",
+        help="for scripts: a line for each unfinished job, the largest first, or as their tasks are fetched: model, "
+        "task, next phase and its state, with tabs between",
     )
     add_work_options(parser)
     add_run_options(unasked := argparse.ArgumentParser())  # of which no state depends
@@ -37,11 +38,24 @@ def _run(argv: Sequence[str] | None) -> int:
     jobs = make_jobs(options)
     if args.to_do:
         check_out(options)
-        _print_to_do(jobs)
+        _print_to_do(jobs if options.fetching is None else _as_fetched(options, jobs))
         return 0
     order = [model.name for model in options.models]
     _print_states(sorted(jobs, key=lambda each: (order.index(each.model.name), each.task.name)))
     return 0
+
+
+def _as_fetched(options: Options, jobs: Sequence[Job]) -> list[Job]:
+    """Jobs in the order in which their tasks are fetched; what all of it takes is told."""
+    try:
+        sizes = list_tarballs(options)
+    except OSError as error:
+        print(f"{error}; what the disk holds is reckoned by the benchmark's lengths", file=sys.stderr)
+        sizes = {}
+    ordered, room = plan_tasks(options, sizes)
+    print(*room.lines(), sep="\n", file=sys.stderr)
+    place = {task: number for number, task in enumerate(ordered)}
+    return sorted(jobs, key=lambda job: place[job.task])
 
 
 def _print_to_do(jobs: Sequence[Job]) -> None:

@@ -44,7 +44,7 @@ read_config() {
     # shellcheck disable=SC1090
     . <(tr -d '\r' <"$file") || fail "$file: bash cannot read it"
     : "${EMBED_CPUS:=8}" "${EMBED_MEMORY:=32G}" "${EMBED_TIME:=12:00:00}"
-    : "${DOWNLOAD_CPUS:=4}" "${DOWNLOAD_MEMORY:=8G}" "${DOWNLOAD_TIME:=1-00:00:00}"
+    : "${DOWNLOAD_CPUS:=4}" "${DOWNLOAD_MEMORY:=8G}" "${DOWNLOAD_TIME:=12:00:00}"
     : "${PREDICT_CPUS:=8}" "${PREDICT_MEMORY:=48G}" "${PREDICT_TIME:=1-00:00:00}"
     : "${REPORT_CPUS:=1}" "${REPORT_MEMORY:=4G}" "${REPORT_TIME:=00:30:00}" "${REQUIRE_GPU:=yes}"
     if [ -n "$MODULE" ]; then

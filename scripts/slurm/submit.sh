@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Submits what is still to do of a run to Slurm: a job that fetches, if DOWNLOAD=1 says so, an array that embeds, an array that predicts, each job of it as
-# soon as its own embeddings are there, and a job that makes the report when all have ended.
+# Submits what is still to do of a run to Slurm: an array that embeds, an array that predicts, each job of it as soon as
+# its own embeddings are there, and a job that makes the report when all have ended. With DOWNLOAD=1 each task has arrays
+# of its own, and before them a job that fetches it while the task before it is embedded.
 #
 #   scripts/slurm/submit.sh CONFIG [--dry-run]          CONFIG: see scripts/slurm/config.example
 # shellcheck disable=SC2153
@@ -70,13 +71,15 @@ activate
 set_options
 plan=$(python -m hear_tasks.reproduce.status --to-do "${run_options[@]}" "${selection[@]}" "${fetch_options[@]}") || exit 1
 
-embed=() predict_after=() predict_now=() number=0 running=0
+embed=() predict_now=() number=0 running=0 tasks=()
+declare -A embed_task=()
 while IFS=$'\t' read -r model task phase state; do
     [ -n "$model" ] || continue
     printf 'job %s: %s, %s: %s\n' "$number" "$model" "$task" "$phase"
     if [ "$phase" = embed ]; then
         embed+=("$number")
-        predict_after+=("$number")
+        [ -n "${embed_task[$task]:-}" ] || tasks+=("$task")
+        embed_task[$task]+="$number "
     else
         predict_now+=("$number")
     fi
@@ -94,6 +97,7 @@ if [ "$dry_run" = no ]; then
     mkdir -p "$folder" "$logs"
     cp -- "$config" "$folder/config"
     printf '%s\n' "$plan" >"$folder/plan"
+    printf '%s\n' "${tasks[@]}" >"$folder/tasks" # in the order in which they are fetched
 fi
 
 common=()
@@ -109,29 +113,51 @@ set_site() {
     if [ -n "$1" ]; then site+=(--partition="$1"); fi
 }
 
-jobs=() fetched=()
-output_pattern=%j.log
-if [ -n "$DOWNLOAD" ] && [ ${#embed[@]} -gt 0 ]; then
-    set_site "${DOWNLOAD_PARTITION:-$PARTITION}" "" "$DOWNLOAD_CPUS" "$DOWNLOAD_MEMORY" "$DOWNLOAD_TIME"
-    submit_job download "$root/scripts/slurm/download.sbatch"
-    # Whatever became of it: what did not come fails by itself, and stops nothing else.
-    fetched=(--dependency="afterany:$job")
-    jobs+=("$job")
-fi
+jobs=()
 output_pattern=%A_%a.log
-if [ ${#embed[@]} -gt 0 ]; then
+
+# submit_arrays SUFFIX DEPENDENCY NUMBERS...: embed and predict these lines of the plan; set `embedding` to the first job.
+submit_arrays() {
+    local suffix=$1 dependency=() numbers
+    if [ -n "$2" ]; then dependency=(--dependency="$2"); fi
+    shift 2
+    numbers=$(as_array "$@")
     set_site "$PARTITION" "$EMBED_GPU" "$EMBED_CPUS" "$EMBED_MEMORY" "$EMBED_TIME"
-    submit_job embed "${fetched[@]}" --array="$(as_array "${embed[@]}")" "$root/scripts/slurm/embed.sbatch"
-    jobs+=("$job")
-fi
-set_site "${PREDICT_PARTITION:-$PARTITION}" "$PREDICT_GPU" "$PREDICT_CPUS" "$PREDICT_MEMORY" "$PREDICT_TIME"
-if [ ${#predict_after[@]} -gt 0 ]; then
+    submit_job "embed$suffix" "${dependency[@]}" --array="$numbers" "$root/scripts/slurm/embed.sbatch"
+    embedding=$job
+    set_site "${PREDICT_PARTITION:-$PARTITION}" "$PREDICT_GPU" "$PREDICT_CPUS" "$PREDICT_MEMORY" "$PREDICT_TIME"
     # A job whose embeddings failed can never begin, and would otherwise wait for ever.
-    submit_job predict --array="$(as_array "${predict_after[@]}")" --dependency="aftercorr:$job" \
-        --kill-on-invalid-dep=yes "$root/scripts/slurm/predict.sbatch"
-    jobs+=("$job")
+    submit_job "predict$suffix" --array="$numbers" --dependency="aftercorr:$embedding" --kill-on-invalid-dep=yes \
+        "$root/scripts/slurm/predict.sbatch"
+    jobs+=("$embedding" "$job")
+}
+
+# Each task is fetched when the one before it has been, and when the one before that is embedded: two at a time take
+# room for what goes again. Whatever became of those: what did not come fails by itself, and stops nothing else.
+submit_with_downloads() {
+    local task i numbers dependency downloads=() embeddings=()
+    for i in "${!tasks[@]}"; do
+        task=${tasks[$i]} dependency=''
+        if [ "$i" -gt 0 ]; then dependency=afterany:${downloads[$i - 1]}; fi
+        if [ "$i" -gt 1 ]; then dependency+=:${embeddings[$i - 2]}; fi
+        set_site "${DOWNLOAD_PARTITION:-$PARTITION}" "" "$DOWNLOAD_CPUS" "$DOWNLOAD_MEMORY" "$DOWNLOAD_TIME"
+        submit_job "download-$task" ${dependency:+"--dependency=$dependency"} --array="$i" \
+            "$root/scripts/slurm/download.sbatch"
+        downloads+=("$job")
+        jobs+=("$job")
+        read -r -a numbers <<<"${embed_task[$task]}"
+        submit_arrays "-$task" "afterany:$job" "${numbers[@]}"
+        embeddings+=("$embedding")
+    done
+}
+
+if [ -n "$DOWNLOAD" ]; then
+    submit_with_downloads
+elif [ ${#embed[@]} -gt 0 ]; then
+    submit_arrays '' '' "${embed[@]}"
 fi
 if [ ${#predict_now[@]} -gt 0 ]; then
+    set_site "${PREDICT_PARTITION:-$PARTITION}" "$PREDICT_GPU" "$PREDICT_CPUS" "$PREDICT_MEMORY" "$PREDICT_TIME"
     submit_job predict --array="$(as_array "${predict_now[@]}")" "$root/scripts/slurm/predict.sbatch"
     jobs+=("$job")
 fi
