@@ -214,6 +214,22 @@ def test_events_of_unknown_labels_are_told_before_training(event_task):
     assert predict(event_task)[0].startswith("test.json: 'z' in test-1.wav: not in labelvocabulary.csv; counts as")
 
 
+def test_all_unknown_labels_are_told_at_once(event_task):
+    events = [{"label": label, "start": 0.0, "end": 1.0} for label in ("z", "A", "z", "a ")]
+    change_json(event_task / "test.json", **{"test-1.wav": events})
+    assert "test.json: 'z' in test-1.wav, 'A' in test-1.wav, 'a ' in test-1.wav: not in" in predict(event_task)[0]
+
+
+def test_a_test_without_a_score_is_told_before_training(event_task, tmp_path):
+    task = make_embeddings(tmp_path / "positive-v1-full", [30, 12, 8], kind="multilabel", scores=["aucroc"])
+    (task / "test.target-labels.pkl").write_bytes(pickle.dumps([["a"]] * 8))
+    change_json(event_task / "test.json", **{"test-0.wav": [], "test-1.wav": []})
+    for folder, score in ((task, "aucroc"), (event_task, "event_onset_200ms_fms")):
+        told = predict(folder)
+        assert told[0].startswith(f"test: whatever is predicted, {score} of its test will be no number, as in heareval")
+        assert told[-1].startswith(f"{score} nan in ")
+
+
 @pytest.mark.parametrize(
     ("grid", "message"),
     [

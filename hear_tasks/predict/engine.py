@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from hear_tasks.grids import GRID_POINTS, SEEDS
-from hear_tasks.predict.evaluation import Test, run_test, validate
+from hear_tasks.predict.evaluation import Test, has_score, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points
 from hear_tasks.predict.network import make_network
 from hear_tasks.predict.results import (
@@ -36,6 +36,7 @@ from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.trainer import Progress, StackedTrainer, Trainer, WorkFolder, open_work_folder, working_folder
 from hear_tasks.predict.training import Job, Training, check_training, predict_logits
 from hear_tasks.task_folder import PREDICTED_FILE, SCORES_FILE, VOCABULARY_FILE
+from hear_tasks.text_files import listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +169,7 @@ class _TaskRun:
         self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
         self._check()
         self._tell_of_unknown_events()
+        self._tell_of_tests_without_a_score()
 
     def run(self, work: WorkFolder) -> None:
         """Train and test what is still to be trained and tested, and write the results."""
@@ -189,10 +191,20 @@ class _TaskRun:
     def _tell_of_unknown_events(self) -> None:
         for name, split in self._events.items():
             labels = ((str(event["label"]), clip) for clip, events in split.listed.items() for event in events)
-            label, clip = next((each for each in labels if each[0] not in self._task.label_numbers), ("", ""))
-            if clip:
+            unknown: dict[str, str] = {}
+            for label, clip in labels:
+                if label not in self._task.label_numbers:
+                    unknown.setdefault(label, clip)
+            if unknown:
+                told = listed([f"{label!r} in {clip}" for label, clip in unknown.items()])
+                self._tell(f"{name}.json: {told}: not in {VOCABULARY_FILE}; counts as missed, as in heareval")
+
+    def _tell_of_tests_without_a_score(self) -> None:
+        for name in dict.fromkeys(each.test for each in self._task.partitions):
+            if not has_score(self._task, self._splits[name], self._events.get(name)):
                 self._tell(
-                    f"{name}.json: {label!r} in {clip}: not in {VOCABULARY_FILE}; counts as missed, as in heareval"
+                    f"{name}: whatever is predicted, {self._task.scores[0]} of its test will be no number, as in "
+                    "heareval: it has no event, or a label has no clip or no other in it"
                 )
 
     def _run(self) -> None:
@@ -255,8 +267,8 @@ class _TaskRun:
         seconds = time.monotonic() - self._start
         run = options.describe_run(task)
         logged = {"gpu_max_mem_used" if name == "gpu_max_mem" else name: value for name, value in run.items()}
-        listed = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": options.grid}.items())
-        self._log(f"DONE took {seconds} seconds to complete task_predictions({listed})")
+        settings = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": options.grid}.items())
+        self._log(f"DONE took {seconds} seconds to complete task_predictions({settings})")
         write_notes(task, PREDICTED_FILE, {"time": seconds, **run, **self._identity})
         metric = task.scores[0]
         mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])

@@ -122,6 +122,16 @@ def run_test(
     return Test(logged, kept)
 
 
+def has_score(task: Task, split: Split, events: SplitEvents | None) -> bool:
+    """Whether the first score of a task is a number for the best predictions of a split."""
+    if events is None:
+        targets = split.targets.cpu().numpy()
+        return not np.isnan(SCENE_SCORES[task.scores[0]].compute(targets, targets))
+    from hear_tasks.predict.event_scores import EVENT_SCORES
+
+    return not np.isnan(EVENT_SCORES[task.scores[0]].compute(events.targets, events.targets, task.vocabulary)[0][1])
+
+
 def check_events(
     frames: Frames,
     targets: Events,
