@@ -242,6 +242,24 @@ def test_bad_tables(tmp_path):
         READERS["esc50"](data)
 
 
+def test_tables_that_are_joined_or_empty_are_told(tmp_path):
+    table = write_clotho(tmp_path) / "clotho_captions_evaluation.csv"
+    text = table.read_text()
+    table.write_text(text + text)
+    with pytest.raises(LayoutError, match=r"line 7: expected a row, got the header again; are two tables joined\?"):
+        READERS["clotho"](tmp_path)
+    table.write_text(text.splitlines()[0])
+    with pytest.raises(LayoutError, match=r"evaluation.csv: expected rows of file_name, .*, found none; was it cut"):
+        READERS["clotho"](tmp_path)
+
+
+def test_clips_of_vggsound_in_both_splits_are_told(tmp_path):
+    with (write_vggsound(tmp_path) / "vggsound.csv").open("a") as table:
+        table.write("_1AB1_cdEFg,120,dog barking,train\n")
+    told = "clips of the test split that are in the training split, too: 1"
+    assert told in READERS["vggsound"](tmp_path).remarks
+
+
 def test_vggsound_table_without_a_test_split(tmp_path):
     write_csv(tmp_path / "vggsound.csv", [("--0PQM4-hqg", 30, "waterfall burbling", "train")])
     with pytest.raises(LayoutError, match="expected rows of the split 'test', got 1 rows without one"):
@@ -280,6 +298,8 @@ BROKEN = (
     ("clotho", ",", ";", r"got file_name;caption_1.*another delimiter"),
     ("urbansound8k", ",1,0,air", ",one,0,air", r"line 2: expected a whole number in 'fold', got 'one'"),
     ("tut2017", "wav\tcafe", "wav cafe", r"meta.txt: line 2: "),
+    ("audiocaps", "0,aaaaaaaaaa1,30,", "0,aaaaaaaaaa1,30,\0\0", r"line 2: .* there are zero bytes in it"),
+    ("clotho", "Recording, bell.wav", "Recording, bell.wav\0", r"line 3: .* there are zero bytes in it"),
 )
 
 
@@ -404,7 +424,8 @@ def test_tut2017_is_no_third_folder(tmp_path):
 NAMES = (
     "{i}_{s:06d}.wav", "{i}_{s}.flac", "{i}_{s}_{e}.mp3", "{i}_{s}000_{e}000.flac", "{i}_{s}.000_{e}.000.wav",
     "{i}-{s}.ogg", "{i}-{s}-{e}.wav", "{i}.WAV", "Y{i}.wav", "Y{i}_{s}.wav", "{i}_{s:06d}_{e:06d}.wav",
-    "{i}_{s}.0_{e}.0.aiff",
+    "{i}_{s}.0_{e}.0.aiff", "{i}_{s}_10.wav", "{i},{s},{e}.wav", "{i} {s}.wav", "A [live] title [{i}].wav",
+    "[{i}].flac",
 )  # fmt: skip
 CLIPS = (("-0qAbcdEf1g", 30), ("Zz_9yXwVu-t", 7), ("YY00-00_300", 0))
 

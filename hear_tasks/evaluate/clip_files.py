@@ -27,10 +27,12 @@ _SHOWN = 5
 """Names of other files that an error tells."""
 
 YOUTUBE_NAMES = (
-    "ID_000030, ID_30, ID_30_40, ID_30000_40000, ID_30.000_40.000, the same with - for _, or ID alone where no other "
-    "clip has it, with or without a Y before it (ID being that of YouTube, 30 the second where the clip starts)"
+    "ID_000030, ID_30, ID_30_40, ID_30_10, ID_30000_40000, ID_30.000_40.000, the same with a dash, comma or blank for "
+    "_, or ID alone where no other clip has it, with or without a Y before it, or as TITLE [ID] (ID being that of "
+    "YouTube, 30 the second where the clip starts)"
 )
-_SPAN = re.compile(r"(?:[_-](\d+(?:\.0+)?))?(?:[_-](\d+(?:\.0+)?))?")
+_SPAN = re.compile(r"(?:[_ ,-](\d+(?:\.0+)?))?(?:[_ ,-](\d+(?:\.0+)?))?")
+_BEHIND_TITLE = re.compile(r".*\[([^\[\]]+)\]")
 
 
 class ClipFiles:
@@ -141,7 +143,8 @@ def find_youtube_clips(
 def _fitting(stem: str, starts: Mapping[str, Sequence[int]], lengths: Collection[int]) -> set[YoutubeClip]:
     """The clips that a file of this name may hold; `lengths` are those of the ids."""
     found = set()
-    for name in {stem, stem.removeprefix("Y")}:
+    titled = _BEHIND_TITLE.fullmatch(stem)
+    for name in {stem, stem.removeprefix("Y"), *(titled.groups() if titled else ())}:
         for length in lengths:
             youtube_id, span = name[:length], _SPAN.fullmatch(name[length:])
             if span and youtube_id in starts:
@@ -150,11 +153,12 @@ def _fitting(stem: str, starts: Mapping[str, Sequence[int]], lengths: Collection
 
 
 def _fits(span: re.Match[str], start: int) -> bool:
-    """Whether numbers in a name, start and end in seconds or milliseconds, are those of a clip."""
+    """Whether numbers in a name, start and end (or length) in seconds or milliseconds, are those of a clip."""
     first, last = (None if text is None else float(text) for text in span.groups())
     if first is None:
         return True
-    return any(first == start * unit and last in (None, (start + CLIP_SECONDS) * unit) for unit in (1, 1000))
+    lasts = (start + CLIP_SECONDS, CLIP_SECONDS)
+    return any(first == start * unit and (last is None or last / unit in lasts) for unit in (1, 1000))
 
 
 def find_numbered_clips(files: ClipFiles, owners: Mapping[int, YoutubeClip]) -> dict[YoutubeClip, list[pathlib.Path]]:

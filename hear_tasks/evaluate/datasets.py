@@ -151,10 +151,13 @@ def read_vggsound(data: pathlib.Path) -> Listing:
     rows = read_table(table, columns, header=False, checks={columns[1]: WHOLE_NUMBER, "split": splits})
     clips = [(row[columns[0]].strip(), int(row[columns[1]])) for row in rows]
     tests = [(clip, row) for clip, row in zip(clips, rows, strict=True) if row["split"].strip() == "test"]
+    training = {clip for clip, row in zip(clips, rows, strict=True) if row["split"].strip() != "test"}
     if not tests:
         raise LayoutError(f"{table}: expected rows of the split 'test', got {len(rows)} rows without one")
     files = ClipFiles(data)
     found, remarks = find_youtube_clips(files, set(clips))
+    both = sum(clip in training for clip, _ in tests)
+    remarks += [f"clips of the test split that are in the training split, too: {both}"] if both else []
     entries = []
     for clip, row in tests:
         name = f"{clip[0]}_{clip[1]:06d}"

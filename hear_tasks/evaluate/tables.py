@@ -37,7 +37,7 @@ def read_table(
 
     Raises:
         LayoutError: the file is none of text, lacks a column, or holds a row with more or fewer values than the
-            first one has, an empty or a wrong value in one of `columns`, or a line break.
+            first one has, an empty or a wrong value in one of `columns`, or a line break; or it holds no row.
     """
     rows = _rows(file, delimiter)
     names = list(columns)
@@ -50,8 +50,12 @@ def read_table(
             names += [""] * min(others, len(row) - len(names))
         records.append(dict(zip(names, row, strict=False)))
         fault = _fault(row, names, columns, delimiter) or _wrong_value(records[-1], columns, checks or {})
+        if header and row == names:
+            fault = "expected a row, got the header again; are two tables joined?"
         if fault:
             raise LayoutError(f"{file}: line {line}: {fault}; the line is {delimiter.join(row)[:200]!r}")
+    if not records:
+        raise LayoutError(f"{file}: expected rows of {', '.join(columns)}, found none; was it cut?")
     return records
 
 
@@ -97,6 +101,11 @@ def _rows(file: pathlib.Path, delimiter: str) -> Iterator[tuple[int, list[str]]]
             for row in reader:
                 if any("\n" in value or "\r" in value for value in row):
                     raise csv.Error(f"it goes on to line {reader.line_num}")
+                if any("\0" in value for value in row):
+                    raise LayoutError(
+                        f"{file}: line {line}: expected text, there are zero bytes in it, as a full disk or a copy "
+                        "that failed leaves them; fetch the file again"
+                    )
                 if row:
                     yield line, row
                 line = reader.line_num + 1
