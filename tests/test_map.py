@@ -406,7 +406,7 @@ def test_a_map_in_a_browser(tmp_path):
         corner = browser.run("const [ring] = hearPages.plots[0].data.slice(3); return [ring.x[0], ring.y[0]]")
         inside = [names[i] for i, (x, y) in enumerate(places) if 1 <= x <= corner[0] and 0.1 <= y <= corner[1]]
         assert browser.run(shown) == inside
-        assert browser.run(told) == f"{len(inside)} sounds chosen; the list has them"
+        assert browser.run(told) == f"{len(inside)} points chosen; the list has them"
         assert browser.run("return hearPages.plots[0].layout.shapes.length") == 0
         browser.press("\ue00c")
         assert len(browser.run(shown)) == 6

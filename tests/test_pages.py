@@ -242,7 +242,9 @@ def test_rows_are_as_high_as_their_cells_need():
     assert row_height([Column("a")], [["x"]]) == pytest.approx(2.1)
     assert row_height([Column("a", "ranked")], [[[[0, 0.1]] * 5], [None]]) == pytest.approx(7.35)
     assert row_height([Column("a"), Column("b", "sound")], [["x", ["", "", 0]]]) == pytest.approx(8.2)
-    assert row_height([Column("b", "sound")], [[["", "", 0, {}]]]) == pytest.approx(12.7)
+    for count, height in ((0, 8.2), (2, 10.5), (12, 22), (88, 12.7)):
+        below = {"labels": ["a"] * count, "reference": [], "predicted": []}
+        assert row_height([Column("b", "sound")], [[["", "", 0, below]]]) == pytest.approx(height)
 
 
 @pytest.fixture(scope="module")

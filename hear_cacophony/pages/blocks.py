@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hear_cacophony.sounds.names import one_direction
+
 
 @dataclasses.dataclass(frozen=True)
 class Text:
@@ -148,5 +150,5 @@ def plot_text(text: str, most: int | None = None) -> str:
     """
     if most is not None and len(text) > most:
         text = f"{text[: most - 1]}…"
-    text = " ".join(text.split())
+    text = " ".join(one_direction(text).split())
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")

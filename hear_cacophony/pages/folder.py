@@ -20,8 +20,8 @@ from hear_cacophony.pages.script_data import script_json
 
 _FILES = "files"
 _CHUNK_ROWS = 2000
-_PLAIN_REM, _SOUND_REM, _EVENTS_REM, _LINE_REM, _MARGIN_REM = 2.1, 8.2, 12.7, 1.35, 0.6
-_LANE_REM = 1.15  # as in sound.js
+_PLAIN_REM, _SOUND_REM, _LINE_REM, _MARGIN_REM = 2.1, 8.2, 1.35, 0.6
+_LANE_REM, _MOST_NAMED, _THIN_LANES_REM = 1.15, 12, 4.5  # as in sound.js and style.css
 _PLOTLY = "plotly.min.js"
 """Loaded by plot.js, where a plot is seen."""
 _USUAL = ("style.css", "table.js", "sound.js", "plot.js")
@@ -162,7 +162,8 @@ def _below_rem(below: Mapping[str, Any]) -> float:
     """Height of a sound with what is drawn along its time."""
     if "scores" in below:
         return _SOUND_REM + _LANE_REM * len(below["labels"]) + _LINE_REM
-    return _EVENTS_REM
+    count = len(below["labels"])
+    return _SOUND_REM + (_LANE_REM * count if count <= _MOST_NAMED else _THIN_LANES_REM)
 
 
 def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hear_cacophony.pages.blocks import Page
 from hear_cacophony.pages.checks import GENERATOR
 from hear_cacophony.pages.script_data import script_json
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.sounds.names import one_direction
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,7 +38,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: as_text(value) if type(value) is str else value,  # names may be no UTF-8
+        finalize=lambda value: one_direction(value) if type(value) is str else value,  # names may be no UTF-8
     )
     environment.filters["script_json"] = lambda value: markupsafe.Markup(script_json(value))
     environment.globals["generator"] = markupsafe.Markup(GENERATOR)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import unicodedata
 
+_TURNING = {ord(mark): mark.encode("unicode_escape").decode() for mark in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
+"""Embeddings, overrides and isolates of Unicode's bidirectional algorithm."""
+
 
 def as_text(name: str) -> str:
     """A name that can be encoded: bytes that are no UTF-8 as \\xNN, half characters of JSON as \\uNNNN."""
@@ -18,5 +21,13 @@ def on_one_line(name: str) -> str:
     """A name for people to read, with line ends and other control characters as Python writes them."""
     return "".join(
         each.encode("unicode_escape").decode() if unicodedata.category(each) in ("Cc", "Zl", "Zp") else each
-        for each in as_text(name)
+        for each in one_direction(name)
     )
+
+
+def one_direction(text: str) -> str:
+    """A text that can be encoded, with the marks that would turn what follows it as Python writes them.
+
+    Letters that are written from right to left stay as they are.
+    """
+    return as_text(text).translate(_TURNING)

@@ -72,10 +72,10 @@ def _run(args: argparse.Namespace) -> int:
         tell(f"map: {remark}")
     status = tell_faults(points.faults, "map", args.errors)
     if not len(points.names):
-        raise ValueError("none of the sounds has an embedding, so there is no map to draw")
+        raise ValueError(f"none of the {points.what} has an embedding, so there is no map to draw")
     places, told = lay_out(points.embeddings)
     write_map(args.out, points, places, colours, told, remarks)
-    print(f"{args.out}: {len(points.names)} sounds by {told}, coloured by {colours.title}")
+    print(f"{args.out}: {len(points.names)} {points.what} by {told}, coloured by {colours.title}")
     return status
 
 
@@ -130,7 +130,7 @@ def _read_table(args: argparse.Namespace) -> Table:
 
 def _by_table(table: Table, points: Points) -> tuple[Colours, list[str]]:
     colours, missing = table.colours(points.names)
-    return colours, [f"{missing} of {len(points.names)} sounds are not in the table"] if missing else []
+    return colours, [f"{missing} of {len(points.names)} {points.what} are not in the table"] if missing else []
 
 
 def _module_points(args: argparse.Namespace, sounds: list[Sound]) -> Points:

@@ -30,10 +30,10 @@ _MOST_DRAWN_PLAINLY = 2000
 """Points that a browser moves smoothly without WebGL."""
 
 _HELP = (
-    "Point at a sound to hear it; a browser lets pages play once the page was clicked. With the arrow keys on the map "
+    "Point at one of the {what} to hear it; a browser lets pages play once the page was clicked. With the arrow keys on the map "
     "you go from point to point, Enter plays, + and - zoom. Choose an area with the lasso or the box of the map's "
     "tools, or by keyboard with the space bar at one of its corners and again at the opposite one: the list below "
-    "shows its sounds, whose names can be copied or saved. Escape shows all again."
+    "shows the {what} in it, whose names can be copied or saved. Escape shows all again."
 )
 
 
@@ -50,10 +50,10 @@ def write_map(
         layout: how the places came about.
         remarks: what is to be known of it.
     """
-    count = len(points.names)
+    count, what = len(points.names), points.what
 
     def build(pages: PageFolder) -> Page:
-        told = f"Map of {count} sounds by their embeddings, coloured by {colours.title}"
+        told = f"Map of {count} {what} by their embeddings, coloured by {colours.title}"
         style = {
             "dragmode": "pan",
             "hovermode": "closest",
@@ -65,12 +65,12 @@ def write_map(
         plot = Plot(_traces(places, colours), style, told, height=_HEIGHT, config=_CONFIG)
         kind = Column(colours.title, "number" if colours.are_numbers else "text")
         table = Table(
-            [Column("file", "link", wide=True), kind], _rows(points, colours), f"the {count} sounds of the map"
+            [Column("file", "link", wide=True), kind], _rows(points, colours), f"the {count} {what} of the map"
         )
-        blocks: list[Block] = [Facts([("sounds", str(count)), *points.facts, ("places", layout)]), Text([_HELP])]
+        blocks: list[Block] = [Facts([(what, str(count)), *points.facts, ("places", layout)]), Text([_HELP.format(what=what)])]
         if remarks:
             blocks.append(Text(remarks, warns=True))
-        return Page("Map of sounds", [*blocks, plot, table], scripts=("map.js",))
+        return Page(f"Map of {what}", [*blocks, plot, table], scripts=("map.js",))
 
     write_page(file, build)
 

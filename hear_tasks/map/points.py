@@ -19,6 +19,7 @@ class Points:
         faults: what is wrong with sounds that have none, by name.
         facts: what made them, in pairs of a name and a text.
         spans: where each begins and ends in its file, in seconds; none where each is a whole file.
+        what: they are, for people, such as "sounds".
     """
 
     names: Sequence[str]
@@ -27,6 +28,7 @@ class Points:
     faults: Mapping[str, str]
     facts: Sequence[tuple[str, str]]
     spans: Sequence[tuple[float, float]] = ()
+    what: str = "sounds"
 
     def finite(self) -> np.ndarray:
         """Whether the embedding of each is, shape (sounds,)."""
@@ -36,9 +38,14 @@ class Points:
         """Those that are `good`; the others become faults, as their embeddings are not finite."""
         rows, bad = np.flatnonzero(good).tolist(), np.flatnonzero(~good).tolist()
         told = {self.names[i]: "expected a finite embedding, got NaN or infinity" for i in bad}
-        names, files = [self.names[i] for i in rows], [self.files[i] for i in rows]
-        spans = [self.spans[i] for i in rows] if self.spans else ()
-        return Points(names, files, self.embeddings[good], {**self.faults, **told}, self.facts, spans)
+        return dataclasses.replace(
+            self,
+            names=[self.names[i] for i in rows],
+            files=[self.files[i] for i in rows],
+            embeddings=self.embeddings[good],
+            faults={**self.faults, **told},
+            spans=[self.spans[i] for i in rows] if self.spans else (),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

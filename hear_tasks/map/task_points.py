@@ -52,7 +52,8 @@ def read_task_points(folder: pathlib.Path, tasks: pathlib.Path | None) -> tuple[
             names.append(f"{split.name}/{clip}")
             files.append(_file(audio, split.name, clip))
             values.append(_label(split.labels[clip]))
-    return Points(names, files, np.concatenate(parts), {}, facts), Colours("label", values), []
+    points = Points(names, files, np.concatenate(parts), {}, facts, what="clips")
+    return points, Colours("label", values), []
 
 
 def _event_points(
@@ -77,7 +78,8 @@ def _event_points(
         spans += [event.span for event in drawn]
     told = [f"{len(names):,} of {total:,} events, at random"] if len(names) < total else []
     facts = [*facts, ("points", "events, by the mean of the embeddings along each")]
-    return Points(names, files, np.concatenate(parts), {}, facts, spans), Colours("label", values), told
+    points = Points(names, files, np.concatenate(parts), {}, facts, spans, what="events")
+    return points, Colours("label", values), told
 
 
 def _file(audio: pathlib.Path | None, split: str, clip: str) -> str:

@@ -29,7 +29,10 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
     blocks: list[Block] = [
         Heading("Clips"),
         Text(
-            ["Below each spectrogram, a row for each label: the events, blue, and those that were predicted, orange."]
+            [
+                "Below each spectrogram, a row for each label: the events, blue, and those that were predicted, orange; "
+                "of many labels, point at a row for its name."
+            ]
         ),
     ]
     for title, predicted in found.items():

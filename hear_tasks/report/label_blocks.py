@@ -40,7 +40,7 @@ def _accuracy_table(found: Found) -> Table:
     columns = [Column("label", wide=True), Column("clips", "number", digits=0)]
     for title in found:
         columns += [Column(f"{title}: accuracy", "bar"), Column(f"{title}: precision", "bar")]
-    clips = next(iter(counts.values())).sum(axis=1)
+    clips = np.max([matrix.sum(axis=1) for matrix in counts.values()], axis=0)  # a model may lack some
     rows = [
         [name, int(clips[i]), *(cell for matrix in counts.values() for cell in _accuracies(matrix, i))]
         for i, name in enumerate(names)
@@ -63,7 +63,9 @@ def _confusion(predicted: Predicted) -> np.ndarray:
     size = len(label_names(predicted))
     matrix = np.zeros((size, size), np.int64)
     for test in predicted.tests:
-        np.add.at(matrix, (test.truths.argmax(axis=1), test.probabilities.argmax(axis=1)), 1)
+        labelled = test.truths.any(axis=1)
+        truths, probabilities = test.truths[labelled], test.probabilities[labelled]
+        np.add.at(matrix, (truths.argmax(axis=1), probabilities.argmax(axis=1)), 1)
     return matrix
 
 
@@ -83,7 +85,7 @@ def _precision_table(found: Found) -> Table:
     names = label_names(next(iter(found.values())))
     columns = [Column("label", wide=True), Column("clips", "number", digits=0)]
     columns += [Column(f"{title}: average precision", "bar") for title in found]
-    clips = sum(test.truths.sum(axis=0) for test in next(iter(found.values())).tests)
+    clips = np.max([sum(test.truths.sum(axis=0) for test in each.tests) for each in found.values()], axis=0)
     values = [_mean_precisions(predicted.tests) for predicted in found.values()]
     rows: list[list[Any]] = [
         [name, int(clips[i]), *(None if np.isnan(each[i]) else float(each[i]) for each in values)]
@@ -116,14 +118,20 @@ def _event_table(found: Found) -> Table:
         dict.fromkeys(
             [
                 *first.labels,
-                *(event["label"] for test in first.tests for listed in test.reference.values() for event in listed),
+                *(
+                    event["label"]
+                    for each in found.values()
+                    for test in each.tests
+                    for listed in test.reference.values()
+                    for event in listed
+                ),
             ]
         )
     )
     columns = [Column("label", wide=True), Column("events", "number", digits=0)]
     for title in found:
         columns += [Column(f"{title}: predicted", "number", digits=0), Column(f"{title}: score", "number")]
-    counts = _count_events([test.reference for test in first.tests])
+    counts = [_count_events([test.reference for test in each.tests]) for each in found.values()]
     predicted = {
         title: (_count_events([test.predicted for test in each.tests]), _event_scores(each, metric, names))
         for title, each in found.items()
@@ -131,7 +139,7 @@ def _event_table(found: Found) -> Table:
     rows = [
         [
             name,
-            counts.get(name, 0),
+            max(count.get(name, 0) for count in counts),
             *(cell for count, scores in predicted.values() for cell in (count.get(name, 0), scores[name])),
         ]
         for name in names

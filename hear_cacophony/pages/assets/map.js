@@ -2,7 +2,7 @@
 "use strict";
 
 document.addEventListener("DOMContentLoaded", async () => {
-  const element = hearPages.element;
+  const { element, isolated } = hearPages;
   const place = await hearPages.drawn[0];
   if (place === null) return;
   const table = [...hearPages.tables.values()][0];
@@ -10,7 +10,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   const delay = 120; // milliseconds that a point is pointed at before it plays
   const cone = 2; // how much farther to the side a point counts than ahead, for the arrow keys
 
-  const name = element("span", { className: "current", textContent: "no sound yet" });
+  const name = element("span", { className: "current", textContent: "nothing yet" });
   name.setAttribute("role", "status");
   const audio = element("audio", { controls: true, preload: "none" });
   audio.setAttribute("aria-label", "play the sound that was pointed at");
@@ -32,16 +32,17 @@ document.addEventListener("DOMContentLoaded", async () => {
 
   function show(row, play) {
     const [file, colour] = table.rows[row];
-    name.textContent = colour === null || colour === undefined ? file[0] : `${file[0]} (${colour})`;
+    name.replaceChildren(isolated(file[0]));
+    if (colour !== null && colour !== undefined) name.append(" (", isolated(String(colour)), ")");
     clearTimeout(waiting);
     audio.pause();
-    if (!file[1]) { name.textContent += ": no audio"; return; }
+    if (!file[1]) { name.append(": no audio"); return; }
     if (audio.dataset.url !== file[1]) { audio.src = file[1]; audio.dataset.url = file[1]; }
     if (!play) return;
     waiting = setTimeout(() => {
       audio.currentTime = span()[0];
       audio.play().catch((error) => {
-        if (error.name === "NotAllowedError") name.textContent += ": click on the page once to let it play";
+        if (error.name === "NotAllowedError") name.append(": click on the page once to let it play");
       });
     }, delay);
   }
@@ -53,7 +54,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   }
   audio.addEventListener("timeupdate", () => { if (audio.currentTime > span()[1]) audio.pause(); });
   audio.addEventListener("error", () => {
-    name.textContent += ": cannot be played: the file has moved, or this browser does not know its format";
+    name.append(": cannot be played: the file has moved, or this browser does not know its format");
   });
 
   place.on("plotly_hover", ({ points }) => { if (known(points[0].customdata)) show(points[0].customdata, hear.checked); });
@@ -171,7 +172,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     choose(rows);
     const selected = place.data.slice(0, marks).map((trace) => trace.customdata.flatMap((row, i) => (rows.has(row) ? [i] : [])));
     Plotly.restyle(place, { selectedpoints: selected }, selected.map((_, i) => i));
-    name.textContent = `${rows.size} sounds chosen; the list has them`;
+    name.textContent = `${rows.size} points chosen; the list has them`;
   }
   function endArea() {
     corner = null;

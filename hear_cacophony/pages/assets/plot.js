@@ -7,12 +7,17 @@
     return Object.fromEntries(["paper", "ink", "line"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
   };
 
+  // On a phone a legend beside a plot would leave it no room: it goes below.
+  const narrow = matchMedia("(max-width: 40rem)");
+  const below = { orientation: "h", x: 0, xanchor: "left", y: -0.15, yanchor: "top", maxheight: 140, font: { size: 10 } };
+
   function themed(layout) {
     const { paper, ink, line } = colours();
     const made = { ...layout, paper_bgcolor: paper, plot_bgcolor: paper, font: { color: ink, size: 12, ...layout.font } };
     for (const axis of ["xaxis", "yaxis"]) {
       made[axis] = { automargin: true, gridcolor: line, zerolinecolor: line, linecolor: line, ...layout[axis] };
     }
+    if (narrow.matches) made.legend = { ...layout.legend, ...below };
     return { margin: { l: 60, r: 20, t: 30, b: 50 }, ...made };
   }
 
@@ -41,7 +46,9 @@
     const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", ...config };
     await Plotly.newPlot(place, data, themed(layout), options);
     reachByKeyboard(place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Plotly.react(place, data, themed(layout), options));
+    for (const change of [matchMedia("(prefers-color-scheme: dark)"), narrow]) {
+      change.addEventListener("change", () => Plotly.react(place, data, themed(layout), options));
+    }
     return place;
   }
 

@@ -5,19 +5,24 @@
   const element = hearPages.element;
 
   const laneRem = 1.15;
+  const mostNamed = 12; // rows with a name beside each, of events; of more the rows are thin
   // [audio URL, picture URL, seconds, what is along its time], where the last are events, {labels, reference, predicted},
   // lists of [label number, start, end] in seconds, or {labels, ends, scores, low, high}; what is not there is "".
   hearPages.drawSound = ([audioUrl, pictureUrl, seconds, below], name, base) => {
     const view = element("div", { className: "view" });
     if (pictureUrl) view.append(element("img", { src: pictureUrl, alt: `spectrogram of ${name}`, loading: "lazy" }));
     else view.append(element("div", { className: "none", textContent: "no picture" }));
-    const player = element("div", { className: "player" }, view);
+    const timed = element("div", { className: "timed" }, view);
+    const player = element("div", { className: "player" }, timed);
     const told = below && below.scores ? element("div", { className: "told" }) : null;
     if (told) {
-      view.append(drawScores(below, name, told), ...below.labels.map(laneName));
+      view.append(drawScores(below, name, told));
+      timed.append(laneNames(below.labels));
       player.append(told);
     } else if (below) {
-      view.append(drawEvents(below, seconds));
+      const used = usedLabels(below);
+      view.append(drawEvents(below, used, seconds));
+      timed.append(laneNames(used.length > mostNamed ? [`${used.length} labels`] : used.map((i) => below.labels[i])));
     }
     if (audioUrl) player.append(makeAudio(base + audioUrl, name, view, seconds, told && ((time) => tellScores(below, time, told))));
     else player.append(element("div", { className: "fault", textContent: "no audio" }));
@@ -87,10 +92,9 @@
     tellScores(about, 0, told);
     return canvas;
   }
-  function laneName(label, i) {
-    const made = element("div", { className: "lane", textContent: label });
-    made.style.top = `calc(5rem + ${laneRem * i}rem)`;
-    return made;
+  // Names of rows, beside them.
+  function laneNames(labels) {
+    return element("div", { className: "lanes" }, ...labels.map((label) => element("div", { className: "lane", textContent: label, title: label })));
   }
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   const bestAt = ({ labels, scores }, k) => labels.map((label, i) => [label, scores[i][k]]).sort((a, b) => b[1] - a[1]);
@@ -98,7 +102,7 @@
     const k = Math.max(0, about.ends.findIndex((end, i) => time < end || i === about.ends.length - 1));
     told.textContent = `${clock(k ? about.ends[k - 1] : 0)} to ${clock(about.ends[k])}: `;
     bestAt(about, k).slice(0, 3).forEach(([label, score], i) => {
-      told.append(i ? ", " : "", element("bdi", { textContent: label }), ` ${score.toFixed(3)}`);
+      told.append(i ? ", " : "", hearPages.isolated(label), ` ${score.toFixed(3)}`);
     });
   }
   // The label that is highest, from when to when.
@@ -113,31 +117,33 @@
     const told = runs.slice(0, most).map(([label, end]) => `${label} until ${clock(end)}`);
     return `highest ${told.join(", then ")}${runs.length > most ? ", and so on; the excerpts are listed below" : ""}`;
   }
-  // Two rows to a label that occurs: what is so above, what was predicted below.
-  function drawEvents({ labels, reference, predicted }, seconds) {
-    const canvas = element("canvas", { width: 800, height: 144 });
-    const used = [...new Set([...reference, ...predicted].map(([label]) => label))].sort((a, b) => a - b);
-    const told = `${reference.length} events (filled, dark), ${predicted.length} predicted (below, pale): ${used.map((i) => labels[i]).join(", ")}`;
+  const usedLabels = ({ reference, predicted }) =>
+    [...new Set([...reference, ...predicted].map(([label]) => label))].sort((a, b) => a - b);
+  // A row to a label that occurs: what is so above, what was predicted below.
+  function drawEvents({ labels, reference, predicted }, used, seconds) {
+    const named = used.length <= mostNamed;
+    const canvas = element("canvas", { width: 800, height: named ? 24 * used.length : 144 });
+    if (named) canvas.style.height = `${laneRem * used.length}rem`;
+    const told = `${reference.length} events (above, blue), ${predicted.length} predicted (below, orange): ${used.map((i) => labels[i]).join(", ")}`;
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", told);
-    canvas.title = told;
     const style = getComputedStyle(document.documentElement);
     const pen = canvas.getContext("2d");
     const lane = canvas.height / Math.max(1, used.length);
+    const length = seconds || Math.max(0, ...[...reference, ...predicted].map(([, , end]) => end)); // of no audio
     const bars = (events, colour, offset) => {
       pen.fillStyle = style.getPropertyValue(colour);
       for (const [label, start, end] of events) {
-        const x = (canvas.width * start) / seconds;
-        pen.fillRect(x, lane * (used.indexOf(label) + offset), Math.max(2, (canvas.width * (end - start)) / seconds), lane * 0.4);
+        const x = (canvas.width * start) / length;
+        pen.fillRect(x, lane * (used.indexOf(label) + offset), Math.max(2, (canvas.width * (end - start)) / length), lane * 0.4);
       }
     };
     bars(reference, "--bar", 0.06);
     bars(predicted, "--warn", 0.52);
-    if (lane >= 12) {
-      pen.fillStyle = style.getPropertyValue("--ink");
-      pen.font = "12px sans-serif";
-      used.forEach((label, i) => pen.fillText(labels[label].slice(0, 40), 4, lane * i + Math.min(lane, 22) / 2 + 5));
-    }
+    canvas.addEventListener("mousemove", (event) => {
+      const place = canvas.getBoundingClientRect();
+      canvas.title = labels[used[Math.floor((used.length * (event.clientY - place.top)) / place.height)]] ?? "";
+    });
     return canvas;
   }
 })();

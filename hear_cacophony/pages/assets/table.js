@@ -12,6 +12,9 @@ const hearPages = (() => {
     return made;
   }
 
+  // A text beside others, which it does not turn where it is written from right to left.
+  const isolated = (text) => element("bdi", { textContent: text });
+
   function labelOf(column, value) {
     return typeof value === "number" ? column.labels[value] : value;
   }
@@ -34,7 +37,11 @@ const hearPages = (() => {
     number: (column, value) => document.createTextNode(Array.isArray(value) ? value[1] : formatted(column, value)),
     bar: (column, value) => barred(null, value, column.digits),
     link: (column, value) => !value[1] ? clipped(value[0]) : element("a", { href: value[1], textContent: value[0], title: value[0] }),
-    labels: (column, value) => clipped(value.map((each) => labelOf(column, each)).join(", ")),
+    labels: (column, value) => {
+      const made = clipped(value.map((each) => labelOf(column, each)).join(", "));
+      made.replaceChildren(...value.flatMap((each, i) => [i ? ", " : "", isolated(labelOf(column, each))]));
+      return made;
+    },
     ranked: (column, value) => element("div", {}, ...value.map(([label, p]) => barred(labelOf(column, label), p, column.digits))),
     sound: (column, value, name) => hearPages.drawSound(value, name, column.base),
   };
@@ -229,6 +236,7 @@ const hearPages = (() => {
 
   return {
     element,
+    isolated,
     tables,
     take(name, number, rows) { tables.get(name).take(number, rows); },
     redraw() { tables.forEach((table) => table.order()); },
