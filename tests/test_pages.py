@@ -106,6 +106,7 @@ def test_data_of_scripts_are_what_was_given():
 def test_texts_of_plots_are_no_markup():
     assert plot_text("<b>a</b> & $x$\n") == "&lt;b&gt;a&lt;/b&gt; &amp; &#36;x&#36;"
     assert plot_text("abcdef", 4) == "abc…"
+    assert plot_text("a\u202eb") == "a\\u202eb"
 
 
 def test_what_is_there_and_is_not_ours_stays(tmp_path):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import unicodedata
 
-_TURNING = {ord(mark): mark.encode("unicode_escape").decode() for mark in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
+_TURNING = {
+    ord(mark): mark.encode("unicode_escape").decode()
+    for mark in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+}
 """Embeddings, overrides and isolates of Unicode's bidirectional algorithm."""
 
 

@@ -30,10 +30,10 @@ _MOST_DRAWN_PLAINLY = 2000
 """Points that a browser moves smoothly without WebGL."""
 
 _HELP = (
-    "Point at one of the {what} to hear it; a browser lets pages play once the page was clicked. With the arrow keys on the map "
-    "you go from point to point, Enter plays, + and - zoom. Choose an area with the lasso or the box of the map's "
-    "tools, or by keyboard with the space bar at one of its corners and again at the opposite one: the list below "
-    "shows the {what} in it, whose names can be copied or saved. Escape shows all again."
+    "Point at one of the {what} to hear it; a browser lets pages play once the page was clicked. With the arrow keys "
+    "on the map you go from point to point, Enter plays, + and - zoom. Choose an area with the lasso or the box of "
+    "the map's tools, or by keyboard with the space bar at one of its corners and again at the opposite one: the "
+    "list below shows the {what} in it, whose names can be copied or saved. Escape shows all again."
 )
 
 
@@ -67,7 +67,10 @@ def write_map(
         table = Table(
             [Column("file", "link", wide=True), kind], _rows(points, colours), f"the {count} {what} of the map"
         )
-        blocks: list[Block] = [Facts([(what, str(count)), *points.facts, ("places", layout)]), Text([_HELP.format(what=what)])]
+        blocks: list[Block] = [
+            Facts([(what, str(count)), *points.facts, ("places", layout)]),
+            Text([_HELP.format(what=what)]),
+        ]
         if remarks:
             blocks.append(Text(remarks, warns=True))
         return Page(f"Map of {what}", [*blocks, plot, table], scripts=("map.js",))
@@ -110,15 +113,15 @@ def _traces(places: np.ndarray, colours: Colours) -> list[dict[str, Any]]:
 
 
 def _trace(places: np.ndarray, rows: Sequence[int], name: str, marker: dict[str, Any], legend: bool) -> dict[str, Any]:
-    chosen = np.round(places[list(rows)], 4)
+    chosen, plain = np.round(places[list(rows)], 4), len(places) <= _MOST_DRAWN_PLAINLY
     return {
-        "type": "scatter" if len(places) <= _MOST_DRAWN_PLAINLY else "scattergl",
+        "type": "scatter" if plain else "scattergl",
         "mode": "markers",
         "name": name,
         "x": chosen[:, 0].tolist(),
         "y": chosen[:, 1].tolist(),
         "customdata": list(rows),
         "hoverinfo": "none",
-        "marker": {"size": 7, "opacity": 0.8, **marker},
+        "marker": {"size": 7 if plain else 4, "opacity": 0.8, **marker},
         "showlegend": legend,
     }

@@ -30,8 +30,8 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
         Heading("Clips"),
         Text(
             [
-                "Below each spectrogram, a row for each label: the events, blue, and those that were predicted, orange; "
-                "of many labels, point at a row for its name."
+                "Below each spectrogram, a row for each label: the events, blue, and those that were predicted, "
+                "orange; of many labels, point at a row for its name."
             ]
         ),
     ]

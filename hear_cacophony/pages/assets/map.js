@@ -1,6 +1,12 @@
 // A map: its points play when they are pointed at or reached by keyboard; an area that is chosen is shown in the list.
 "use strict";
 
+// Many points are drawn with WebGL, which smooths their edges itself: a browser without a GPU is to draw no edges twice.
+const getContext = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function(kind, attributes) {
+  return getContext.call(this, kind, kind.includes("webgl") ? { ...attributes, antialias: false } : attributes);
+};
+
 document.addEventListener("DOMContentLoaded", async () => {
   const { element, isolated } = hearPages;
   const place = await hearPages.drawn[0];
@@ -65,12 +71,14 @@ document.addEventListener("DOMContentLoaded", async () => {
 
   // Choosing an area
 
+  place.on("plotly_selecting", () => figure.classList.add("chosen"));
   place.on("plotly_selected", (event) => {
     if (event) choose(new Set(event.points.map((point) => point.customdata).filter(known)));
   });
   place.on("plotly_deselect", () => choose(null));
 
   function choose(rows) {
+    figure.classList.toggle("chosen", rows !== null);
     table.only = rows;
     table.box.scrollTop = 0;
     table.order();
