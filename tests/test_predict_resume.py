@@ -297,23 +297,27 @@ def test_a_request_to_end_ends_all_processes(tmp_path, number, moment):
     assert not any(is_held(tmp_path / f".predicting-{task.name}" / "lock") for task in tasks)
 
 
-def test_a_request_to_end_is_not_lost_while_torch_is_loaded(tmp_path):
-    """torch imports numpy in C++, where exceptions are dropped."""
-    code = """
-import os, signal, sys
-
-def hook(event, arguments):
-    if event == "import" and arguments[0] == "numpy._core.multiarray":
+TORCH_IS_LOADED = """
+def hook(name, values):
+    if name == "import" and values[0] == "numpy._core.multiarray":
         os.kill(os.getpid(), signal.SIGINT)
 
 sys.addaudithook(hook)
-from hear_tasks.cli import main
-sys.exit(main(["predict", *sys.argv[1:]]))
 """
-    tasks = [tmp_path / name for name in ("a", "b")]
-    for task in tasks:
-        task.mkdir()
-    command = [sys.executable, "-c", code, *map(str, tasks)]
+
+A_PROCESS_IS_ASKED_FOR = """
+import multiprocessing.reduction as reduction
+send = reduction.sendfds
+reduction.sendfds = lambda *what: [os.kill(os.getpid(), signal.SIGINT), send(*what)]
+"""
+
+
+@pytest.mark.parametrize("moment", [TORCH_IS_LOADED, A_PROCESS_IS_ASKED_FOR])
+def test_a_request_to_end_has_to_wait(tmp_path, moment):
+    """torch imports numpy in C++, where exceptions are dropped; the server of processes complains of a cut request."""
+    last = 'from hear_tasks.cli import main; sys.exit(main(["predict", "--jobs", "2", *sys.argv[1:]]))'
+    tasks = [make_embeddings(tmp_path / f"{name}-v1-full", [30, 20, 25]) for name in ("a", "b")]
+    command = [sys.executable, "-c", f"import os, signal, sys\n{moment}\n{last}", *map(str, tasks)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
     assert process.returncode == 130

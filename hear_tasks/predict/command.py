@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import pathlib
-import signal
-from collections.abc import Iterator
 
+from hear_tasks.predict.held_back import signals_held_back
 from hear_tasks.task_folder import find_embedded
 
 
@@ -61,7 +59,7 @@ def _run(args: argparse.Namespace) -> int:
         from hear_tasks.predict import fork_server
 
         fork_server.start()
-    with _signals_held_back():
+    with signals_held_back():
         importlib.import_module("hear_tasks.predict.preload")
     from hear_tasks.predict import predict_tasks
 
@@ -75,18 +73,3 @@ def _run(args: argparse.Namespace) -> int:
         threads=args.threads,
     )
     return 1 if failed else 0
-
-
-@contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """A time in which signals raise nothing in this thread: torch loses exceptions while it is loaded."""
-    heard: list[int] = []
-    listened = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in listened}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if heard:
-            signal.raise_signal(heard[0])

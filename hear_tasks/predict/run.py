@@ -24,6 +24,7 @@ from hear_cacophony.files.lock import BusyError
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
 from hear_tasks.predict import fork_server
 from hear_tasks.predict.engine import Options, predict_folder
+from hear_tasks.predict.held_back import signals_held_back
 from hear_tasks.task_folder import find_embedded
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -251,9 +252,10 @@ class _Processes:
         ours, theirs = fork_server.PROCESSES.Pipe(duplex=False)
         settings = _in_slot(self._options, slot)
         process = fork_server.PROCESSES.Process(target=_work, args=(theirs, self._held_by_tasks, folder, settings))
-        self._running[ours] = _Running(process, folder, slot)  # before it starts, which may be interrupted
         try:
-            process.start()
+            with signals_held_back():
+                self._running[ours] = _Running(process, folder, slot)
+                process.start()
         except EOFError:
             raise ChildProcessError(
                 "the process that loads torch for those of the tasks has ended; was it killed for want of memory?"
