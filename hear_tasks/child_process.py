@@ -18,6 +18,12 @@ from collections.abc import Sequence
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl(2): the signal that a process gets when the thread that started it ends; it outlives exec."""
 
+INTERPRETER = (sys.executable, "-P")
+"""This interpreter, for what we start: a file such as queue.py in the current folder is not to be taken for a library.
+
+Plugins may lie in that folder; what loads them looks there.
+"""
+
 TELL_SECONDS = 20.0
 """Time from one remark on a wait to the next."""
 
@@ -31,12 +37,12 @@ def end_with_parent(parent: int) -> None:
 
 def bound_command(command: Sequence[str]) -> list[str]:
     """A command that ends with the thread of this process that starts it."""
-    return [sys.executable, "-m", "hear_tasks.child_process", str(os.getpid()), *command]
+    return [*INTERPRETER, "-m", "hear_tasks.child_process", str(os.getpid()), *command]
 
 
 def run_module(name: str, *arguments: str) -> int:
     """The exit status of `python -m NAME ARGUMENTS...`, which ends with this process and writes where this one does."""
-    return subprocess.run(bound_command([sys.executable, "-m", name, *arguments]), check=False).returncode
+    return subprocess.run(bound_command([*INTERPRETER, "-m", name, *arguments]), check=False).returncode
 
 
 def wait_for(process: subprocess.Popen, what: str) -> int:

@@ -1140,7 +1140,7 @@ def probe() -> dict[str, Device]:
         return dict(probed().devices)
 
 
-def test_probes_tell_what_is_seen_and_what_failed(monkeypatch):
+def test_probes_tell_what_is_seen_and_what_failed(monkeypatch, tmp_path):
     monkeypatch.setattr(
         environment,
         "_PROBES",
@@ -1151,6 +1151,10 @@ def test_probes_tell_what_is_seen_and_what_failed(monkeypatch):
     assert probe() == {"json": Device("", "RuntimeError: broken")}
     monkeypatch.setattr(environment, "_PROBES", {"json": "import os; os.kill(os.getpid(), 9)"})
     assert probe() == {"json": Device("", "exit status -9")}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the library of this name')")
+    monkeypatch.setattr(environment, "_PROBES", {"json": "import queue; print('cpu')"})
+    assert probe() == {"json": Device("cpu")}
     much = "import sys; sys.stderr.write('x' * (1 << 20)); print('y' * (1 << 20)); print('cpu')"
     monkeypatch.setattr(environment, "_PROBES", {"json": much})
     assert probe() == {"json": Device("cpu")}

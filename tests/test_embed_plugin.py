@@ -333,8 +333,12 @@ def program(file: pathlib.Path, lines: str) -> pathlib.Path:
 
 def test_what_an_interpreter_prints_is_no_answer(plugin, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugins"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the library of this name')")
     tasks = make_scene_task(tmp_path / "tasks", clips=1).parent
-    name = plugin("print('hello')\n" + TORCH.replace("audio, model):", "audio, model):\n    print('working')"))
+    name = plugin(
+        "import queue\nprint('hello')\n" + TORCH.replace("audio, model):", "audio, model):\n    print('working')")
+    )
     printing = program(tmp_path / "activate", f'echo activating; cd /; "{sys.executable}" "$@"; echo done')
     assert embed(tasks, tmp_path / "out", name, "--python", printing) == 0
     told = capfd.readouterr()

@@ -30,8 +30,10 @@ def test_tensors_are_read_as_torch_reads_them(legacy, tmp_path):
         "truth": whole > 30,
         "complex": torch.complex(whole, -whole),
         "expanded": whole[0, 0].expand(2, 5),
+        "marked": whole[1].clone(),
         **({} if legacy else {"unsigned": torch.tensor([1, 65_535], dtype=torch.uint16)}),
     }
+    tensors["marked"].tensor_model_parallel = False  # as programs note what is theirs
     torch.save(tensors, tmp_path / "x.pt", pickle_protocol=4, _use_new_zipfile_serialization=not legacy)
     if not legacy:  # as a program writes it that packs the archive anew
         with zipfile.ZipFile(tmp_path / "x.pt") as archive, zipfile.ZipFile(tmp_path / "y.pt", "w", 8) as packed:

@@ -10,13 +10,12 @@ import pathlib
 import platform
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
 from hear_cacophony.installed import installed_versions
-from hear_tasks.child_process import bound_command, wait_for
+from hear_tasks.child_process import INTERPRETER, bound_command, wait_for
 from hear_tasks.doctor.cuda import Builds, check_builds, find_builds
 from hear_tasks.doctor.report import Findings
 
@@ -148,7 +147,7 @@ def probing() -> Iterator[Callable[[], Environment]]:
 @contextlib.contextmanager
 def _probe(library: str) -> Iterator[Callable[[], Device]]:
     """Start a process that imports a library; what gives its answer, as soon as there is one."""
-    command = bound_command([sys.executable, "-c", _PROBES[library]])
+    command = bound_command([*INTERPRETER, "-c", _PROBES[library]])
     with (
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as errors,

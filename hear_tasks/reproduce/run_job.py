@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
-from hear_tasks.child_process import bound_command
+from hear_tasks.child_process import INTERPRETER, bound_command
 from hear_tasks.reproduce.hardware import Slot, child_environment
 from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.models import RunModel
@@ -142,13 +142,13 @@ def summary(cause: list[str]) -> str:
 def _command(job: Job, phase: Phase, options: Options) -> list[str]:
     if phase is Phase.EMBED:
         places = ["--tasks-dir", str(job.task.parent), "--embeddings-dir", str(job.embeddings.parent)]
-        command = [sys.executable, "-m", "hear_tasks.cli", "embed", *_model_arguments(job.model), *places]
+        command = [*INTERPRETER, "-m", "hear_tasks.cli", "embed", *_model_arguments(job.model), *places]
         return [*command, "--task", job.task.name]
     grid = ["--grid", options.grid, "--grid-points", str(options.grid_points)]
     task = os.path.join(job.embeddings.name, job.task.name)
     if options.predictor is Predictor.HEAREVAL:
         return [sys.executable, "-m", "hear_tasks.heareval", "predictions", task, *grid]
-    return [sys.executable, "-m", "hear_tasks.cli", "predict", task, *grid, "--seeds", options.seeds]
+    return [*INTERPRETER, "-m", "hear_tasks.cli", "predict", task, *grid, "--seeds", options.seeds]
 
 
 def _model_arguments(model: RunModel) -> list[str]:
@@ -170,13 +170,13 @@ def _write_head(output: BinaryIO, attempt: Attempt) -> None:
 def _missing_gpu(model: RunModel, phase: Phase, environment: dict[str, str], stop: Stop) -> list[str]:
     """What to say where the library that is to use a GPU sees none; [] where it does."""
     library, code, package = _GPU_PROBES[phase]
-    python = sys.executable
+    python = list(INTERPRETER)
     if phase is Phase.EMBED and model.stage is None:
         library, code, package = "torch or TensorFlow", _PLUGIN_PROBE, "one of them for CUDA"
-        python = model.python or python
+        python = [model.python] if model.python else python
     environment = environment | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
-        status = run_bound([python, "-c", code], stop, gently=False, env=environment, stdout=out, stderr=err)
+        status = run_bound([*python, "-c", code], stop, gently=False, env=environment, stdout=out, stderr=err)
         told = err if status else out
         told.seek(0)
         lines = told.read().strip().splitlines() or ["nothing"]

@@ -291,7 +291,8 @@ def main():
     try:
         head, _ = receive(owner)
         os.chdir(head["folder"])
-        sys.path[0] = head["folder"]  # where plugins may lie, and not the folder of this file
+        if not getattr(sys.flags, "safe_path", False):
+            del sys.path[0]  # the folder of this file, which holds no plugins
         plugin = Plugin(head["name"], head["path"], head["options"])
         send(owner, {"facts": plugin.facts})
         while True:
