@@ -290,6 +290,38 @@ def test_certificates_that_one_variable_names_are_for_all(given, expected, tmp_p
     assert {name: os.environ[name] for name in names if name in os.environ} == expected
 
 
+def test_certificates_are_told_by_the_variable_that_names_them(tmp_path, monkeypatch):
+    forget_network(monkeypatch)
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "")  # and so what is set in here is undone
+    (tmp_path / "a.pem").touch()
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path / "a.pem"))
+    share_certificates()
+    with pytest.raises(ValueError, match=rf"^CURL_CA_BUNDLE={tmp_path}/a.pem: expected certificates as PEM"):
+        network.check_way("https://a.host", HTTPX)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
+    with pytest.raises(ValueError, match=rf"^SSL_CERT_FILE={tmp_path}: expected a file"):
+        network.check_way("https://a.host", HTTPX)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("http://me:secret@a.proxy:1", "http://***@a.proxy:1"),
+        ("http://me:se@secret@a.proxy:1", "http://***@a.proxy:1"),
+        ("http://me:se/secret@a.proxy:1", "http://***@a.proxy:1"),
+        ("me:secret@a.proxy:1", "***@a.proxy:1"),
+        ("http:/me:secret@a.proxy:1", "***@a.proxy:1"),
+        ("//secret@a.proxy:1", "//***@a.proxy:1"),
+        ("http://a.proxy:1/path", "http://a.proxy:1/path"),
+    ],
+)
+def test_no_password_of_a_proxy_is_shown(proxy, shown, monkeypatch):
+    forget_network(monkeypatch)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    assert network.describe_way("https://a.host") == f" (by way of HTTPS_PROXY={shown})"
+
+
 def test_refused_connections_give_the_steps_by_hand(tmp_path, monkeypatch):
     with LoopbackHosts() as closed:
         url = closed.url

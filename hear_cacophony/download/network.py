@@ -40,6 +40,9 @@ _SCHEMES = ("http", "https", "socks5", "socks5h")
 REQUESTS = Client(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), (*_SCHEMES, "socks4", "socks4a"), "socks", False)
 HTTPX = Client(("SSL_CERT_FILE", "SSL_CERT_DIR"), _SCHEMES, "socksio", True)
 
+_SHARED: dict[str, str] = {}
+"""Variables that `share_certificates` has set, and those whose values they have."""
+
 
 def check_way(url: str, client: Client) -> None:
     """Check what environment variables say of the way to the host of `url`.
@@ -65,10 +68,13 @@ def share_certificates() -> None:
     for client, other in ((REQUESTS, HTTPX), (HTTPX, REQUESTS)):
         if any(os.environ.get(name) for name in client.certificates):
             continue
-        named = next((os.environ[name] for name in other.certificates if os.environ.get(name)), None)
+        theirs = next((name for name in other.certificates if os.environ.get(name)), "")
+        named = os.environ.get(theirs, "")
         if named and pathlib.Path(named).exists():
             is_folder = client is HTTPX and pathlib.Path(named).is_dir()
-            os.environ["SSL_CERT_DIR" if is_folder else client.certificates[0]] = named
+            ours = "SSL_CERT_DIR" if is_folder else client.certificates[0]
+            os.environ[ours] = named
+            _SHARED[ours] = theirs
 
 
 def check_mirror(variable: str) -> None:
@@ -124,8 +130,8 @@ def _variable(scheme: str) -> str:
 
 
 def _shown(proxy: str) -> str:
-    """A proxy without the password that may be in it."""
-    return re.sub(r"//[^/@]*@", "//***@", proxy)
+    """A proxy without the password that may be in it, whatever signs that has."""
+    return re.sub(r"^([\w+.-]*:?//)?.*@", r"\1***@", proxy, flags=re.DOTALL)
 
 
 def _check_proxy(variable: str, proxy: str, client: Client) -> None:
@@ -170,7 +176,9 @@ def _check_certificates(client: Client) -> None:
         except OSError as error:  # of which ssl.SSLError is one
             problem = f"expected certificates as PEM, cannot be read ({error.strerror or error})"
     if problem:
-        raise ValueError(f"{variable}={path}: {problem}; correct the variable, or unset it")
+        theirs = _SHARED.get(variable, variable)
+        told = theirs if os.environ.get(theirs) == os.environ[variable] else variable
+        raise ValueError(f"{told}={path}: {problem}; correct the variable, or unset it")
 
 
 def told_as_refusal(check: Callable[..., None], *given: Any) -> None:

@@ -291,8 +291,7 @@ def main():
     try:
         head, _ = receive(owner)
         os.chdir(head["folder"])
-        if not getattr(sys.flags, "safe_path", False):
-            del sys.path[0]  # the folder of this file, which holds no plugins
+        del sys.path[: not getattr(sys.flags, "safe_path", False)]  # the folder of this file, which holds no plugins
         plugin = Plugin(head["name"], head["path"], head["options"])
         send(owner, {"facts": plugin.facts})
         while True:
