@@ -401,8 +401,8 @@ def test_a_mirror_without_the_file_says_where_it_was_looked_for(hosts, tmp_path)
     (tmp_path / "mirror").mkdir()
     with pytest.raises(DownloadError, match=f"{tmp_path}/mirror/{ESC50}: the mirror has no such file"):
         bring(tmp_path, "esc50", mirror=Mirror(str(tmp_path / "mirror")))
-    with pytest.raises(ValueError, match="--mirror /no/such: no such folder"):
-        Mirror("/no/such")
+    with pytest.raises(ValueError, match=f"--mirror {tmp_path}/none: no such folder"):
+        Mirror(str(tmp_path / "none"))
     with pytest.raises(ValueError, match="--mirror ftp://a: expected https"):
         Mirror("ftp://a")
 
@@ -599,6 +599,39 @@ def test_damaged_archives_of_data_sets_leave_nothing(hosts, tmp_path):
     assert (to / "ESC-50-master/meta/esc50.csv").exists()
 
 
+def torch_file(folder: pathlib.Path, *, legacy: bool) -> bytes:
+    import torch
+
+    torch.save({"a": torch.arange(1000)}, folder / "made.pt", _use_new_zipfile_serialization=not legacy)
+    return (folder / "made.pt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cut"), [("zip", 30), ("zip", 4000), ("legacy", 4), ("json", 4), ("columns", 18), ("quotes", 4)]
+)
+def test_what_is_cut_and_neither_length_nor_checksum_tells_gets_no_final_name(kind, cut, tmp_path):
+    """Of each kind of file that has no checksum on a mirror."""
+    mirror, to = tmp_path / "mirror", tmp_path / "to"
+    (mirror / "clap-htsat-unfused").mkdir(parents=True)
+    wanted, name = choose.datasets(["audiocaps"]), "test.csv"
+    whole = b'id,caption\n1,"a dog, barking"\n'
+    if kind in ("zip", "legacy"):
+        wanted, name = choose.peers(["WavCaps-HTSAT"]), "HTSAT-BERT-PT.pt"
+        whole = torch_file(tmp_path, legacy=kind == "legacy")
+    elif kind == "json":
+        wanted, name = choose.peers(["LAION-CLAP"]), "clap-htsat-unfused/config.json"
+        whole = b'{"a": [1, 2]}'
+        for beside in ("preprocessor_config.json", "pytorch_model.bin"):
+            (mirror / "clap-htsat-unfused" / beside).write_text("{}")
+    (mirror / name).write_bytes(whole[:-cut])
+    with pytest.raises(DownloadError, match=r"cut.* What came was removed"):
+        download(wanted, to, lambda _: None, mirror=Mirror(str(mirror)))
+    assert list(to.iterdir()) == []
+    (mirror / name).write_bytes(whole)
+    download(wanted, to, lambda _: None, mirror=Mirror(str(mirror)))
+    assert next(file for file in to.rglob(pathlib.Path(name).name)).read_bytes() == whole
+
+
 # The command
 
 
@@ -622,7 +655,7 @@ def test_dry_run_tells_everything_and_brings_nothing(hosts, tmp_path, capsys):
 def test_each_task_has_a_licence_or_is_said_to_have_none_known():
     assert set(LICENCES) == {task.name for task in TASKS}
     unknown = {name for name, licence in LICENCES.items() if licence.startswith("not known")}
-    assert unknown == {"gunshot_triangulation", "tfds_gtzan", "tfds_gtzan_music_speech"}
+    assert unknown == {"gunshot_triangulation", "tfds_gtzan", "tfds_gtzan_music_speech", "vocal_imitation"}
 
 
 def test_command_chooses_by_names(hosts, tmp_path, capsys, monkeypatch):

@@ -1,8 +1,11 @@
-"""Archives of which no checksum is published, recognised by those that they hold themselves."""
+"""Files of which no checksum is published, recognised as whole by what their own forms tell."""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import importlib.util
+import json
 import pathlib
 import zipfile
 import zlib
@@ -11,36 +14,93 @@ from hear_cacophony.download.remote_file import WrongFileError, is_html
 
 _BLOCK_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+"""How torch before 1.6 begins a file."""
+
+_NOT_KNOWN = "no checksum is published"
 
 
 def check_archive(file: pathlib.Path) -> str:
-    """How an archive was recognised, or a checkpoint, which may be one.
+    """How an archive was recognised, or a checkpoint, which may be one, or a list or JSON beside it.
 
     Raises:
         WrongFileError: it is cut, damaged or none.
     """
     if is_html(file):
         raise WrongFileError(f"{file}: expected an archive, found a page of HTML")
+    with file.open("rb") as stream:
+        head = stream.read(len(_LEGACY_TORCH))
     try:
         if file.name.endswith(("gz", ".tgz")):
-            with gzip.open(file) as stream:
-                if stream.read(len(_GZIP)) == _GZIP:
-                    raise WrongFileError(
-                        f"{file}: packed twice with gzip; a proxy on the way, or a host, has packed it again"
-                    )
-                while stream.read(_BLOCK_BYTES):
-                    pass
-            return "whole by the checksum of gzip; no other is known"
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                bad = archive.testzip()
-            if bad is None:
-                return "whole by the checksums of ZIP; no other is known"
-            raise WrongFileError(f"{file}: damaged: {bad} in it")
+            return _check_gzip(file)
+        if file.name.endswith(".zip") or head.startswith(_ZIP):
+            return _check_zip(file)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise WrongFileError(f"{file}: cut or damaged ({error})") from error
-    if file.name.endswith(".zip"):
+    if file.suffix == ".csv":
+        return _check_table(file)
+    if file.suffix == ".json" and head.lstrip().startswith(b"{"):
+        return _check_json(file)
+    return _check_legacy_torch(file) if head == _LEGACY_TORCH else _NOT_KNOWN
+
+
+def _check_gzip(file: pathlib.Path) -> str:
+    with gzip.open(file) as stream:
+        if stream.read(len(_GZIP)) == _GZIP:
+            raise WrongFileError(f"{file}: packed twice with gzip; a proxy on the way, or a host, has packed it again")
+        while stream.read(_BLOCK_BYTES):
+            pass
+    return "whole by the checksum of gzip; no other is known"
+
+
+def _check_zip(file: pathlib.Path) -> str:
+    """Also of a checkpoint, as torch writes one; what lists its contents is at the end of it."""
+    if not zipfile.is_zipfile(file):
         raise WrongFileError(f"{file}: expected a ZIP archive; is it cut?")
-    return "no checksum is published"
+    with zipfile.ZipFile(file) as archive:
+        bad = archive.testzip()
+    if bad is not None:
+        raise WrongFileError(f"{file}: damaged: {bad} in it")
+    return "whole by the checksums of ZIP; no other is known"
+
+
+def _check_table(file: pathlib.Path) -> str:
+    rows, widths = 0, (0, 0)
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            for row in csv.reader(stream, strict=True):
+                rows, widths = rows + 1, (widths[0] or len(row), len(row))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise WrongFileError(
+            f"{file}: expected a table, could not read row {rows + 1} ({error}); is it cut?"
+        ) from error
+    if widths[0] != widths[1]:
+        raise WrongFileError(f"{file}: expected {widths[0]} columns in the last row, found {widths[1]}; is it cut?")
+    return f"a list of {rows:,} rows; {_NOT_KNOWN}"
+
+
+def _check_json(file: pathlib.Path) -> str:
+    try:
+        json.loads(file.read_bytes())
+    except ValueError as error:
+        raise WrongFileError(f"{file}: expected JSON, could not read it ({error}); is it cut?") from error
+    return f"JSON; {_NOT_KNOWN}"
+
+
+def _check_legacy_torch(file: pathlib.Path) -> str:
+    if importlib.util.find_spec("torch") is None:
+        return f"{_NOT_KNOWN}; not looked into, as torch is not installed"
+    from hear_tasks.plugins.torch_file import ForeignContentError, TorchFileError, read_torch_file
+
+    try:
+        read_torch_file(file)
+    except ForeignContentError:
+        return _NOT_KNOWN
+    except TorchFileError as error:
+        raise WrongFileError(f"{file}: {error}") from error
+    except Exception as error:  # whatever bytes that are no such file lead to
+        raise WrongFileError(f"{file}: cut or damaged ({error!r})") from error
+    return f"whole as torch wrote it; {_NOT_KNOWN}"

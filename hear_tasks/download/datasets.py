@@ -202,12 +202,12 @@ class DatasetFiles:
         target.mkdir(exist_ok=True)
         for remote in self.dataset.remotes:
             came = work / remote.name
-            if came.suffix == ".csv":
-                shutil.copyfile(came, target / came.name)
-                continue
             if not self._is_recognised(remote, work):
                 check_archive(came)
-            unpack(came, target)
+            if came.suffix == ".csv":
+                shutil.copyfile(came, target / came.name)
+            else:
+                unpack(came, target)
         for number in {remote.record for remote in self.dataset.remotes if remote.record}:
             self.records[number].keep_list(work.parent.parent)
 

@@ -97,6 +97,8 @@ class PeerWeights(KeptAsTheyCome):
         if absent:
             raise WrongFileError(f"{base}: expected {' and '.join(absent)}, found none; is it half a download?")
         large = self.plugin.files[-1]
+        for name in self.plugin.files[:-1]:
+            check_archive(base / name)
         known = self._known(large)
         if known is None:
             return check_archive(base / large)
