@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import warnings
 import zipfile
 
 import huggingface_hub.constants
@@ -22,10 +23,13 @@ from loopback_hosts import Fault, LoopbackHosts, forget_network, lead_to
 from hear_cacophony.download import transfers
 from hear_cacophony.download.fetch import STAGING, DownloadError, download
 from hear_cacophony.download.mirror import Mirror
+from hear_cacophony.download.remote_file import WrongFileError
 from hear_tasks.cli import main
 from hear_tasks.download import buckets, check_tarballs, choose
+from hear_tasks.download.archive_check import check_archive
 from hear_tasks.download.datasets import DATASETS
 from hear_tasks.download.hear_tarballs import LICENCES
+from hear_tasks.download.unpack import unpack
 from hear_tasks.registry import TASKS
 from hear_tasks.table_plugins import TABLE_PLUGINS
 
@@ -597,6 +601,59 @@ def test_damaged_archives_of_data_sets_leave_nothing(hosts, tmp_path):
     hosts.web["github.com/karolpiczak/ESC-50/archive/master.zip"] = whole
     download(choose.datasets(["esc50"]), to, lambda _: None)
     assert (to / "ESC-50-master/meta/esc50.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "expected a file, got 0 bytes"), (b'{"error": 1}', "cut or damag")]
+)
+def test_what_a_mirror_without_a_list_gives_in_the_place_of_a_file_is_told_with_the_host(
+    content, message, hosts, tmp_path
+):
+    hosts.web["mirror.edu/" + ESC50] = content
+    with pytest.raises(DownloadError, match=rf": mirror.edu: .*{message}.* What came was removed"):
+        download(choose.tasks(["esc50"]), tmp_path, lambda _: None, mirror=Mirror("https://mirror.edu"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../../../evil", "would lie outside the folder"),
+        ("/evil", "would lie outside the folder"),
+        ("ESC-50-master\\evil", "would lie outside the folder"),
+        ("ESC-50-master/audio/a.wav", "is in it twice"),
+        ("ESC-50-master/audio/a.wav/b", "Not a directory"),
+        ("ESC-50-master/" + "a" * 300, "File name too long"),
+    ],
+)
+def test_archives_with_names_that_are_none_of_a_data_set_are_refused(name, message, tmp_path):
+    entries = ["ESC-50-master/meta/esc50.csv", "ESC-50-master/audio/a.wav", name]
+    (tmp_path / "mirror").mkdir()
+    with zipfile.ZipFile(tmp_path / "mirror" / "ESC-50-master.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the name that is there twice
+        for each in entries:
+            archive.writestr(each, b"RIFF")
+    with pytest.raises(DownloadError, match=rf"cannot be unpacked: .*{message}.* What came was removed"):
+        download(choose.datasets(["esc50"]), tmp_path / "to", lambda _: None, mirror=Mirror(str(tmp_path / "mirror")))
+    assert list((tmp_path / "to").iterdir()) == []
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for each in entries:
+            archive.addfile(tarfile.TarInfo(each))
+    with pytest.raises(WrongFileError, match=r"cannot be unpacked: "):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "unpacked")
+
+
+def test_encrypted_and_cut_archives_are_told(tmp_path):
+    whole = zipped({"ESC-50-master/audio/a.wav": b"RIFF"})
+    directory = whole.index(b"PK\x01\x02")
+    (tmp_path / "a.zip").write_bytes(whole[: directory + 8] + b"\x01" + whole[directory + 9 :])
+    with pytest.raises(WrongFileError, match="is encrypted"):
+        check_archive(tmp_path / "a.zip")
+    seven_zip = seven({"evaluation/a.wav": os.urandom(3000)}, tmp_path)
+    for size in range(10, len(seven_zip), 311):
+        (tmp_path / "cut.7z").write_bytes(seven_zip[:size])
+        with pytest.raises(WrongFileError, match=r"cut.7z: cannot be unpacked: \S"):
+            unpack(tmp_path / "cut.7z", tmp_path / "unpacked")
 
 
 def torch_file(folder: pathlib.Path, *, legacy: bool) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hear_tasks.plugins.torch_checkpoint import CheckpointError, CheckpointKind, load_state, read_state
-from hear_tasks.plugins.torch_file import TorchFileError, read_torch_file
+from hear_tasks.torch_file import TorchFileError, read_torch_file
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -235,7 +235,9 @@ def _described(way: _Way, folder: pathlib.Path, errors: Sequence[OSError | Value
 
 def _describe(error: OSError | ValueError, way: _Way) -> str:
     if isinstance(error, ValueError):
-        return f"{error}. What came was removed"
+        hosts = list(dict.fromkeys(file.source.host for file in way.files))
+        from_where = "" if any(host in str(error) for host in hosts) else f"{' and '.join(hosts)}: "
+        return f"{from_where}{error}. What came was removed"
     if isinstance(error, FileNotFoundError) and not way.work.exists():
         return f"{way.work} was removed while files came; run the same command again"
     if not is_full(error):

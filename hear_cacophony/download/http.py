@@ -50,7 +50,7 @@ class HttpSource:
         if file.checksum is None and not begun.version:
             begun.restart()  # the beginning of another release would not be told from this one's
         earlier = begun.size
-        if file.size is None or begun.size != file.size:
+        if not begun.size or begun.size != file.size:
             with _asked(self.url, begun.size) as response:
                 _check_kind(response, file)
                 if not _goes_on(response, begun, file):
@@ -122,6 +122,8 @@ class _Begun:
 
     def check(self, host: str, file: RemoteFile) -> None:
         """Raise WrongFileError where what came is not the file, PassingError where it is the beginning of it."""
+        if not self.size and not file.size:
+            raise WrongFileError(f"{host}: {file.name}: expected a file, got 0 bytes")
         if file.size is not None and self.size < file.size:
             told = f"{self.size:,} of {file.size:,} bytes came"
             raise PassingError(f"{host}: {file.name}: the connection was cut without a word ({told})")

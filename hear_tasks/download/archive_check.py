@@ -36,7 +36,13 @@ def check_archive(file: pathlib.Path) -> str:
             return _check_gzip(file)
         if file.name.endswith(".zip") or head.startswith(_ZIP):
             return _check_zip(file)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        zipfile.BadZipFile,
+        RuntimeError,
+    ) as error:  # of which the last is of encrypted ones
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise WrongFileError(f"{file}: cut or damaged ({error})") from error
@@ -93,7 +99,7 @@ def _check_json(file: pathlib.Path) -> str:
 def _check_legacy_torch(file: pathlib.Path) -> str:
     if importlib.util.find_spec("torch") is None:
         return f"{_NOT_KNOWN}; not looked into, as torch is not installed"
-    from hear_tasks.plugins.torch_file import ForeignContentError, TorchFileError, read_torch_file
+    from hear_tasks.torch_file import ForeignContentError, TorchFileError, read_torch_file
 
     try:
         read_torch_file(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pathlib
 import tarfile
 import zipfile
@@ -9,25 +10,70 @@ import zlib
 
 from hear_cacophony.download.remote_file import WrongFileError
 
+_NAMES_CLASH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL)
+"""Of errors that the names in an archive lead to, and not this machine."""
+
 
 def unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
     """Unpack an archive to a folder, where others may have been unpacked before.
 
     Raises:
-        WrongFileError: it is cut or damaged, or leads out of the folder.
+        WrongFileError: it is cut, damaged or encrypted, leads out of the folder, or holds a file twice.
         OSError: a file cannot be written.
     """
     try:
         if archive.suffix == ".7z":
             _unpack_7z(archive, folder)
         elif archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as members:
-                members.extractall(folder)  # which keeps names inside the folder
+            _unpack_zip(archive, folder)
         else:
-            with tarfile.open(archive) as members:
-                members.extractall(folder, filter="data")
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
-        raise WrongFileError(f"{archive}: cannot be unpacked: {error}") from error
+            _unpack_tar(archive, folder)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError) as error:
+        raise _wrong(archive, str(error).partition("\n")[0]) from error
+    except OSError as error:
+        if error.errno in _NAMES_CLASH:
+            raise _wrong(archive, str(error)) from error
+        raise
+
+
+def _wrong(archive: pathlib.Path, reason: str) -> WrongFileError:
+    return WrongFileError(f"{archive}: cannot be unpacked: {reason}")
+
+
+class _Names:
+    """The names of files in an archive, each of which has to stay in the folder, and to be there once."""
+
+    def __init__(self, archive: pathlib.Path) -> None:
+        self._archive = archive
+        self._seen: set[str] = set()
+
+    def check(self, name: str) -> None:
+        """Take the next name."""
+        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+            raise _wrong(self._archive, f"{name!r} would lie outside the folder, or have another name there")
+        if name in self._seen and not name.endswith("/"):
+            raise _wrong(self._archive, f"{name!r} is in it twice")
+        self._seen.add(name)
+
+
+def _unpack_zip(archive: pathlib.Path, folder: pathlib.Path) -> None:
+    names = _Names(archive)
+    with zipfile.ZipFile(archive) as members:
+        for member in members.infolist():
+            names.check(member.filename)
+        members.extractall(folder)
+
+
+def _unpack_tar(archive: pathlib.Path, folder: pathlib.Path) -> None:
+    names = _Names(archive)
+
+    def checked(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+        if not member.isdir():
+            names.check(member.name)
+        return tarfile.data_filter(member, path)
+
+    with tarfile.open(archive) as members:
+        members.extractall(folder, filter=checked)
 
 
 def _unpack_7z(archive: pathlib.Path, folder: pathlib.Path) -> None:
@@ -36,5 +82,7 @@ def _unpack_7z(archive: pathlib.Path, folder: pathlib.Path) -> None:
     try:
         with py7zr.SevenZipFile(archive) as members:
             members.extractall(folder)  # which refuses names that lead out of the folder
-    except py7zr.exceptions.ArchiveError as error:
-        raise WrongFileError(f"{archive}: cannot be unpacked: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # of which the library has many, and lets through those of others
+        raise _wrong(archive, str(error) or repr(error)) from error

@@ -15,8 +15,8 @@ import torch
 from hear_tasks.plugins.libraries import import_msclap
 from hear_tasks.plugins.msclap_backbones import Cnn14, Htsat
 from hear_tasks.plugins.torch_checkpoint import CheckpointKind, check_kind, load_state, read_state
-from hear_tasks.plugins.torch_file import StoredTensor
 from hear_tasks.plugins.torch_model import Encoder
+from hear_tasks.torch_file import StoredTensor
 
 _MS_CLAP_PROJECTION = ("projection.", "audio_encoder.projection.")
 

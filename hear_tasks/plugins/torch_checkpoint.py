@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from hear_tasks.plugins.torch_file import (
+from hear_tasks.text_files import listed
+from hear_tasks.torch_file import (
     LEGACY_MAGIC,
     ForeignContentError,
     StoredTensor,
@@ -17,7 +18,6 @@ from hear_tasks.plugins.torch_file import (
     damaged,
     read_torch_file,
 )
-from hear_tasks.text_files import listed
 
 SHOWN = 20
 """Names that a message lists in full; of more, it tells how many there are."""
