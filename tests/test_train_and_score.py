@@ -6,7 +6,9 @@ import itertools
 import json
 import pathlib
 
+import numpy as np
 import pytest
+import soundfile
 
 from hear_tasks.train_and_score import run
 from hear_tasks.train_and_score.__main__ import main
@@ -42,7 +44,11 @@ class Commands:
 
 
 @pytest.fixture
-def commands(monkeypatch):
+def commands(monkeypatch, tmp_path_factory):
+    """What was called, in a folder with sounds to train on."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("sounds"))
+    pathlib.Path("shards").mkdir()
+    soundfile.write("shards/silence.wav", np.zeros(16_000), 16_000)
     fake = Commands()
     monkeypatch.setattr(run, "_command", fake)
     return fake
@@ -87,6 +93,8 @@ def test_a_part_that_fails_ends_it_with_its_status(commands, tmp_path):
         (["--score-at", "-1"], TRAINING, "--score-at -1: expected a step from 0 to 40"),
         (["--grid-points", "0"], TRAINING, "--grid-points 0: expected at least 1"),
         ([], (*TRAINING, "--out", "x"), "expected training without --out and --stop-at"),
+        ([], (*TRAINING, "--warmup", "40"), "--warmup 40: expected less than the 40 steps"),
+        ([], (*TRAINING, "--data", "elsewhere"), "elsewhere: no such file or folder"),
         ([], (*TRAINING, "--stop-at", "3"), "expected training without --out and --stop-at"),
     ],
 )

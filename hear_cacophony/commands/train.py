@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -170,9 +171,21 @@ def _train(args: argparse.Namespace, options: TrainOptions, tokenizer: Tokenizer
     return 0
 
 
-def total_steps(args: argparse.Namespace) -> int:
-    """Steps of the run that is asked for."""
-    return args.steps if args.steps is not None else _options(args, _sizes(args)).steps
+def check_arguments(args: argparse.Namespace) -> int:
+    """What a run would say of its arguments before it begins; how many steps it would take, all told."""
+    from hear_cacophony.training import require_extra
+
+    require_extra()
+    from hear_cacophony.training.shards import Shards
+    from hear_cacophony.training.sources import find_sources
+
+    sizes, _ = _sizes_and_tokenizer(args)
+    options = _options(args, sizes)
+    if _are_packed(args.data):
+        Shards(args.data[0])
+    else:
+        find_sources(args.data)
+    return options.steps
 
 
 def _sizes(args: argparse.Namespace) -> Sizes:
@@ -223,12 +236,11 @@ def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:
     """The shards that are named; what is none is packed first."""
     from hear_cacophony.training.pack import pack
     from hear_cacophony.training.record import PACKED
-    from hear_cacophony.training.shards import Shards, read_plan
+    from hear_cacophony.training.shards import Shards
     from hear_cacophony.training.sources import find_sources
 
-    folder = pathlib.Path(args.data[0])
-    if len(args.data) == 1 and folder.is_dir() and read_plan(folder) is not None:
-        return Shards(folder)
+    if _are_packed(args.data):
+        return Shards(args.data[0])
     target = args.out / PACKED
 
     def pack_all() -> None:
@@ -237,6 +249,12 @@ def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:
 
     processes.first(f"it packs the sounds into {target}", pack_all)
     return Shards(target)
+
+
+def _are_packed(data: Sequence[str]) -> bool:
+    from hear_cacophony.training.shards import read_plan
+
+    return len(data) == 1 and pathlib.Path(data[0]).is_dir() and read_plan(pathlib.Path(data[0])) is not None
 
 
 def _first_parameters(options: TrainOptions) -> Parameters:

@@ -59,7 +59,7 @@ def _run(argv: Sequence[str] | None, command: Command) -> int:
 
 def _steps(args: argparse.Namespace) -> tuple[int, ...]:
     """The steps to score at, in order; training is told what it would be told by the command itself."""
-    total = _steps_of_training(args.train)
+    total = _check_training(args.train)
     wanted = args.score_at or [total * part // _PARTS for part in range(_PARTS + 1)]
     beyond = [step for step in wanted if not 0 <= step <= total]
     if beyond:
@@ -69,7 +69,8 @@ def _steps(args: argparse.Namespace) -> tuple[int, ...]:
     return tuple(sorted(set(wanted)))
 
 
-def _steps_of_training(arguments: Sequence[str]) -> int:
+def _check_training(arguments: Sequence[str]) -> int:
+    """How many steps it takes; what it would refuse is told before anything is scored."""
     from hear_cacophony.commands import train
 
     parser = argparse.ArgumentParser(prog="train_and_score.sh ... --")
@@ -79,7 +80,7 @@ def _steps_of_training(arguments: Sequence[str]) -> int:
     told = parser.parse_args(["train", stage, "--out", str(ours), *others])
     if told.out != ours or told.stop_at is not None:
         raise ValueError("expected training without --out and --stop-at, which follow from OUT and --score-at")
-    return train.total_steps(told)
+    return train.check_arguments(told)
 
 
 if __name__ == "__main__":
