@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_tasks.entry_point import Command, run
@@ -51,7 +52,7 @@ def _run(argv: Sequence[str] | None, command: Command) -> int:
     for name in COMMANDS:
         importlib.import_module(name).add_parser(commands)
     for each in commands.choices.values():
-        _take_options_between(each)
+        _take_any_order(each)
     args = parser.parse_args(argv)
     command.farewell = f"{args.command}: interrupted"
     if getattr(args, "goes_on", False):
@@ -59,8 +60,13 @@ def _run(argv: Sequence[str] | None, command: Command) -> int:
     return args.func(args)
 
 
-def _take_options_between(parser: argparse.ArgumentParser) -> None:
-    """Have options stand between positional arguments, too: `search TEXT --model M FOLDER`."""
+def _take_any_order(parser: argparse.ArgumentParser) -> None:
+    """Have options stand between positional arguments, and before them, too.
+
+    That is in `search TEXT --model M FOLDER`, and in `search --duplicates FOLDER`, where a number may be.
+    """
+    numbers = [action for action in parser._actions if action.nargs == argparse.OPTIONAL and action.type is float]
+    defaults = {option: str(action.const) for action in numbers for option in action.option_strings}
     if parser._subparsers is not None:  # whose name is positional, and which options of their own follow
         return
     plain = parser.parse_known_args
@@ -68,11 +74,28 @@ def _take_options_between(parser: argparse.ArgumentParser) -> None:
     def parse(args: Any = None, namespace: Any = None) -> Any:
         parser.parse_known_args = plain  # type: ignore[method-assign]
         try:
-            return parser.parse_known_intermixed_args(args, namespace)
+            return parser.parse_known_intermixed_args(_with_numbers(args, defaults), namespace)
         finally:
             parser.parse_known_args = parse  # type: ignore[method-assign]
 
     parser.parse_known_args = parse  # type: ignore[method-assign]
+
+
+def _with_numbers(args: Sequence[str], defaults: Mapping[str, str]) -> list[str]:
+    """The arguments, with its default behind each option that may have a number and stands before something else."""
+    found = []
+    for arg, following in itertools.zip_longest(args, args[1:], fillvalue="-"):
+        is_bare = arg in defaults and not following.startswith("-") and not _is_number(following)
+        found.append(f"{arg}={defaults[arg]}" if is_bare else arg)
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class _Version(argparse.Action):

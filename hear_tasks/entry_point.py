@@ -23,6 +23,8 @@ from collections.abc import Callable
 from os import _exit  # by its name, as the code of plugins finds another in `os`
 from typing import NoReturn
 
+from hear_cacophony.sounds.names import on_one_line
+
 GRACE_SECONDS = 3.0
 """Time for the work to end by itself when a signal came: as long as small batches take."""
 
@@ -125,9 +127,13 @@ class Command:
         return 0
 
     def say(self, message: str) -> None:
-        """Say something on standard error, in one piece, if there is still somebody to hear it."""
+        """Say something on standard error, in one piece, if there is still somebody to hear it.
+
+        Names in it may hold what a terminal would obey.
+        """
+        shown = "\n".join(map(on_one_line, message.split("\n")))
         with contextlib.suppress(OSError):
-            print(f"{message}\n", end="", file=sys.stderr, flush=True)
+            print(f"{shown}\n", end="", file=sys.stderr, flush=True)
 
     def say_farewell(self) -> None:
         """Say, once, that a signal ends the command."""

@@ -81,6 +81,15 @@ def test_options_may_stand_between_arguments_of_every_command(command, tmp_path,
     assert main(command) == 1, "and not the status of arguments that are not known"
 
 
+def test_an_option_whose_number_is_left_out_may_stand_before_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for command in (["search", "--duplicates", "none"], ["search", "--duplicates", "0.5", "none"]):
+        assert main(command) == 1
+        assert "none: expected a folder of audio files" in capsys.readouterr().err
+    assert main(["classify", "--along", "none", "--labels", "dog,rain", "--csv"]) == 1
+    assert "none: no such file or folder" in capsys.readouterr().err
+
+
 def test_unknown_command_lists_the_known_ones(capsys):
     with pytest.raises(SystemExit):
         main(["inform"])

@@ -591,6 +591,16 @@ def test_unofficial_without_a_csv_has_no_effect_and_is_an_error(run, tmp_path):
     )
 
 
+def test_names_of_any_characters_stay_on_their_lines(run, tmp_path):
+    write_task(tmp_path / "two\nlines", ESC50, scores_of(ESC50, 0.5))
+    text = run(tmp_path)[1].splitlines()
+    assert text[0].endswith("two lines")
+    assert text[2].startswith("ESC-50  ")
+    table = run(tmp_path, "--markdown")[1].splitlines()
+    assert table[0].endswith(r"| two\\nlines |")
+    assert table[2].startswith("| ESC-50 |")
+
+
 def test_a_wide_table_goes_on_below_itself(tmp_path):
     for i in range(6):
         write_task(tmp_path / f"model{i}", ESC50, scores_of(ESC50, i / 8))

@@ -212,7 +212,7 @@ def _formatted(work: _Work, labelled: Labelled) -> str:
             rows += [(as_text(name), rank, label, f"{score:.6f}") for rank, label, score in best]
             rows += [] if best else [(as_text(name), "", "", "")]
         return format_csv(("file", "rank", "label", measure), rows)
-    return "".join(f"{line}\n" for line in text_table([(on_one_line(name), _listed(best)) for name, best in found]))
+    return "".join(f"{line}\n" for line in text_table([(name, _listed(best)) for name, best in found]))
 
 
 def _write_page(work: _Work, labelled: Labelled) -> None:

@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 from hear_cacophony.commands.sound_options import add_errors_option
+from hear_cacophony.sounds.names import on_one_line
 
 _MOST_NAMED = 20
 
@@ -48,7 +49,7 @@ def _run(args: argparse.Namespace) -> int:
     packed = pack(find_sources(args.paths), args.out, args.workers)
     write_errors({name: why.removeprefix(f"{name}: ") for name, why in packed.left_out.items()}, args.errors)
     for why in list(packed.left_out.values())[:_MOST_NAMED]:
-        print(f"left out: {why}", file=sys.stderr)
+        print(f"left out: {on_one_line(why)}", file=sys.stderr)
     more = len(packed.left_out) - _MOST_NAMED
     if more > 0:
         print(f"left out: {more} more, all named in {args.out}/clips-*.json", file=sys.stderr)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hear_cacophony.sounds.names import on_one_line
+
 if TYPE_CHECKING:
     from hear_cacophony.model.stages import Stage
     from hear_cacophony.text.tokenizer import Tokenizer
@@ -245,7 +247,7 @@ def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:
 
     def pack_all() -> None:
         for why in pack(find_sources(args.data), target).left_out.values():
-            print(f"left out: {why}", file=sys.stderr)
+            print(f"left out: {on_one_line(why)}", file=sys.stderr)
 
     processes.first(f"it packs the sounds into {target}", pack_all)
     return Shards(target)

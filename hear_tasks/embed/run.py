@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hear_cacophony.files.lock import BusyError
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.embed.engine import embed_task
 from hear_tasks.embed.hear_module import HearModule, claim_folder
 from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
@@ -70,17 +71,17 @@ def embed_tasks(
             busy.append(task)
         except (TaskError, OSError) as error:
             failed[task.name] = str(error)
-            tell(f"{task.name}: FAILED: {error}")
+            tell(f"{on_one_line(task.name)}: FAILED: {error}")
         else:
-            tell(f"{task.name}: {'done' if did else 'was done already'}")
+            tell(f"{on_one_line(task.name)}: {'done' if did else 'was done already'}")
 
     for task in paths:
         try_task(task, wait=False)
     for task in list(busy):
-        tell(f"{task.name}: another process is embedding it; waiting for that")
+        tell(f"{on_one_line(task.name)}: another process is embedding it; waiting for that")
         try_task(task, wait=True)
     if failed:
-        tell(f"{len(failed)} of {len(paths)} tasks failed: {', '.join(failed)}")
+        tell(f"{len(failed)} of {len(paths)} tasks failed: {on_one_line(', '.join(failed))}")
     return failed
 
 

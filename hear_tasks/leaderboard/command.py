@@ -8,6 +8,7 @@ import shutil
 import sys
 
 from hear_cacophony.files.picture_file import SUFFIXES
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.leaderboard.plot import MAX_MODELS
 from hear_tasks.leaderboard.write import IN_PLACE_OF_TEXT, Outputs, write_leaderboard
 
@@ -70,7 +71,7 @@ def _run(args: argparse.Namespace) -> int:
         args.folders,
         Outputs(args.markdown, args.csv, args.plot),
         lambda text: print(text, end=""),
-        lambda message: print(f"leaderboard: {message}", file=sys.stderr),
+        lambda message: print(f"leaderboard: {on_one_line(message)}", file=sys.stderr),
         names={pathlib.Path(folder): name for folder, name in args.model_name},
         published=args.published,
         published_table=args.published_table,

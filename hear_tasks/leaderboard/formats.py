@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from hear_cacophony.sounds.names import on_one_line
 from hear_cacophony.text_table import GAP, column_widths, text_table
 from hear_tasks.leaderboard import published
 from hear_tasks.leaderboard.models import Model
@@ -60,11 +61,11 @@ class Text:
 
     def listing(self, lines: Sequence[str]) -> str:
         """See `Form`."""
-        return "\n".join(lines)
+        return "\n".join(map(on_one_line, lines))
 
     def titled(self, title: str, table: str) -> str:
         """See `Form`."""
-        return f"{title}\n{table}"
+        return f"{on_one_line(title)}\n{table}"
 
 
 class Markdown:
@@ -110,8 +111,8 @@ def _compare(models: Sequence[Model], form: Form) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    """Text with the characters escaped that mean something in markdown."""
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
+    """Text on one line with the characters escaped that mean something in markdown."""
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", on_one_line(text))
 
 
 def _broken(head: str) -> list[str]:

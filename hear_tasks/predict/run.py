@@ -21,6 +21,7 @@ import torch
 
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.lock import BusyError
+from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
 from hear_tasks.predict import fork_server
 from hear_tasks.predict.engine import Options, predict_folder
@@ -207,7 +208,7 @@ def _describe(error: Exception, folder: pathlib.Path) -> str:
 
 def _teller(folder: pathlib.Path) -> Callable[[str], None]:
     """Prints lines about a task on standard error, each in one piece, as several processes print there."""
-    name = "/".join(pathlib.Path(os.path.abspath(folder)).parts[-2:])
+    name = on_one_line("/".join(pathlib.Path(os.path.abspath(folder)).parts[-2:]))
 
     def tell(message: str) -> None:
         sys.stderr.write(f"predict: {name}: {message}\n")
