@@ -397,6 +397,8 @@ def test_a_map_in_a_browser(tmp_path):
             browser.press(keys[key])
             assert browser.run(told) == f"{names[row]} ({'aabbcc'[row]})", key
         browser.wait(f"return {audio}.currentTime > 0.02")
+        parts = "return [...document.querySelectorAll('.current bdi')].map((part) => part.textContent)"
+        assert browser.run(parts) == [names[1], "a"], "neither turns what follows it"
         # An area by the keyboard, and zoom; the tools and the legend of the plot.
         shown = "const table = [...hearPages.tables.values()][0]; return table.chosen.map((i) => table.rows[i][0][0])"
         for key in (" ", keys["right"], keys["up"]):

@@ -295,6 +295,33 @@ def test_pages_in_a_browser(tmp_path, browser):
 
 
 @pytest.mark.browser
+def test_pages_in_a_browser_of_a_phone(tmp_path, browser):
+    soundfile.write(tmp_path / "a.wav", tone(440, 2), 16_000)
+    lines = [{"type": "scatter", "x": [0, 1], "y": [i, 0], "name": f"a name of some length {i}"} for i in range(20)]
+    events = {"labels": ["dog", "rain"], "reference": [[0, 0, 1], [1, 0, 2]], "predicted": [[1, 0.5, 1.5]]}
+
+    def build(pages):
+        cell = SoundCells(pages).cell(tmp_path / "a.wav", events)
+        columns = [Column("clip"), Column("sound", "sound", wide=True)]
+        return Page("phone", [Plot(lines, {}, "lines"), Table(columns, [["a" * 300, cell]], "clips")])
+
+    write_page(tmp_path / "phone.html", build)
+    browser.resize(360, 760)
+    browser.open(tmp_path / "phone.html")
+    browser.wait("return document.querySelectorAll('.legendtoggle').length === 20")
+    assert browser.run("return document.documentElement.scrollWidth") <= 360
+    box = "const box = (name) => document.querySelector(name).getBoundingClientRect();"
+    assert browser.run(f"{box} return box('.legend').top > box('.nsewdrag').bottom"), "the legend is below"
+    assert browser.run(f"{box} return box('.lanes').left >= box('canvas').right"), "no name covers an event"
+    tops = browser.run("return [...document.querySelectorAll('.lane')].map((e) => e.getBoundingClientRect().top)")
+    heights = browser.run("return [...document.querySelectorAll('.lane')].map((e) => e.offsetHeight)")
+    assert tops[1] - tops[0] >= heights[0] - 1
+    browser.resize(1280, 1000)
+    browser.wait(f"{box} return box('.legend').left > box('.nsewdrag').right")
+    assert browser.errors() == []
+
+
+@pytest.mark.browser
 def test_long_tables_sort_and_draw_what_is_seen(tmp_path, browser):
     values = np.random.default_rng(0).permutation(20_000)
     rows = ([f"clip {value}", int(value), None if value == 5 else float(value) / 20_000] for value in values)

@@ -136,6 +136,10 @@ def test_evaluations_that_cannot_be_shown_whole_are_told(evaluations, tmp_path, 
     text = (tmp_path / "out" / "1-zero-shot.html").read_text()
     assert "probability_of_class was not kept; run the evaluation again" in text
     assert "damaged, or no results" in (tmp_path / "out" / "index.html").read_text()
+    (old / "predictions.csv").write_text("\n".join([*lines, "x.wav,new class,dog,0.5,2"]) + "\n")
+    assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1
+    _, pairs = table(tmp_path / "out", "1-zero-shot", "part of the class")
+    assert ["new class", "dog", 1, 1] in pairs, "a class that the results do not tell of"
     (old / "predictions.csv").unlink()
     assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1
     assert "cannot be read" in (tmp_path / "out" / "1-zero-shot.html").read_text()

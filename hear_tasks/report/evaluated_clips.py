@@ -27,7 +27,7 @@ def classified_blocks(
     blocks: list[Block] = [Heading("Classes"), _classes(content)] if content.get("per_class") else []
     if not rows:
         return [*blocks, *gaps]
-    names = sorted(content.get("per_class") or {row["class"] for row in rows})
+    names = sorted({*content.get("per_class", ()), *(row[name] for row in rows for name in ("class", "predicted"))})
     matrix = _matrix(rows, names)
     right = np.trace(matrix) / matrix.sum()
     head = f"{title}: {right:.1%} of {matrix.sum():,} clips right"
@@ -186,8 +186,7 @@ def _matrix(rows: Sequence[Row], names: Sequence[str]) -> np.ndarray:
     numbers = {name: number for number, name in enumerate(names)}
     matrix = np.zeros((len(names), len(names)), np.int64)
     for row in rows:
-        if row["class"] in numbers and row["predicted"] in numbers:
-            matrix[numbers[row["class"]], numbers[row["predicted"]]] += 1
+        matrix[numbers[row["class"]], numbers[row["predicted"]]] += 1
     return matrix
 
 

@@ -9,7 +9,7 @@
 
   // On a phone a legend beside a plot would leave it no room: it goes below.
   const narrow = matchMedia("(max-width: 40rem)");
-  const below = { orientation: "h", x: 0, xanchor: "left", y: -0.15, yanchor: "top", maxheight: 140, font: { size: 10 } };
+  const below = { orientation: "h", x: 0, xanchor: "left", y: -0.32, yanchor: "top", maxheight: 140, font: { size: 10 } };
 
   function themed(layout) {
     const { paper, ink, line } = colours();
