@@ -3,7 +3,7 @@
 # pinned versions of scripts/constraints.txt, heareval and hearvalidator. Does nothing twice.
 #
 #   scripts/setup.sh            PYTHON=/path/to/python3.12 scripts/setup.sh
-#   scripts/setup.sh --gpu      with the builds of JAX and torch that go with this machine's NVIDIA driver, by the table in
+#   scripts/setup.sh --gpu      with the builds of JAX and torch that go with this machine's NVIDIA driver and cards, by the table in
 #                               hear_tasks/doctor/cuda_builds.csv; --gpu cuda12 or --gpu cuda13 where it has no card itself
 #   scripts/setup.sh --demo     without what only tests, training and other models need; it is added when that is asked for
 #   scripts/setup.sh --dry-run  with any of these: tells what it would install, and sets nothing up
@@ -64,28 +64,41 @@ builds_table() {
     grep -v -e '^#' -e '^driver' "$cuda_builds"
 }
 
+# Numbers that nvidia-smi tells of the cards of this machine, one a line, without what else it may say.
+ask_cards() {
+    nvidia-smi --query-gpu="$1" --format=csv,noheader 2>&1 | tr -d ' \r' | grep -E '^[0-9]+(\.[0-9]+)+$' | sort -V
+}
+
 # The builds for a card, an extra of jax and an index of torch with a space between, by the name of the extra, or by the
-# driver of this machine. The usual index is an empty one.
+# driver and the oldest card of this machine. The usual index is an empty one.
 find_builds() {
-    local driver least extra index oldest=''
+    local driver card least least_card extra index oldest='' oldest_card=''
     if [ -n "$1" ]; then
-        while IFS=, read -r least extra index; do
+        while IFS=, read -r _ _ extra index; do
             if [ "$extra" = "$1" ]; then
                 printf '%s %s' "$extra" "$index"
                 return
             fi
         done < <(builds_table)
-        fail "--gpu $1: expected one of $(builds_table | cut -d, -f2 | paste -sd' ')"
+        fail "--gpu $1: expected one of $(builds_table | cut -d, -f3 | paste -sd' ')"
     fi
-    driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1) || true
-    [[ $driver =~ ^[0-9]+ ]] || fail "--gpu: nvidia-smi tells of no card here; run this on a node that has one, or name the builds: --gpu cuda13"
-    while IFS=, read -r least extra index; do
-        if [ "${driver%%.*}" -ge "$least" ]; then
+    driver=$(ask_cards driver_version | head -n 1) || true
+    if [ -z "$driver" ]; then
+        local said
+        said=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>&1 | head -n 1) || true
+        fail "--gpu: nvidia-smi tells of no card here${said:+ (it says: $said)}; run this on a node that has one, or name the builds: --gpu cuda13"
+    fi
+    card=$(ask_cards compute_cap | head -n 1) || true # which old ones do not tell
+    while IFS=, read -r least least_card extra index; do
+        if [ "${driver%%.*}" -ge "$least" ] && { [ -z "$card" ] || [ "${card/./}" -ge "${least_card/./}" ]; }; then
             printf '%s %s' "$extra" "$index"
             return
         fi
-        oldest=$least
+        oldest=$least oldest_card=$least_card
     done < <(builds_table)
+    if [ "${driver%%.*}" -ge "$oldest" ]; then
+        fail "--gpu: a card of this machine, of compute capability $card, is older than $oldest_card, the least that any build takes; use CPUs: scripts/setup.sh"
+    fi
     fail "--gpu: the NVIDIA driver of this machine, $driver, is older than $oldest, the least that any build takes; have it renewed, or use CPUs: scripts/setup.sh"
 }
 
@@ -180,6 +193,9 @@ case $builds in
     *)
         if [ -n "$index" ]; then torch+=(--no-deps --index-url "$index"); fi
         size="$size, and CUDA: 3 to 5 GB more to fetch"
+        if [ "$(uname -m)" != x86_64 ]; then
+            size="$size; on $(uname -m) torch's build may be one for CPUs, which predict: doctor tells"
+        fi
         ;;
 esac
 say "builds for $builds: $size"

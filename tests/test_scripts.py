@@ -89,23 +89,39 @@ def test_a_plugin_is_found_where_pythonpath_leads_and_nothing_else_is(checkout, 
     assert done.stdout == f"{seen} -m hear_tasks.reproduce {' '.join(given)} --tasks-dir tasks --out run\n"
 
 
+CUDA12 = ["torch --no-deps --index-url https://download.pytorch.org/whl/cu126", "jax[cuda12]"]
+
+
 @pytest.mark.parametrize(
-    ("driver", "given", "told"),
+    ("driver", "card", "given", "told"),
     [
-        ("580.65.06", [], ["would install: torch", "would install: jax[cuda13]"]),
-        ("595.10", [], ["would install: torch", "would install: jax[cuda13]"]),
-        ("570.10", [], ["torch --no-deps --index-url https://download.pytorch.org/whl/cu126", "jax[cuda12]"]),
-        ("525.60.13", [], ["jax[cuda12]"]),
-        ("515.1", [], ["the NVIDIA driver of this machine, 515.1, is older than 525, the least that any build takes"]),
-        ("", [], ["nvidia-smi tells of no card here", "name the builds: --gpu cuda13"]),
-        ("", ["cuda12"], ["whl/cu126", "jax[cuda12]"]),
-        ("", ["cuda11"], ["--gpu cuda11: expected one of cuda13 cuda12"]),
+        ("580.65.06", "7.5", [], ["would install: torch", "would install: jax[cuda13]"]),
+        ("595.10", "12.0", [], ["would install: torch", "would install: jax[cuda13]"]),
+        ("570.10", "9.0", [], CUDA12),
+        ("525.60.13", "8.0", [], ["jax[cuda12]"]),
+        ("580.65.06", "7.0", [], CUDA12),
+        ("580.65.06\\n580.65.06\\n580.65.06", "9.0\\n9.0\\n6.1", [], CUDA12),
+        (" 580.65.06 \\r\\n580.65.06", "10.0", [], ["jax[cuda13]"]),
+        ("Warning: infoROM is corrupted at gpu 0000:3B:00.0\\n580.65.06", "9.0", [], ["jax[cuda13]"]),
+        ("580.65.06", 'Field "compute_cap" is not a valid field to query.', [], ["jax[cuda13]"]),
+        ("580.65.06", "[N/A]", [], ["jax[cuda13]"]),
+        ("515.1", "8.0", [], ["the NVIDIA driver of this machine, 515.1, is older than 525, the least that any build"]),
+        ("550.10", "3.7", [], ["a card of this machine, of compute capability 3.7, is older than 5.2"]),
+        ("", "", [], ["nvidia-smi tells of no card here; ", "name the builds: --gpu cuda13"]),
+        ("No devices were found", "", [], ["tells of no card here (it says: No devices were found)"]),
+        ("12 errors", "", [], ["tells of no card here (it says: 12 errors)"]),
+        ("[N/A]", "", [], ["tells of no card here (it says: [N/A])"]),
+        ("", "", ["cuda12"], ["whl/cu126", "jax[cuda12]"]),
+        ("", "", ["cuda11"], ["--gpu cuda11: expected one of cuda13 cuda12"]),
     ],
 )
-def test_the_builds_for_a_card_go_by_its_driver(checkout, tmp_path, monkeypatch, driver, given, told):
+def test_the_builds_for_a_card_go_by_its_driver_and_by_the_oldest_card(
+    checkout, tmp_path, monkeypatch, driver, card, given, told
+):
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "nvidia-smi").write_text(f"#!/bin/sh\necho {driver}\n")
+    answers = f"case $* in *compute_cap*) printf '{card}\\n' ;; *) printf '{driver}\\n' ;; esac"
+    (tools / "nvidia-smi").write_text(f"#!/bin/sh\n{answers}\n")
     (tools / "nvidia-smi").chmod(0o755)
     shutil.copy(ROOT / "setup.py", checkout)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
