@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -144,3 +146,14 @@ def test_what_the_commands_of_the_readme_write_is_ignored_by_git(tmp_path):
     command = ["git", "-C", str(tmp_path), "check-ignore", "--no-index", *written, *kept]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.split() == written
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])
+def test_what_is_pinned_takes_every_python_that_setup_takes(python):
+    """Debian 12 has 3.11.2: pip would look for other versions of everything for half an hour, and give up."""
+    pinned = {line.partition("==")[0] for line in (ROOT / "scripts" / "constraints.txt").read_text().splitlines()}
+    installed = [each for each in importlib.metadata.distributions() if each.name in pinned]
+    takes = {each.name: SpecifierSet(each.metadata["Requires-Python"] or "") for each in installed}
+    refused = [name for name, versions in takes.items() if not versions.contains(python)]
+    assert len(takes) > 100
+    assert not refused

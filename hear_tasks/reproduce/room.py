@@ -148,8 +148,8 @@ def estimate_room(sizes: Mapping[HearTask, TarballSize], options: Options) -> Ro
     peaks = [each + in_turn[i] + most_beside(in_turn, i) for i, each in enumerate(itertools.accumulate(stays.values()))]
     other = OTHER_BYTES + _JOB_BYTES * len(options.models) * len(sizes)
     peak = max(peaks, default=0) + other
-    totals = [sum(each.values()) for each in (packed, audio, embeddings)]
-    return Room(*totals, other, published, stays, passing, peak)
+    tarballs, stay, embedded = (sum(each.values()) for each in (packed, audio, embeddings))
+    return Room(tarballs, stay, embedded, other, published, stays, passing, peak)
 
 
 def _passing(task: HearTask, tarball: int, published: int, options: Options) -> int:
