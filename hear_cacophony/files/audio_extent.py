@@ -6,7 +6,6 @@ Forms whose headers tell nothing of their length (IRCAM, PAF, PVF, XI) cannot be
 from __future__ import annotations
 
 import dataclasses
-import mmap
 import os
 import re
 import struct
@@ -24,6 +23,9 @@ _NAME = re.compile(rb"[ -~]{4}")
 
 _LIKELY_NAME = re.compile(rb"(?=[A-Za-z0-9_ ]{4})")
 """As most chunks are named."""
+
+_PIECE = 1 << 20
+"""Bytes that are looked at together."""
 
 MOST_LEFT = 4096
 """Bytes behind the last chunk of a file that may be anything, as careless programs leave some."""
@@ -108,22 +110,25 @@ class _Chunks:
         """
         if self.name != 4 or start >= length:
             return
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            for found in _LIKELY_NAME.finditer(content, start):
-                if self._ends_with_chunks(content, found.start()):
-                    name = content[found.start() : found.start() + 4].decode()
+        while start < length:
+            piece = _read(stream, start, _PIECE + 3)  # and what a name that begins in it takes
+            for found in _LIKELY_NAME.finditer(piece):
+                place = start + found.start()
+                if self._ends_with_chunks(stream, place, length):
+                    name = _read(stream, place, 4).decode()
                     raise ValueError(
                         f"expected nothing behind the samples, as its header does not tell where they end, the chunk "
-                        f"{name!r} begins at byte {found.start()}; write the file again with both sizes, or without it"
+                        f"{name!r} begins at byte {place}; write the file again with both sizes, or without it"
                     )
+            start += _PIECE
 
-    def _ends_with_chunks(self, content: mmap.mmap, place: int) -> bool:
+    def _ends_with_chunks(self, stream: BinaryIO, place: int, length: int) -> bool:
         """Whether chunks, the last of them not empty, lie from here to the end of a file, one after the other."""
         size = 0
-        while place + 8 <= len(content) and _LIKELY_NAME.match(content, place):
-            (size,) = struct.unpack_from(self.size, content, place + 4)
+        while place + 8 <= length and _LIKELY_NAME.match(head := _read(stream, place, 8)):
+            (size,) = struct.unpack(self.size, head[4:])
             place += 8 + size + -size % self.align
-        return size > 0 and place - (size % self.align) <= len(content) <= place
+        return size > 0 and place - (size % self.align) <= length <= place
 
     def _check_behind(self, stream: BinaryIO, place: int, length: int) -> None:
         """Raise ValueError if samples go on behind the place where they end by the header.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import mmap
 import os
+from collections.abc import Iterator
+from typing import BinaryIO
 
 _STREAM = b"fLaC"
 _FIRST_BLOCK = b"\x00\x00\x00\x22"
@@ -12,6 +13,9 @@ _FIRST_BLOCK = b"\x00\x00\x00\x22"
 
 _MOST_OF_HEAD = 16
 """Bytes of a frame's head, and one more."""
+
+_PIECE = 1 << 20
+"""Bytes that are looked at together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,29 +48,54 @@ def count_samples(file: str | os.PathLike[str]) -> int | None:
         ValueError: several files are joined in it.
         OSError: it cannot be read.
     """
-    with open(file, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.find(_STREAM)  # behind a tag of ID3v2, perhaps
+    with open(file, "rb") as stream:
+        start, *others = [*_places(stream, _STREAM + _FIRST_BLOCK)] or [-1]  # behind a tag of ID3v2, perhaps
         if start < 0:
             return None
-        other = content.find(_STREAM + _FIRST_BLOCK, start + 4)
-        if other > 0:
+        if others:
             raise ValueError(
-                f"expected one FLAC stream, another one begins at byte {other}; were files joined? Cut it there"
+                f"expected one FLAC stream, another one begins at byte {others[0]}; were files joined? Cut it there"
             )
-        begin = _behind_metadata(content, start + len(_STREAM))
-        first = _parse(content[begin : begin + _MOST_OF_HEAD])
-        if first is None:
-            return None
-        sync, place = content[begin : begin + 2], len(content)
-        while (place := content.rfind(sync, begin, place)) > begin:
-            frame = _parse(content[place : place + _MOST_OF_HEAD])
+        begin = _behind_metadata(stream, start + len(_STREAM))
+        head = _read(stream, begin, _MOST_OF_HEAD)
+        first = _parse(head)
+        return None if first is None else (_last_frame(stream, begin, head[:2], first) or first).end(first.size)
+
+
+def _last_frame(stream: BinaryIO, begin: int, sync: bytes, first: _Frame) -> _Frame | None:
+    """The last frame of the kind of the first one, which starts with `sync` at `begin`."""
+    stop = os.fstat(stream.fileno()).st_size
+    while stop > begin:
+        start = max(begin, stop - _PIECE)
+        piece = _read(stream, start, stop - start + _MOST_OF_HEAD)
+        place = stop - start + 1
+        while (place := piece.rfind(sync, 0, place + 1)) >= 0:
+            frame = _parse(piece[place : place + _MOST_OF_HEAD])
             if frame is not None and frame.kind == first.kind:
-                return frame.end(first.size)
-        return first.end(first.size)
+                return frame
+        stop = start
+    return None
 
 
-def _behind_metadata(content: mmap.mmap, place: int) -> int:
-    while len(head := content[place : place + 4]) == 4:
+def _places(stream: BinaryIO, wanted: bytes) -> Iterator[int]:
+    """All places of some bytes in a file."""
+    start, rest = 0, b""
+    stream.seek(0)
+    while piece := stream.read(_PIECE):
+        piece, place = rest + piece, -1
+        while (place := piece.find(wanted, place + 1)) >= 0:
+            yield start + place
+        rest = piece[1 - len(wanted) :]
+        start += len(piece) - len(rest)
+
+
+def _read(stream: BinaryIO, place: int, count: int) -> bytes:
+    stream.seek(place)
+    return stream.read(count)
+
+
+def _behind_metadata(stream: BinaryIO, place: int) -> int:
+    while len(head := _read(stream, place, 4)) == 4:
         place += 4 + int.from_bytes(head[1:], "big")
         if head[0] & 0x80:
             break
