@@ -31,7 +31,7 @@ SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str
     "predict": (predict.measure_predict, predict.describe_predict),
 }
 ON_REQUEST = ("training", "predict")
-"""Sections that are measured where they are named alone: ten minutes and 14 GB, an hour or more."""
+"""Sections that are measured where they are named alone: 20 minutes and 24 GB, an hour or more."""
 
 PROJECTION = "projection"
 PACKAGES = ("hear_cacophony", "jax", "jaxlib", "flax", "numpy", "soundfile", "heareval", "tensorflow-cpu", "tensorflow")
