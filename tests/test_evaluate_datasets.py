@@ -58,7 +58,7 @@ def test_tut2017_is_one_set_or_both(tmp_path):
     assert both.clips[3].name == "TUT-acoustic-scenes-2017-evaluation/audio/a1_0_10.wav"
     assert both.remarks == (
         "sets: TUT-acoustic-scenes-2017-development and TUT-acoustic-scenes-2017-evaluation",
-        "the table has 4 clips and 2 classes, as published 6,300 and 15",
+        "the table has 4 clips and 2 classes, the published one 6,300 and 15",
     )
     for name in ("development", "evaluation"):
         one = READERS["tut2017"](tmp_path / f"TUT-acoustic-scenes-2017-{name}")
@@ -89,7 +89,7 @@ def test_vggsound_takes_the_test_split_that_was_fetched(tmp_path):
     assert listing.missing == ("3gone-cdEFg_000005",)
     assert listing.clips[2].path.suffix == ".wav"
     assert listing.remarks == (
-        "the table has 4 clips and 3 classes, as published 15,446 and 309 or 15,496 and 309",
+        "the table has 4 clips and 3 classes, the published one 15,446 and 309 or 15,496 and 309",
         "clips that are there more than once: 1, such as 2AB1-cdEFgh_000000: 2AB1-cdEFgh_000000.wav is taken, not "
         "2AB1-cdEFgh_000000.flac",
     )
@@ -122,7 +122,7 @@ def test_clotho_names_captions_without_a_clip_and_clips_without_captions(tmp_pat
     assert listing.missing == ("Recording, bell.wav",)
     assert listing.listed == 5
     assert listing.remarks == (
-        "the table has 5 clips and 25 captions, as published 1,045 and 5,225",
+        "the table has 5 clips and 25 captions, the published one 1,045 and 5,225",
         "sound files that the table lacks, left out: 1, such as other.wav",
     )
     assert listing.clips[0].texts[4] == "a horn and a bell"
@@ -329,7 +329,7 @@ def test_a_table_that_was_cut_beside_clips_is_a_fault(name, tmp_path):
     (data / table).write_text("".join(lines[: len(lines) * 2 // 3]))
     (fault,) = READERS[name](data).faults
     assert fault.startswith("the table has ")
-    assert ", as published " in fault
+    assert ", the published one " in fault
     assert "sound files that the table lacks: " in fault
 
 

@@ -169,7 +169,7 @@ def _odd_size(table: Sequence[Entry], classes: Collection[str], published: Seque
     if (len(table), texts) in published:
         return []
     known = " or ".join(f"{clips:,} and {texts:,}" for clips, texts in published)
-    return [f"the table has {len(table):,} clips and {texts:,} {unit}, as published {known}"]
+    return [f"the table has {len(table):,} clips and {texts:,} {unit}, the published one {known}"]
 
 
 def _alike_classes(classes: Iterable[str]) -> list[str]:
