@@ -140,6 +140,11 @@ def test_evaluations_that_cannot_be_shown_whole_are_told(evaluations, tmp_path, 
     assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1
     _, pairs = table(tmp_path / "out", "1-zero-shot", "part of the class")
     assert ["new class", "dog", 1, 1] in pairs, "a class that the results do not tell of"
+    without = [",".join(cell for i, cell in enumerate(line.split(",")) if i != 3) for line in lines]
+    (old / "predictions.csv").write_text("\n".join(without) + "\n")
+    assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1
+    heads, clips = table(tmp_path / "out", "1-zero-shot", "of its class")
+    assert clips[0][heads.index("likeliest")] == [without[1].split(",")[2]], "a name, and no probability of 0"
     (old / "predictions.csv").unlink()
     assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1
     assert "cannot be read" in (tmp_path / "out" / "1-zero-shot.html").read_text()

@@ -33,11 +33,12 @@ def classified_blocks(
     head = f"{title}: {right:.1%} of {matrix.sum():,} clips right"
     blocks += [Heading("Confusions"), confusion_plot(matrix, names, head), frequent_pairs(matrix, names, title)]
     rows.sort(key=lambda row: _number(row.get("probability_of_class")) or 0.0)
+    likeliest, best = _likeliest(rows[:_MOST_ROWS])
     columns = [
         Column("file"),
         Column("sound", "sound"),
         Column("class"),
-        Column("likeliest", "ranked"),
+        likeliest,
         Column("of its class", "bar"),
         Column("rank of its class", "number", digits=0),
     ]
@@ -46,7 +47,7 @@ def classified_blocks(
             row["file"],
             _cell(row, cells, number < pictures),
             row["class"],
-            _best(row),
+            best[number],
             _number(row.get("probability_of_class")),
             _number(row["rank_of_class"]),
         ]
@@ -170,12 +171,20 @@ def _cell(row: Row, cells: SoundCells, pictured: bool) -> list[Any] | None:
     return cells.link_only(path) if os.path.isfile(path) else ["", "", 0]
 
 
-def _best(row: Row) -> list[list[Any]]:
-    """The likeliest classes and their probabilities; of an earlier version's file the first alone."""
+def _likeliest(rows: Sequence[Row]) -> tuple[Column, list[list[Any]]]:
+    """The likeliest classes and their probabilities, or names alone where a file of an earlier version has no more."""
+    best = [_best(row) for row in rows]
+    if all(probability is not None for each in best for _, probability in each):
+        return Column("likeliest", "ranked"), [[[name, round(p or 0, 4)] for name, p in each] for each in best]
+    return Column("likeliest", "labels"), [[name for name, _ in each] for each in best]
+
+
+def _best(row: Row) -> list[tuple[str, float | None]]:
+    """Classes and probabilities, the likeliest first; of an earlier version's file the first alone."""
     if "best_1" not in row:
-        return [[row["predicted"], _number(row.get("probability")) or 0.0]]
+        return [(row["predicted"], _number(row.get("probability")))]
     numbers = [name.removeprefix("best_") for name in row if name.startswith("best_")]
-    return [[row[f"best_{number}"], round(_number(row[f"probability_{number}"]) or 0.0, 4)] for number in numbers]
+    return [(row[f"best_{number}"], _number(row[f"probability_{number}"])) for number in numbers]
 
 
 def _found(row: Row) -> list[str]:
