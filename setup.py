@@ -61,7 +61,7 @@ setup(
         "hear_cacophony": ["py.typed", "pages/templates/*", "pages/assets/*"],
         "hear_tasks": ["py.typed", "**/*.csv"],
     },
-    python_requires=">=3.11,<3.14",
+    python_requires=">=3.11.5,<3.14",
     install_requires=["flax>=0.12", "jax>=0.10", "ml_dtypes", "numpy>=2", "safetensors", "soundfile", "soxr"],
     extras_require={
         "hear": HEAR,

@@ -32,13 +32,14 @@ fail() {
     exit 1
 }
 
+# Python before 3.11.5 has no filters for tar files, and ends heareval's runner with a segmentation fault (3.11.2).
 is_suitable() {
-    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+    "$1" -c 'import sys; sys.exit(not (3, 11, 5) <= sys.version_info < (3, 14))' 2>/dev/null
 }
 
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
-        is_suitable "$PYTHON" || fail "PYTHON=$PYTHON: expected Python 3.11, 3.12 or 3.13"
+        is_suitable "$PYTHON" || fail "PYTHON=$PYTHON: expected Python 3.11 (from 3.11.5 on), 3.12 or 3.13"
         printf '%s' "$PYTHON"
         return
     fi
@@ -49,7 +50,7 @@ find_python() {
             return
         fi
     done
-    fail "expected Python 3.11, 3.12 or 3.13, found none; install one, or name it: PYTHON=/path/to/python3.12 $0"
+    fail "expected Python 3.11 (from 3.11.5 on), 3.12 or 3.13, found none; install one, or name it: PYTHON=/path/to/python3.12 $0"
 }
 
 fingerprint() {

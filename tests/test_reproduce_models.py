@@ -99,7 +99,8 @@ def run_in_this_process(jobs, slots, options, stop, tell, supply=None) -> dict[s
     """In the place of `run_jobs`: the commands of all jobs, one after another."""
     for job in jobs:
         for phase in (Phase.EMBED, Phase.PREDICT):
-            _, _, module, *given = run_job._command(job, phase, options)
+            command = run_job._command(job, phase, options)
+            module, *given = command[command.index("-m") + 1 :]
             assert module == "hear_tasks.cli"
             with contextlib.chdir(run_job._prepare(job, phase, options)):
                 assert cli.main(given) == 0

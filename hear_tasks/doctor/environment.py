@@ -22,7 +22,7 @@ from hear_tasks.doctor.report import Findings
 ENVIRONMENT = "environment"
 """Name of what is checked here, in its findings."""
 
-PYTHON = ((3, 11), (3, 14))
+PYTHON = ((3, 11, 5), (3, 14))
 """The lowest Python version, and the first that is too high."""
 
 _SETUP = "scripts/setup.sh installs it"
@@ -179,7 +179,7 @@ def check_environment(environment: Environment, findings: Findings) -> None:
     python = _numbers(environment.python)
     if not PYTHON[0] <= python < PYTHON[1]:
         findings.error(
-            "python", "python", f"expected Python 3.11 to 3.13, got {environment.python}", "use one of these versions"
+            "python", "python", f"expected Python 3.11.5 to 3.13, got {environment.python}", "use one of these versions"
         )
     for requirement in REQUIREMENTS:
         _check_version(requirement, environment.versions.get(requirement.names[0]), findings)

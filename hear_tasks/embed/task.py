@@ -212,4 +212,9 @@ def _similar_files(audio: pathlib.Path, splits: tuple[Split, ...]) -> dict[pathl
 def listed(messages: list[str]) -> str:
     """Messages as lines, the first of them."""
     rest = [f"... and {len(messages) - _MAX_LISTED} more"] if len(messages) > _MAX_LISTED else []
-    return "\n".join([*map(on_one_line, messages[:_MAX_LISTED]), *rest])
+    return "\n".join([*map(_printable, messages[:_MAX_LISTED]), *rest])
+
+
+def _printable(message: str) -> str:
+    """A message with its own lines, in each of which a terminal finds nothing to obey."""
+    return "\n".join(map(on_one_line, message.split("\n")))
