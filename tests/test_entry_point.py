@@ -139,7 +139,8 @@ def test_what_was_started_ends_too_with_all_that_it_started(then):
     process.send_signal(signal.SIGTERM)
     status, _, err = ended(process)  # which waits for all that hold the pipes
     assert (status, err) == (143, "work: interrupted; all is kept\n")
-    assert [pid for pid in pids if is_running(pid)] == []
+    while any(map(is_running, pids)):  # a process lets go of its pipes a moment before it is gone
+        time.sleep(0.01)
 
 
 def test_a_forked_process_takes_signals_as_the_system_does_and_does_not_end_its_parent():
