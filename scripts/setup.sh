@@ -32,7 +32,7 @@ fail() {
     exit 1
 }
 
-# Python before 3.11.5 has no filters for tar files, and ends heareval's runner with a segmentation fault (3.11.2).
+# Python 3.11.4 brought filters for tar files; some packages need 3.11.5.
 is_suitable() {
     "$1" -c 'import sys; sys.exit(not (3, 11, 5) <= sys.version_info < (3, 14))' 2>/dev/null
 }

@@ -92,20 +92,6 @@ OPTIONS = {"audiomae": (), "cacophony": ("--model-options", '{"timestamp_hop_ms"
 FOLDERS = {"audiomae": "hear_cacophony.audiomae", "cacophony": "hear_cacophony.cacophony-timestamp-hop-ms=20"}
 HOPS = {"audiomae": 40, "cacophony": 20}
 
-ONE_AFTER_THE_OTHER = """
-import json, sys
-from hear_tasks import heareval
-
-for argv in json.loads(sys.argv[1]):
-    try:
-        status = heareval.main(argv)
-    except SystemExit as end:
-        status = end.code
-    if status:
-        sys.exit(status)
-"""
-"""Our patches change other packages, so that they have a process of their own; importing those takes seconds."""
-
 
 def runner_arguments(stage: str, tasks: pathlib.Path, checkpoint: pathlib.Path) -> list[str]:
     model = [f"hear_cacophony.{stage}", "--model", str(checkpoint), *OPTIONS[stage]]
@@ -130,11 +116,11 @@ def scored(tasks, of_runner, tiny_checkpoints, tmp_path_factory):
     out = tmp_path_factory.mktemp("scored") / "embeddings"
     shutil.copytree(of_runner, out)
     names = [f"{folder}/{task.name}" for folder in FOLDERS.values() for task in sorted(tasks.iterdir())]
-    calls = [
-        ["embeddings", *runner_arguments("cacophony", tasks, tiny_checkpoints["cacophony"])],
-        ["predictions", *(str(out / name) for name in names), "--grid", "faster", "--grid-points", "1"],
-    ]
-    run("-c", ONE_AFTER_THE_OTHER, json.dumps(calls), cwd=out.parent)
+    # A process for each, as LLVM of TensorFlow and that of torch's build for CUDA do not go together.
+    embeddings = runner_arguments("cacophony", tasks, tiny_checkpoints["cacophony"])
+    run("-m", "hear_tasks.heareval", "embeddings", *embeddings, cwd=out.parent)
+    scoring = [*(str(out / name) for name in names), "--grid", "faster", "--grid-points", "1"]
+    run("-m", "hear_tasks.heareval", "predictions", *scoring, cwd=out.parent)
     return out
 
 
