@@ -94,6 +94,7 @@ def test_a_part_that_fails_ends_it_with_its_status(commands, tmp_path):
         (["--grid-points", "0"], TRAINING, "--grid-points 0: expected at least 1"),
         ([], (*TRAINING, "--out", "x"), "expected training without --out and --stop-at"),
         ([], (*TRAINING, "--warmup", "40"), "--warmup 40: expected less than the 40 steps"),
+        ([], (*TRAINING, "--keep", "0"), "--keep 0: expected at least 1"),
         ([], (*TRAINING, "--data", "elsewhere"), "elsewhere: no such file or folder"),
         ([], (*TRAINING, "--stop-at", "3"), "expected training without --out and --stop-at"),
     ],

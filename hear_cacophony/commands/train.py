@@ -134,6 +134,13 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.training.processes import joined
 
     compilation_cache.enable()
+    options, tokenizer = _checked_options(args)
+    with joined(args.coordinator, args.processes, args.process):
+        return _train(args, options, tokenizer)
+
+
+def _checked_options(args: argparse.Namespace) -> tuple[TrainOptions, Tokenizer | None]:
+    """The options of a run, and in stage 2 its tokenizer; what is wrong with any argument but the data is told."""
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out}: expected a folder, or a new name for one, found a file")
     if args.keep < 1:
@@ -141,9 +148,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.stop_at is not None and args.stop_at < 0:
         raise ValueError(f"--stop-at {args.stop_at}: expected 0 or more")
     sizes, tokenizer = _sizes_and_tokenizer(args)
-    options = _options(args, sizes)
-    with joined(args.coordinator, args.processes, args.process):
-        return _train(args, options, tokenizer)
+    return _options(args, sizes), tokenizer
 
 
 def _train(args: argparse.Namespace, options: TrainOptions, tokenizer: Tokenizer | None) -> int:
@@ -181,8 +186,7 @@ def check_arguments(args: argparse.Namespace) -> int:
     from hear_cacophony.training.shards import Shards
     from hear_cacophony.training.sources import find_sources
 
-    sizes, _ = _sizes_and_tokenizer(args)
-    options = _options(args, sizes)
+    options, _ = _checked_options(args)
     if _are_packed(args.data):
         Shards(args.data[0])
     else:
