@@ -65,10 +65,10 @@ def _take_any_order(parser: argparse.ArgumentParser) -> None:
 
     That is in `search TEXT --model M FOLDER`, and in `search --duplicates FOLDER`, where a number may be.
     """
-    numbers = [action for action in parser._actions if action.nargs == argparse.OPTIONAL and action.type is float]
-    defaults = {option: str(action.const) for action in numbers for option in action.option_strings}
     if parser._subparsers is not None:  # whose name is positional, and which options of their own follow
         return
+    numbers = [action for action in parser._actions if action.nargs == argparse.OPTIONAL and action.type is float]
+    defaults = {option: str(action.const) for action in numbers for option in action.option_strings}
     plain = parser.parse_known_args
 
     def parse(args: Any = None, namespace: Any = None) -> Any:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from os import _exit  # by its name, as the code of plugins finds another in `os`
 from typing import NoReturn
 
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.sounds.names import on_own_lines
 
 GRACE_SECONDS = 3.0
 """Time for the work to end by itself when a signal came: as long as small batches take."""
@@ -131,9 +131,8 @@ class Command:
 
         Names in it may hold what a terminal would obey.
         """
-        shown = "\n".join(map(on_one_line, message.split("\n")))
         with contextlib.suppress(OSError):
-            print(f"{shown}\n", end="", file=sys.stderr, flush=True)
+            print(f"{on_own_lines(message)}\n", end="", file=sys.stderr, flush=True)
 
     def say_farewell(self) -> None:
         """Say, once, that a signal ends the command."""

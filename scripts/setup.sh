@@ -3,8 +3,8 @@
 # pinned versions of scripts/constraints.txt, heareval and hearvalidator. Does nothing twice.
 #
 #   scripts/setup.sh            PYTHON=/path/to/python3.12 scripts/setup.sh
-#   scripts/setup.sh --gpu      with the builds of JAX and torch that go with this machine's NVIDIA driver and cards, by the table in
-#                               hear_tasks/doctor/cuda_builds.csv; --gpu cuda12 or --gpu cuda13 where it has no card itself
+#   scripts/setup.sh --gpu      with the builds of JAX and torch that go with this machine's NVIDIA driver and cards, by the
+#                               table in hear_tasks/doctor/cuda_builds.csv; --gpu cuda12 or --gpu cuda13 where it has no card itself
 #   scripts/setup.sh --demo     without what only tests, training and other models need; it is added when that is asked for
 #   scripts/setup.sh --dry-run  with any of these: tells what it would install, and sets nothing up
 #   scripts/setup.sh --python   names the Python that it would use, and sets nothing up

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import BinaryIO
 
+from hear_cacophony.files.read_at import read_at
 from hear_cacophony.files.wav_header import is_placeholder
 
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
@@ -111,11 +112,11 @@ class _Chunks:
         if self.name != 4 or start >= length:
             return
         while start < length:
-            piece = _read(stream, start, _PIECE + 3)  # and what a name that begins in it takes
+            piece = read_at(stream, start, _PIECE + 3)  # and what a name that begins in it takes
             for found in _LIKELY_NAME.finditer(piece):
                 place = start + found.start()
                 if self._ends_with_chunks(stream, place, length):
-                    name = _read(stream, place, 4).decode()
+                    name = read_at(stream, place, 4).decode()
                     raise ValueError(
                         f"expected nothing behind the samples, as its header does not tell where they end, the chunk "
                         f"{name!r} begins at byte {place}; write the file again with both sizes, or without it"
@@ -125,7 +126,7 @@ class _Chunks:
     def _ends_with_chunks(self, stream: BinaryIO, place: int, length: int) -> bool:
         """Whether chunks, the last of them not empty, lie from here to the end of a file, one after the other."""
         size = 0
-        while place + 8 <= length and _LIKELY_NAME.match(head := _read(stream, place, 8)):
+        while place + 8 <= length and _LIKELY_NAME.match(head := read_at(stream, place, 8)):
             (size,) = struct.unpack(self.size, head[4:])
             place += 8 + size + -size % self.align
         return size > 0 and place - (size % self.align) <= length <= place
@@ -137,7 +138,7 @@ class _Chunks:
         """
         width = self.name + struct.calcsize(self.size)
         end = place
-        while end + width <= length and _NAME.match(name := _read(stream, end, self.name)):
+        while end + width <= length and _NAME.match(name := read_at(stream, end, self.name)):
             size = max(0, _number(stream, end + self.name, self.size) - self.counted)
             if name.startswith(self.data) or end + width + size > length:
                 break
@@ -157,7 +158,7 @@ class _Chunks:
         place, long_size = self.first, 0xFFFFFFFF
         width = self.name + struct.calcsize(self.size)
         while place + width <= length:
-            head = _read(stream, place, width)
+            head = read_at(stream, place, width)
             size = max(0, struct.unpack(self.size, head[self.name :])[0] - self.counted)
             place += width
             if head.startswith(self.data):
@@ -168,15 +169,10 @@ class _Chunks:
         return None
 
 
-def _read(stream: BinaryIO, place: int, count: int) -> bytes:
-    stream.seek(place)
-    return stream.read(count)
-
-
 def _number(stream: BinaryIO, place: int, form: str) -> int:
     """0 where the file ends before it."""
     width = struct.calcsize(form)
-    return struct.unpack(form, _read(stream, place, width).ljust(width, b"\0"))[0]
+    return struct.unpack(form, read_at(stream, place, width).ljust(width, b"\0"))[0]
 
 
 def _need(expected: int, length: int) -> None:
@@ -187,7 +183,7 @@ def _need(expected: int, length: int) -> None:
 def _refuse_rest(stream: BinaryIO, place: int, end: int, length: int) -> None:
     """Raise ValueError if something lies behind `end` that may be samples, which end at `place` by the header."""
     rest = length - end
-    if rest <= MOST_LEFT or not any(_read(stream, end, MOST_LEFT) + _read(stream, length - MOST_LEFT, rest)):
+    if rest <= MOST_LEFT or not any(read_at(stream, end, MOST_LEFT) + read_at(stream, length - MOST_LEFT, rest)):
         return
     raise ValueError(
         f"expected samples up to byte {place} by its header, the file goes on for {rest} bytes that are nothing "
@@ -196,7 +192,7 @@ def _refuse_rest(stream: BinaryIO, place: int, end: int, length: int) -> None:
 
 
 def _check_au(stream: BinaryIO, length: int) -> str:
-    order = ">" if _read(stream, 0, 1) == b"." else "<"
+    order = ">" if read_at(stream, 0, 1) == b"." else "<"
     start, size = _number(stream, 4, f"{order}I"), _number(stream, 8, f"{order}I")
     if size and is_placeholder(size):
         return f"its header has the placeholder {size:#x} where the number of bytes belongs"
@@ -217,17 +213,17 @@ def _check_voc(stream: BinaryIO, length: int) -> str:
 
 def _check_nist(stream: BinaryIO, length: int) -> str:
     """A header of text, and samples; libsndfile refuses those that are packed."""
-    head = _read(stream, 0, 1024)
+    head = read_at(stream, 0, 1024)
     told = dict(re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE))
     if b"sample_count" in told and b"embedded-" not in head:
         width = int(told.get(b"sample_n_bytes", 1)) * int(told.get(b"channel_count", 1))
-        _need(int(_read(stream, 8, 8).strip() or 1024) + int(told[b"sample_count"]) * width, length)
+        _need(int(read_at(stream, 8, 8).strip() or 1024) + int(told[b"sample_count"]) * width, length)
     return ""
 
 
 def _check_mat5(stream: BinaryIO, length: int) -> str:
     """Elements behind 128 bytes, each with its kind and its size, which libsndfile writes 8 too large."""
-    head, place = _read(stream, 0, 128), 128
+    head, place = read_at(stream, 0, 128), 128
     order = "<" if head.endswith(b"IM") else ">"
     while place < length:
         place += 8 + _number(stream, place + 4, f"{order}I")
@@ -237,7 +233,7 @@ def _check_mat5(stream: BinaryIO, length: int) -> str:
 
 def _check_sds(stream: BinaryIO, length: int) -> str:
     """Blocks of 127 bytes with 120 of samples behind 21 bytes; all numbers have seven bits a byte."""
-    head = _read(stream, 0, 21).ljust(21, b"\0")
+    head = read_at(stream, 0, 21).ljust(21, b"\0")
     in_block = 120 // max(1, -(-head[6] // 7))
     count = head[10] | head[11] << 7 | head[12] << 14
     end = 21 + -(-count // in_block) * 127
@@ -248,7 +244,7 @@ def _check_sds(stream: BinaryIO, length: int) -> str:
 
 def _check_ogg(stream: BinaryIO, length: int) -> str:
     """Pages, of which the last one is marked; libsndfile reads no further than the first stream of those joined."""
-    tail = _read(stream, max(0, length - 2 * _LARGEST_OGG_PAGE), 2 * _LARGEST_OGG_PAGE)
+    tail = read_at(stream, max(0, length - 2 * _LARGEST_OGG_PAGE), 2 * _LARGEST_OGG_PAGE)
     page = tail[tail.rfind(b"OggS") :]
     segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
     if len(page) < 27 or len(page) < 27 + page[26] + sum(segments):
@@ -259,7 +255,7 @@ def _check_ogg(stream: BinaryIO, length: int) -> str:
             "was a copy or a recording interrupted?"
         )
     place = ended = 0
-    while (page := _read(stream, place, 27 + 255)).startswith(b"OggS") and len(page) > 26:
+    while (page := read_at(stream, place, 27 + 255)).startswith(b"OggS") and len(page) > 26:
         if ended and page[5] & _FIRST_PAGE:
             raise ValueError(
                 f"expected one stream, another one begins at byte {place}; ffmpeg -i IN OUT.wav joins them"

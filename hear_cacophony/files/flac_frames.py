@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from hear_cacophony.files.read_at import read_at
+
 _STREAM = b"fLaC"
 _FIRST_BLOCK = b"\x00\x00\x00\x22"
 """Head of the block of metadata that comes first, which more metadata follow."""
@@ -57,7 +59,7 @@ def count_samples(file: str | os.PathLike[str]) -> int | None:
                 f"expected one FLAC stream, another one begins at byte {others[0]}; were files joined? Cut it there"
             )
         begin = _behind_metadata(stream, start + len(_STREAM))
-        head = _read(stream, begin, _MOST_OF_HEAD)
+        head = read_at(stream, begin, _MOST_OF_HEAD)
         first = _parse(head)
         return None if first is None else (_last_frame(stream, begin, head[:2], first) or first).end(first.size)
 
@@ -67,7 +69,7 @@ def _last_frame(stream: BinaryIO, begin: int, sync: bytes, first: _Frame) -> _Fr
     stop = os.fstat(stream.fileno()).st_size
     while stop > begin:
         start = max(begin, stop - _PIECE)
-        piece = _read(stream, start, stop - start + _MOST_OF_HEAD)
+        piece = read_at(stream, start, stop - start + _MOST_OF_HEAD)
         place = stop - start + 1
         while (place := piece.rfind(sync, 0, place + 1)) >= 0:
             frame = _parse(piece[place : place + _MOST_OF_HEAD])
@@ -89,13 +91,8 @@ def _places(stream: BinaryIO, wanted: bytes) -> Iterator[int]:
         start += len(piece) - len(rest)
 
 
-def _read(stream: BinaryIO, place: int, count: int) -> bytes:
-    stream.seek(place)
-    return stream.read(count)
-
-
 def _behind_metadata(stream: BinaryIO, place: int) -> int:
-    while len(head := _read(stream, place, 4)) == 4:
+    while len(head := read_at(stream, place, 4)) == 4:
         place += 4 + int.from_bytes(head[1:], "big")
         if head[0] & 0x80:
             break

@@ -7,6 +7,7 @@ import os
 from typing import BinaryIO
 
 from hear_cacophony.files.audio_extent import find_samples
+from hear_cacophony.files.read_at import read_at
 
 _RATES = (44_100, 48_000, 32_000)
 _KILOBITS = {
@@ -72,10 +73,10 @@ def count_frames(file: str | os.PathLike[str]) -> MpegFrames:
     length = start + size
     with open(file, "rb") as stream:
         place = _first_place(stream, start, length)
-        first = _parse(_read(stream, place, 4))
+        first = _parse(read_at(stream, place, 4))
         if first is None:
             return MpegFrames(None, 0, is_cut=False, frame=0)
-        content = _read(stream, place, first.size)
+        content = read_at(stream, place, first.size)
         told, at_least = _told_frames(content, first), _told_by_vbri(content)
         count, cut_at = _walk(stream, place, length, first)
         is_cut = cut_at is not None or count < at_least
@@ -87,7 +88,7 @@ def _walk(stream: BinaryIO, place: int | None, length: int, first: _Frame) -> tu
     """Count the whole frames from `place` on; where one is cut, also say at which place."""
     count = 0
     while place is not None:
-        frame = _parse(_read(stream, place, 4))
+        frame = _parse(read_at(stream, place, 4))
         if frame is None or frame.kind != first.kind:
             place = _next_place(stream, place, length, first)
         elif place + frame.size > length:
@@ -102,13 +103,13 @@ def _next_place(stream: BinaryIO, place: int, length: int, first: _Frame) -> int
     found = _search(stream, place, length)
     if found is None:
         return None
-    frame = _parse(_read(stream, found, 4))
+    frame = _parse(read_at(stream, found, 4))
     if frame is None or frame.kind != first.kind:
         raise ValueError(
             f"expected one sample rate throughout, frames of MPEG audio have another one from byte {found} on; were "
             "files joined?"
         )
-    if not _read(stream, place, 16).startswith(_TAGS):
+    if not read_at(stream, place, 16).startswith(_TAGS):
         raise ValueError(
             f"expected a frame of MPEG audio at byte {place}, the next one begins at {found}; was a copy damaged?"
         )
@@ -132,7 +133,7 @@ def _first_place(stream: BinaryIO, start: int, length: int) -> int:
 
 def _behind_tags(stream: BinaryIO, place: int) -> int:
     """The end of tags of ID3v2, whose size has seven bits a byte."""
-    while (head := _read(stream, place, 10))[:3] == b"ID3" and len(head) == 10:
+    while (head := read_at(stream, place, 10))[:3] == b"ID3" and len(head) == 10:
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         place += 10 + size + (10 if head[5] & 0x10 else 0)
     return place
@@ -140,7 +141,7 @@ def _behind_tags(stream: BinaryIO, place: int) -> int:
 
 def _search(stream: BinaryIO, start: int, stop: int, length: int | None = None) -> int | None:
     """The first place from `start` to `stop` where a chain of frames begins, in a file of `length` bytes."""
-    content = _read(stream, start, max(0, stop - start))
+    content = read_at(stream, start, max(0, stop - start))
     place = content.find(0xFF)
     while place >= 0:
         if _is_chain(stream, start + place, stop if length is None else length):
@@ -155,16 +156,11 @@ def _is_chain(stream: BinaryIO, place: int, length: int) -> bool:
     for number in range(_CHAIN):
         if number and place >= length:
             return True
-        frame = _parse(_read(stream, place, 4))
+        frame = _parse(read_at(stream, place, 4))
         if frame is None or (kind is not None and frame.kind != kind):
             return False
         kind, place = frame.kind, place + frame.size
     return True
-
-
-def _read(stream: BinaryIO, place: int, count: int) -> bytes:
-    stream.seek(place)
-    return stream.read(count)
 
 
 def _parse(head: bytes) -> _Frame | None:

@@ -28,6 +28,11 @@ def on_one_line(name: str) -> str:
     )
 
 
+def on_own_lines(message: str) -> str:
+    """A message on its own lines, each of which is as `on_one_line` shows it."""
+    return "\n".join(map(on_one_line, message.split("\n")))
+
+
 def one_direction(text: str) -> str:
     """A text that can be encoded, with the marks that would turn what follows it as Python writes them.
 

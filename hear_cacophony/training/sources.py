@@ -100,11 +100,9 @@ def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
     found: dict[str, Source] = {}
     for path in paths:
         for source in _sources_of(pathlib.Path(path)):
-            known = found.setdefault(os.path.realpath(source.name), source)
-            if known is not source:
-                found[os.path.realpath(source.name)] = dataclasses.replace(
-                    known, captions=known.captions + source.captions
-                )
+            place = os.path.realpath(source.name)
+            known = found.get(place)
+            found[place] = dataclasses.replace(known, captions=known.captions + source.captions) if known else source
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_cacophony.progress import FileProgress
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.sounds.names import on_own_lines
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar, match_names
@@ -212,9 +212,4 @@ def _similar_files(audio: pathlib.Path, splits: tuple[Split, ...]) -> dict[pathl
 def listed(messages: list[str]) -> str:
     """Messages as lines, the first of them."""
     rest = [f"... and {len(messages) - _MAX_LISTED} more"] if len(messages) > _MAX_LISTED else []
-    return "\n".join([*map(_printable, messages[:_MAX_LISTED]), *rest])
-
-
-def _printable(message: str) -> str:
-    """A message with its own lines, in each of which a terminal finds nothing to obey."""
-    return "\n".join(map(on_one_line, message.split("\n")))
+    return "\n".join([*map(on_own_lines, messages[:_MAX_LISTED]), *rest])
