@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 
 GAP = "  "
 """Between two columns."""

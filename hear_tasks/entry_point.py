@@ -23,7 +23,7 @@ from collections.abc import Callable
 from os import _exit  # by its name, as the code of plugins finds another in `os`
 from typing import NoReturn
 
-from hear_cacophony.sounds.names import on_own_lines
+from hear_cacophony.printable import on_own_lines
 
 GRACE_SECONDS = 3.0
 """Time for the work to end by itself when a signal came: as long as small batches take."""

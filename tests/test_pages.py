@@ -32,7 +32,7 @@ from hear_cacophony.pages.folder import row_height
 from hear_cacophony.pages.script_data import script_json
 from hear_cacophony.pages.sounds import file_url
 from hear_cacophony.pages.spectrogram_picture import draw_spectrogram
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.printable import as_text
 
 EVIL = (
     "</script><script>alert(1)</script>",

@@ -15,7 +15,7 @@ pytest.importorskip("jinja2", reason="the extra 'pages' is not installed")
 
 from tones_on_disk import write_tones
 
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.printable import as_text
 from hear_tasks.cli import main
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.*are untrained"), pytest.mark.usefixtures("own_cache")]

@@ -22,7 +22,7 @@ from hear_cacophony.commands.sound_options import (
     format_csv,
     format_json,
 )
-from hear_cacophony.sounds.names import as_text, on_one_line
+from hear_cacophony.printable import as_text, on_one_line
 
 if TYPE_CHECKING:
     import numpy as np

@@ -29,8 +29,8 @@ from hear_cacophony.commands.sound_options import (
     format_json,
     read_lines,
 )
+from hear_cacophony.printable import as_text, on_one_line
 from hear_cacophony.progress import clock
-from hear_cacophony.sounds.names import as_text, on_one_line
 from hear_cacophony.text_table import GAP, text_table
 
 if TYPE_CHECKING:

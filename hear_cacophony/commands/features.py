@@ -82,8 +82,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _tell_update(file: pathlib.Path, updated: Updated) -> None:
+    from hear_cacophony.printable import on_one_line
     from hear_cacophony.sounds.faults import tell
-    from hear_cacophony.sounds.names import on_one_line
 
     for name in updated.changed:
         tell(f"features: {on_one_line(name)}: has changed, and is replaced")

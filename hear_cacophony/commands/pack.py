@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from hear_cacophony.commands.sound_options import add_errors_option
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 
 _MOST_NAMED = 20
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 
 if TYPE_CHECKING:
     from hear_cacophony.model.stages import Stage

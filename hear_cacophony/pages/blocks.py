@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hear_cacophony.sounds.names import one_direction
+from hear_cacophony.printable import one_direction
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hear_cacophony.pages.blocks import Page
 from hear_cacophony.pages.checks import GENERATOR
 from hear_cacophony.pages.script_data import script_json
-from hear_cacophony.sounds.names import one_direction
+from hear_cacophony.printable import one_direction
 
 if TYPE_CHECKING:
     import jinja2

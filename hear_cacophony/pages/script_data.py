@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.printable import as_text
 
 _IN_MARKUP = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", ord("'"): "\\u0027"}
 """What means something in HTML. Line ends of JavaScript that are none of JSON are not ASCII, and so escaped anyway."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.picture_file import check_new_picture
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 
 MOST_SOUNDS, MOST_LABELS = 12, 40
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from hear_cacophony.files.atomic_write import write_text
-from hear_cacophony.sounds.names import as_text, on_one_line
+from hear_cacophony.printable import as_text, on_one_line
 
 _HEADER = "file,fault\n"
 

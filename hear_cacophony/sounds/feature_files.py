@@ -25,8 +25,8 @@ from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.host_memory import available_memory
 from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.installed import check_installed
+from hear_cacophony.printable import as_text
 from hear_cacophony.sounds.chunks import Results
-from hear_cacophony.sounds.names import as_text
 
 SUFFIXES = (".npz", ".parquet", ".safetensors")
 

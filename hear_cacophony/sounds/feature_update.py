@@ -14,11 +14,11 @@ import numpy as np
 import safetensors
 
 from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.printable import as_text
 from hear_cacophony.sounds.chunks import Results
 from hear_cacophony.sounds.feature_files import SUFFIXES
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import Chunk
-from hear_cacophony.sounds.names import as_text
 
 _TOLD = ("hear_cacophony", "files", "digests", "lengths")
 """What the metadata of a .parquet file hold."""

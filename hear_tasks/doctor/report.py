@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 
 if TYPE_CHECKING:
     from hear_tasks.doctor.environment import Environment

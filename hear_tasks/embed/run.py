@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hear_cacophony.files.lock import BusyError
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 from hear_tasks.embed.engine import embed_task
 from hear_tasks.embed.hear_module import HearModule, claim_folder
 from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files

@@ -13,8 +13,8 @@ from typing import Any
 
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.plain_name import is_plain_name
+from hear_cacophony.printable import on_own_lines
 from hear_cacophony.progress import FileProgress
-from hear_cacophony.sounds.names import on_own_lines
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar, match_names

@@ -16,7 +16,7 @@ import numpy as np
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_json, write_text
 from hear_cacophony.installed import check_installed
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.printable import as_text
 from hear_tasks.evaluate.evaluator import Computed, Evaluator, Scored
 from hear_tasks.evaluate.listing import Clip
 from hear_tasks.evaluate.model import AudioTextModel, tokenizer_digests

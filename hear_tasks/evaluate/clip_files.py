@@ -8,8 +8,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hear_cacophony.frontend.audio_kinds import FOREIGN_ENDINGS
+from hear_cacophony.printable import on_one_line
 from hear_cacophony.sounds.find import files_below, has_sound
-from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.evaluate.tables import LayoutError
 
 UNREADABLE = "cannot be read here: pip install 'hear_cacophony[media]', or extract the audio, to WAV for example"

@@ -8,7 +8,7 @@ import importlib.resources
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 from hear_cacophony.text_table import text_table
 from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.evaluate.evaluator import Scored

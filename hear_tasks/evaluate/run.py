@@ -14,10 +14,10 @@ from hear_cacophony.engine.devices import Devices
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.installed import check_installed
+from hear_cacophony.printable import on_one_line
 from hear_cacophony.sounds.chunks import Chunks
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import KeptResults, Values, open_kept
-from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation

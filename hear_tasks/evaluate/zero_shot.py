@@ -13,7 +13,7 @@ from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_cacophony.installed import check_installed
 from hear_cacophony.pages.confusion import confused_pairs
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.printable import as_text
 from hear_tasks.evaluate.confusion_picture import draw_confusion
 from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip

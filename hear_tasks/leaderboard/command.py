@@ -8,7 +8,7 @@ import shutil
 import sys
 
 from hear_cacophony.files.picture_file import SUFFIXES
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 from hear_tasks.leaderboard.plot import MAX_MODELS
 from hear_tasks.leaderboard.write import IN_PLACE_OF_TEXT, Outputs, write_leaderboard
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 from hear_cacophony.text_table import GAP, column_widths, text_table
 from hear_tasks.leaderboard import published
 from hear_tasks.leaderboard.models import Model

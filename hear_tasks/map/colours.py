@@ -8,7 +8,7 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.printable import as_text
 from hear_tasks.map.points import Colours
 
 NOT_LISTED = "not in the table"

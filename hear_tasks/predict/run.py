@@ -21,7 +21,7 @@ import torch
 
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.lock import BusyError
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
 from hear_tasks.predict import fork_server
 from hear_tasks.predict.engine import Options, predict_folder

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.full_disk import describe_full, is_full
+from hear_cacophony.printable import on_one_line
 from hear_cacophony.progress import ByteProgress
-from hear_cacophony.sounds.names import on_one_line
 from hear_tasks.prepare.plan import Plan, make_plan
 from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
 from hear_tasks.prepare.sources import Task, find_sources, lock_folder, unpack_all

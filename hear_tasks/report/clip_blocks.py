@@ -11,7 +11,7 @@ import numpy as np
 from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.pages import Column, Links, Table, Text
 from hear_cacophony.pages.blocks import Block, Heading
-from hear_cacophony.sounds.names import as_text
+from hear_cacophony.printable import as_text
 from hear_tasks.report.clip_predictions import Clips, ModelClips, join_clips
 from hear_tasks.report.label_blocks import label_names
 from hear_tasks.report.predicted import Predicted

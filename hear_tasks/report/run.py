@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hear_cacophony.pages import Page, PageFolder, SoundCells, Text, check_pages, write_pages
 from hear_cacophony.pages.blocks import Block
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 from hear_tasks.leaderboard import Model, read_models
 from hear_tasks.report.clip_blocks import clip_blocks
 from hear_tasks.report.event_blocks import event_blocks

@@ -8,7 +8,7 @@ from typing import Any
 
 from hear_cacophony.pages import SoundCells
 from hear_cacophony.pages.sounds import file_url
-from hear_cacophony.sounds.names import on_one_line
+from hear_cacophony.printable import on_one_line
 from hear_tasks.task_folder import USUAL_RATE, audio_folder
 
 _LISTED = 20

@@ -1,4 +1,4 @@
-"""Names of files as text: they may be no UTF-8, and hold what would break a line."""
+"""Names and messages as text: they may be no UTF-8, and hold what would break a line or turn what follows them."""
 
 from __future__ import annotations
 
