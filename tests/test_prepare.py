@@ -27,7 +27,7 @@ from damaged_audio import FORMS, cut, encode, without_length
 
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare import archives, prepare_tasks, resample_clip, sources, workers
+from hear_tasks.prepare import archives, held, prepare_tasks, resample_clip, sources, workers
 from hear_tasks.prepare.command import add_parser
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 from hear_tasks.prepare.run import describe_task
@@ -88,10 +88,11 @@ def member(name: str, **attributes) -> tarfile.TarInfo:
 
 
 def contents(folder: pathlib.Path) -> dict[str, str]:
-    """Hash of every file below a folder, hidden ones too, and an entry for each folder."""
+    """Hash of every file below a folder, hidden ones too but notes of tarballs, and an entry for each folder."""
     return {
         str(path.relative_to(folder)): hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in sorted(folder.rglob("*"))
+        if path.name != held.NOTE_FILE
     }
 
 
@@ -685,10 +686,70 @@ def test_a_tarball_that_is_unpacked_is_not_read_again(tmp_path, monkeypatch):
     pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "elsewhere"))
     prepare_tasks([tmp_path / "tones.tar.gz"], jobs=1)
     prepare_tasks([tmp_path / "tones.tar.gz"], tmp_path / "out", jobs=1)
-    monkeypatch.setattr(archives, "read_contents", lambda *_: pytest.fail("it takes long"))
+    monkeypatch.setattr(held, "_compare", lambda *_: pytest.fail("it takes long"))
     for given, out in (([tmp_path], None), ([tmp_path / "tones.tar.gz"], tmp_path / "out")):
         report = prepare_tasks(given, out, jobs=1)
         assert [(task.tally.kept, task.tally.written) for task in report.tasks] == [(6, 0)]
+
+
+def test_a_tarball_of_other_content_is_not_taken_for_done(tmp_path):
+    task = make_task(tmp_path / "made", clips=1)
+    pack(tmp_path / "tones.tar.gz", task)
+    out, clip = tmp_path / "out" / task.name, task / "48000" / "valid" / "valid-0.wav"
+    assert prepare_tasks([tmp_path / "tones.tar.gz"], tmp_path / "out", jobs=1).errors == ()
+    before, first, labels = contents(out), clip.read_bytes(), (task / "valid.json").read_text()
+    times = {"ns": ((stamp := (tmp_path / "tones.tar.gz").stat().st_mtime_ns), stamp)}
+
+    def audio_of(folder):
+        clip.write_bytes(first[:-2] + b"\0\1")
+        return f"its 48000/valid/valid-0.wav differs from {folder}/48000/valid/valid-0.wav, which is there already"
+
+    def labels_of(folder):
+        (task / "valid.json").write_text(labels.replace("a", "b"))
+        return f"its valid.json differs from {folder}/valid.json"
+
+    def fewer(folder):
+        shutil.rmtree(clip.parent)
+        return f"does not hold {folder}/48000/valid/valid-0.wav, which is there already"
+
+    def more(folder):
+        (clip.parent / "more.wav").write_bytes(first)
+        return f"its 48000/valid/more.wav is not in {folder}, which is there already"
+
+    whole = tmp_path / "whole"
+    shutil.copytree(task, whole)
+    for change in (audio_of, labels_of, fewer, more):
+        for tarball in (
+            tmp_path / "tones.tar.gz",
+            tmp_path / "other.tar.gz",
+        ):  # in the place of the first, and beside it
+            message = change(out)
+            os.utime(pack(tarball, task), **times)
+            (error,) = prepare_tasks([tarball], tmp_path / "out", jobs=1).errors
+            assert error.startswith(f"{tarball}: {message}")
+            assert error.endswith(f"; is it of another version of the task? Choose another folder, or move {out} away")
+            assert contents(out) == before
+            shutil.rmtree(task)
+            shutil.copytree(whole, task)
+    audio_of(out)
+    (error,) = prepare_tasks([pack(tmp_path / "other.tar.gz", task), out], tmp_path / "copies", jobs=1).errors
+    assert f"differs from {out}/48000/valid/valid-0.wav" in error  # nor where the task is a source itself
+
+
+def test_what_is_there_of_a_tarball_without_a_note_is_compared_once(tmp_path, monkeypatch):
+    task = make_task(tmp_path / "made", clips=1)
+    tarball = pack(tmp_path / "tones.tar.gz", task)
+    shutil.copytree(task, tmp_path / "out" / task.name)
+    before = (tmp_path / "out" / task.name / "48000").stat().st_ino
+    read, compare = [], held._compare
+    monkeypatch.setattr(held, "_compare", lambda *given: read.append(given) or compare(*given))
+    for _ in range(2):
+        assert prepare_tasks([tarball], tmp_path / "out", jobs=1).errors == ()
+        assert len(read) == 1
+    tarball.rename(tmp_path / "moved.tar.gz")
+    assert prepare_tasks([tmp_path / "moved.tar.gz"], tmp_path / "out", jobs=1).errors == ()
+    assert len(read) == 2
+    assert (tmp_path / "out" / task.name / "48000").stat().st_ino == before
 
 
 def test_a_second_rate_of_a_task_joins_the_first(tmp_path):

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from hear_cacophony.files.lock import BusyError, lock_file
 from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare import archives
+from hear_tasks.prepare.held import find_held
+from hear_tasks.prepare.tar_stream import SUFFIXES, ArchiveError
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
 
-_KINDS = f"{archives.SUFFIXES[0]} file"
+_KINDS = f"{SUFFIXES[0]} file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _look_into(source: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.P
     if not source.exists():
         raise FileNotFoundError(errno.ENOENT, f"expected a HEAR task or {_KINDS}, found nothing", str(source))
     if source.is_file():
-        if not source.name.endswith(archives.SUFFIXES):
+        if not source.name.endswith(SUFFIXES):
             raise ValueError(f"{source}: expected a folder or a {_KINDS}")
         return [], [source]
     if _is_task(source):
@@ -90,7 +92,7 @@ def _is_task(folder: pathlib.Path) -> bool:
 
 
 def _is_tarball(file: pathlib.Path) -> bool:
-    return file.name.endswith(archives.SUFFIXES) and not file.name.startswith(".") and file.is_file()
+    return file.name.endswith(SUFFIXES) and not file.name.startswith(".") and file.is_file()
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:
@@ -144,33 +146,25 @@ def unpack_all(tarballs: list[Tarball], tasks: list[Task], jobs: int) -> tuple[l
 
 def _unpack_one(tarball: Tarball, tasks: list[Task], advance: Callable[[int], None]) -> tuple[list[Task], str]:
     """The tasks of a tarball, or what is wrong."""
+    given = {task.source.name: task for task in tasks if task.source != tarball.folder / task.source.name}
+
+    def place(name: str) -> Task:
+        unpacked = tarball.folder / name
+        return given.get(name, Task(unpacked, unpacked))
+
     try:
-        first, rate = archives.read_first_audio(tarball.file)
-        there = [task for task in tasks if task.source.name == first and (task.source / rate).is_dir()]
-        if there:
-            alone = [task for task in there if archives.is_all_of(tarball.file, task.source / rate)]
-            held = alone[:1] or _held(archives.read_contents(tarball.file, advance), tasks)
-            if held:
-                return held, ""
+        held = find_held(tarball.file, lambda name: place(name).source, advance, note=False) if given else None
+        if held:
+            return [place(folder.name) for folder in held], ""
+        if held is not None:
             advance = archives.uncounted(advance)
         names = archives.unpack(tarball.file, tarball.folder, advance)
         unpacked = [tarball.folder / name for name in names]
         return [Task(folder, folder) for folder in unpacked], ""
-    except archives.ArchiveError as error:
+    except ArchiveError as error:
         return [], str(error)
     except OSError as error:
         return [], f"{tarball.file}: could not be unpacked to {tarball.folder}: {error}"
-
-
-def _held(audio: list[tuple[str, str]], tasks: list[Task]) -> list[Task]:
-    """The tasks of the sources that hold all audio of a tarball, none if some is missing."""
-    held = {
-        (name, rate): task
-        for name, rate in audio
-        for task in tasks
-        if task.source.name == name and (task.source / rate).is_dir()
-    }
-    return list(dict.fromkeys(held.values())) if len(held) == len(audio) else []
 
 
 @contextlib.contextmanager
