@@ -11,6 +11,7 @@ import json
 import re
 import threading
 import urllib.parse
+from collections.abc import Callable
 
 import huggingface_hub.constants
 import requests.adapters
@@ -34,8 +35,10 @@ class Fault:
         cut: bytes after which the connection is cut.
         status: the status in the place of the file.
         headers: beside it.
-        content: in the place of the file, as a page of HTML if it is one.
+        content: in the place of the file, as a page of HTML if it is one; or beside the status.
         from_start: whether the header Range is not heard.
+        length: how its length is told: "told", in "chunks", or by the end of the connection ("not").
+        endless: whether it begins anew at its end, until the client hangs up.
     """
 
     cut: int | None = None
@@ -43,6 +46,8 @@ class Fault:
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     content: bytes | None = None
     from_start: bool = False
+    length: str = "told"
+    endless: bool = False
 
 
 class LoopbackHosts(http.server.ThreadingHTTPServer):
@@ -58,6 +63,7 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
         cuts: for a name, after how many bytes of each coming answer the connection is cut.
         quota: names of Drive's files that too many have downloaded.
         requests: what was asked for: method, path, and the header Range.
+        watch: called at each request.
     """
 
     daemon_threads = True
@@ -73,6 +79,7 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
         self.cuts: dict[str, list[int]] = collections.defaultdict(list)
         self.quota: set[str] = set()
         self.requests: list[tuple[str, str, str | None]] = []
+        self.watch: Callable[[], object] = lambda: None
 
     @property
     def url(self) -> str:
@@ -141,6 +148,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _note(self) -> tuple[str, dict[str, str]]:
         self.server.requests.append((self.command, self.path, self.headers.get("Range")))
+        self.server.watch()
         split = urllib.parse.urlsplit(self.path)
         return split.path, dict(urllib.parse.parse_qsl(split.query))
 
@@ -186,9 +194,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         fault = (coming.pop(0) if len(coming) > 1 else coming[0]) or Fault()
         if fault.status != 200 or place not in self.server.web:
             self.send_response(fault.status if fault.status != 200 else 404)
-            for key, value in {"Content-Length": "0", **fault.headers}.items():
+            for key, value in {"Content-Length": str(len(fault.content or b"")), **fault.headers}.items():
                 self.send_header(key, value)
             self.end_headers()
+            self.wfile.write(fault.content or b"")
             return
         content = self.server.web[place] if fault.content is None else fault.content
         if fault.from_start:
@@ -197,7 +206,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send_page(content)
             return
         self.server.cuts[place] = [] if fault.cut is None else [fault.cut]
-        self._send_file(place, content, fault.headers)
+        self._send_file(place, content, fault.headers, fault)
 
     def _send_page(self, page: bytes, kind: str = "text/html; charset=utf-8") -> None:
         self.send_response(200)
@@ -206,17 +215,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(page)
 
-    def _send_file(self, name: str, content: bytes, headers: dict[str, str]) -> None:
+    def _send_file(self, name: str, content: bytes, headers: dict[str, str], fault: Fault = Fault()) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(wanted[1]) if wanted else 0
         if start >= len(content) > 0:
-            self.send_error(416)
+            self.send_response(416)
+            for key, value in {"Content-Type": "text/html", "Content-Range": f"bytes */{len(content)}"}.items():
+                if key not in fault.headers:
+                    self.send_header(key, value)
+            self.end_headers()
             return
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(len(content) - start))
+        if fault.length == "told":
+            self.send_header("Content-Length", str(len(content) - start))
+        elif fault.length == "chunks":
+            self.send_header("Transfer-Encoding", "chunked")
         if "/" not in name:  # of a file of the hub, which goes by it
             self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
         for key, value in headers.items():
@@ -224,7 +240,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             cuts = self.server.cuts[name]
+            if fault.length == "chunks":
+                self.wfile.write(f"{len(content) - start:x}\r\n".encode())
             self.wfile.write(content[start : start + cuts.pop(0)] if cuts else content[start:])
+            while fault.endless:
+                self.wfile.write(b"\r\n%x\r\n%s" % (len(content), content) if fault.length == "chunks" else content)
+            if fault.length == "chunks" and fault.cut is None:
+                self.wfile.write(b"\r\n0\r\n\r\n")
 
     def log_message(self, *_: object) -> None:
         """Nothing is printed."""

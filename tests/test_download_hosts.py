@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -23,9 +25,9 @@ from loopback_hosts import Fault, LoopbackHosts, forget_network, lead_to
 from hear_cacophony.download import transfers
 from hear_cacophony.download.fetch import STAGING, DownloadError, download
 from hear_cacophony.download.mirror import Mirror
-from hear_cacophony.download.remote_file import WrongFileError
+from hear_cacophony.download.remote_file import WrongFileError, version_note
 from hear_tasks.cli import main
-from hear_tasks.download import buckets, check_tarballs, choose
+from hear_tasks.download import buckets, check_tarballs, choose, datasets
 from hear_tasks.download.archive_check import check_archive
 from hear_tasks.download.datasets import DATASETS
 from hear_tasks.download.hear_tarballs import LICENCES
@@ -195,6 +197,28 @@ def test_another_range_than_that_asked_for_is_not_taken(hosts, tmp_path):
     assert there(tmp_path) == {ESC50: MD5S[ESC50]}
 
 
+@pytest.mark.parametrize("length", ["not", "chunks"])
+def test_a_cut_is_gone_on_with_however_the_length_is_told(length, hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(length=length, cut=100_000), Fault(length=length, cut=50_000), Fault(length=length)]
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+    assert ranges(hosts) == [100_000, 150_000]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Range": ""}])
+def test_what_came_to_its_last_byte_is_not_taken_for_a_page_where_the_host_has_no_more(headers, hosts, tmp_path):
+    place = "raw.githubusercontent.com/hche11/VGGSound/master/data/vggsound.csv"
+    hosts.web[place] = b"a,1,dog,test\n"
+    part = tmp_path / STAGING / "vggsound" / "vggsound.csv.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(hosts.web[place])
+    version_note(part).write_text('"a"')
+    hosts.faults[place] = [Fault(headers=headers), Fault(headers={"ETag": '"a"'})]
+    download(choose.datasets(["vggsound"]), tmp_path, lambda _: None)
+    assert (tmp_path / "vggsound" / "vggsound.csv").read_bytes() == hosts.web[place]
+    assert ranges(hosts) == [13]
+
+
 # Wrong files
 
 
@@ -251,6 +275,52 @@ def test_what_is_not_the_file_leaves_nothing(fault, message, hosts, tmp_path):
     assert not (tmp_path / STAGING).exists()
 
 
+@pytest.mark.parametrize("length", ["not", "chunks"])
+def test_no_more_is_taken_than_was_told(length, hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(length=length, endless=True)]
+    with pytest.raises(DownloadError, match=r"zenodo.org: .*expected 300,000 bytes, got more.* What came was removed"):
+        bring(tmp_path, "esc50")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hosts_that_lead_in_a_circle_or_out_of_encryption(hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(status=302, headers={"Location": f"https://{PLACE}"})]
+    with pytest.raises(DownloadError, match=r"zenodo.org: Exceeded 30 redirects"):
+        bring(tmp_path, "esc50")
+    place = "raw.githubusercontent.com/hche11/VGGSound/master/data/vggsound.csv"
+    record = f"zenodo.org/api/records/{RECORD}"
+    hosts.web |= {"login.edu/a": b"a,1,dog,test\n", "login.edu/b": hosts.web[record], "login.edu/c": CONTENTS[ESC50]}
+    for name, led in (("a", place), ("b", record), ("c", PLACE)):
+        hosts.faults[led] = [Fault(status=302, headers={"Location": f"http://login.edu/{name}"})]
+    with pytest.raises(
+        DownloadError, match=r"raw.githubusercontent.com: leads to http://login.edu/a, without encryption"
+    ):
+        download(choose.datasets(["vggsound"]), tmp_path, lambda _: None)
+    with pytest.raises(DownloadError, match=r"zenodo.org: leads to http://login.edu/b, without encryption"):
+        bring(tmp_path, "esc50")
+    assert list(tmp_path.iterdir()) == []
+    hosts.faults.pop(record)
+    bring(tmp_path, "esc50")  # a checksum tells, wherever the bytes come from
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        ("text/plain; charset=utf-8", b"Blocked:\n too many\x1b files today", "403 Forbidden: Blocked: too many"),
+        ("application/json", b'{"status": 403, "message": "Record is closed"}', "403 Forbidden: Record is closed"),
+        ("application/json", b'{"status": 403', '403 Forbidden: {"status": 403'),
+        ("text/html", b"<html>no</html>", "403 Forbidden"),
+        ("text/plain", b"x" * 100_000, f"403 Forbidden: {'x' * 200}"),
+    ],
+)
+def test_what_a_host_says_beside_a_status_is_told(kind, content, said, hosts, tmp_path):
+    hosts.faults[PLACE] = [Fault(status=403, headers={"Content-Type": kind}, content=content)]
+    with pytest.raises(DownloadError) as error:
+        bring(tmp_path, "esc50")
+    assert re.search(rf"/content: {re.escape(said)}(\S* files today)?\. By hand: ", str(error.value))
+
+
 def test_a_beginning_of_another_release_is_fetched_anew(hosts, tmp_path):
     work = tmp_path / STAGING / ESC50
     work.mkdir(parents=True)
@@ -267,12 +337,65 @@ def test_a_record_that_has_lost_a_file(hosts, tmp_path):
     assert set(there(tmp_path)) == {ESC50, GTZAN}
 
 
-@pytest.mark.parametrize("record", [b"[]", b"<html>busy</html>", b'{"files": [{"key": "a"}]}'])
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"[]",
+        b"<html>busy</html>",
+        b'{"files": [{"key": "a"}]}',
+        b'{"files": [{"key": "a", "si',
+        b'{"files": {"enabled": true, "entries": {}}}',
+        b'{"files": [{"key": "a", "size": 1e999}]}',
+        b'{"files": [{"key": ["a"], "size": 1}]}',
+        b"[" * 100_000,
+    ],
+)
 def test_a_record_that_is_none(record, hosts, tmp_path):
     hosts.web[f"zenodo.org/api/records/{RECORD}"] = record
     with pytest.raises(DownloadError, match="expected a record of Zenodo as JSON, could not read it"):
         bring(tmp_path, "esc50")
     assert there(tmp_path) == {}
+
+
+def test_a_record_without_checksums_and_one_with_others(hosts, tmp_path):
+    place = f"zenodo.org/api/records/{RECORD}"
+    listed = json.loads(hosts.web[place])
+    for file in listed["files"]:
+        del file["checksum"]
+    hosts.web[place] = json.dumps(listed).encode()
+    with pytest.raises(DownloadError, match=f"{ESC50}: cut or damaged"):
+        bring(tmp_path, "esc50")
+    for file in listed["files"]:
+        file["checksum"] = "whirlpool:0"
+    hosts.web[place] = json.dumps(listed).encode()
+    with pytest.raises(DownloadError, match=f"{ESC50} could not be downloaded: zenodo.org: .*whirlpool"):
+        bring(tmp_path, "esc50")
+    for file in listed["files"]:
+        file["checksum"] = f"sha256:{hashlib.sha256(CONTENTS[file['key']]).hexdigest().upper()}"
+    hosts.web[place] = json.dumps(listed).encode()
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
+def test_a_list_that_tells_wrong_of_a_file_is_asked_for_anew_by_the_next_call(hosts, tmp_path):
+    hosts.add_record(RECORD, CONTENTS, {**CONTENTS, ESC50: bytes(300_000)})
+    with pytest.raises(DownloadError, match=rf"{ESC50} could not be downloaded: zenodo.org: .*expected the MD5"):
+        bring(tmp_path)
+    hosts.add_record(RECORD, CONTENTS)
+    bring(tmp_path)
+    assert there(tmp_path) == MD5S
+    hosts.requests.clear()
+    assert len([line for line in bring(tmp_path) if "is there, MD5" in line]) == 3
+    assert hosts.requests == []
+
+
+def test_a_list_that_was_kept_and_is_none_is_named(hosts, tmp_path):
+    bring(tmp_path)
+    kept = tmp_path / f"zenodo-{RECORD}.json"
+    kept.write_bytes(kept.read_bytes()[:-20])
+    with pytest.raises(OSError, match=rf"{kept}: expected a record of Zenodo as JSON.*remove that file, and run this"):
+        bring(tmp_path)
+    assert there(tmp_path) == MD5S
 
 
 # This machine
@@ -601,6 +724,46 @@ def test_damaged_archives_of_data_sets_leave_nothing(hosts, tmp_path):
     hosts.web["github.com/karolpiczak/ESC-50/archive/master.zip"] = whole
     download(choose.datasets(["esc50"]), to, lambda _: None)
     assert (to / "ESC-50-master/meta/esc50.csv").exists()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))])
+def test_what_ends_in_the_middle_of_unpacking_is_unpacked_anew_by_the_next_call(end, hosts, tmp_path, monkeypatch):
+    add_datasets(hosts, tmp_path)
+    unpack, to = datasets.unpack, tmp_path / "datasets"
+
+    def half(archive, folder):
+        unpack(archive, folder)
+        (folder / "UrbanSound8K" / "audio" / "fold1" / "a.wav").write_bytes(b"R")
+        shutil.rmtree(folder / "UrbanSound8K" / "metadata")
+        raise end
+
+    monkeypatch.setattr(datasets, "unpack", half)
+    with pytest.raises((KeyboardInterrupt, DownloadError)) as error:
+        download(choose.datasets(["urbansound8k"]), to, lambda _: None)
+    assert isinstance(end, KeyboardInterrupt) or re.search(
+        r"no room .*What came is kept in .*By hand", str(error.value)
+    )
+    assert [path.name for path in to.iterdir()] == [STAGING]
+    monkeypatch.setattr(datasets, "unpack", unpack)
+    hosts.faults["zenodo.org/api/records/1203745/files/UrbanSound8K.tar.gz/content"] = [Fault(status=404)]
+    download(choose.datasets(["urbansound8k"]), to, lambda _: None)
+    assert (to / "UrbanSound8K" / "audio" / "fold1" / "a.wav").read_bytes() == b"RIFF"
+    assert (to / "UrbanSound8K" / "metadata" / "UrbanSound8K.csv").is_file()
+    assert not (to / STAGING).exists()
+
+
+def test_a_7z_archive_with_a_link_that_leads_out_is_refused(tmp_path):
+    import py7zr
+
+    (tmp_path / "secret").write_text("key")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "in" / "above").symlink_to("../secret")
+    for name in ("link", "above"):
+        with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as archive:
+            archive.write(tmp_path / "in" / name, "a.wav")
+        with pytest.raises(WrongFileError, match=r"a.7z: cannot be unpacked: \S"):
+            unpack(tmp_path / "a.7z", tmp_path / "unpacked")
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from hear_tarballs import make_tarballs
 from loopback_hosts import LoopbackHosts
 from repeats import first
 
+from hear_cacophony.download.remote_file import HostError
 from hear_tasks import cli
-from hear_tasks.download import TarballSize, tarball_name
+from hear_tasks.download import TarballSize, hear_tarballs, tarball_name
 from hear_tasks.registry import TASKS, find_tasks
 from hear_tasks.reproduce import __main__ as command
 from hear_tasks.reproduce import fetch, passage, room, schedule
@@ -301,6 +302,20 @@ def test_what_a_tarball_unpacks_to_is_told_by_its_last_bytes(tmp_path, mirror):
     assert (1 << 32) < whole - (1 << 32) < unpacked(largest, 3 * 10**9, 77) < 1.05 * whole  # it counts up to 4 GiB
     size, file = room.list_tarballs(asked)[esc50], mirror / tarball_name(esc50)
     assert size == TarballSize(file.stat().st_size, len(gzip.decompress(file.read_bytes())))
+
+
+def test_a_host_that_gives_no_ends_of_tarballs_is_asked_for_one(tmp_path, mirror, monkeypatch):
+    asked = []
+
+    def read_last(file, size):
+        asked.append(file.name)
+        raise HostError("cut")
+
+    monkeypatch.setattr(hear_tarballs, "read_last", read_last)
+    sizes = room.list_tarballs(options(tmp_path, mirror))
+    assert len(asked) == 1
+    assert {size.unpacked for size in sizes.values()} == {None}
+    assert all(size.packed for size in sizes.values())
 
 
 def test_fetching_alone_prepares_everything_and_runs_nothing(mirror, commands_in_here, tmp_path, monkeypatch):

@@ -226,6 +226,8 @@ def _complete(way: _Way, folder: pathlib.Path, usual_mode: int) -> str:
 def _described(way: _Way, folder: pathlib.Path, errors: Sequence[OSError | ValueError]) -> Exception:
     """What to say of failures, with the way by hand."""
     told = "; ".join(dict.fromkeys(_describe(error, way) for error in errors))
+    if any(isinstance(error, ValueError) for error in errors):
+        way.published.forget(folder)
     left = parts(way.work) if way.work.exists() else []
     if not left:
         shutil.rmtree(way.work, ignore_errors=True)

@@ -10,6 +10,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import hear_cacophony
+from hear_cacophony.download.answer import (
+    check_encrypted,
+    check_kind,
+    host_of,
+    html_message,
+    length_of,
+    reason_of,
+    version_of,
+)
 from hear_cacophony.download.network import REQUESTS, check_way, refusal
 from hear_cacophony.download.patience import PASSING, asked_seconds
 from hear_cacophony.download.remote_file import (
@@ -52,11 +61,12 @@ class HttpSource:
         earlier = begun.size
         if not begun.size or begun.size != file.size:
             with _asked(self.url, begun.size) as response:
-                _check_kind(response, file)
+                if response.status_code != 416:  # beside which stands a page, or nothing
+                    check_kind(response, file)
                 if not _goes_on(response, begun, file):
-                    begun.restart(_version(response))
+                    begun.restart(version_of(response))
                     earlier = 0
-                begun.write(response)
+                begun.write(response, file)
         try:
             begun.check(self.host, file)
         except WrongFileError as error:
@@ -108,17 +118,19 @@ class _Begun:
         self.version = ""
         self._note.unlink(missing_ok=True)
 
-    def write(self, response: requests.Response) -> None:
-        """Add what comes."""
+    def write(self, response: requests.Response, file: RemoteFile) -> None:
+        """Add what comes, and no more than shows that it is too much."""
         with self._part.open("r+b" if self.size else "wb") as stream:
             stream.seek(self.size)
             stream.truncate()
             for block in _blocks(response):
                 if self.size == 0 and begins_html(block[:512]):
-                    raise HostError(_html_message(response, self._part.stem))
+                    raise HostError(html_message(response, file.name))
                 stream.write(block)
                 self._count(block)
                 self._advance(len(block))
+                if file.size is not None and self.size > file.size:
+                    break
 
     def check(self, host: str, file: RemoteFile) -> None:
         """Raise WrongFileError where what came is not the file, PassingError where it is the beginning of it."""
@@ -128,7 +140,7 @@ class _Begun:
             told = f"{self.size:,} of {file.size:,} bytes came"
             raise PassingError(f"{host}: {file.name}: the connection was cut without a word ({told})")
         if file.size is not None and self.size != file.size:
-            raise WrongFileError(f"{host}: {file.name}: expected {file.size:,} bytes, got {self.size:,}")
+            raise WrongFileError(f"{host}: {file.name}: expected {file.size:,} bytes, got more")
         if self._checksum is not None and self._hash is not None:
             self._checksum.compare(f"{host}: {file.name}", self._hash.hexdigest())
 
@@ -140,6 +152,7 @@ def read_url(url: str, most: int = 1 << 24) -> bytes:
         HostError: the host refuses, cannot be reached, or sends more than `most` bytes.
     """
     with _asked_once(url) as response:
+        check_encrypted(response)
         content = b""
         for block in _blocks(response, unpack=True):
             content += block
@@ -155,7 +168,7 @@ def measure_url(url: str) -> int | None:
         HostError: the host refuses.
     """
     with _asked_once(url) as response:
-        return _length(response)
+        return length_of(response)
 
 
 def read_end(url: str, start: int, size: int) -> bytes | None:
@@ -167,11 +180,6 @@ def read_end(url: str, start: int, size: int) -> bytes | None:
     with _asked_once(url, start) as response:
         content = response.raw.read(size + 1) if response.status_code == 206 else b""
     return content if len(content) == size else None
-
-
-def host_of(url: str) -> str:
-    """The host of a URL, for people."""
-    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _asked_once(url: str, start: int = 0) -> requests.Response:
@@ -207,32 +215,12 @@ def _asked(url: str, start: int) -> requests.Response:
     if response.status_code in (200, 206) or (response.status_code == 416 and start):
         return response
     answered = f"{host_of(response.url)}: {urllib.parse.urlsplit(url).path}: {response.status_code} {response.reason}"
+    reason = reason_of(response)
+    answered += f": {reason}" if reason else ""
     response.close()
     if response.status_code in PASSING:
         raise PassingError(answered, asked_seconds(response.headers))
     raise HostError(answered)
-
-
-def _check_kind(response: requests.Response, file: RemoteFile) -> None:
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind == "text/html" and not file.name.endswith((".html", ".htm")):
-        raise HostError(_html_message(response, file.name))
-    packed = response.headers.get("Content-Encoding", "identity").strip().lower()
-    is_its_own = packed in ("gzip", "x-gzip") and file.name.endswith(("gz", ".tgz"))  # as many hosts tell of those
-    if packed not in ("", "identity") and not is_its_own:
-        told = f"expected {file.name} as it is, the host, or a proxy on the way, packs it as {packed}"
-        raise HostError(f"{host_of(response.url)}: {told}")
-
-
-def _version(response: requests.Response) -> str:
-    return response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-
-
-def _html_message(response: requests.Response, name: str) -> str:
-    return (
-        f"{host_of(response.url)}: expected {name}, got a page of HTML; does it, or a proxy on the way, ask for a "
-        "login or for consent?"
-    )
 
 
 def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bool:
@@ -245,7 +233,7 @@ def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bo
     told = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
     whole = int(told[2]) if told and told[2] != "*" else None
     if response.status_code == 200:
-        whole = _length(response)
+        whole = length_of(response)
     if file.size is not None and whole not in (None, file.size):
         begun.restart()
         raise WrongFileError(
@@ -254,18 +242,13 @@ def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bo
         )
     if response.status_code == 200:
         return False
-    is_same = file.checksum is not None or _version(response) == begun.version
+    is_same = file.checksum is not None or version_of(response) == begun.version
     if response.status_code == 206 and told and told[1] == str(begun.size) and is_same:
         return True
     if response.status_code == 416 and whole == begun.size:
         return True  # killed between the last byte and the name
     begun.restart()
     raise PassingError(f"{host_of(response.url)}: {file.name}: the host gives other bytes than were asked for", 0)
-
-
-def _length(response: requests.Response) -> int | None:
-    told = response.headers.get("Content-Length", "")
-    return int(told) if told.isdecimal() else None
 
 
 def _blocks(response: requests.Response, *, unpack: bool = False) -> Iterator[bytes]:

@@ -67,6 +67,9 @@ class PublishedFiles(Protocol):
             ValueError: they are others than the published ones.
         """
 
+    def forget(self, folder: pathlib.Path) -> None:
+        """Others came than an earlier call has noted in `folder`: the next one is to ask the host what it has."""
+
     def by_hand(self, folder: pathlib.Path) -> str:
         """How to get the files to `folder` without this program."""
 
@@ -78,6 +81,9 @@ class KeptAsTheyCome:
 
     def complete(self, work: pathlib.Path) -> None:
         """Leave the fetched files as they are."""
+
+    def forget(self, folder: pathlib.Path) -> None:
+        """Nothing is noted of them."""
 
 
 def stage_files(stages: Sequence[Stage]) -> list[PublishedFiles]:

@@ -211,6 +211,12 @@ class DatasetFiles:
         for number in {remote.record for remote in self.dataset.remotes if remote.record}:
             self.records[number].keep_list(work.parent.parent)
 
+    def forget(self, folder: pathlib.Path) -> None:
+        """Forget what the lists that are kept tell of its files."""
+        for remote in self.dataset.remotes:
+            if remote.record:
+                self.records[remote.record].forget([remote.name], folder)
+
     def _is_recognised(self, remote: Remote, work: pathlib.Path) -> bool:
         """Whether a file had a checksum to be recognised by, when it came."""
         record = self.records.get(remote.record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -100,6 +99,10 @@ class HearTarball(KeptAsTheyCome):
         """Keep the list of the record, too."""
         self.record.keep_list(work.parent.parent)
 
+    def forget(self, folder: pathlib.Path) -> None:
+        """Forget what the list that is kept tells of it."""
+        self.record.forget(self.names, folder)
+
     def check(self, folder: pathlib.Path) -> str:
         (name,) = self.names
         file = folder / name
@@ -145,23 +148,24 @@ def tarball_sizes(tasks: Iterable[HearTask], folder: pathlib.Path, mirror: str |
         ValueError: the mirror is none.
     """
     record, place = Record(RECORD), None if mirror is None else Mirror(mirror)
-    sizes = {}
+    sizes, gives_ends = {}, True
     for task in tasks:
         try:
-            sizes[task] = _size(record.file(tarball_name(task), folder, place))
+            file = record.file(tarball_name(task), folder, place)
         except HostError:
             if not record.known(folder):
                 raise
+            continue
+        end = None
+        if gives_ends:  # of which nothing depends but how near an estimate is: who gives none is asked no more
+            try:
+                end = read_last(file, 4)
+            except OSError:
+                gives_ends = False
+        sizes[task] = TarballSize(file.size or 0, None if end is None else int.from_bytes(end, "little"))
     if folder.is_dir():
         record.keep_list(folder)
     return sizes
-
-
-def _size(file: RemoteFile) -> TarballSize:
-    end = None
-    with contextlib.suppress(OSError):  # of which nothing depends but how near an estimate is
-        end = read_last(file, 4)
-    return TarballSize(file.size or 0, None if end is None else int.from_bytes(end, "little"))
 
 
 def check_tarballs(folder: pathlib.Path, *, deep: bool) -> dict[str, str] | None:

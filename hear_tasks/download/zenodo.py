@@ -6,7 +6,7 @@ import dataclasses
 import json
 import pathlib
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hear_cacophony.download.http import HttpSource, read_url
@@ -60,15 +60,41 @@ class Record:
         return listed[name]
 
     def known(self, folder: pathlib.Path) -> Mapping[str, RemoteFile]:
-        """What is known of its files without asking for it; {} where nothing is."""
-        if self._listed is None and (folder / self.list_file).is_file():
-            self._listed = _parse((folder / self.list_file).read_bytes(), str(folder / self.list_file))
+        """What is known of its files without asking for it; {} where nothing is.
+
+        Raises:
+            HostError: the copy of its list in `folder` is none.
+        """
+        if self._listed is None:
+            self._listed = self._kept(folder) or None
         return self._listed or {}
 
     def keep_list(self, folder: pathlib.Path) -> None:
-        """Keep a copy of the list in an existing folder, so that the next call has to ask nobody."""
-        if self._listed is None or (folder / self.list_file).exists():
-            return
+        """Keep a copy of the list in an existing folder, so that the next call has to ask nobody.
+
+        What is kept already stays, as files that are there are recognised by it.
+        """
+        kept = self._kept(folder)
+        if self._listed is not None and not self._listed.keys() <= kept.keys():
+            self._write({**self._listed, **kept}, folder)
+
+    def forget(self, names: Iterable[str], folder: pathlib.Path) -> None:
+        """Have the next call ask for these files anew: what is kept of them may be wrong, or of an earlier release."""
+        kept = self._kept(folder)
+        if not kept.keys().isdisjoint(names):
+            self._write({name: file for name, file in kept.items() if name not in names}, folder)
+
+    def _kept(self, folder: pathlib.Path) -> Mapping[str, RemoteFile]:
+        """The copy of the list in a folder; {} where there is none."""
+        kept = folder / self.list_file
+        if not kept.is_file():
+            return {}
+        try:
+            return _parse(kept.read_bytes(), str(kept))
+        except HostError as error:
+            raise HostError(f"{error}; remove that file, and run this again") from error
+
+    def _write(self, listed: Mapping[str, RemoteFile], folder: pathlib.Path) -> None:
         files = [
             {
                 "key": file.name,
@@ -76,7 +102,7 @@ class Record:
                 "checksum": f"{file.checksum.algorithm}:{file.checksum.digest}" if file.checksum else None,
                 "links": {"self": file.source.url},
             }
-            for file in self._listed.values()
+            for file in listed.values()
             if isinstance(file.source, HttpSource)
         ]
         write_json(folder / self.list_file, {"id": self.number, "files": files})
@@ -109,7 +135,7 @@ def _parse(content: bytes, where: str) -> dict[str, RemoteFile]:
     try:
         files = json.loads(content)["files"]
         return {file["key"]: _file(file, where) for file in files}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise HostError(f"{where}: expected a record of Zenodo as JSON, could not read it ({error!r})") from error
 
 
