@@ -6,6 +6,7 @@ import json
 import pathlib
 import pickle
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,7 @@ def events(*times: tuple[str, float, float]) -> list[dict[str, Any]]:
     return [{"label": label, "start": start, "end": end} for label, start, end in times]
 
 
-def test_an_event_task(tmp_path):
+def test_an_event_task(tmp_path, monkeypatch):
     splits = {
         "train": {"t.wav": []},
         "valid": {"v.wav": []},
@@ -173,7 +174,7 @@ def test_an_event_task(tmp_path):
     write_audio(tmp_path / "tasks" / "sed-v1-full", splits, 0.7)
     assert write_report([tmp_path / "emb"], tmp_path / "out", Settings(tmp_path / "tasks"), tell=lambda message: None)
     _, rows = table(tmp_path / "out", "sed-v1-full", "M: score")
-    assert rows == [["a", 2, 2, 1], ["b", 1, 0, None], ["c", 0, 1, None]]
+    assert rows == [["a", 2, 2, 1], ["b", 1, 0, 0], ["c", 0, 1, None]]
     heads, rows = table(tmp_path / "out", "sed-v1-full", "sound")
     assert heads == ["clip", "sound", "events", "predicted", "onset F1, 200 ms"]
     assert [(row[0], *row[2:]) for row in rows] == [
@@ -181,11 +182,95 @@ def test_an_event_task(tmp_path):
         ("test/y.wav", 1, 2, pytest.approx(2 / 3)),
         ("test/z.wav", 0, 0, None),
     ]
-    assert rows[0][1][3] == {
-        "labels": ["a", "b"],
-        "reference": [[0, 0.1, 0.2], [1, 0.5, 0.6]],
-        "predicted": [[0, 0.11, 0.15]],
+    time_lines = [
+        {
+            "labels": ["a", "b"],
+            "reference": [[0, 0.1, 0.2], [1, 0.5, 0.6]],
+            "predicted": [[0, 0.11, 0.15]],
+        },
+        {"labels": ["a", "c"], "reference": [[0, 0, 0.1]], "predicted": [[0, 0.02, 0.09], [1, 0.005, 0.009]]},
+        {"labels": [], "reference": [], "predicted": []},
+    ]
+    assert [row[1][3] for row in rows] == time_lines
+
+    def sounds_of(settings: Settings) -> tuple[list[list[Any]], str]:
+        assert write_report([tmp_path / "emb"], tmp_path / "out", settings, tell=lambda message: None)
+        _, rows = table(tmp_path / "out", "sed-v1-full", "sound")
+        return [row[1] for row in rows], (tmp_path / "out" / "sed-v1-full.html").read_text(encoding="utf-8")
+
+    # Beyond the pictures, without audio that can be copied, and without any: the time line is there.
+    left_out = "a spectrogram for the 1 most wrong, and left out of the others"
+    for audio in ("link", "copy"):
+        cells, text = sounds_of(Settings(tmp_path / "tasks", audio, pictures=1))
+        assert left_out in text
+        assert [bool(cell[1]) for cell in cells] == [True, False, False]
+        assert [bool(cell[0]) for cell in cells] == [True, audio == "link", audio == "link"]
+        assert [cell[2:] for cell in cells] == [[0.7, line] for line in time_lines], "of the length of its sound"
+    cells, _ = sounds_of(Settings())
+    assert cells == [["", "", 0, line] for line in time_lines]
+    monkeypatch.setattr("hear_tasks.report.event_blocks._MOST_EVENTS", 5)
+    cells, text = sounds_of(Settings(tmp_path / "tasks", pictures=0))
+    assert [len(cell) for cell in cells] == [4, 3, 3]
+    assert "a time line for the 1 most wrong, as a page holds no more events" in text
+
+
+@pytest.mark.parametrize(("metric", "collar"), [("event_onset_200ms_fms", 200), ("event_onset_50ms_fms", 50)])
+def test_events_that_were_missed_made_up_and_found(tmp_path, metric, collar):
+    random = np.random.default_rng(collar)
+
+    def some(least: int) -> list[dict[str, Any]]:
+        starts = 30 * random.integers(0, 60, random.integers(least, 7))  # no two are a collar apart
+        return events(*((str(random.choice(list("abc"))), float(start), float(start + 90)) for start in starts))
+
+    splits = {f"fold{i:02d}": {f"{i}-{k}.wav": some(k % 2) for k in range(8)} for i in range(3)}
+    predicted = {fold: {clip: some(1 - k % 2) for k, clip in enumerate(clips)} for fold, clips in splits.items()}
+    splits["fold00"] |= {"missed.wav": events(("b", 0, 9)), "made up.wav": [], "silent.wav": []}
+    predicted["fold00"] |= {"missed.wav": [], "made up.wav": events(("a", 0, 9)), "silent.wav": []}
+    kind = {"embedding_type": "event", "prediction_type": "multilabel", "evaluation": [metric]}
+    scores = {fold: {"test_score": 0.6, f"test_{metric}": 0.6} for fold in splits}
+    write_predictions(tmp_path / "emb" / "M" / "sed-v1-full", splits, ["a", "b", "c"], {}, scores, predicted, **kind)
+    assert write_report([tmp_path / "emb"], tmp_path / "out", Settings(), tell=lambda message: None)
+
+    def counts(fold: str, clips: Iterable[str], label: str) -> np.ndarray:
+        """Events that were found, that are there, and that were predicted."""
+        pairs = [
+            [sorted(e["start"] for e in kept[fold][clip] if e["label"] == label) for kept in (splits, predicted)]
+            for clip in clips
+        ]
+        return np.sum([(_found(*pair, collar), *map(len, pair)) for pair in pairs], axis=0)
+
+    def f_measure(found: int, there: int, told: int) -> float | None:
+        return 2 * found / (there + told) if there + told else None
+
+    _, rows = table(tmp_path / "out", "sed-v1-full", "M: score")
+    for label, there, told, score in rows:
+        by_fold = [counts(fold, splits[fold], label) for fold in splits]
+        assert [there, told] == np.sum(by_fold, axis=0)[1:].tolist()
+        assert score == pytest.approx(np.mean([f_measure(*each) for each in by_fold if each[1]]))
+    _, rows = table(tmp_path / "out", "sed-v1-full", "sound")
+    expected = {
+        f"{fold}/{clip}": np.sum([counts(fold, [clip], label) for label in "abc"], axis=0).tolist()
+        for fold, clips in splits.items()
+        for clip in clips
     }
+    assert {row[0]: row[2:] for row in rows} == {
+        name: [there, told, pytest.approx(f_measure(found, there, told))]
+        for name, (found, there, told) in expected.items()
+    }
+    assert [row[4] for row in rows] == [*sorted(row[4] for row in rows if row[4] is not None), None]
+    assert [row[4] for row in rows if "m" in row[0]] == [0, 0], "all wrong, and so among the first"
+    assert rows[-1][0] == "fold00/silent.wav"
+
+
+def _found(starts: list[float], predicted: list[float], collar: float) -> int:
+    """How many events have a prediction of their own within the collar: the earliest takes the earliest."""
+    left, found = list(predicted), 0
+    for start in starts:
+        near = [each for each in left if abs(each - start) <= collar]
+        if near:
+            left.remove(near[0])
+            found += 1
+    return found
 
 
 def test_grid_points_from_our_file_and_from_the_log(scene, tmp_path):

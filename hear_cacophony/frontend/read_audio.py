@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
+import soundfile
 
 from hear_cacophony.frontend.audio_checks import check_finite
 from hear_cacophony.frontend.audio_file import BLOCK, AudioFile, AudioHeader, open_audio
+from hear_cacophony.frontend.media_sound import media_seconds
 from hear_cacophony.frontend.resample import SAMPLE_RATE, resample_blocks
 
 _MOST_EXPECTED = 1 << 28
@@ -42,6 +44,17 @@ def read_audio_at(path: str | os.PathLike[str], rate: int) -> np.ndarray:
             return _joined(blocks, _expected_samples(audio.header, rate))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def header_seconds(path: str | os.PathLike[str]) -> float:
+    """How long an audio file is by its header; 0 where that cannot be told, as of a file that is none."""
+    name = os.fspath(path)
+    if not os.path.isfile(name):  # to open a pipe is to wait for who writes to it
+        return 0.0
+    try:
+        return soundfile.info(os.fsencode(name)).duration
+    except (OSError, ValueError, RuntimeError, TypeError):
+        return media_seconds(name)
 
 
 def mono_blocks(audio: AudioFile) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes
 import numpy as np
 import soundfile
 
-from hear_cacophony.frontend.read_audio import read_audio
+from hear_cacophony.frontend.read_audio import header_seconds, read_audio
 from hear_cacophony.frontend.resample import SAMPLE_RATE
 from hear_cacophony.pages.folder import PageFolder
 from hear_cacophony.pages.spectrogram_picture import draw_spectrogram
@@ -52,9 +52,15 @@ class SoundCells:
         cell = self._made[name]
         return cell if below is None else [*cell, below]
 
-    def link_only(self, path: str | os.PathLike[str]) -> list[Any]:
-        """A sound without a picture, which is not read; with audio unless that would have to be copied."""
-        return ["" if self.copies else file_url(os.path.abspath(path)), "", 0]
+    def link_only(self, path: str | os.PathLike[str], below: Mapping[str, Any] | None = None) -> list[Any]:
+        """A sound without a picture, which is not read; with audio unless that would have to be copied.
+
+        Args:
+            path: of the audio file.
+            below: what is drawn along time; see `cell`.
+        """
+        url = "" if self.copies else file_url(os.path.abspath(path))
+        return [url, "", 0] if below is None else [url, "", round(header_seconds(path), 3), below]
 
     def _make(self, name: str) -> list[Any]:
         try:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
 
 from hear_cacophony.files.file_identity import ContentDigests
-from hear_cacophony.frontend.media_sound import media_seconds
-from hear_cacophony.frontend.read_audio import read_audio
+from hear_cacophony.frontend.read_audio import header_seconds, read_audio
 from hear_cacophony.progress import FileProgress
 from hear_cacophony.sounds.faults import tell
 from hear_cacophony.sounds.find import Sound
@@ -197,23 +194,13 @@ def _cut(sounds: Sequence[Sound]) -> list[list[Sound]]:
     parts: list[list[Sound]] = []
     used = 0.0
     for sound in sounds:
-        seconds = _seconds(sound)
+        seconds = header_seconds(sound.name)
         if not parts or len(parts[-1]) == CHUNK_SOUNDS or used + seconds > CHUNK_SECONDS:
             parts.append([])
             used = 0.0
         parts[-1].append(sound)
         used += seconds
     return parts
-
-
-def _seconds(sound: Sound) -> float:
-    """Length by the header; 0 where it cannot be read, which is told when the file is."""
-    if not os.path.isfile(sound.name):  # to open a pipe is to wait for who writes to it
-        return 0.0
-    try:
-        return soundfile.info(os.fsencode(sound.name)).duration
-    except (OSError, ValueError, RuntimeError, TypeError):
-        return media_seconds(sound.name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +18,20 @@ from hear_tasks.report.task_sounds import TaskSounds
 _MS = 1000
 _ERRORS = ("segment_1s_er",)
 """Scores of which less is better."""
+
+_MOST_EVENTS = 150_000
+"""Events that a page draws: 3 MB."""
+
+_Listed = Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Clip:
+    split: str
+    name: str
+    reference: _Listed
+    predicted: _Listed
+    score: float | None
 
 
 def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: int) -> list[Block]:
@@ -30,8 +47,8 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
         Heading("Clips"),
         Text(
             [
-                "Below each spectrogram, a row for each label: the events, blue, and those that were predicted, "
-                "orange; of many labels, point at a row for its name."
+                "Along the time of each clip, below its spectrogram where it has one, a row for each label: the "
+                "events, blue, and those that were predicted, orange; of many labels, point at a row for its name."
             ]
         ),
     ]
@@ -43,26 +60,59 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
             Column("predicted", "number", digits=0),
             Column(readable_metric(metric), "number"),
         ]
-        caption = f"{title}: clips, the most wrong first; a spectrogram for the {pictures} most wrong{sounds.remark}"
-        blocks.append(Table(columns, _rows(predicted, metric, sounds, pictures), caption))
+        clips = _most_wrong_first(predicted, metric)
+        drawn = max(pictures, _count_drawn(clips, _MOST_EVENTS // len(found)))
+        caption = f"{title}: clips, the most wrong first{_told(len(clips), pictures, drawn)}{sounds.remark}"
+        blocks.append(Table(columns, _rows(clips, sounds, pictures, drawn), caption))
     return blocks
 
 
-def _rows(predicted: Predicted, metric: str, sounds: TaskSounds, pictures: int) -> list[list[Any]]:
+def _most_wrong_first(predicted: Predicted, metric: str) -> list[_Clip]:
     clips = [
-        (test, clip, _clip_score(test, clip, metric, predicted)) for test in predicted.tests for clip in test.clips
+        _Clip(
+            test.split,
+            clip,
+            test.reference[clip],
+            test.predicted.get(clip, []),
+            _clip_score(test, clip, metric, predicted),
+        )
+        for test in predicted.tests
+        for clip in test.clips
     ]
-    sign = -1 if metric in _ERRORS else 1
-    clips.sort(key=lambda each: (each[2] is None, sign * (each[2] or 0)))
+    return sorted(clips, key=lambda each: -_how_wrong(each, metric))
+
+
+def _how_wrong(clip: _Clip, metric: str) -> float:
+    if clip.score is not None:
+        return clip.score if metric in _ERRORS else -clip.score
+    return math.inf if clip.predicted and not clip.reference else -math.inf
+
+
+def _count_drawn(clips: Sequence[_Clip], most: int) -> int:
+    """How many clips, from the first on, have no more events than these."""
+    events = itertools.accumulate(len(clip.reference) + len(clip.predicted) for clip in clips)
+    return sum(count <= most for count in events)
+
+
+def _told(clips: int, pictures: int, drawn: int) -> str:
+    told = f"; a spectrogram for the {pictures} most wrong"
+    if clips > pictures:
+        told += ", and left out of the others"
+    return told if drawn >= clips else f"{told}; a time line for the {drawn} most wrong, as a page holds no more events"
+
+
+def _rows(clips: Sequence[_Clip], sounds: TaskSounds, pictures: int, drawn: int) -> list[list[Any]]:
     return [
         [
-            f"{test.split}/{clip}",
-            sounds.cell(test.split, clip, picture=number < pictures, events=_events(test, clip)),
-            len(test.reference[clip]),
-            len(test.predicted.get(clip, ())),
-            score,
+            f"{clip.split}/{clip.name}",
+            sounds.cell(
+                clip.split, clip.name, picture=number < pictures, events=_time_line(clip) if number < drawn else None
+            ),
+            len(clip.reference),
+            len(clip.predicted),
+            clip.score,
         ]
-        for number, (test, clip, score) in enumerate(clips)
+        for number, clip in enumerate(clips)
     ]
 
 
@@ -71,17 +121,16 @@ def _clip_score(test: Tested, clip: str, metric: str, predicted: Predicted) -> f
     return scored(metric, found, reference, predicted.labels)
 
 
-def _events(test: Tested, clip: str) -> dict[str, Any]:
+def _time_line(clip: _Clip) -> dict[str, Any]:
     """The events of a clip, as cells of sounds take them."""
-    reference, predicted = test.reference[clip], test.predicted.get(clip, [])
-    labels = sorted({event["label"] for event in (*reference, *predicted)})
+    labels = sorted({event["label"] for event in (*clip.reference, *clip.predicted)})
     numbers = {label: number for number, label in enumerate(labels)}
     return {
         "labels": labels,
-        "reference": _bars(reference, numbers),
-        "predicted": _bars(predicted, numbers),
+        "reference": _bars(clip.reference, numbers),
+        "predicted": _bars(clip.predicted, numbers),
     }
 
 
-def _bars(events: Sequence[Mapping[str, Any]], numbers: Mapping[str, int]) -> list[list[Any]]:
+def _bars(events: _Listed, numbers: Mapping[str, int]) -> list[list[Any]]:
     return [[numbers[e["label"]], round(e["start"] / _MS, 3), round(e["end"] / _MS, 3)] for e in events]

@@ -147,8 +147,8 @@ def _event_table(found: Found) -> Table:
     return Table(
         columns,
         rows,
-        f"each label with its events, how many were predicted, and {metric} of it alone, with folds their mean; empty "
-        "where there is no such score",
+        f"each label with its events, how many were predicted, and {metric} of it alone, with folds their mean; "
+        "empty where there is no event of it, and an F-measure of 0 where none was predicted, which heareval has as NaN",
     )
 
 
@@ -178,12 +178,17 @@ def _event_score(test: Tested, metric: str, labels: Sequence[str], name: str) ->
 
 
 def scored(metric: str, predicted: Mapping[str, Any], reference: Mapping[str, Any], labels: Sequence[str]) -> Any:
-    """A score of events, None where there is none."""
+    """A score of events, None where there is none.
+
+    An F-measure is 0 also where there is nothing to find or nothing was found, and its recall or precision so NaN.
+    """
     try:
         value = score_events(metric, predicted, reference, labels)
     except (KeyError, ValueError):
         return None
-    return value if np.isfinite(value) else None
+    if np.isnan(value):
+        return 0.0 if any((*predicted.values(), *reference.values())) else None
+    return value if any(reference.values()) else None  # errors for each event, of which there is none
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

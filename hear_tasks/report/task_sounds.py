@@ -50,14 +50,14 @@ class TaskSounds:
         return told + [on_one_line(reason) for reason in list(faults.values())[:_LISTED]]
 
     def cell(self, split: str, clip: str, *, picture: bool, events: dict[str, Any] | None = None) -> list[Any] | None:
-        """The cell of a clip, with its picture or without; None where its audio is not there."""
+        """The cell of a clip, with its picture or without; None where there is nothing to show."""
         if self._folder is None:
-            return None
+            return None if events is None else ["", "", 0, events]
         if clip not in self._names(split):
             self._missing.add((split, clip))
             return ["", "", 0] if events is None else ["", "", 0, events]
         path = self._folder / split / clip
-        cell = self._cells.cell(path, events) if picture else self._cells.link_only(path)
+        cell = self._cells.cell(path, events) if picture else self._cells.link_only(path, events)
         return [cell[0].removeprefix(self.base), *cell[1:]]
 
     def _names(self, split: str) -> set[str]:

@@ -10,8 +10,9 @@
   // lists of [label number, start, end] in seconds, or {labels, ends, scores, low, high}; what is not there is "".
   hearPages.drawSound = ([audioUrl, pictureUrl, seconds, below], name, base) => {
     const view = element("div", { className: "view" });
+    const length = seconds || lastEnd(below); // for the time line and the cursor alike
     if (pictureUrl) view.append(element("img", { src: pictureUrl, alt: `spectrogram of ${name}`, loading: "lazy" }));
-    else view.append(element("div", { className: "none", textContent: "no picture" }));
+    else view.append(element("div", { className: "none", textContent: audioUrl ? "picture left out" : "no picture" }));
     const timed = element("div", { className: "timed" }, view);
     const player = element("div", { className: "player" }, timed);
     const told = below && below.scores ? element("div", { className: "told" }) : null;
@@ -21,10 +22,10 @@
       player.append(told);
     } else if (below) {
       const used = usedLabels(below);
-      view.append(drawEvents(below, used, seconds));
+      view.append(drawEvents(below, used, length));
       timed.append(laneNames(used.length > mostNamed ? [`${used.length} labels`] : used.map((i) => below.labels[i])));
     }
-    if (audioUrl) player.append(makeAudio(base + audioUrl, name, view, seconds, told && ((time) => tellScores(below, time, told))));
+    if (audioUrl) player.append(makeAudio(base + audioUrl, name, view, length, told && ((time) => tellScores(below, time, told))));
     else player.append(element("div", { className: "fault", textContent: "no audio" }));
     return player;
   };
@@ -117,10 +118,13 @@
     const told = runs.slice(0, most).map(([label, end]) => `${label} until ${clock(end)}`);
     return `highest ${told.join(", then ")}${runs.length > most ? ", and so on; the excerpts are listed below" : ""}`;
   }
+  // Where the last event ends: how long a sound is at least.
+  const lastEnd = (below) =>
+    [...(below?.reference ?? []), ...(below?.predicted ?? [])].reduce((last, [, , end]) => Math.max(last, end), 0);
   const usedLabels = ({ reference, predicted }) =>
     [...new Set([...reference, ...predicted].map(([label]) => label))].sort((a, b) => a - b);
   // A row to a label that occurs: what is so above, what was predicted below.
-  function drawEvents({ labels, reference, predicted }, used, seconds) {
+  function drawEvents({ labels, reference, predicted }, used, length) {
     const named = used.length <= mostNamed;
     const canvas = element("canvas", { width: 800, height: named ? 24 * used.length : 144 });
     if (named) canvas.style.height = `${laneRem * used.length}rem`;
@@ -130,7 +134,6 @@
     const style = getComputedStyle(document.documentElement);
     const pen = canvas.getContext("2d");
     const lane = canvas.height / Math.max(1, used.length);
-    const length = seconds || Math.max(0, ...[...reference, ...predicted].map(([, , end]) => end)); // of no audio
     const bars = (events, colour, offset) => {
       pen.fillStyle = style.getPropertyValue(colour);
       for (const [label, start, end] of events) {
