@@ -27,12 +27,13 @@ from hear_cacophony.pages import (
     write_pages,
 )
 from hear_cacophony.pages import checks as pages_checks
-from hear_cacophony.pages.blocks import plot_text
+from hear_cacophony.pages.blocks import PLOT_COLOURS, plot_text
 from hear_cacophony.pages.folder import row_height
 from hear_cacophony.pages.script_data import script_json
 from hear_cacophony.pages.sounds import file_url
 from hear_cacophony.pages.spectrogram_picture import draw_spectrogram
 from hear_cacophony.printable import as_text
+from hear_tasks.map.page import OUTLINE
 
 EVIL = (
     "</script><script>alert(1)</script>",
@@ -246,6 +247,47 @@ def test_rows_are_as_high_as_their_cells_need():
     for count, height in ((0, 8.2), (2, 10.5), (12, 22), (88, 12.7)):
         below = {"labels": ["a"] * count, "reference": [], "predicted": []}
         assert row_height([Column("b", "sound")], [[["", "", 0, below]]]) == pytest.approx(height)
+
+
+def colours_of_style() -> list[dict[str, str]]:
+    """The named colours of the style sheet, light and dark."""
+    text = (pathlib.Path(pages_checks.__file__).parent / "assets" / "style.css").read_text()
+    light, dark = (dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", part)) for part in text.split("@media")[:2])
+    assert light.keys() == dark.keys()
+    return [light, dark]
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of WCAG 2."""
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_colours_stand_out_from_what_is_behind_them():
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
+    for style in colours_of_style():
+        for text in ("ink", "pale", "link", "warn"):
+            assert contrast(style[text], style["paper"]) >= 4.5, text
+        assert contrast(style["ink"], style["raised"]) >= 4.5, "heads of tables"
+        # Borders of fields and of warnings, bars on their ground, events and the frame of what has the focus.
+        for mark, ground in (
+            ("pale", "paper"),
+            ("warn", "paper"),
+            ("bar", "paper"),
+            ("bar", "line"),
+            ("bar", "raised"),
+            ("warn", "raised"),
+        ):
+            assert contrast(style[mark], style[ground]) >= 3, f"{mark} on {ground}"
+        for colour in (*PLOT_COLOURS[:6], OUTLINE):
+            assert contrast(colour, style["paper"]) >= 3, colour
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.pages import Column, Facts, Page, PageFolder, Plot, Table, Text, write_page
-from hear_cacophony.pages.blocks import Block, plot_text
+from hear_cacophony.pages.blocks import PLOT_COLOURS, Block, plot_text
 from hear_cacophony.pages.sounds import file_url
 from hear_tasks.map.colours import counted
 from hear_tasks.map.points import Colours, Points
 
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-"""Of Okabe and Ito, which all colour vision tells apart."""
-
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
-_OTHERS = "#777777"
-_MOST_NAMED = len(_COLOURS) * len(_SYMBOLS)
+OUTLINE = "#777777"
+"""Of points, which so stand out from light paper and from dark one; and the colour of those without one of their own."""
+
+_MOST_NAMED = len(PLOT_COLOURS) * len(_SYMBOLS)
 _LONGEST_NAME = 40
 _HEIGHT = 640
 _CONFIG = {"scrollZoom": True, "plotGlPixelRatio": 1}
@@ -104,9 +103,9 @@ def _traces(places: np.ndarray, colours: Colours) -> list[dict[str, Any]]:
     traces = []
     for number, (name, rows) in enumerate(members.items()):
         if name is None:
-            marker = {"color": _OTHERS, "symbol": "circle-open"}
+            marker = {"color": OUTLINE, "symbol": "circle-open"}
         else:
-            marker = {"color": _COLOURS[number % len(_COLOURS)], "symbol": _SYMBOLS[number // len(_COLOURS)]}
+            marker = {"color": PLOT_COLOURS[number % len(PLOT_COLOURS)], "symbol": _SYMBOLS[number // len(PLOT_COLOURS)]}
         title = "others" if name is None else plot_text(name, _LONGEST_NAME) or "none"
         traces.append(_trace(places, rows, title, marker, len(members) > 1))
     return traces
@@ -114,6 +113,7 @@ def _traces(places: np.ndarray, colours: Colours) -> list[dict[str, Any]]:
 
 def _trace(places: np.ndarray, rows: Sequence[int], name: str, marker: dict[str, Any], legend: bool) -> dict[str, Any]:
     chosen, plain = np.round(places[list(rows)], 4), len(places) <= _MOST_DRAWN_PLAINLY
+    line = {"width": 1 if plain else 0.5, "color": OUTLINE}
     return {
         "type": "scatter" if plain else "scattergl",
         "mode": "markers",
@@ -122,6 +122,6 @@ def _trace(places: np.ndarray, rows: Sequence[int], name: str, marker: dict[str,
         "y": chosen[:, 1].tolist(),
         "customdata": list(rows),
         "hoverinfo": "none",
-        "marker": {"size": 7 if plain else 4, "opacity": 0.8, **marker},
+        "marker": {"size": 7 if plain else 4, "opacity": 0.8, "line": line, **marker},
         "showlegend": legend,
     }

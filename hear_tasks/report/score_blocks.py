@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.pages import Column, Plot, Table, Text
-from hear_cacophony.pages.blocks import Block, Heading, plot_text
+from hear_cacophony.pages.blocks import PLOT_COLOURS, Block, Heading, plot_text
 from hear_tasks.leaderboard import plain_hyperparameter, readable_metric
 from hear_tasks.report.predicted import Predicted
 from hear_tasks.report.trainings import TrainingRecord
 
-# The colours of Okabe and Ito ("Color Universal Design", 2008), which are told apart with any colour vision, and on
-# dark paper as on light; lines are told apart by their dashes, too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#A0522D")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -141,7 +138,7 @@ def _curves(curves: Sequence[tuple[str, TrainingRecord]], titles: Sequence[str],
                 "text": plot_text(point, 120),
                 "hovertemplate": "epoch %{x}: %{y:.4f}<br>%{text}<extra>%{fullData.name}</extra>",
                 "line": {
-                    "color": COLOURS[titles.index(title) % len(COLOURS)],
+                    "color": PLOT_COLOURS[titles.index(title) % len(PLOT_COLOURS)],
                     "dash": _DASHES[number % len(_DASHES)],
                     "width": 3 if record.chosen else 1.2,
                 },
