@@ -76,7 +76,7 @@ def read_lines(path: pathlib.Path, option: str, what: str) -> list[str]:
         ValueError: it cannot be read as text, or has no such line.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a label may hold what Unicode has as line ends
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{option} {path}: expected a text file in UTF-8, {what} in each line: {error}") from None
     found = [line.strip() for line in lines if line.strip()]

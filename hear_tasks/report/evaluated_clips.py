@@ -15,6 +15,7 @@ from hear_cacophony.pages.blocks import Block, Heading
 from hear_cacophony.pages.confusion import confusion_plot, frequent_pairs
 
 _MOST_ROWS = 15_000
+_OF_CLASS, _RANK = ("rank_of_class", "probability_of_class"), ("rank",)
 
 Row = Mapping[str, str]
 
@@ -23,7 +24,7 @@ def classified_blocks(
     folder: pathlib.Path, title: str, content: Mapping[str, Any], cells: SoundCells, pictures: int
 ) -> list[Block]:
     """Classes, confusions and clips of a zero-shot classification."""
-    rows, gaps = _read(folder / "predictions.csv", ("file", "class", "predicted", "rank_of_class"))
+    rows, gaps = _read(folder / "predictions.csv", ("file", "class", "predicted", "rank_of_class"), _OF_CLASS)
     blocks: list[Block] = [Heading("Classes"), _classes(content)] if content.get("per_class") else []
     if not rows:
         return [*blocks, *gaps]
@@ -61,12 +62,12 @@ def retrieved_blocks(
     folder: pathlib.Path, title: str, content: Mapping[str, Any], cells: SoundCells, pictures: int
 ) -> list[Block]:
     """What was found by each clip and by each caption."""
-    by_clip, no_clips = _read(folder / "audio_to_text.csv", ("file", "rank", "found_1"))
-    by_text, no_texts = _read(folder / "text_to_audio.csv", ("caption", "file", "found_1"))
+    by_clip, no_clips = _read(folder / "audio_to_text.csv", ("file", "rank", "found_1"), _RANK)
+    by_text, no_texts = _read(folder / "text_to_audio.csv", ("caption", "file", "found_1"), _RANK)
     paths = {row["file"]: row for row in by_clip}
     blocks: list[Block] = [Heading("Captions by their clips"), *no_clips]
     if by_clip:
-        by_clip.sort(key=lambda row: -int(row["rank"]))
+        by_clip.sort(key=lambda row: -float(row["rank"]))
         columns = [
             Column("file"),
             Column("sound", "sound"),
@@ -74,7 +75,7 @@ def retrieved_blocks(
             Column("found, best first", "labels", wide=True),
         ]
         table: list[list[Any]] = [
-            [row["file"], _cell(row, cells, number < pictures), int(row["rank"]), _found(row)]
+            [row["file"], _cell(row, cells, number < pictures), _number(row["rank"]), _found(row)]
             for number, row in enumerate(by_clip[:_MOST_ROWS])
         ]
         caption = f"clips and the captions that were found by them, the worst rank first{_shown(by_clip)}"
@@ -137,13 +138,26 @@ def captioned_blocks(
     return [Heading("Clips"), *told, Table(columns, table, caption)]
 
 
-def _read(file: pathlib.Path, wanted: Sequence[str]) -> tuple[list[dict[str, str]], list[Block]]:
-    """The rows of a CSV file, and what to say where they cannot be read."""
+def _read(
+    file: pathlib.Path, wanted: Sequence[str], numbers: Sequence[str] = ()
+) -> tuple[list[dict[str, str]], list[Block]]:
+    """The rows of a CSV file, and what to say where they cannot be read.
+
+    Args:
+        file: the file.
+        wanted: columns that it has to have.
+        numbers: columns with numbers, where they are there.
+    """
     try:
         with file.open(encoding="utf-8", newline="") as opened:
             rows = list(csv.DictReader(opened))
         if not rows or any(row.get(name) is None for row in rows for name in wanted):
             raise ValueError(f"expected rows of {', '.join(wanted)}")
+        if any(None in row or None in row.values() for row in rows):
+            raise ValueError("expected a cell for each column in every row; was it cut?")
+        for name in numbers:
+            for row in rows:
+                float(row.get(name, 0))
     except (OSError, ValueError, csv.Error) as error:
         return [], [Text([f"{file}: cannot be read ({error}); run the evaluation again"], warns=True)]
     return rows, []

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import pathlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.pages import Column, Facts, Page, PageFolder, SoundCells, Table, Text, check_pages, write_pages
@@ -97,14 +97,42 @@ def _read(files: Any) -> tuple[list[Evaluated], list[str]]:
     for file in files:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            wanted = [content[name] for name in ("evaluation", "dataset", "protocol", "scores", "clips", "published")]
-            if not all(wanted[:3]) or content["model"]["source"] is None or content["model"]["untrained"] is None:
-                raise KeyError("model")
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            _check(content)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             problems.append(f"{file}: damaged, or no results of an evaluation ({error!r}); run the evaluation again")
         else:
             found.append(Evaluated(file.parent, content))
     return found, problems
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    """Raise ValueError, KeyError, TypeError or AttributeError of what is not as `evaluate` writes it."""
+    if content["evaluation"] not in _KINDS:
+        raise ValueError(f"evaluation: expected {', '.join(_KINDS)}, got {content['evaluation']!r}")
+    if content["model"]["source"] is None or content["model"]["untrained"] is None or not content["dataset"]:
+        raise ValueError("expected the source of the model, whether it is untrained, and the data set")
+    _check_numbers(content["scores"].values())
+    _check_numbers(content["clips"][name] for name in ("used", "listed"))
+    for low, high in content.get("intervals95", {}).values():
+        _check_numbers((low, high))
+    for parts in (content.get("per_class", {}), content.get("folds", {})):
+        measures = list(next(iter(parts.values()), {}))
+        _check_numbers(each[measure] for each in parts.values() for measure in ("clips", *measures))
+    if content.get("folds"):
+        _check_numbers(content["over_folds"][name] for name in ("top1_mean", "top1_std"))
+    for figure in content["published"]:
+        _check_numbers((figure.get("published"), figure.get("difference")))
+    clips = content["clips"]
+    texts = [content["protocol"], *(figure["measure"] for figure in content["published"])]
+    texts += [*content.get("templates", ()), *content.get("remarks", ()), *clips.get("missing", ())]
+    if other := [text for text in (*texts, *clips.get("unreadable", {}).values()) if not isinstance(text, str)]:
+        raise TypeError(f"expected a text, got {other[0]!r}")
+
+
+def _check_numbers(values: Iterable[Any]) -> None:
+    for value in values:
+        if value is not None and not isinstance(value, int | float):
+            raise TypeError(f"expected a number, got {value!r}")
 
 
 def _write_all(pages: PageFolder, found: Sequence[Evaluated], problems: Sequence[str], settings: Settings) -> None:
