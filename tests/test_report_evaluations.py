@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import pathlib
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -151,6 +154,98 @@ def test_evaluations_that_cannot_be_shown_whole_are_told(evaluations, tmp_path, 
     (tmp_path / "emb").mkdir()
     assert main(["report", str(place), str(tmp_path / "emb"), "--out", str(tmp_path / "out")]) == 1
     assert "give them a report of their own" in capsys.readouterr().err
+
+
+ODD = (
+    "nul \0 bell \a",
+    "line\u2028separator\u2029\r\nend",
+    "</script><script>alert(1)</script>",
+    "]]> <!-- <![CDATA[ -->",
+    "\u202eright to left\u200f عربي",
+    "x" * 300,
+    "",
+    "{{7*7}} 'quoted' \"twice\" & &lt;b>",
+    "=1+1",
+)
+
+
+def with_odd_texts(source: pathlib.Path, target: pathlib.Path, *columns: str) -> dict[str, list[str]]:
+    """A copy of an evaluation whose CSV files have such texts in these columns, and nothing but paths that lead nowhere."""
+    kept = {}
+    shutil.copytree(source, target)
+    for file in target.glob("*.csv"):
+        rows = read_dicts(file)
+        for number, row in enumerate(rows):
+            for name in columns:
+                if name in row:
+                    row[name] = ODD[number % len(ODD)]
+            if "path" in row:
+                row["path"] = f"/nowhere/{number}\0.wav"
+        with file.open("w", newline="") as opened:
+            writer = csv.DictWriter(opened, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        kept |= {f"{file.name}: {name}": [row[name] for row in rows] for name in columns if name in rows[0]}
+    return kept
+
+
+def test_odd_texts_in_the_files_of_evaluations(evaluations, tmp_path):
+    place, out = tmp_path / "mine" / "M", tmp_path / "out"
+    source = evaluations / "tones-01234567"
+    classes = with_odd_texts(source / "zero-shot-esc50-hear", place / "zero-shot-a", "file", "class", "predicted")
+    found = with_odd_texts(source / "retrieval-clotho-hear", place / "retrieval-b", "file", "caption", "found_1")
+    captions = with_odd_texts(source / "captioning-clotho-hear", place / "captioning-c", "caption", "reference_1")
+    for folder in place.iterdir():
+        content = read_json(folder)
+        content["dataset"] = content["model"]["source"] = "".join(ODD)
+        content["remarks"] = list(ODD)
+        content["per_class"] = {text: {"clips": 1, "top1": 0.5, "top5": 1} for text in ODD}
+        (folder / "results.json").write_text(json.dumps(content))
+    assert main(["report", str(place), "--out", str(out)]) == 0
+    for page in out.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert len(re.findall("<script", text)) == len(re.findall("</script>", text)) == text.count("<script src=") + (
+            text.count('<script type="application/json">')
+        )
+        assert "<!--" not in text
+        assert ("alert(1)" in text) == (page.name != "index.html"), "its table lies in a file of its own"
+    heads, rows = table(out, "3-zero-shot", "of its class")
+    assert sorted(row[heads.index("file")] for row in rows) == sorted(classes["predictions.csv: file"])
+    assert {row[heads.index("class")] for row in rows} == set(ODD)
+    assert {tuple(row[heads.index("sound")]) for row in rows} == {("", "", 0)}
+    heads, rows = table(out, "2-retrieval", "rank of the first right clip")
+    assert sorted(row[0] for row in rows) == sorted(found["text_to_audio.csv: caption"])
+    heads, rows = table(out, "1-captioning", "references")
+    assert sorted(row[heads.index("caption")] for row in rows) == sorted(captions["captions.csv: caption"])
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        ("predictions.csv", lambda text: text[: text.rindex(",")], "expected a cell for each column in every row"),
+        ("predictions.csv", lambda text: f"{text.rstrip()},more\n", "expected a cell for each column in every row"),
+        ("predictions.csv", lambda text: text.replace(",1,", ",first,"), "could not convert string to float: 'first'"),
+        ("predictions.csv", lambda text: text.encode("utf-16"), "cannot be read ('utf-8' codec"),
+        ("predictions.csv", lambda text: text + "x" * 200_000, "field larger than field limit"),
+        ("results.json", lambda text: re.sub('"top1": 0.9\\d*', '"top1": "most"', text), "expected a number, got 'most'"),
+        ("results.json", lambda text: text.replace('"zero-shot"', '"other"', 1), "evaluation: expected zero-shot"),
+        ("results.json", lambda text: text.replace('"missing": []', '"missing": [1]'), "expected a text, got 1"),
+        ("results.json", lambda text: text.replace('"over_folds"', '"no_folds"'), "KeyError('over_folds')"),
+        ("results.json", lambda text: "[" * 100_000, "RecursionError"),
+    ],
+)
+def test_files_that_evaluate_does_not_write_so_are_told(evaluations, tmp_path, capsys, file, change, told):
+    folder = tmp_path / "mine" / "zero-shot-a"
+    shutil.copytree(evaluations / "tones-01234567" / "zero-shot-esc50-hear", folder)
+    shutil.copytree(evaluations / "random" / "zero-shot-esc50-published", tmp_path / "mine" / "zero-shot-b")
+    text = (folder / file).read_text()
+    changed = change(text)
+    assert changed != text
+    (folder / file).write_bytes(changed if isinstance(changed, bytes) else changed.encode())
+    status = main(["report", str(tmp_path / "mine"), "--out", str(tmp_path / "out")])
+    pages = "".join(page.read_text(encoding="utf-8") for page in (tmp_path / "out").glob("*.html"))
+    assert told in html.unescape(pages)
+    assert (status, told in capsys.readouterr().err) == ((1, True) if file == "results.json" else (0, False))
 
 
 @pytest.mark.browser
