@@ -8,7 +8,6 @@ from typing import Any
 
 from hear_cacophony.printable import one_direction
 
-
 PLOT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F", "#A0522D", "#E69F00", "#56B4E9")
 """Mostly of Okabe and Ito ("Color Universal Design", 2008), which any colour vision tells apart. The first six stand
 out from light paper as from dark, the last two from light paper only with an outline."""

@@ -17,7 +17,7 @@ from hear_tasks.map.points import Colours, Points
 
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
 OUTLINE = "#777777"
-"""Of points, which so stand out from light paper and from dark one; and the colour of those without one of their own."""
+"""Of points, which so stand out from light paper and from dark; and the colour of those without one of their own."""
 
 _MOST_NAMED = len(PLOT_COLOURS) * len(_SYMBOLS)
 _LONGEST_NAME = 40
@@ -105,7 +105,10 @@ def _traces(places: np.ndarray, colours: Colours) -> list[dict[str, Any]]:
         if name is None:
             marker = {"color": OUTLINE, "symbol": "circle-open"}
         else:
-            marker = {"color": PLOT_COLOURS[number % len(PLOT_COLOURS)], "symbol": _SYMBOLS[number // len(PLOT_COLOURS)]}
+            marker = {
+                "color": PLOT_COLOURS[number % len(PLOT_COLOURS)],
+                "symbol": _SYMBOLS[number // len(PLOT_COLOURS)],
+            }
         title = "others" if name is None else plot_text(name, _LONGEST_NAME) or "none"
         traces.append(_trace(places, rows, title, marker, len(members) > 1))
     return traces

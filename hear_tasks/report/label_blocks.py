@@ -148,7 +148,7 @@ def _event_table(found: Found) -> Table:
         columns,
         rows,
         f"each label with its events, how many were predicted, and {metric} of it alone, with folds their mean; "
-        "empty where there is no event of it, and an F-measure of 0 where none was predicted, which heareval has as NaN",
+        "empty where there is no event of it; an F-measure of 0 where none was predicted, which heareval has as NaN",
     )
 
 
