@@ -96,10 +96,9 @@ class Training:
         """Steps on the same batch."""
         self._step([self._in_memory] * STEPS_PER_TURN)
 
-    def feed(self, batches: Batches) -> None:
-        """As many steps on batches that are read for them, from the first on."""
-        read = batches.from_step(0)
-        self._step(self._mesh.split(next(read)) for _ in range(STEPS_PER_TURN))
+    def feed(self, batches: Iterator[Batch]) -> None:
+        """As many steps on the next batches of those that are read ahead."""
+        self._step(self._mesh.split(next(batches)) for _ in range(STEPS_PER_TURN))
 
     def _step(self, batches: Iterable[Any]) -> None:
         for batch in batches:
@@ -167,7 +166,7 @@ def _measure_stage(config: Config, stage: str, shards: Shards | None = None) -> 
     actions: dict[str, Callable[[], Any]] = {"products": products, "in memory": training.in_memory}
     if shards is not None:
         batches = Batches(shards, training.options, _Captions())  # type: ignore[arg-type]
-        actions["from shards"] = functools.partial(training.feed, batches)
+        actions["from shards"] = functools.partial(training.feed, batches.from_step(0))
         actions["read"] = functools.partial(batches.load, 1)
         actions["plain"] = PlainTraining(training)
     for action in actions.values():
