@@ -27,7 +27,7 @@ LICENCES = {
     "dcase2016_task2": "CC BY 3.0 and CC BY 4.0",
     "esc50": "CC BY-NC 3.0",
     "fsd50k": "CC BY 4.0, each clip its own",
-    "gunshot_triangulation": "not known",
+    "gunshot_triangulation": "CC0 1.0",
     "libricount": "CC BY 4.0",
     "maestro": "CC BY-NC-SA 4.0",
     "mridangam_stroke": "CC BY 3.0",
@@ -37,7 +37,7 @@ LICENCES = {
     "tfds_crema_d": "ODbL 1.0",
     "tfds_gtzan": "not known, its publisher names none",
     "tfds_gtzan_music_speech": "not known, its publisher names none",
-    "vocal_imitation": "not known, no page was found that names one",
+    "vocal_imitation": "CC BY 4.0",
     "vox_lingua_top10": "CC BY 4.0, of videos whose rights stay with their owners",
 }
 """Of the data sets behind the tasks, by the name of the task. The record's own LICENSE.txt decides.
@@ -47,10 +47,10 @@ the Hugging Face hub), which names Zenodo 1321278, Zenodo 1285212, archive.org (
 and dcase2016_task2_test_public, CC BY 4.0) and the LICENSE of github.com/karolpiczak/ESC-50. FSD50K: its own
 LICENSE-DATASET. LibriCount: Zenodo 1216072. MAESTRO and NSynth: magenta.tensorflow.org/datasets. Mridangam:
 compmusic.upf.edu/mridangam-stroke-dataset, as mirdata quotes it. Speech Commands and CREMA-D: their LICENSE files.
-GTZAN: mirdata found none. VoxLingua107: bark.phon.ioc.ee/voxlingua107. Not the pages themselves, which could not be
-reached from where this was written, but copies and lists of them tell so. Of the pages of Vocal Imitations, Zenodo
-1340763, and of Gunshot, Zenodo 3997406, no copy was found, and the README of github.com/interactiveaudiolab/
-VocalImitationSet names no licence.
+GTZAN, genres and music/speech: Marsyas' page of data sets names none, as mirdata and MTEB found. VoxLingua107:
+bark.phon.ioc.ee/voxlingua107. Gunshot, Zenodo 3997406: the same files are Dryad's wm37pvmkc, which lists of data name as
+CC0, as all of Dryad is. Vocal Imitation: Zenodo 1340763, as VocSim's list of its sources quotes it. Not the pages
+themselves, which could not be reached from where this was written, but copies and lists of them tell so.
 """
 
 
