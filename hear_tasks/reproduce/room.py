@@ -23,6 +23,9 @@ _SAMPLE_BYTES = 2
 _MOST_UNPACKED = 20
 """Bytes of audio that a byte of a tarball makes, at most, where its host does not tell."""
 
+_LEAST_UNPACKED = 0.99
+"""Those that it makes at least: what cannot be packed takes a little more room packed."""
+
 _SIZE_RANGE = 1 << 32
 """What gzip counts bytes up to."""
 
@@ -201,7 +204,7 @@ def _published_bytes(task: HearTask, tarball: TarballSize) -> int:
     most = min(whole, _MOST_UNPACKED * tarball.packed)
     if tarball.unpacked is not None:
         told = tarball.unpacked + max(0, most - tarball.unpacked) // _SIZE_RANGE * _SIZE_RANGE
-        if told >= tarball.packed:  # otherwise its last bytes tell of a part of it
+        if told >= _LEAST_UNPACKED * tarball.packed:  # otherwise its last bytes tell of a part of it
             return told + _BESIDE_CLIP_BYTES * _most_clips(task, told)
     return most
 
