@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import dataclasses
 import gzip
 import io
 import json
@@ -12,13 +14,14 @@ import shutil
 import threading
 
 import pytest
-from hear_tarballs import make_tarballs
+from hear_tarballs import make_tarballs, make_uncompressed_tarballs
 from loopback_hosts import LoopbackHosts
 from repeats import first
 
 from hear_cacophony.download.remote_file import HostError
 from hear_tasks import cli
 from hear_tasks.download import TarballSize, hear_tarballs, tarball_name
+from hear_tasks.prepare import workers
 from hear_tasks.registry import TASKS, find_tasks
 from hear_tasks.reproduce import __main__ as command
 from hear_tasks.reproduce import fetch, passage, room, schedule
@@ -40,8 +43,10 @@ def mirror(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture
 def commands_in_here(monkeypatch):
-    """What `reproduce` starts, download and prepare, runs in this process."""
+    """What `reproduce` starts, download and prepare, runs in this process, and so do the workers of prepare."""
     began = []
+    threads = concurrent.futures.ThreadPoolExecutor
+    monkeypatch.setattr(workers.concurrent.futures, "ProcessPoolExecutor", lambda jobs, *_: threads(jobs))
 
     def run_logged(name, arguments, log, stop):
         began.append((name, arguments))
@@ -113,6 +118,17 @@ def fetch_all(options, monkeypatch, embed=None) -> tuple[fetch.TaskFetcher, list
     return fetcher, told
 
 
+class Watch:
+    """Looks at what the disk holds of tarballs and audio, whenever something has happened."""
+
+    def __init__(self, *folders: pathlib.Path) -> None:
+        self.peak, self.looks, self._folders, self._lock = 0, 0, folders, threading.Lock()
+
+    def __call__(self, *_: object) -> None:
+        with self._lock:
+            self.peak, self.looks = max(self.peak, size_of(*self._folders)), self.looks + 1
+
+
 def peak_told(told: list[str]) -> float:
     return float(told[0].partition("the disk holds ")[2].split()[0]) * 1e9  # a limit, rounded up
 
@@ -137,6 +153,39 @@ def test_tasks_are_embedded_as_they_come_and_neither_tarballs_nor_48_khz_audio_s
     assert len(commands_in_here) == began  # all of it is settled
     monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: room.shutil._ntuple_diskusage(0, 0, 600_000_000))
     fetch_all(asked, monkeypatch, Embedder())  # and needs no room
+
+
+EIGHT = ("esc50", "gunshot_triangulation", "libricount", "tfds_gtzan", "tfds_gtzan_music_speech", "tfds_crema_d",
+         "mridangam_stroke", "mridangam_tonic")  # fmt: skip
+
+
+@pytest.mark.parametrize("stays", first(1, ["nothing", "tarballs", "audio"]))
+def test_the_disk_never_holds_more_than_is_told_of_tarballs_and_audio(stays, commands_in_here, tmp_path, monkeypatch):
+    """Eight tasks of one size: what any of them leaves is more than what may be there of two at a time."""
+    mirror = tmp_path / "mirror"
+    made = make_uncompressed_tarballs(mirror, EIGHT)
+    with LoopbackHosts() as hosts:
+        hosts.web |= {f"mirror/{file.name}": file.read_bytes() for file in mirror.iterdir()}
+        given = ["--checkpoints", "random-tiny", "--stage", "1", "--tasks-dir", str(tmp_path / "tasks")]
+        given += ["--out", str(tmp_path / "out"), "--download", "--mirror", f"{hosts.url}/web/mirror", "--task", *EIGHT]
+        asked = run_options(given)
+        _, all_told = room.plan_tasks(asked, room.list_tarballs(asked))
+        _, told = room.plan_tasks(dataclasses.replace(asked, models=()), room.list_tarballs(asked))
+        assert told.peak <= all_told.peak - all_told.embeddings - (all_told.other - room.OTHER_BYTES)
+        hosts.watch = watch = Watch(asked.tasks_dir)
+        run_logged, embed = fetch.run_logged, Embedder()
+        monkeypatch.setattr(fetch, "run_logged", lambda *given: (watch(), run_logged(*given), watch()))
+        for name in ("remove_tarball",) * (stays == "tarballs") + ("remove_audio",) * (stays == "audio"):
+            monkeypatch.setattr(fetch.Made, name, lambda *_: None)
+        fetcher, _ = fetch_all(asked, monkeypatch, lambda *given: (watch(), embed(*given), watch())[1])
+    assert fetcher.failures == {}
+    assert sorted(embed.order) == sorted(embed.predicted) == sorted(EIGHT)
+    assert watch.looks >= 8 * (1 + 2 * 3 + 2 * 2)
+    tarballs = sum(file.stat().st_size for file in made.values())
+    assert tarballs / 8 * 2 < watch.peak < 2 * tarballs
+    assert (watch.peak <= told.peak - told.other) == (stays == "nothing")
+    left = [file for file in asked.tasks_dir.rglob("*") if file.suffix in (".gz", ".part") or file.name == "48000"]
+    assert len(left) == (0 if stays == "nothing" else 8)
 
 
 @pytest.mark.parametrize("after", first(2, [5, 2, 1, 3, 4, 7, 8]))
@@ -401,13 +450,17 @@ def test_killed_three_times_the_table_is_that_of_an_undisturbed_run(mirror, tmp_
             given = ["--checkpoints", "random-tiny", "--stage", "1", "--tasks-dir", str(folder / "tasks")]
             given += ["--out", str(folder / "out"), "--grid", "faster", "--grid-points", "1"]
             given += ["--download", "--mirror", url, "--task", *NAMES]
+            asked = run_options(given)
+            _, told = room.plan_tasks(asked, room.list_tarballs(asked))
+            hosts.watch = watch = Watch(asked.tasks_dir, asked.out / "embeddings")
             for mark in ("tasks/tarballs/*.made.json", "tasks/*/16000", "out/embeddings/*/*")[:kills]:
                 process = start(*given, cwd=folder)
-                wait_until(lambda folder=folder, mark=mark: list(folder.glob(mark)), process)
+                wait_until(lambda folder=folder, mark=mark, look=watch: look() or list(folder.glob(mark)), process)
                 process.kill()
                 process.communicate()
             process = start(*given, cwd=folder)
-            _, said = process.communicate()
+            said = "".join(line for line in process.stderr if not watch())
+            process.communicate()
             assert process.returncode in (0, 1), said
             assert "not finished" not in said
             table = json.loads((folder / "out" / "report" / "manifest.json").read_text())["jobs"]
@@ -416,5 +469,6 @@ def test_killed_three_times_the_table_is_that_of_an_undisturbed_run(mirror, tmp_
             assert not list((folder / "tasks").rglob("48000"))
             peak = float(said.partition("the disk holds ")[2].split()[0]) * 1e9
             assert size_of(folder) <= peak
+            assert sum(file.stat().st_size for file in mirror.iterdir()) / 2 < watch.peak <= told.peak - told.other
     assert len(tables["killed"]) == 3
     assert tables["killed"] == tables["undisturbed"]

@@ -48,8 +48,8 @@ and dcase2016_task2_test_public, CC BY 4.0) and the LICENSE of github.com/karolp
 LICENSE-DATASET. LibriCount: Zenodo 1216072. MAESTRO and NSynth: magenta.tensorflow.org/datasets. Mridangam:
 compmusic.upf.edu/mridangam-stroke-dataset, as mirdata quotes it. Speech Commands and CREMA-D: their LICENSE files.
 GTZAN, genres and music/speech: Marsyas' page of data sets names none, as mirdata and MTEB found. VoxLingua107:
-bark.phon.ioc.ee/voxlingua107. Gunshot, Zenodo 3997406: the same files are Dryad's wm37pvmkc, which lists of data name as
-CC0, as all of Dryad is. Vocal Imitation: Zenodo 1340763, as VocSim's list of its sources quotes it. Not the pages
+bark.phon.ioc.ee/voxlingua107. Gunshot, Zenodo 3997406: the same files are Dryad's wm37pvmkc, which lists of data name
+as CC0, as all of Dryad is. Vocal Imitation: Zenodo 1340763, as VocSim's list of its sources quotes it. Not the pages
 themselves, which could not be reached from where this was written, but copies and lists of them tell so.
 """
 
