@@ -40,6 +40,21 @@ class Browser:
 
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def beyond_tab(self) -> list[str]:
+        """What can be used on the page, and is not reached by going through all of it with the Tab key."""
+        self.run(
+            "window.reached = new Set();"
+            "document.addEventListener('focusin', (event) => reached.add(event.target));"
+            "document.querySelector('.skip').focus()"  # the first one
+        )
+        count = -1
+        while count < (count := self.run("return reached.size")):
+            self.press(*["\ue004"] * 25)
+        return self.run(
+            "const used = [...document.querySelectorAll('a[href], button, input, audio, [tabindex], [role=button]')];"
+            "return used.filter((each) => each.checkVisibility() && !reached.has(each)).map((each) => each.outerHTML)"
+        )
+
     def errors(self) -> list[str]:
         """What the console has told since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

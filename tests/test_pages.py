@@ -367,6 +367,50 @@ def test_pages_in_a_browser_of_a_phone(tmp_path, browser):
 
 
 @pytest.mark.browser
+def test_rows_of_many_labels_are_named_by_keyboard_too(tmp_path, browser):
+    soundfile.write(tmp_path / "a.wav", tone(440, 4), 16_000)
+    labels = [f"label {i}" for i in range(20)]
+    events = {"labels": labels, "reference": [[i, i / 10, i / 10 + 0.1] for i in range(20)], "predicted": []}
+
+    def build(pages):
+        cell = SoundCells(pages).link_only(tmp_path / "a.wav", events)
+        return Page("many", [Table([Column("clip"), Column("sound", "sound", wide=True)], [["a", cell]], "clips")])
+
+    write_page(tmp_path / "many.html", build)
+    browser.open(tmp_path / "many.html")
+    lane = "document.querySelector('.lane')"
+    assert browser.run(f"return {lane}.textContent") == "20 labels"
+    assert browser.beyond_tab() == []
+    browser.run("document.querySelector('canvas').focus()")
+    for key, label in (("\ue015", "label 0"), ("\ue015", "label 1"), ("\ue013", "label 0"), ("\ue013", "label 0")):
+        browser.press(key)
+        assert browser.run(f"return {lane}.textContent") == label
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    place = browser.run(
+        "const box = document.querySelector('canvas').getBoundingClientRect(); return [box.x, box.bottom]"
+    )
+    pointer = ActionChains(browser.driver)
+    pointer.w3c_actions.pointer_action.move_to_location(round(place[0]) + 9, round(place[1]) - 2)
+    pointer.perform()
+    assert browser.run(f"return {lane}.textContent") == "label 19"
+    both = f"[{lane}, document.querySelector('canvas')]"
+    bottoms = browser.run(f"return {both}.map((each) => each.getBoundingClientRect().bottom)")
+    assert bottoms[0] == pytest.approx(bottoms[1], abs=2), "the name stands beside its row"
+    # Without a picture the cursor goes by the length of the sound, as the time line does; the space bar plays.
+    browser.run("document.querySelector('audio').focus()")
+    browser.press(" ")
+    browser.wait("return document.querySelector('audio').currentTime > 0.05")
+    browser.run("const audio = document.querySelector('audio'); audio.pause(); audio.currentTime = 1.5")
+    browser.wait("return parseFloat(document.querySelector('.cursor').style.left) === 37.5")
+    pen = "document.querySelector('canvas').getContext('2d')"
+    pixels = browser.run(f"return [...{pen}.getImageData(0, {144 * 15 // 20 + 1}, 800, 1).data]")
+    drawn = np.flatnonzero(pixels[3::4])
+    assert (drawn[0], drawn[-1]) == (300, 319), "1.5 to 1.6 s of 4 s on 800 pixels"
+    assert browser.errors() == []
+
+
+@pytest.mark.browser
 def test_long_tables_sort_and_draw_what_is_seen(tmp_path, browser):
     values = np.random.default_rng(0).permutation(20_000)
     rows = ([f"clip {value}", int(value), None if value == 5 else float(value) / 20_000] for value in values)

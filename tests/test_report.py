@@ -493,5 +493,6 @@ def test_the_pages_in_a_browser(scene, tmp_path, browser, audio):
         "return [...document.querySelectorAll('.view img')].every((i) => i.complete && i.naturalWidth > 0)"
     )
     assert shown
+    assert browser.beyond_tab() == []
     assert browser.errors() == []
     assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -266,5 +266,6 @@ def test_the_pages_in_a_browser(evaluations, tmp_path):
             if page.name != "index.html":
                 browser.run("document.querySelector('audio').play()")
                 browser.wait("return document.querySelector('audio').currentTime > 0.05")
+            assert browser.beyond_tab() == []
             assert browser.errors() == []
         assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []

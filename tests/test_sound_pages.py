@@ -130,6 +130,7 @@ def test_a_page_of_labels_plays_in_a_browser(sounds, text_model):
             audio = f"document.querySelectorAll('audio')[{number}]"
             browser.run(f"{audio}.play()")
             browser.wait(f"return {audio}.currentTime > 0.02")
+        assert browser.beyond_tab() == []
         assert browser.errors() == []
         assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []
 
@@ -188,4 +189,5 @@ def test_scores_along_time_follow_the_player_in_a_browser(text_model):
         assert browser.run("return document.querySelector('canvas').getAttribute('aria-label')").startswith(
             "scores along time of sounds/000.wav: highest "
         )
+        assert browser.beyond_tab() == []
         assert browser.errors() == []

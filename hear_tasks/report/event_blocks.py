@@ -48,7 +48,8 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
         Text(
             [
                 "Along the time of each clip, below its spectrogram where it has one, a row for each label: the "
-                "events, blue, and those that were predicted, orange; of many labels, point at a row for its name."
+                "events, blue, and those that were predicted, orange; of many labels, point at a row for its name, or "
+                "go to it with the arrow keys."
             ]
         ),
     ]

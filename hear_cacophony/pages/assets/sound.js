@@ -5,6 +5,7 @@
   const element = hearPages.element;
 
   const laneRem = 1.15;
+  const thinLanesRem = 4.5;
   const mostNamed = 12; // rows with a name beside each, of events; of more the rows are thin
   // [audio URL, picture URL, seconds, what is along its time], where the last are events, {labels, reference, predicted},
   // lists of [label number, start, end] in seconds, or {labels, ends, scores, low, high}; what is not there is "".
@@ -22,8 +23,12 @@
       player.append(told);
     } else if (below) {
       const used = usedLabels(below);
-      view.append(drawEvents(below, used, length));
-      timed.append(laneNames(used.length > mostNamed ? [`${used.length} labels`] : used.map((i) => below.labels[i])));
+      const names = used.map((i) => below.labels[i]);
+      const canvas = drawEvents(below, used, length);
+      const lanes = laneNames(used.length > mostNamed ? [`${used.length} labels`] : names);
+      if (used.length > mostNamed) pointAtRows(canvas, lanes.firstChild, names);
+      view.append(canvas);
+      timed.append(lanes);
     }
     if (audioUrl) player.append(makeAudio(base + audioUrl, name, view, length, told && ((time) => tellScores(below, time, told))));
     else player.append(element("div", { className: "fault", textContent: "no audio" }));
@@ -143,10 +148,27 @@
     };
     bars(reference, "--bar", 0.06);
     bars(predicted, "--warn", 0.52);
+    return canvas;
+  }
+  // Of thin rows the name of the one that is pointed at, or that the arrow keys have gone to, stands beside it.
+  function pointAtRows(canvas, lane, labels) {
+    let row = -1;
+    canvas.tabIndex = 0;
+    lane.setAttribute("role", "status");
+    const point = (to) => {
+      row = Math.min(labels.length - 1, Math.max(0, to));
+      lane.textContent = lane.title = labels[row];
+      lane.style.marginTop = `${((thinLanesRem - laneRem) * row) / (labels.length - 1)}rem`;
+    };
     canvas.addEventListener("mousemove", (event) => {
       const place = canvas.getBoundingClientRect();
-      canvas.title = labels[used[Math.floor((used.length * (event.clientY - place.top)) / place.height)]] ?? "";
+      point(Math.floor((labels.length * (event.clientY - place.top)) / place.height));
     });
-    return canvas;
+    canvas.addEventListener("keydown", (event) => {
+      const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      point(row + step);
+    });
   }
 })();
