@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -16,6 +17,7 @@ import sys
 import tarfile
 import warnings
 import zipfile
+from collections.abc import Iterator
 
 import huggingface_hub.constants
 import numpy as np
@@ -644,9 +646,9 @@ def test_offline_the_cache_of_the_hub_will_do(hosts, tmp_path, monkeypatch):
     assert hosts.requests == []
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
+    with zipfile.ZipFile(content, "w", method) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
     return content.getvalue()
@@ -817,6 +819,46 @@ def test_encrypted_and_cut_archives_are_told(tmp_path):
         (tmp_path / "cut.7z").write_bytes(seven_zip[:size])
         with pytest.raises(WrongFileError, match=r"cut.7z: cannot be unpacked: \S"):
             unpack(tmp_path / "cut.7z", tmp_path / "unpacked")
+
+
+def damaged_archives(folder: pathlib.Path) -> Iterator[tuple[str, bytes]]:
+    """What libraries fail of with errors of their own."""
+    name = "ESC-50-master/audio/a.wav"
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        whole = zipped({name: os.urandom(900)}, method)
+        place = whole.index(name.encode()) + len(name) + 12
+        yield "a.zip", whole[:place] + bytes(40) + whole[place + 40 :]
+    whole = zipped({name: b"RIFF"})
+    yield (
+        "a.zip",
+        whole.replace(b"\x14\x00\x00\x00\x00\x00", b"\x14\x00\x00\x08\x00\x00").replace(b"audio", b"\xff\xffdio"),
+    )
+    for kind in ("gz", "bz2", "xz"):
+        with tarfile.open(folder / "made", f"w:{kind}") as archive:
+            member = tarfile.TarInfo("UrbanSound8K/a.wav")
+            member.size = 9000
+            archive.addfile(member, io.BytesIO(os.urandom(9000)))
+        packed = (folder / "made").read_bytes()
+        yield "a.tar.gz", packed[:5000] + bytes(100) + packed[5100:]
+    with tarfile.open(folder / "made", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"path": "UrbanSound8K/a\0b.wav"}
+        archive.addfile(member)
+    yield "a.tar.gz", (folder / "made").read_bytes()
+
+
+def test_whatever_damage_does_to_libraries_is_told_as_damage(tmp_path):
+    def take(archive: pathlib.Path) -> None:
+        check_archive(archive)
+        unpack(archive, tmp_path / "unpacked")
+
+    for name, content in damaged_archives(tmp_path):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WrongFileError, match=rf"{tmp_path}/{name}: ((cut or )?damaged|cannot be unpacked)\W+\w"):
+            take(tmp_path / name)
+        with contextlib.suppress(WrongFileError):  # some damage is seen at the end alone
+            unpack(tmp_path / name, tmp_path / "unpacked")
+        shutil.rmtree(tmp_path / "unpacked", ignore_errors=True)
 
 
 def torch_file(folder: pathlib.Path, *, legacy: bool) -> bytes:

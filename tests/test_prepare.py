@@ -73,7 +73,8 @@ def make_task(tasks: pathlib.Path, *, rate=48_000, clips=2, seconds=0.25, durati
 
 
 def pack(tarball: pathlib.Path, task: pathlib.Path, layout: str = "hear-2021.0.6/tasks", **extra: tarfile.TarInfo):
-    with tarfile.open(tarball, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+    form = tarfile.PAX_FORMAT if any(each.pax_headers for each in extra.values()) else tarfile.GNU_FORMAT
+    with tarfile.open(tarball, "w:gz", format=form) as tar:
         tar.add(task, f"{layout}/{task.name}")
         for member in extra.values():
             tar.addfile(member, io.BytesIO(b"x" * member.size))
@@ -866,6 +867,10 @@ def test_damaged_tarballs_are_refused(tmp_path):
         (member("tasks/t/48000/link.wav", type=tarfile.LNKTYPE, linkname="tasks/t/train.json"), "is a link"),
         (member("tasks/t/48000/pipe", type=tarfile.FIFOTYPE), "is a device"),
         (member("tasks/t/48000/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3), "is a device"),
+        (
+            member("tasks/t/48000/train/a\0b.wav", size=3, pax_headers={"path": "tasks/t/48000/train/a\0b.wav"}),
+            "damaged",
+        ),
         (member("elsewhere/t/48000/train/a.wav", size=3), "expected hear-VERSION/tasks/TASK/.* got member 'elsewhere"),
         (member("tasks/loose.json", size=3), "got member 'tasks/loose.json'"),
         (member("hear-2021.0.6/tasks/tones-v1-full/train.json", size=3), "holds train.json of tones-v1-full twice"),

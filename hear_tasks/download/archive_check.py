@@ -8,7 +8,6 @@ import importlib.util
 import json
 import pathlib
 import zipfile
-import zlib
 
 from hear_cacophony.download.remote_file import WrongFileError, is_html
 
@@ -36,16 +35,12 @@ def check_archive(file: pathlib.Path) -> str:
             return _check_gzip(file)
         if file.name.endswith(".zip") or head.startswith(_ZIP):
             return _check_zip(file)
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        zipfile.BadZipFile,
-        RuntimeError,
-    ) as error:  # of which the last is of encrypted ones
+    except WrongFileError:
+        raise
+    except Exception as error:  # whatever bytes that are no such file lead to
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise WrongFileError(f"{file}: cut or damaged ({error})") from error
+        raise WrongFileError(f"{file}: cut or damaged ({str(error) or repr(error)})") from error
     if file.suffix == ".csv":
         return _check_table(file)
     if file.suffix == ".json" and head.lstrip().startswith(b"{"):

@@ -6,7 +6,6 @@ import errno
 import pathlib
 import tarfile
 import zipfile
-import zlib
 
 from hear_cacophony.download.remote_file import WrongFileError
 
@@ -28,12 +27,12 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
             _unpack_zip(archive, folder)
         else:
             _unpack_tar(archive, folder)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError) as error:
-        raise _wrong(archive, str(error).partition("\n")[0]) from error
-    except OSError as error:
-        if error.errno in _NAMES_CLASH:
-            raise _wrong(archive, str(error)) from error
+    except WrongFileError:
         raise
+    except Exception as error:  # whatever bytes that are no such archive lead to
+        if isinstance(error, OSError) and error.errno is not None and error.errno not in _NAMES_CLASH:
+            raise
+        raise _wrong(archive, str(error).partition("\n")[0] or repr(error)) from error
 
 
 def _wrong(archive: pathlib.Path, reason: str) -> WrongFileError:
@@ -79,10 +78,5 @@ def _unpack_tar(archive: pathlib.Path, folder: pathlib.Path) -> None:
 def _unpack_7z(archive: pathlib.Path, folder: pathlib.Path) -> None:
     import py7zr
 
-    try:
-        with py7zr.SevenZipFile(archive) as members:
-            members.extractall(folder)  # which refuses names that lead out of the folder
-    except OSError:
-        raise
-    except Exception as error:  # of which the library has many, and lets through those of others
-        raise _wrong(archive, str(error) or repr(error)) from error
+    with py7zr.SevenZipFile(archive) as members:
+        members.extractall(folder)  # which refuses names that lead out of the folder

@@ -124,6 +124,8 @@ def _checked_path(archive: pathlib.Path, member: tarfile.TarInfo) -> str | None:
     path = pathlib.PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
         raise ArchiveError(f"{archive}: refused: member {member.name!r} leads outside the folder to unpack to")
+    if "\0" in member.name:
+        raise ArchiveError(f"{archive}: damaged: member {member.name!r} has no name that a file can have")
     if not (member.isfile() or member.isdir()):
         kind = "a link" if member.issym() or member.islnk() else "a device or other special file"
         raise ArchiveError(f"{archive}: refused: member {member.name!r} is {kind}; expected files and folders only")
