@@ -133,6 +133,35 @@ def test_the_builds_for_a_card_go_by_its_driver_and_by_the_oldest_card(
     assert not (checkout / ".venv").exists()
 
 
+CPU_INDEX = "torch --no-deps --index-url https://download.pytorch.org/whl/cpu"
+
+
+@pytest.mark.parametrize(
+    ("answers", "given", "told"),
+    [
+        (True, [], [": 4 GB on the disk", f"would install: {CPU_INDEX}", "would install: .[hear,tasks,down"]),
+        (True, ["--demo"], [": 3.6 GB on the disk", f"would install: {CPU_INDEX}", "install: .[hear,tasks,text]"]),
+        (False, [], ["the usual one may give the build that brings CUDA along: 2.7 GB more to fetch",
+                     "would install: torch", "would install: .[hear,tasks,down"]),
+    ],
+)  # fmt: skip
+def test_without_a_card_torch_is_that_for_cpus_where_its_index_answers_and_sizes_are_told_first(
+    checkout, answers, given, told
+):
+    python = checkout.parent / "python"
+    reach = f'[ "$1" != - ] || {{ echo "$2" >>"{checkout.parent}/asked"; exit {int(not answers)}; }}'
+    python.write_text(f'#!/bin/sh\n{reach}\nexec "{sys.executable}" -S "$@"\n')
+    shutil.copy(ROOT / "setup.py", checkout)
+    done = script(checkout, "setup.sh", *given, "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(told)
+    assert all(part in line for part, line in zip(told, lines, strict=True))
+    assert "jax[" not in done.stdout
+    assert (checkout.parent / "asked").read_text() == "https://download.pytorch.org/whl/cpu/torch/\n"
+    assert not (checkout / ".venv").exists()
+
+
 def test_what_the_commands_of_the_readme_write_is_ignored_by_git(tmp_path):
     if shutil.which("git") is None:
         pytest.skip("needs git")
