@@ -17,8 +17,10 @@ pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 pytest.importorskip("jinja2", reason="the extra 'pages' is not installed")
 
 from embeddings_on_disk import FRAMES, HOP_MS, make_embeddings
+from test_pages import EVIL as ODD
 from tones_on_disk import write_tones
 
+from hear_cacophony.printable import as_text
 from hear_cacophony.sounds.chunks import open_embeddings
 from hear_cacophony.sounds.find import find_sounds
 from hear_tasks.cli import main
@@ -365,6 +367,35 @@ def test_impossible_maps_are_told_before_any_work(arguments, message, capsys):
     assert not pathlib.Path("cache/hear_cacophony/embeddings").exists()
     assert pathlib.Path("mine.html").read_text() == "mine"
     assert not pathlib.Path("m.html").exists()
+
+
+@pytest.mark.browser
+def test_odd_texts_on_a_map_stay_texts(tmp_path):
+    from browser import open_browser
+
+    with (tmp_path / "t.csv").open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        csv.writer(file).writerows([["file", ODD[0]], *([f"{i}.wav", text] for i, text in enumerate(ODD[:-1]))])
+    colours, missing = Table(tmp_path / "t.csv", ODD[0]).colours([f"{i}.wav" for i in range(len(ODD))])
+    assert (colours.values, missing) == ([*(text.strip() for text in ODD[:-1]), NOT_LISTED], 1)
+    points = Points(ODD, [""] * len(ODD), np.zeros((len(ODD), 2), np.float32), {}, [(ODD[0], ODD[1])])
+    write_map(tmp_path / "m.html", points, np.random.default_rng(0).random((len(ODD), 2)), colours, ODD[2], ODD)
+    with open_browser() as browser:
+        browser.resize(1280, 2400)
+        browser.open(tmp_path / "m.html")
+        browser.wait("return document.querySelectorAll('.legendtoggle').length")
+        listed = browser.run("return [...document.querySelectorAll('tbody td.link')].map((each) => each.textContent)")
+        assert listed == [as_text(text) for text in ODD]
+        legend = browser.run("return [...document.querySelectorAll('.legendtext')].map((each) => each.textContent)")
+        assert {"{{ 7 * 7 }} {% raw %}", "javascript:alert(1)", "none", "x" * 39 + "…"} <= set(legend)
+        assert browser.run("return document.querySelectorAll('img, b, textarea, main style').length") == 0
+        browser.run("document.querySelector('figure.plot').focus()")
+        told = [
+            f"{as_text(name)} ({value}): no audio" for name, value in zip(ODD[:-1], colours.values[:-1], strict=True)
+        ]
+        for key in ("\ue011", "\ue014", "\ue012", "\ue013"):
+            browser.press(key)
+            assert browser.run("return document.querySelector('.current').textContent") in told
+        assert browser.errors() == []
 
 
 @pytest.mark.browser
