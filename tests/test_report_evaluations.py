@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -115,6 +116,124 @@ def test_the_pages_of_evaluations(evaluations, tmp_path):
     heads, texts = table(out, page, "rank of the first right clip")
     assert len(texts) == 25
     assert {row[heads.index("rank of the first right clip")] for row in texts} == {1}
+
+
+class HazyModel(ToneModel):
+    """Hears tones through noise, and every other one as the next word."""
+
+    def __init__(self, words):
+        super().__init__(words)
+        self.noise = np.random.default_rng(2)
+
+    def embed_audio(self, clips, **settings):
+        exact = super().embed_audio(clips, **settings)
+        noisy = exact + 1.2 * self.noise.standard_normal(exact.shape).astype(np.float32)
+        return noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+
+    def caption(self, clips, **settings):
+        return [f"a {self.words[self._tone(clip) - self.noise.integers(2)]} sounds" for clip in clips]
+
+
+def wilson(hits: np.ndarray) -> tuple[float, float]:
+    z, clips, part = 1.959964, len(hits), np.mean(hits)
+    middle, half = part + z * z / 2 / clips, z * (part * (1 - part) / clips + z * z / 4 / clips**2) ** 0.5
+    return (middle - half) / (1 + z * z / clips), (middle + half) / (1 + z * z / clips)
+
+
+def test_every_number_of_a_zero_shot_evaluation(tmp_path):
+    out = tmp_path / "pages"
+    _, folder = evaluate("zero-shot", "esc50", write_esc50(tmp_path / "esc50"), HazyModel(ESC50_CLASSES))
+    assert main(["report", str(tmp_path / "out"), "--out", str(out)]) == 0
+    kept = read_dicts(folder / "predictions.csv")
+    first = np.array([row["class"] == row["predicted"] for row in kept])
+    five = np.array([int(row["rank_of_class"]) <= 5 for row in kept])
+    assert 0.2 < first.mean() < five.mean() < 1
+    _, rows = table(out, "1-zero-shot", "difference")
+    for name, hits in (("top1", first), ("top5", five)):
+        [shown] = {tuple(row[1:4]) for row in rows if row[0] == name}
+        assert shown == pytest.approx((hits.mean(), *wilson(hits)), abs=1e-6)
+    _, [overview] = table(out, "index", "top1")
+    low, high = wilson(first)
+    assert overview[4] == [pytest.approx(first.mean()), f"{first.mean():.4f} [{low:.3f}, {high:.3f}]"]
+    for column in ("fold", "class"):
+        _, rows = table(out, "1-zero-shot", column)
+        for name, clips, *parts in rows:
+            chosen = np.array([row[column] == name for row in kept])
+            assert [clips, *parts] == pytest.approx([chosen.sum(), first[chosen].mean(), five[chosen].mean()])
+        assert sum(row[1] for row in rows) == len(kept)
+    folds = [first[[row["fold"] == fold for row in kept]].mean() for fold in "12"]
+    text = (out / "1-zero-shot.html").read_text(encoding="utf-8")
+    assert f"top1 {np.mean(folds):.4f} ± {np.std(folds, ddof=1):.4f}" in text
+    taken = Counter((row["class"], row["predicted"]) for row in kept)
+    plot = json.loads(re.search(r"<figure.*?json\">(.*?)</script>", text, re.DOTALL)[1])["data"][0]
+    assert plot["customdata"] == [[taken[one, other] for other in plot["x"]] for one in plot["y"]]
+    assert sorted(plot["x"]) == sorted(ESC50_CLASSES)
+    _, rows = table(out, "1-zero-shot", "part of the class")
+    wrong = {pair: count for pair, count in taken.items() if pair[0] != pair[1]}
+    assert {(one, other): [count, part] for one, other, count, part in rows} == {
+        pair: [count, pytest.approx(count / sum(row["class"] == pair[0] for row in kept))]
+        for pair, count in wrong.items()
+    }
+    heads, rows = table(out, "1-zero-shot", "of its class")
+    listed = {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
+    own = [listed[row["file"]]["of its class"] for row in kept]
+    assert own == pytest.approx([float(row["probability_of_class"]) for row in kept])
+    assert [row[heads.index("of its class")] for row in rows] == sorted(own)
+    for row in kept:
+        best = [[row[f"best_{i}"], pytest.approx(float(row[f"probability_{i}"]), abs=1e-4)] for i in range(1, 6)]
+        shown = listed[row["file"]]
+        assert shown["likeliest"] == best
+        names = [name for name, _ in shown["likeliest"]]
+        expected = names.index(row["class"]) + 1 if row["class"] in names else 6
+        assert shown["rank of its class"] == expected
+
+
+def test_every_number_of_retrieval_and_captions(tmp_path):
+    out, data = tmp_path / "pages", write_clotho(tmp_path / "clotho")
+    evaluate("retrieval", "clotho", data, HazyModel(WORDS))
+    _, captioned = evaluate("captioning", "clotho", data, HazyModel(WORDS))
+    assert main(["report", str(tmp_path / "out"), "--out", str(out)]) == 0
+    captions = {row[0]: row[1:] for row in read_rows(data / "clotho_captions_evaluation.csv")[1:]}
+    _, scores = table(out, "2-retrieval", "difference")
+    shown = {row[0]: row[1] for row in scores}
+    ways = {
+        "text-to-audio": ("rank of the first right clip", lambda text, name: text in captions[name]),
+        "audio-to-text": ("rank of the first right caption", lambda name, text: text in captions[name]),
+    }
+    for way, (head, is_right) in ways.items():
+        heads, rows = table(out, "2-retrieval", head)
+        ranks = [row[heads.index(head)] for row in rows]
+        assert ranks == sorted(ranks, reverse=True)
+        assert ranks[-1] == 1 < ranks[0]
+        for row in rows:
+            listed = row[heads.index("found, best first")]
+            right = [is_right(row[0], each) for each in listed]
+            rank = row[heads.index(head)]
+            assert right.index(True) + 1 == rank if True in right else rank > len(right) == 10
+        for k in (1, 5, 10):
+            assert shown[f"{way} R@{k}"] == pytest.approx(np.mean([rank <= k for rank in ranks]))
+    assert len(table(out, "2-retrieval", ways["text-to-audio"][0])[1]) == 25
+    heads, rows = table(out, "1-captioning", "references")
+    kept = {row["file"]: row for row in read_dicts(captioned / "captions.csv")}
+    assert len(rows) == len(kept) == 5
+    for row in rows:
+        cells = dict(zip(heads, row, strict=True))
+        assert cells["caption"] == kept[row[0]]["caption"]
+        assert cells["references"] == " / ".join(captions[row[0]])
+        for measure in ("CIDEr-D", "BLEU-1", "BLEU-4", "ROUGE-L"):
+            assert cells[measure] == pytest.approx(float(kept[row[0]][measure]))
+        words = cells["caption"].split()
+        assert cells["BLEU-1"] == pytest.approx(_bleu1(words, captions[row[0]]), abs=1e-5)
+    assert len({row[heads.index("BLEU-1")] for row in rows}) > 1
+
+
+def _bleu1(words: list[str], references: list[str]) -> float:
+    """Of one caption: the part of its words that one of the references has as often, with the penalty of brevity."""
+    counts = [Counter(reference.replace(",", "").split()) for reference in references]
+    hits = sum(min(count, max(each[word] for each in counts)) for word, count in Counter(words).items())
+    lengths = [sum(each.values()) for each in counts]
+    closest = min(lengths, key=lambda length: (abs(length - len(words)), length))
+    return hits / len(words) * min(1, np.exp(1 - closest / len(words)))
 
 
 def test_evaluations_that_cannot_be_shown_whole_are_told(evaluations, tmp_path, capsys):
