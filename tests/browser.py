@@ -42,6 +42,9 @@ class Browser:
 
     def beyond_tab(self) -> list[str]:
         """What can be used on the page, and is not reached by going through all of it with the Tab key."""
+        for number in range(self.run("return document.querySelectorAll('figure.plot').length")):  # drawn when seen
+            self.run("document.querySelectorAll('figure.plot')[arguments[0]].scrollIntoView()", number)
+            self.wait(f"return document.querySelectorAll('figure.plot')[{number}].querySelector('.modebar-btn')")
         self.run(
             "window.reached = new Set();"
             "document.addEventListener('focusin', (event) => reached.add(event.target));"
@@ -49,7 +52,11 @@ class Browser:
         )
         count = -1
         while count < (count := self.run("return reached.size")):
-            self.press(*["\ue004"] * 25)
+            self.press(*["\ue004"] * 10)  # a player has five places to be at
+            self.run(
+                "window.drawn = false; requestAnimationFrame(() => requestAnimationFrame(() => { drawn = true; }))"
+            )
+            self.wait("return drawn")  # rows that have come into view
         return self.run(
             "const used = [...document.querySelectorAll('a[href], button, input, audio, [tabindex], [role=button]')];"
             "return used.filter((each) => each.checkVisibility() && !reached.has(each)).map((each) => each.outerHTML)"

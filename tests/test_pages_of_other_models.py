@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
 from test_map import rows_of
-from test_report import cells_of, table
+from test_report import cells_of, found_events, table
 
 from hear_tasks.cli import main
 from hear_tasks.embed import read_splits
@@ -88,14 +88,15 @@ def test_pages_of_three_models_that_are_not_ours(embedded):
     assert main(["report", "embeddings", "--tasks-dir", "tasks", "--out", "report"]) == 0
     for task in sorted(pathlib.Path("tasks").iterdir()):
         _check_scores(task.name)
-        if "events" not in task.name:
-            _check_clips(task.name)
+        (_check_events if "events" in task.name else _check_clips)(task.name)
         for module in PLUGINS:
             _check_map(task.name, module)
     with open_browser() as browser:
         for page in [*pathlib.Path("report").glob("*.html"), *pathlib.Path().glob("map-*.html")]:
             browser.open(page)
             assert browser.errors() == [], page
+            if page.parent.name == "report":
+                assert browser.beyond_tab() == []
             assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []
             assert (
                 browser.run(
@@ -140,6 +141,58 @@ def _check_clips(task: str) -> None:
     assert count == 3 * len(rows)
     columns = [about["columns"] for about, _ in cells_of(report, task).values()]
     assert any(column.get("labels") and set(column["labels"]) == set(LABELS) for each in columns for column in each)
+
+
+def _check_events(task: str) -> None:
+    """Events, predictions and F-measures of each clip and label are those that each model gave, and of all the score."""
+    report, folder = pathlib.Path("report"), pathlib.Path("embeddings")
+    heads, labels = table(report, task, "first_model: score")
+    modules = [head.removesuffix(": score") for head in heads if head.endswith(": score")]
+    with_sounds = [
+        rows
+        for about, rows in cells_of(report, task).values()
+        if any(column["kind"] == "sound" for column in about["columns"])
+    ]
+    clips_of = dict(zip(modules, with_sounds, strict=True))
+    assert clips_of.keys() == PLUGINS.keys()
+    for module in PLUGINS:
+        with (folder / module / task / "test.predictions.pkl").open("rb") as file:
+            kept = pickle.load(file)
+        scores = json.loads((folder / module / task / "test.predicted-scores.json").read_text())
+        sides = kept["target_events"], kept["predicted_events"]
+
+        def counts(clips, labels, sides=sides) -> np.ndarray:
+            """Events that were found within 200 ms, that are there, and that were predicted."""
+            starts = [
+                [sorted(e["start"] for e in side[clip] if e["label"] == label) for side in sides]
+                for clip in clips
+                for label in labels
+            ]
+            return np.sum([(found_events(*pair, 200), *map(len, pair)) for pair in starts], axis=0)
+
+        def f_measure(clips, labels, counts=counts):
+            found, there, predicted = counts(clips, labels)
+            return pytest.approx(2 * found / (there + predicted))
+
+        clips = list(sides[0])
+        assert scores["test"]["test_score"] == f_measure(clips, LABELS)
+        assert sum(map(len, sides[1].values())), "something was predicted"
+        for row in labels:
+            shown = row[1], *row[heads.index(f"{module}: predicted") :][:2]
+            assert shown == (*counts(clips, [row[0]])[1:], f_measure(clips, [row[0]]))
+        rows = clips_of[module]
+        assert {row[0] for row in rows} == {f"test/{clip}" for clip in clips}
+        for name, sound, there, predicted, score in rows:
+            clip = name.removeprefix("test/")
+            assert (there, predicted, score) == (*counts([clip], LABELS)[1:], f_measure([clip], LABELS))
+            drawn = [
+                [(sound[3]["labels"][label], start, end) for label, start, end in sound[3][side]]
+                for side in ("reference", "predicted")
+            ]
+            assert drawn == [
+                [(e["label"], round(e["start"] / 1000, 3), round(e["end"] / 1000, 3)) for e in side[clip]]
+                for side in sides
+            ]
 
 
 def _check_map(task: str, module: str) -> None:

@@ -215,7 +215,7 @@ def test_an_event_task(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("metric", "collar"), [("event_onset_200ms_fms", 200), ("event_onset_50ms_fms", 50)])
-def test_events_that_were_missed_made_up_and_found(tmp_path, metric, collar):
+def test_events_that_were_missed_made_up_andfound_events(tmp_path, metric, collar):
     random = np.random.default_rng(collar)
 
     def some(least: int) -> list[dict[str, Any]]:
@@ -237,7 +237,7 @@ def test_events_that_were_missed_made_up_and_found(tmp_path, metric, collar):
             [sorted(e["start"] for e in kept[fold][clip] if e["label"] == label) for kept in (splits, predicted)]
             for clip in clips
         ]
-        return np.sum([(_found(*pair, collar), *map(len, pair)) for pair in pairs], axis=0)
+        return np.sum([(found_events(*pair, collar), *map(len, pair)) for pair in pairs], axis=0)
 
     def f_measure(found: int, there: int, told: int) -> float | None:
         return 2 * found / (there + told) if there + told else None
@@ -262,7 +262,7 @@ def test_events_that_were_missed_made_up_and_found(tmp_path, metric, collar):
     assert rows[-1][0] == "fold00/silent.wav"
 
 
-def _found(starts: list[float], predicted: list[float], collar: float) -> int:
+def found_events(starts: list[float], predicted: list[float], collar: float) -> int:
     """How many events have a prediction of their own within the collar: the earliest takes the earliest."""
     left, found = list(predicted), 0
     for start in starts:
