@@ -144,7 +144,7 @@ def _check_clips(task: str) -> None:
 
 
 def _check_events(task: str) -> None:
-    """Events, predictions and F-measures of each clip and label are those that each model gave, and of all the score."""
+    """Events, predictions and F-measures of each clip and label are those of the files, and the score is of all."""
     report, folder = pathlib.Path("report"), pathlib.Path("embeddings")
     heads, labels = table(report, task, "first_model: score")
     modules = [head.removesuffix(": score") for head in heads if head.endswith(": score")]
