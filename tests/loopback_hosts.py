@@ -39,6 +39,7 @@ class Fault:
         from_start: whether the header Range is not heard.
         length: how its length is told: "told", in "chunks", or by the end of the connection ("not").
         endless: whether it begins anew at its end, until the client hangs up.
+        after: what it waits for; it answers with 404 where that does not happen.
     """
 
     cut: int | None = None
@@ -48,6 +49,7 @@ class Fault:
     from_start: bool = False
     length: str = "told"
     endless: bool = False
+    after: threading.Event | None = None
 
 
 class LoopbackHosts(http.server.ThreadingHTTPServer):
@@ -192,6 +194,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         place = urllib.parse.unquote(place)
         coming = self.server.faults.get(place, [None])
         fault = (coming.pop(0) if len(coming) > 1 else coming[0]) or Fault()
+        if fault.after is not None and not fault.after.wait(10):
+            fault = Fault(status=404)
         if fault.status != 200 or place not in self.server.web:
             self.send_response(fault.status if fault.status != 200 else 404)
             for key, value in {"Content-Length": str(len(fault.content or b"")), **fault.headers}.items():

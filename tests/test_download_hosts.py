@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -182,6 +183,24 @@ def test_what_is_no_time_to_wait_is_none(asked, hosts, tmp_path):
     hosts.faults[PLACE] = [Fault(status=503, headers={"Retry-After": asked}), None]
     bring(tmp_path, "esc50")
     assert hosts.waited == [1]
+
+
+def test_a_slow_host_keeps_no_other_waiting(hosts, tmp_path):
+    at = "raw.githubusercontent.com"
+    lists = [f"{at}/cdjkim/audiocaps/master/dataset/test.csv", f"{at}/hche11/VGGSound/master/data/vggsound.csv"]
+    hosts.web |= dict.fromkeys(lists, b"a,1,dog,test\n")
+    others_asked = threading.Event()
+
+    def watch():
+        if {f"/web/{place}" for place in lists} <= {path for _, path, _ in hosts.requests}:
+            others_asked.set()
+
+    hosts.watch = watch
+    hosts.faults |= {PLACE.replace(ESC50, name): [Fault(after=others_asked)] for name in CONTENTS}
+    wanted = [*choose.tasks(list(NAMES)), *choose.datasets(["audiocaps", "vggsound"])]
+    download(wanted, tmp_path, lambda _: None, jobs=2)
+    assert there(tmp_path) == MD5S
+    assert [path.name for path in sorted(tmp_path.glob("*/*.csv"))] == ["test.csv", "vggsound.csv"]
 
 
 def test_a_host_that_sends_the_same_beginning_again_and_again_is_given_up(hosts, tmp_path):

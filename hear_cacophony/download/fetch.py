@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hear_cacophony.download.mirror import Mirror
 from hear_cacophony.download.published_files import PublishedFiles
 from hear_cacophony.download.remote_file import RemoteFile, began, parts
-from hear_cacophony.download.transfers import Transfers
+from hear_cacophony.download.transfers import Transfers, Turns
 from hear_cacophony.files.atomic_write import sync_folder, sync_tree
 from hear_cacophony.files.cache_folder import make_writable_folder
 from hear_cacophony.files.full_disk import describe_full, is_full
@@ -179,23 +179,16 @@ def _bring_all(
     ways: Sequence[_Way], folder: pathlib.Path, usual_mode: int, transfers: Transfers, jobs: int
 ) -> list[str | Exception]:
     """Fetch everything; of each of the ways how its files were recognised, or what kept them from coming."""
+    turns = Turns((number, file) for number, way in enumerate(ways) for file in way.files)
     with transfers.pool(jobs) as threads:
-        fetching = {
-            threads.submit(transfers.fetch, file, way.work / file.name): number
-            for number, way in enumerate(ways)
-            for file in way.files
-        }
         left = [len(way.files) for way in ways]
+        fetching = [threads.submit(_fetch_next, turns, ways, transfers) for _ in range(sum(left))]
         errors: list[list[OSError | ValueError]] = [[] for _ in ways]
         completing: dict[int, concurrent.futures.Future[str]] = {}
         for future in concurrent.futures.as_completed(fetching):
-            number = fetching[future]
+            number, failure = future.result()
             left[number] -= 1
-            error = future.exception()
-            if isinstance(error, OSError | ValueError):
-                errors[number].append(error)
-            elif error is not None:
-                raise error
+            errors[number] += [] if failure is None else [failure]
             if not left[number] and not errors[number]:
                 completing[number] = threads.submit(_complete, ways[number], folder, usual_mode)
         for number, completed in completing.items():
@@ -208,6 +201,18 @@ def _bring_all(
         _described(way, folder, errors[number]) if errors[number] else completing[number].result()
         for number, way in enumerate(ways)
     ]
+
+
+def _fetch_next(
+    turns: Turns[int], ways: Sequence[_Way], transfers: Transfers
+) -> tuple[int, OSError | ValueError | None]:
+    """Fetch the file whose turn it is; the number of its way, and what kept it from coming."""
+    with turns.take() as (number, file):
+        try:
+            transfers.fetch(file, ways[number].work / file.name)
+        except (OSError, ValueError) as error:
+            return number, error
+    return number, None
 
 
 def _complete(way: _Way, folder: pathlib.Path, usual_mode: int) -> str:

@@ -7,8 +7,8 @@ import concurrent.futures
 import contextlib
 import pathlib
 import threading
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
 from hear_cacophony.download.remote_file import HostError, PassingError, RemoteFile
 from hear_cacophony.progress import TransferProgress
@@ -23,6 +23,7 @@ MOST_PATIENCE_SECONDS = 3600.0
 """Longest wait that a host may ask for; who is asked for more is told, and comes again later."""
 
 _Answer = TypeVar("_Answer")
+_Of = TypeVar("_Of")
 
 
 class _Host:
@@ -127,6 +128,34 @@ class Transfers:
             if error.seconds:
                 self._tell(f"{error}; waiting {seconds:.0f} s, as the host asks")
             pause(self._stop, seconds)
+
+
+class Turns(Generic[_Of]):
+    """Which file is fetched next: one of the host that fewest are fetched from, so that none waits for a slow one.
+
+    Args:
+        files: each with what is to be known of it.
+    """
+
+    def __init__(self, files: Iterable[tuple[_Of, RemoteFile]]) -> None:
+        self._lock = threading.Lock()
+        self._fetching: collections.Counter[str] = collections.Counter()
+        self._waiting: dict[str, collections.deque[tuple[_Of, RemoteFile]]] = {}
+        for of, file in files:
+            self._waiting.setdefault(file.source.host, collections.deque()).append((of, file))
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[tuple[_Of, RemoteFile]]:
+        """The next file, which is fetched in the block; to be called once for each file."""
+        with self._lock:
+            host = min((each for each, files in self._waiting.items() if files), key=self._fetching.__getitem__)
+            taken = self._waiting[host].popleft()
+            self._fetching[host] += 1
+        try:
+            yield taken
+        finally:
+            with self._lock:
+                self._fetching[host] -= 1
 
 
 def pause(stop: threading.Event, seconds: float) -> None:
