@@ -522,6 +522,25 @@ def test_a_mirror_on_a_server_with_and_without_the_list(hosts, tmp_path):
     assert not any("zenodo.org" in path for _, path, _ in hosts.requests)
 
 
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault(status=401), f"mirror.edu: /hear/zenodo-{RECORD}.json: 401 Unauthorized"),
+        (Fault(status=302, headers={"Location": "ftp://mirror.edu/a"}), "mirror.edu: No connection adapters"),
+        (Fault(content=PAGE), f"zenodo-{RECORD}.json: expected a record of Zenodo as JSON"),
+        (Fault(status=404), ""),
+        (Fault(status=403), ""),
+    ],
+    ids=["401", "ftp", "page", "404", "403"],
+)
+def test_a_list_that_a_mirror_may_have_is_not_done_without(fault, message, hosts, tmp_path):
+    hosts.web |= {f"mirror.edu/hear/{ESC50}": tarred({"tasks": b""}), f"mirror.edu/hear/zenodo-{RECORD}.json": b"{}"}
+    hosts.faults[f"mirror.edu/hear/zenodo-{RECORD}.json"] = [fault]
+    with pytest.raises(DownloadError, match=message) if message else contextlib.nullcontext():
+        bring(tmp_path, "esc50", mirror=Mirror("https://mirror.edu/hear"))
+    assert (tmp_path / ESC50).exists() == (not message)
+
+
 def test_a_damaged_file_of_a_mirror_leaves_nothing(hosts, tmp_path):
     bring(tmp_path / "mirror")
     (tmp_path / "mirror" / ESC50).write_bytes(bytes(300_000))
@@ -888,7 +907,8 @@ def torch_file(folder: pathlib.Path, *, legacy: bool) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "cut"), [("zip", 30), ("zip", 4000), ("legacy", 4), ("json", 4), ("columns", 18), ("quotes", 4)]
+    ("kind", "cut"),
+    [("zip", 30), ("zip", 4000), ("legacy", 4), ("json", 4), ("columns", 18), ("quotes", 4), ("zeros", 30)],
 )
 def test_what_is_cut_and_neither_length_nor_checksum_tells_gets_no_final_name(kind, cut, tmp_path):
     """Of each kind of file that has no checksum on a mirror."""
@@ -904,7 +924,7 @@ def test_what_is_cut_and_neither_length_nor_checksum_tells_gets_no_final_name(ki
         whole = b'{"a": [1, 2]}'
         for beside in ("preprocessor_config.json", "pytorch_model.bin"):
             (mirror / "clap-htsat-unfused" / beside).write_text("{}")
-    (mirror / name).write_bytes(whole[:-cut])
+    (mirror / name).write_bytes(whole[:-cut] + bytes(cut) * (kind == "zeros"))
     with pytest.raises(DownloadError, match=r"cut.* What came was removed"):
         download(wanted, to, lambda _: None, mirror=Mirror(str(mirror)))
     assert list(to.iterdir()) == []

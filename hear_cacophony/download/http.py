@@ -22,6 +22,7 @@ from hear_cacophony.download.answer import (
 from hear_cacophony.download.network import REQUESTS, check_way, refusal
 from hear_cacophony.download.patience import PASSING, asked_seconds
 from hear_cacophony.download.remote_file import (
+    AbsentError,
     Advance,
     Checksum,
     HostError,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = (20, 60)
 """Longest wait for a connection, and longest silence on it."""
+
+_ABSENT = (403, 404, 410)
+"""Statuses of what is not there; the first is that of buckets whose contents may not be listed."""
 
 _BLOCK_BYTES = 1 << 18
 
@@ -220,7 +224,7 @@ def _asked(url: str, start: int) -> requests.Response:
     response.close()
     if response.status_code in PASSING:
         raise PassingError(answered, asked_seconds(response.headers))
-    raise HostError(answered)
+    raise (AbsentError if response.status_code in _ABSENT else HostError)(answered)
 
 
 def _goes_on(response: requests.Response, begun: _Begun, file: RemoteFile) -> bool:

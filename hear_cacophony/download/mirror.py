@@ -7,7 +7,15 @@ import pathlib
 import urllib.parse
 
 from hear_cacophony.download.http import HttpSource, measure_url, read_end, read_url
-from hear_cacophony.download.remote_file import Advance, HostError, RemoteFile, Source, WrongFileError, part_of
+from hear_cacophony.download.remote_file import (
+    AbsentError,
+    Advance,
+    HostError,
+    RemoteFile,
+    Source,
+    WrongFileError,
+    part_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Mirror:
         """A small file; None where the mirror does not have it.
 
         Raises:
-            PassingError: its server cannot be reached.
+            HostError: its server cannot be reached, or answers nothing that tells whether it has it.
             OSError: it cannot be read.
         """
         if self.folder is not None:
@@ -56,10 +64,8 @@ class Mirror:
             return path.read_bytes() if path.is_file() else None
         try:
             return read_url(self._url(name))
-        except HostError as error:
-            if type(error) is HostError:  # it answers, and has none
-                return None
-            raise
+        except AbsentError:
+            return None
 
     def file(self, name: str, file: RemoteFile) -> RemoteFile:
         """A file from here, in the place of the same one from its own host.

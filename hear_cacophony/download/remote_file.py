@@ -17,6 +17,10 @@ class HostError(OSError):
     """A host cannot be reached, or does not give the file."""
 
 
+class AbsentError(HostError):
+    """A host answers that it does not have the file, or shows it to nobody."""
+
+
 class PassingError(HostError):
     """A host does not give the file now: its connection was cut, or it asks for patience.
 

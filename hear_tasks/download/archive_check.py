@@ -73,6 +73,8 @@ def _check_table(file: pathlib.Path) -> str:
     try:
         with file.open(encoding="utf-8", newline="") as stream:
             for row in csv.reader(stream, strict=True):
+                if any("\0" in field for field in row):
+                    raise csv.Error("zero bytes")
                 rows, widths = rows + 1, (widths[0] or len(row), len(row))
     except (csv.Error, UnicodeDecodeError) as error:
         raise WrongFileError(
