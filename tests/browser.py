@@ -12,6 +12,34 @@ from typing import Any
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
+_PALE_TEXTS = r"""
+const parts = (colour) => colour.match(/[\d.]+/g).map(Number);
+const luminance = (colour) => parts(colour).slice(0, 3)
+  .map((value) => value / 255).map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+const ground = (each) => {
+  const own = getComputedStyle(each).backgroundColor;
+  return (parts(own)[3] ?? 1) ? own : each.parentElement ? ground(each.parentElement) : "rgb(255, 255, 255)";
+};
+const contrast = (text, each) => {
+  const [low, high] = [luminance(text), luminance(ground(each))].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+};
+const colours = [];
+for (const each of document.body.querySelectorAll("*")) {
+  const style = getComputedStyle(each);
+  if (!each.checkVisibility() || each.closest(".heatmap-label")) continue; // those go by the colour of their cell
+  if (each.placeholder) colours.push([each.placeholder, getComputedStyle(each, "::placeholder").color, each]);
+  if (![...each.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim())) continue;
+  if (!["SCRIPT", "STYLE"].includes(each.tagName)) {
+    colours.push([each.textContent, each.closest("svg") ? style.fill : style.color, each]);
+  }
+}
+return colours.map(([text, colour, each]) => [text.slice(0, 40), contrast(colour, each)])
+  .filter(([, ratio]) => ratio < 4.5);
+"""
+
+
 class Browser:
     """A page in Chromium."""
 
@@ -61,6 +89,10 @@ class Browser:
             "const used = [...document.querySelectorAll('a[href], button, input, audio, [tabindex], [role=button]')];"
             "return used.filter((each) => each.checkVisibility() && !reached.has(each)).map((each) => each.outerHTML)"
         )
+
+    def pale_texts(self) -> list[list[Any]]:
+        """Texts that are seen and have less contrast than WCAG 2 asks for (AA: 4.5), with their contrast."""
+        return self.run(_PALE_TEXTS)
 
     def errors(self) -> list[str]:
         """What the console has told since the last call."""

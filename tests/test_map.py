@@ -422,6 +422,7 @@ def test_a_map_in_a_browser(tmp_path):
         told = "return document.querySelector('.current').textContent"
         audio = "document.querySelector('.map-tools audio')"
         assert browser.beyond_tab() == []
+        assert browser.pale_texts() == []
         # By the keyboard: the nearest point to the right, above and so on, and it plays.
         browser.run("document.querySelector('figure.plot').focus()")
         keys = {"home": "\ue011", "left": "\ue012", "up": "\ue013", "right": "\ue014", "down": "\ue015"}

@@ -335,6 +335,7 @@ def test_pages_in_a_browser(tmp_path, browser):
         style = "getComputedStyle(document.body)"
         colours.append(browser.run(f"return [{style}.backgroundColor, {style}.color]"))
         browser.wait(f"return document.querySelector('.main-svg').style.background === '{colours[-1][0]}'")
+        assert browser.pale_texts() == []
     assert colours[0] == ["rgb(255, 255, 255)", "rgb(27, 27, 27)"]
     assert colours[1] == ["rgb(22, 24, 26)", "rgb(236, 236, 236)"]
 

@@ -494,5 +494,6 @@ def test_the_pages_in_a_browser(scene, tmp_path, browser, audio):
     )
     assert shown
     assert browser.beyond_tab() == []
+    assert browser.pale_texts() == []
     assert browser.errors() == []
     assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []

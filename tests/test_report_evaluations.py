@@ -377,7 +377,8 @@ def test_the_pages_in_a_browser(evaluations, tmp_path):
     out = tmp_path / "out"
     assert main(["report", str(evaluations), "--out", str(out), "--audio", "copy"]) == 0
     with open_browser() as browser:
-        for page in sorted(out.glob("*.html")):
+        for number, page in enumerate(sorted(out.glob("*.html"))):
+            browser.dark(number % 2 == 0)
             browser.open(page)
             if browser.run("return document.querySelectorAll('figure.plot').length"):
                 browser.run("document.querySelector('figure.plot').scrollIntoView()")
@@ -386,5 +387,6 @@ def test_the_pages_in_a_browser(evaluations, tmp_path):
                 browser.run("document.querySelector('audio').play()")
                 browser.wait("return document.querySelector('audio').currentTime > 0.05")
             assert browser.beyond_tab() == []
+            assert browser.pale_texts() == []
             assert browser.errors() == []
         assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []

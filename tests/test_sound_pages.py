@@ -189,5 +189,6 @@ def test_scores_along_time_follow_the_player_in_a_browser(text_model):
         assert browser.run("return document.querySelector('canvas').getAttribute('aria-label')").startswith(
             "scores along time of sounds/000.wav: highest "
         )
+        assert browser.pale_texts() == []
         assert browser.beyond_tab() == []
         assert browser.errors() == []

@@ -62,8 +62,14 @@ def confusion_plot(matrix: np.ndarray, names: Sequence[str], title: str) -> Plot
     layout = {
         "title": {"text": plot_text(title), "font": {"size": 13}},
         "margin": {"t": 50, "l": 60, "r": 20, "b": 60},
-        "xaxis": {"title": {"text": "taken for"}, "showgrid": False, **marks, **font},
-        "yaxis": {"title": {"text": "class"}, "autorange": "reversed", "showgrid": False, **marks, **font},
+        "xaxis": {"title": {"text": "taken for", "standoff": 10}, "showgrid": False, **marks, **font},
+        "yaxis": {
+            "title": {"text": "class", "standoff": 10},
+            "autorange": "reversed",
+            "showgrid": False,
+            **marks,
+            **font,
+        },
     }
     alternative = f"confusions: {title}; the most frequent ones are in the table below"
     return Plot([data], layout, alternative, min(_MOST_HEIGHT, max(420, 220 + pixels * count)))

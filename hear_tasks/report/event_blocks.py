@@ -99,7 +99,11 @@ def _told(clips: int, pictures: int, drawn: int) -> str:
     told = f"; a spectrogram for the {pictures} most wrong"
     if clips > pictures:
         told += ", and left out of the others"
-    return told if drawn >= clips else f"{told}; a time line for the {drawn} most wrong, as a page holds no more events"
+    if drawn < clips:
+        told += (
+            f"; a time line for the {drawn} most wrong, as a page holds no more events unless --pictures asks for more"
+        )
+    return told
 
 
 def _rows(clips: Sequence[_Clip], sounds: TaskSounds, pictures: int, drawn: int) -> list[list[Any]]:

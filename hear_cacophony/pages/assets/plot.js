@@ -4,7 +4,7 @@
 (() => {
   const colours = () => {
     const style = getComputedStyle(document.documentElement);
-    return Object.fromEntries(["paper", "ink", "line"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+    return Object.fromEntries(["paper", "ink", "pale", "line"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
   };
 
   // On a phone a legend beside a plot would leave it no room: it goes below.
@@ -12,12 +12,13 @@
   const below = { orientation: "h", x: 0, xanchor: "left", y: -0.32, yanchor: "top", maxheight: 140, font: { size: 10 } };
 
   function themed(layout) {
-    const { paper, ink, line } = colours();
+    const { paper, ink, pale, line } = colours();
     const made = { ...layout, paper_bgcolor: paper, plot_bgcolor: paper, font: { color: ink, size: 12, ...layout.font } };
     for (const axis of ["xaxis", "yaxis"]) {
       made[axis] = { automargin: true, gridcolor: line, zerolinecolor: line, linecolor: line, ...layout[axis] };
     }
     if (narrow.matches) made.legend = { ...layout.legend, ...below };
+    made.modebar = { color: pale, activecolor: ink, bgcolor: paper };
     return { margin: { l: 60, r: 20, t: 30, b: 50 }, ...made };
   }
 
