@@ -445,6 +445,9 @@ def test_a_map_in_a_browser(tmp_path):
         assert browser.run("return hearPages.plots[0].layout.shapes.length") == 0
         browser.press("\ue00c")
         assert len(browser.run(shown)) == 6
+        for dark, ink in ((True, "#ececec"), (False, "#1b1b1b")):
+            browser.dark(dark)
+            browser.wait(f"return hearPages.plots[0].data[3].marker.color === '{ink}'")
         width = "const [a, b] = hearPages.plots[0]._fullLayout.xaxis.range; return b - a"
         before = browser.run(width)
         browser.press("+")

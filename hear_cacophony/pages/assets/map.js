@@ -120,11 +120,12 @@ document.addEventListener("DOMContentLoaded", async () => {
   const marks = place.data.length;
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-  const ring = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
+  const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
   Plotly.addTraces(place, {
     type: place.data[0].type, mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false,
-    marker: { size: 18, symbol: "circle-open", color: ring, line: { width: 3 } },
+    marker: { size: 18, symbol: "circle-open", color: ink(), line: { width: 3 } },
   });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Plotly.restyle(place, { "marker.color": ink() }, [marks]));
 
   function points() {
     return place.data.slice(0, marks).flatMap((trace) => {
@@ -170,7 +171,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   }
   const between = (value, a, b) => Math.min(a, b) <= value && value <= Math.max(a, b);
   function drawArea() {
-    const line = { color: ring, width: 2, dash: "dot" };
+    const line = { color: ink(), width: 2, dash: "dot" };
     Plotly.relayout(place, { shapes: [{ type: "rect", x0: corner[0], y0: corner[1], x1: current[0], y1: current[1], line }] });
   }
   function chooseArea() {
