@@ -87,7 +87,8 @@ class Browser:
             self.wait("return drawn")  # rows that have come into view
         return self.run(
             "const used = [...document.querySelectorAll('a[href], button, input, audio, [tabindex], [role=button]')];"
-            "return used.filter((each) => each.checkVisibility() && !reached.has(each)).map((each) => each.outerHTML)"
+            "const wanted = used.filter((each) => each.tabIndex >= 0 && each.checkVisibility());"
+            "return wanted.filter((each) => !reached.has(each)).map((each) => each.outerHTML)"
         )
 
     def pale_texts(self) -> list[list[Any]]:

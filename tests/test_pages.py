@@ -416,7 +416,8 @@ def test_long_tables_sort_and_draw_what_is_seen(tmp_path, browser):
     values = np.random.default_rng(0).permutation(20_000)
     rows = ([f"clip {value}", int(value), None if value == 5 else float(value) / 20_000] for value in values)
     columns = [Column("clip"), Column("number", "number", digits=0), Column("part", "bar")]
-    write_page(tmp_path / "long.html", lambda pages: Page("long", [Table(columns, rows, "numbers")]))
+    blocks = [Table(columns, rows, "numbers"), Links([("behind it", "long.html")])]
+    write_page(tmp_path / "long.html", lambda pages: Page("long", blocks))
     browser.open(tmp_path / "long.html")
     assert browser.run("return document.querySelectorAll('tbody tr').length") < 60
     seen = "return [...document.querySelectorAll('tbody tr:not(.spacer) td:first-child')].map((c) => c.textContent)"
@@ -438,7 +439,14 @@ def test_long_tables_sort_and_draw_what_is_seen(tmp_path, browser):
     browser.run("document.querySelector('input').focus()")
     browser.press(*"clip 1234")
     assert browser.run("return document.querySelector('[role=status]').textContent") == "11 of 20,000 rows"
+    focused = "return document.activeElement.textContent"
+    browser.press("\ue004")
+    assert browser.run(focused) == "past the rows"
+    assert browser.run("return document.activeElement.getBoundingClientRect().left") > 0, "it is seen"
+    browser.press("\ue007", "\ue004")
+    assert browser.run(focused) == "behind it"
+    browser.run("document.querySelector('button.skip').focus()")
     browser.press("\ue004", "\ue004", "\ue007")
-    assert browser.run("return document.activeElement.textContent") == "clip"
+    assert browser.run(focused) == "clip"
     assert browser.run(seen)[:2] == ["clip 1234", "clip 12340"]
     assert browser.errors() == []

@@ -99,7 +99,8 @@ const hearPages = (() => {
       search.setAttribute("aria-label", `search: ${caption}`);
       search.addEventListener("input", () => { this.wanted = search.value.toLowerCase(); this.order(); this.box.scrollTop = 0; });
       const tools = element("div", { className: "tools" }, search, this.status);
-      if (this.about.count < 8) search.hidden = true;
+      const few = this.about.count < 8;
+      if (few) search.hidden = true;
       const widths = this.columns.map((column) => columnRems[column.kind] * (column.wide ? 2 : 1));
       const head = element("tr", {}, ...this.columns.map((column, i) => this.headCell(column, i, widths[i])));
       head.setAttribute("aria-rowindex", "1");
@@ -113,7 +114,10 @@ const hearPages = (() => {
       this.box.setAttribute("role", "region");
       this.box.setAttribute("aria-label", caption);
       this.box.addEventListener("scroll", () => requestAnimationFrame(() => this.show()), { passive: true });
-      section.append(tools, this.box);
+      const end = element("div", { tabIndex: -1 });
+      const skip = element("button", { type: "button", className: "skip", textContent: "past the rows", hidden: few });
+      skip.addEventListener("click", () => end.focus());
+      section.append(tools, skip, this.box, end);
       this.above = this.spacer();
       this.below = this.spacer();
       this.body.append(this.above, this.below);
