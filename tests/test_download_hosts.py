@@ -48,6 +48,19 @@ ESC50, LIBRICOUNT, GTZAN = NAMES.values()
 CONTENTS = {name: np.random.default_rng(seed).bytes(300_000) for seed, name in enumerate(NAMES.values())}
 MD5S = {name: hashlib.md5(content).hexdigest() for name, content in CONTENTS.items()}
 PLACE = f"zenodo.org/api/records/{RECORD}/files/{ESC50}/content"
+
+
+def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+CHECKPOINT = zipped({"archive/data.pkl": bytes(1000)})
+"""As far as anybody looks into one."""
+
 PAGE = b"<!DOCTYPE html><html><body>Log in to go on</body></html>"
 
 
@@ -627,14 +640,14 @@ def test_who_pays_and_the_tools_are_asked_for(monkeypatch):
 
 
 def test_peers_come_under_the_names_that_the_table_takes(hosts, tmp_path, monkeypatch):
-    files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": bytes(1000)}
+    files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": CHECKPOINT}
     hosts.repositories["laion/clap-htsat-unfused"] = files
     (plugin,) = [each for each in TABLE_PLUGINS if each.title == "LAION-CLAP"]
     told = []
     download(choose.peers(["laion_clap"]), tmp_path, told.append)
     folder = tmp_path / plugin.file
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
-    assert told == [f"{folder}: downloaded, no checksum is published; licence: Apache-2.0"]
+    assert told == [f"{folder}: downloaded, whole by the checksums of ZIP; no other is known; licence: Apache-2.0"]
     assert sorted(file.name for file in tmp_path.iterdir()) == [plugin.file]
     assert choose.peers(["ms-clap"])[0].names == ("CLAP_weights_2022.pth",)
     hosts.repositories["microsoft/msclap"] = {"CLAP_weights_2022.pth": bytes(1000)}
@@ -646,7 +659,7 @@ def test_peers_come_under_the_names_that_the_table_takes(hosts, tmp_path, monkey
 
 @pytest.mark.parametrize(("name", "kind"), [("config.json", "git-blob"), ("pytorch_model.bin", "SHA-256")])
 def test_what_is_not_what_the_hub_lists_leaves_nothing(name, kind, hosts, tmp_path):
-    files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": bytes(1000)}
+    files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": CHECKPOINT}
     hosts.listed["laion/clap-htsat-unfused"] = files
     hosts.repositories["laion/clap-htsat-unfused"] = files | {name: b"?" * len(files[name])}
     with pytest.raises(DownloadError, match=f"{name}: expected the {kind} .*, found"):
@@ -678,18 +691,10 @@ def test_offline_the_cache_of_the_hub_will_do(hosts, tmp_path, monkeypatch):
     with pytest.raises(DownloadError, match=r"clap-htsat-unfused could .* HF_HUB_OFFLINE is set: unset it, or fetch"):
         download(choose.peers(["laion_clap"]), tmp_path / "to", lambda _: None)
     for name in ("config.json", "preprocessor_config.json", "pytorch_model.bin"):
-        (cached / name).write_bytes(b"{}")
+        (cached / name).write_bytes(CHECKPOINT if name.endswith(".bin") else b"{}")
     download(choose.peers(["laion_clap"]), tmp_path / "to", lambda _: None)
     assert len(list((tmp_path / "to" / "clap-htsat-unfused").iterdir())) == 3
     assert hosts.requests == []
-
-
-def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return content.getvalue()
 
 
 def tarred(files: dict[str, bytes]) -> bytes:
@@ -859,6 +864,47 @@ def test_encrypted_and_cut_archives_are_told(tmp_path):
             unpack(tmp_path / "cut.7z", tmp_path / "unpacked")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("HTSAT-BERT-PT.pt", b""),
+        ("HTSAT-BERT-PT.pt", b"P"),
+        ("HTSAT-BERT-PT.pt", CHECKPOINT + CHECKPOINT[:100]),
+        ("HTSAT-BERT-PT.pt", CHECKPOINT[:500] + CHECKPOINT),
+        ("clap-htsat-unfused/config.json", b""),
+        ("clap-htsat-unfused/config.json", b"P"),
+        ("clap-htsat-unfused/config.json", b'{"a": 1}{"a"'),
+    ],
+)
+def test_what_no_checksum_is_known_of_is_what_its_name_says_from_its_first_byte_to_its_last(name, content, tmp_path):
+    (tmp_path / "clap-htsat-unfused").mkdir()
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WrongFileError, match=rf"{tmp_path}/{name}: \S"):
+        check_archive(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("host", "error"),
+    [("drive.google.com", KeyError("content-type")), ("huggingface.co", TypeError("'NoneType' object"))],
+)
+def test_what_libraries_do_not_understand_is_told_of_their_host(host, error, hosts, tmp_path, monkeypatch):
+    import gdown
+
+    def fail(*_, **__):
+        raise error
+
+    hosts.drive["HTSAT-BERT-PT.pt"] = CHECKPOINT
+    monkeypatch.setattr(gdown, "download_folder", fail)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", fail)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "https://huggingface.co")
+    name = "WavCaps-HTSAT" if "drive" in host else "LAION-CLAP"
+    with pytest.raises(DownloadError) as caught:
+        download([*choose.peers([name]), *choose.tasks(["esc50"])], tmp_path, lambda _: None)
+    assert f"{host}: " in str(caught.value)
+    assert f"does not understand the answer ({error!r}); try again later" in str(caught.value)
+    assert there(tmp_path) == {ESC50: MD5S[ESC50]}
+
+
 def damaged_archives(folder: pathlib.Path) -> Iterator[tuple[str, bytes]]:
     """What libraries fail of with errors of their own."""
     name = "ESC-50-master/audio/a.wav"
@@ -922,8 +968,8 @@ def test_what_is_cut_and_neither_length_nor_checksum_tells_gets_no_final_name(ki
     elif kind == "json":
         wanted, name = choose.peers(["LAION-CLAP"]), "clap-htsat-unfused/config.json"
         whole = b'{"a": [1, 2]}'
-        for beside in ("preprocessor_config.json", "pytorch_model.bin"):
-            (mirror / "clap-htsat-unfused" / beside).write_text("{}")
+        (mirror / "clap-htsat-unfused" / "preprocessor_config.json").write_text("{}")
+        (mirror / "clap-htsat-unfused" / "pytorch_model.bin").write_bytes(CHECKPOINT)
     (mirror / name).write_bytes(whole[:-cut] + bytes(cut) * (kind == "zeros"))
     with pytest.raises(DownloadError, match=r"cut.* What came was removed"):
         download(wanted, to, lambda _: None, mirror=Mirror(str(mirror)))

@@ -22,6 +22,8 @@ RETRIES = 5
 """Times that a file is gone on with where its connection was cut."""
 
 _URL = "https://drive.google.com"
+_FAILS_OF = (LookupError, AttributeError, TypeError, ValueError)
+"""What gdown raises where a page or a header has not what it looks for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,8 @@ class DriveSource:
             )
         except (gdown.DownloadError, requests.RequestException) as error:
             raise refusal(_URL, error, REQUESTS) from error
+        except _FAILS_OF as error:
+            raise _not_understood(error) from error
         ids = {pathlib.PurePosixPath(file.path).name: file.id for file in listed if not isinstance(file, str)}
         if name not in ids:
             found = ", ".join(sorted(ids)) or "nothing"
@@ -94,3 +98,9 @@ def _download(file_id: str, target: pathlib.Path, advance: Advance) -> None:
         )
     except (gdown.DownloadError, requests.RequestException) as error:
         raise refusal(_URL, error, REQUESTS) from error
+    except _FAILS_OF as error:
+        raise _not_understood(error) from error
+
+
+def _not_understood(error: Exception) -> HostError:
+    return HostError(f"{DriveSource.host}: gdown does not understand the answer ({error!r}); try again later")

@@ -111,10 +111,6 @@ def asking(ask: Callable[[], _Answer]) -> _Answer:
     told_as_refusal(check_way, host, HTTPX)
     try:
         return ask()
-    except (RuntimeError, AttributeError) as error:
-        if not any(told in str(error) for told in _CLIENT_GONE):
-            raise
-        raise PassingError(f"{host}: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # this machine's, such as a full disk
             raise
@@ -125,6 +121,13 @@ def asking(ask: Callable[[], _Answer]) -> _Answer:
         if response is not None and response.status_code in PASSING:
             raise PassingError(str(told), asked_seconds(response.headers)) from error
         raise told from error
+    except (RuntimeError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if any(told in str(error) for told in _CLIENT_GONE):
+            raise PassingError(f"{host}: {error}") from error
+        name = host.partition("://")[2]
+        raise HostError(
+            f"{name}: huggingface_hub does not understand the answer ({error!r}); try again later"
+        ) from error
 
 
 def _counter(advance: Advance) -> type:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import importlib.util
 import json
+import os
 import pathlib
 import zipfile
 
@@ -14,6 +15,10 @@ from hear_cacophony.download.remote_file import WrongFileError, is_html
 _BLOCK_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
+_ZIP_END = b"PK\x05\x06"
+_ZIP_END_BYTES = 22
+"""Of the record at the end, without its comment."""
+
 _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """How torch before 1.6 begins a file."""
 
@@ -43,9 +48,13 @@ def check_archive(file: pathlib.Path) -> str:
         raise WrongFileError(f"{file}: cut or damaged ({str(error) or repr(error)})") from error
     if file.suffix == ".csv":
         return _check_table(file)
-    if file.suffix == ".json" and head.lstrip().startswith(b"{"):
+    if file.suffix == ".json":
         return _check_json(file)
-    return _check_legacy_torch(file) if head == _LEGACY_TORCH else _NOT_KNOWN
+    if head == _LEGACY_TORCH:
+        return _check_legacy_torch(file)
+    if file.suffix == ".7z":  # which unpacking will tell of
+        return _NOT_KNOWN
+    raise WrongFileError(f"{file}: expected a checkpoint as torch writes it, found {head[:4]!r} at its beginning")
 
 
 def _check_gzip(file: pathlib.Path) -> str:
@@ -63,8 +72,15 @@ def _check_zip(file: pathlib.Path) -> str:
         raise WrongFileError(f"{file}: expected a ZIP archive; is it cut?")
     with zipfile.ZipFile(file) as archive:
         bad = archive.testzip()
+        first = min((member.header_offset for member in archive.infolist()), default=0)
+        end_bytes = _ZIP_END_BYTES + len(archive.comment)
     if bad is not None:
         raise WrongFileError(f"{file}: damaged: {bad} in it")
+    with file.open("rb") as stream:
+        stream.seek(-end_bytes, os.SEEK_END)
+        is_at_end = stream.read(len(_ZIP_END)) == _ZIP_END
+    if first or not is_at_end:  # the library would not mind, others do
+        raise WrongFileError(f"{file}: damaged: other bytes before the archive, or behind it")
     return "whole by the checksums of ZIP; no other is known"
 
 
