@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pathlib
 import pickle
 import re
@@ -184,6 +185,10 @@ def test_a_map_of_a_folder_has_each_sound_once(tmp_path, capsys):
     text = pathlib.Path("m.html").read_text()
     assert not {"img", "b"} & set(re.findall(r"<(\w+)", text))
     # What features has kept is not embedded again, and the page of a map is replaced by the next one.
+    odd = os.fsdecode(b"no UTF-8 \xe9 #%?.html")
+    assert main(["map", "sounds/rain/005.wav", "--model", "random-tiny", "--out", odd]) == 0
+    assert capsys.readouterr().out.startswith("no UTF-8 \\xe9 #%?.html: 1 sounds by")
+    assert pathlib.Path(odd).exists()
     assert main(["map", "sounds/rain/005.wav", "--model", "random-tiny", "--out", "m.html"]) == 0
     assert [row[0][0] for row in rows_of("m.html")] == ["sounds/rain/005.wav"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pathlib
 import re
 
@@ -377,8 +378,9 @@ def test_rows_of_many_labels_are_named_by_keyboard_too(tmp_path, browser):
         cell = SoundCells(pages).link_only(tmp_path / "a.wav", events)
         return Page("many", [Table([Column("clip"), Column("sound", "sound", wide=True)], [["a", cell]], "clips")])
 
-    write_page(tmp_path / "many.html", build)
-    browser.open(tmp_path / "many.html")
+    page = tmp_path / os.fsdecode(b"no UTF-8 \xe9 #1 50% <b>?.html")
+    write_page(page, build)
+    browser.open(page)
     lane = "document.querySelector('.lane')"
     assert browser.run(f"return {lane}.textContent") == "20 labels"
     assert browser.beyond_tab() == []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import itertools
+import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.build_folder import build_folder
@@ -62,7 +63,7 @@ def write_page(file: pathlib.Path, build: Callable[[PageFolder], Page]) -> None:
     page: list[str] = []
 
     def fill(part: pathlib.Path) -> None:
-        pages = PageFolder(part, part, quote(files.name))
+        pages = PageFolder(part, part, quote_from_bytes(os.fsencode(files.name)))
         page.append(pages.render(file.stem, build(pages)))
 
     build_folder(files, fill, replace=True)

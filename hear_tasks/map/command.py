@@ -18,6 +18,7 @@ from hear_cacophony.commands.model_options import (
     tell_untrained,
 )
 from hear_cacophony.commands.sound_options import add_errors_option, read_lines
+from hear_cacophony.printable import on_one_line
 from hear_tasks.module_options import add_module_options, merge_options
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError(f"none of the {points.what} has an embedding, so there is no map to draw")
     places, told = lay_out(points.embeddings)
     write_map(args.out, points, places, colours, told, remarks)
-    print(f"{args.out}: {len(points.names)} {points.what} by {told}, coloured by {colours.title}")
+    print(on_one_line(f"{args.out}: {len(points.names)} {points.what} by {told}, coloured by {colours.title}"))
     return status
 
 
