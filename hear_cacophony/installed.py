@@ -1,10 +1,12 @@
-"""Which packages are installed, and what to do where one is not."""
+"""Which packages are installed, what to do where one is not, and imports as if one were not."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
@@ -31,3 +33,16 @@ def check_installed(purpose: str, *packages: str, extra: str = "tasks") -> None:
         raise ModuleNotFoundError(
             f"{purpose} {' and '.join(absent)}: pip install 'hear_cacophony[{extra}]'", name=absent[0]
         )
+
+
+@contextlib.contextmanager
+def without(package: str) -> Iterator[None]:
+    """Have an import not load a heavy package that it takes wherever there is one, for something not needed here."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]

@@ -48,3 +48,15 @@ def test_core_works_where_the_heavy_packages_are_absent(tiny_checkpoints, tmp_pa
 def test_import_leaves_the_heavy_packages_alone():
     code = "import hear_cacophony, hear_tasks.heareval, sys; print(*sys.modules)"
     assert not set(HEAVY.split()) & set(run(code).split())
+
+
+def test_metrics_of_training_are_kept_without_torch(tmp_path):
+    code = f"""
+import pathlib, sys
+from hear_cacophony.training.metrics import Metrics
+metrics = Metrics(pathlib.Path({str(tmp_path)!r}), 0)
+metrics.write([{{"step": 1, "loss": 0.5}}])
+metrics.close()
+print(*sys.modules)"""
+    assert not set(HEAVY.split()) & set(run(code).split())
+    assert any((tmp_path / "tensorboard").iterdir())

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.files.atomic_write import write_file, write_text
+from hear_cacophony.installed import without
 
 COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "held_out_loss", "recall_at_1", "patch_mean_loss")
 """Of `metrics.csv`: nothing in it depends on time."""
@@ -28,7 +29,8 @@ class Metrics:
 
     def __init__(self, folder: pathlib.Path, step: int) -> None:
         """Go on after `step` steps."""
-        from tensorboardX import SummaryWriter  # extra `train`
+        with without("torch"):  # seconds, for the names of types
+            from tensorboardX import SummaryWriter  # extra `train`
 
         self._folder = folder
         self.file = folder / "metrics.csv"

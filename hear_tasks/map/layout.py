@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from hear_cacophony.installed import without
 
 SEED = 0
 NEIGHBOURS = 15
@@ -52,7 +51,7 @@ def lay_out(embeddings: np.ndarray) -> tuple[np.ndarray, str]:
 def _umap(embeddings: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numba and of its own, on what is chosen here
-        with _without_tensorflow():
+        with without("tensorflow"):
             import umap
 
         components = principal_components(embeddings, _COMPONENTS)[0].astype(np.float32)
@@ -85,19 +84,6 @@ def nearest_neighbours(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.nda
         indices[start : start + len(block)] = near
         distances[start : start + len(block)] = np.sqrt(np.take_along_axis(squared, near, 1).clip(0))
     return indices, distances
-
-
-@contextlib.contextmanager
-def _without_tensorflow() -> Iterator[None]:
-    """Have an import not load TensorFlow, which umap does for something else wherever it is installed."""
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules["tensorflow"]
 
 
 def principal_components(embeddings: np.ndarray, count: int) -> tuple[np.ndarray, float]:
