@@ -115,11 +115,12 @@ def test_nothing_follows_the_end_token(tiny, tiny_text_model):
     assert golden[7:].max() == 0
 
 
-@pytest.mark.repeats  # the tiny model's are compared in full, and the full-size decoder's logits below
+@pytest.mark.repeats  # the tiny model's are compared in full, by the same code
 def test_full_size_text_embeddings(base, full_size_model):
     check_texts(full_size_model, base, ["text/t1_len3", "text/t4_len14", "text/t7_len100"])
 
 
+@pytest.mark.repeats  # likewise
 def test_full_size_teacher_forced_logits(base, full_size_model):
     clip = CAPTIONED[0]
     (logits,) = full_size_model.caption_logits(clips(clip), base["caption/teacher_ids"][None])
