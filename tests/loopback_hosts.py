@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import html
 import http.server
+import io
 import json
 import re
 import threading
@@ -66,6 +67,7 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
         quota: names of Drive's files that too many have downloaded.
         requests: what was asked for: method, path, and the header Range.
         watch: called at each request.
+        garble: makes of each answer, head and body, what is sent.
     """
 
     daemon_threads = True
@@ -82,6 +84,7 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
         self.quota: set[str] = set()
         self.requests: list[tuple[str, str, str | None]] = []
         self.watch: Callable[[], object] = lambda: None
+        self.garble: Callable[[bytes], bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -126,6 +129,16 @@ class LoopbackHosts(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: LoopbackHosts
+
+    def handle_one_request(self) -> None:
+        garble, connection = self.server.garble, self.wfile
+        if garble is None:
+            super().handle_one_request()
+            return
+        self.wfile = io.BytesIO()
+        super().handle_one_request()
+        answer, self.wfile = self.wfile.getvalue(), connection
+        self.wfile.write(garble(answer))
 
     def do_GET(self) -> None:
         path, query = self._note()

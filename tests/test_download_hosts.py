@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import gzip
 import hashlib
@@ -10,6 +11,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -23,7 +25,8 @@ from collections.abc import Iterator
 import huggingface_hub.constants
 import numpy as np
 import pytest
-from loopback_hosts import Fault, LoopbackHosts, forget_network, lead_to
+from loopback_hosts import FOLDER, Fault, LoopbackHosts, forget_network, lead_to
+from repeats import first
 
 from hear_cacophony.download import transfers
 from hear_cacophony.download.fetch import STAGING, DownloadError, download
@@ -34,6 +37,7 @@ from hear_tasks.download import buckets, check_tarballs, choose, datasets
 from hear_tasks.download.archive_check import check_archive
 from hear_tasks.download.datasets import DATASETS
 from hear_tasks.download.hear_tarballs import LICENCES
+from hear_tasks.download.peers import PeerWeights
 from hear_tasks.download.unpack import unpack
 from hear_tasks.registry import TASKS
 from hear_tasks.table_plugins import TABLE_PLUGINS
@@ -258,9 +262,9 @@ def test_what_came_to_its_last_byte_is_not_taken_for_a_page_where_the_host_has_n
 
 def test_what_changes_on_its_host_is_not_joined_to_its_former_beginning(hosts, tmp_path):
     place = "raw.githubusercontent.com/hche11/VGGSound/master/data/vggsound.csv"
-    for first, then in (('"a"', '"b"'), (None, None)):  # a host that names versions, and one that does not
+    for begun, then in (('"a"', '"b"'), (None, None)):  # a host that names versions, and one that does not
         hosts.web[place] = b"a,1,dog,test\n" * 1000
-        hosts.faults[place] = [Fault(cut=5000, headers={"ETag": first} if first else {}), Fault(cut=0)]
+        hosts.faults[place] = [Fault(cut=5000, headers={"ETag": begun} if begun else {}), Fault(cut=0)]
         with pytest.raises(DownloadError, match="tried 6 times"):
             download(choose.datasets(["vggsound"]), tmp_path, lambda _: None)
         hosts.web[place] = b"b,2,cat,test\n" * 1000
@@ -423,6 +427,18 @@ def test_a_list_that_tells_wrong_of_a_file_is_asked_for_anew_by_the_next_call(ho
     assert hosts.requests == []
 
 
+def test_a_file_that_is_no_longer_where_the_list_has_it_is_asked_for_anew_by_the_next_call(hosts, tmp_path):
+    bring(tmp_path, "libricount")  # with the list of all
+    for name in CONTENTS:
+        hosts.web[f"zenodo.org/new/{name}"] = hosts.web.pop(PLACE.replace(ESC50, name))
+    record = f"zenodo.org/api/records/{RECORD}"
+    hosts.web[record] = re.sub(rb"api/records/\d+/files/([^/]+)/content", rb"new/\1", hosts.web[record])
+    with pytest.raises(DownloadError, match=rf"{ESC50} could not be downloaded: zenodo.org: .*404"):
+        bring(tmp_path, "esc50")
+    bring(tmp_path, "esc50")
+    assert there(tmp_path) == {name: MD5S[name] for name in (ESC50, LIBRICOUNT)}
+
+
 def test_a_list_that_was_kept_and_is_none_is_named(hosts, tmp_path):
     bring(tmp_path)
     kept = tmp_path / f"zenodo-{RECORD}.json"
@@ -430,6 +446,72 @@ def test_a_list_that_was_kept_and_is_none_is_named(hosts, tmp_path):
     with pytest.raises(OSError, match=rf"{kept}: expected a record of Zenodo as JSON.*remove that file, and run this"):
         bring(tmp_path)
     assert there(tmp_path) == MD5S
+
+
+def on_our_drive(name: str) -> PeerWeights:
+    """The weights of a model in the folder of Drive that is played."""
+    (peer,) = choose.peers([name])
+    return dataclasses.replace(peer, plugin=dataclasses.replace(peer.plugin, drive_folder=FOLDER))
+
+
+def test_the_library_for_drive_has_no_progress_of_its_own(hosts, tmp_path, capsys):
+    hosts.drive["HTSAT-BERT-PT.pt"] = CHECKPOINT
+    hosts.cuts["HTSAT-BERT-PT.pt"] = [100]
+    download([on_our_drive("WavCaps-HTSAT")], tmp_path, lambda _: None)
+    assert (tmp_path / "HTSAT-BERT-PT.pt").read_bytes() == CHECKPOINT
+    assert "".join(capsys.readouterr()) == ""
+
+
+def garbled(answer: bytes, chance: random.Random) -> bytes:
+    """An answer with one fault of any kind, or whole."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *fields = head.split(b"\r\n")
+    untold = [field for field in fields if not field.startswith(b"Content-Length")]
+    fault = chance.randrange(20)
+    if fault == 0:
+        return answer[: chance.randrange(len(answer) + 1)]
+    if fault == 1:
+        status = b"HTTP/1.0 %d What" % chance.choice((200, 204, 206, 302, 401, 403, 404, 416, 429, 500, 503, 999))
+    elif fault == 2 and fields:
+        fields.pop(chance.randrange(len(fields)))
+    elif fault == 3:
+        fields = [*untold, b"Content-Length: %d" % chance.choice((0, 1, 5, 10**9))]
+    elif fault == 4 and body:
+        place = chance.randrange(len(body))
+        body = body[:place] + bytes([body[place] ^ 1 << chance.randrange(8)]) + body[place + 1 :]
+    elif fault == 5:
+        fields, body = untold, PAGE
+    elif fault == 6:
+        fields = [re.sub(rb"bytes \d+", b"bytes 3", field) for field in fields]
+    elif fault == 7:
+        return b""
+    elif fault == 8:
+        fields.append(b"Content-Encoding: gzip")
+    elif fault == 9:
+        fields, body = untold, body + body[:100]
+    return b"\r\n".join([status, *fields]) + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize("seed", first(1, range(8)))
+def test_faults_of_any_kind_give_nothing_wrong_and_the_next_call_ends_what_they_left(seed, hosts, tmp_path):
+    chance = random.Random(seed)
+    drive = on_our_drive("WavCaps-HTSAT")
+    clap = {"config.json": b'{"a": 1}', "preprocessor_config.json": b"{}", "pytorch_model.bin": CHECKPOINT}
+    hosts.repositories["laion/clap-htsat-unfused"] = clap
+    hosts.drive["HTSAT-BERT-PT.pt"] = CHECKPOINT
+    right = {f"clap-htsat-unfused/{name}": content for name, content in clap.items()}
+    right |= {"HTSAT-BERT-PT.pt": CHECKPOINT, **CONTENTS}
+    for number in range(6):
+        folder = tmp_path / str(number)
+        for faults in (True,) * chance.randrange(1, 4) + (False,):
+            hosts.garble = (lambda answer: garbled(answer, chance)) if faults else None
+            wanted = [*choose.tasks(list(NAMES)), *choose.peers(["LAION-CLAP"]), drive]
+            with contextlib.suppress(DownloadError) if faults else contextlib.nullcontext():
+                download(wanted, folder, lambda _: None)
+            came = {name for name in right if (folder / name.partition("/")[0]).exists()}
+            assert {name: (folder / name).read_bytes() == right[name] for name in came} == dict.fromkeys(came, True)
+        assert came == right.keys()
+        assert not (folder / STAGING).exists()
 
 
 # This machine

@@ -94,7 +94,7 @@ def _download(file_id: str, target: pathlib.Path, advance: Advance) -> None:
             timeout=TIMEOUT_SECONDS,
             use_cookies=False,
             progress=note,
-            log_messages={"start": "", "output": f"To: {target.name}\n"},
+            quiet=True,  # there is one line on all files
         )
     except (gdown.DownloadError, requests.RequestException) as error:
         raise refusal(_URL, error, REQUESTS) from error

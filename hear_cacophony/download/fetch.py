@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hear_cacophony.download.mirror import Mirror
 from hear_cacophony.download.published_files import PublishedFiles
-from hear_cacophony.download.remote_file import RemoteFile, began, parts
+from hear_cacophony.download.remote_file import AbsentError, RemoteFile, began, parts
 from hear_cacophony.download.transfers import Transfers, Turns
 from hear_cacophony.files.atomic_write import sync_folder, sync_tree
 from hear_cacophony.files.cache_folder import make_writable_folder
@@ -231,7 +231,7 @@ def _complete(way: _Way, folder: pathlib.Path, usual_mode: int) -> str:
 def _described(way: _Way, folder: pathlib.Path, errors: Sequence[OSError | ValueError]) -> Exception:
     """What to say of failures, with the way by hand."""
     told = "; ".join(dict.fromkeys(_describe(error, way) for error in errors))
-    if any(isinstance(error, ValueError) for error in errors):
+    if any(isinstance(error, ValueError | AbsentError) for error in errors):
         way.published.forget(folder)
     left = parts(way.work) if way.work.exists() else []
     if not left:

@@ -68,7 +68,7 @@ class PublishedFiles(Protocol):
         """
 
     def forget(self, folder: pathlib.Path) -> None:
-        """Others came than an earlier call has noted in `folder`: the next one is to ask the host what it has."""
+        """Others came than an earlier call has noted in `folder`, or none: the next one is to ask what there is."""
 
     def by_hand(self, folder: pathlib.Path) -> str:
         """How to get the files to `folder` without this program."""
