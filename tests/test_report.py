@@ -262,6 +262,27 @@ def test_events_that_were_missed_made_up_andfound_events(tmp_path, metric, colla
     assert rows[-1][0] == "fold00/silent.wav"
 
 
+def test_clips_of_an_error_rate_are_the_most_wrong_first(tmp_path):
+    test = {"right.wav": events(("a", 0, 900)), "half.wav": events(("a", 0, 1900)), "missed.wav": events(("b", 0, 9))}
+    splits = {"train": {"t.wav": []}, "valid": {"v.wav": []}, "test": {**test, "made up.wav": [], "silent.wav": []}}
+    predicted = {**splits["test"], "half.wav": events(("a", 0, 900)), "missed.wav": []}
+    predicted["made up.wav"] = events(("a", 0, 9))
+    kind = {"embedding_type": "event", "prediction_type": "multilabel", "evaluation": ["segment_1s_er"]}
+    scores = {"test": {"test_score": 0.5, "test_segment_1s_er": 0.5}}
+    folder = tmp_path / "emb" / "M" / "sed-v1-full"
+    write_predictions(folder, splits, ["a", "b"], {}, scores, {"test": predicted}, **kind)
+    assert write_report([tmp_path / "emb"], tmp_path / "out", Settings(), tell=lambda message: None)
+    _, rows = table(tmp_path / "out", "sed-v1-full", "sound")
+    expected = [("made up", None), ("missed", 1), ("half", 0.5), ("right", 0), ("silent", None)]
+    assert [(row[0], row[4]) for row in rows] == [
+        (f"test/{name}.wav", None if score is None else pytest.approx(score)) for name, score in expected
+    ]
+    _, rows = table(tmp_path / "out", "sed-v1-full", "M: score")
+    assert rows == [["a", 2, 3, pytest.approx(2 / 3)], ["b", 1, 0, pytest.approx(1)]], (
+        "an insertion and a deletion of 3"
+    )
+
+
 def found_events(starts: list[float], predicted: list[float], collar: float) -> int:
     """How many events have a prediction of their own within the collar: the earliest takes the earliest."""
     left, found = list(predicted), 0
