@@ -9,6 +9,7 @@ import html
 import http.server
 import io
 import json
+import random
 import re
 import threading
 import urllib.parse
@@ -26,6 +27,9 @@ QUOTA_PAGE = (
     b'<p class="uc-error-caption">Sorry, you can&#39;t view or download this file at this time.</p>\n'
     b'<p class="uc-error-subcaption">Too many users have viewed or downloaded this file recently.</p>\n</body></html>'
 )
+
+
+PAGE = b"<!DOCTYPE html><html><body>Log in to go on</body></html>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,6 +271,36 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nothing is printed."""
+
+
+def garbled(answer: bytes, chance: random.Random) -> bytes:
+    """An answer with one fault of any kind, or whole."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *fields = head.split(b"\r\n")
+    untold = [field for field in fields if not field.startswith(b"Content-Length")]
+    fault = chance.randrange(20)
+    if fault == 0:
+        return answer[: chance.randrange(len(answer) + 1)]
+    if fault == 1:
+        status = b"HTTP/1.0 %d What" % chance.choice((200, 204, 206, 302, 401, 403, 404, 416, 429, 500, 503, 999))
+    elif fault == 2 and fields:
+        fields.pop(chance.randrange(len(fields)))
+    elif fault == 3:
+        fields = [*untold, b"Content-Length: %d" % chance.choice((0, 1, 5, 10**9))]
+    elif fault == 4 and body:
+        place = chance.randrange(len(body))
+        body = body[:place] + bytes([body[place] ^ 1 << chance.randrange(8)]) + body[place + 1 :]
+    elif fault == 5:
+        fields, body = untold, PAGE
+    elif fault == 6:
+        fields = [re.sub(rb"bytes \d+", b"bytes 3", field) for field in fields]
+    elif fault == 7:
+        return b""
+    elif fault == 8:
+        fields.append(b"Content-Encoding: gzip")
+    elif fault == 9:
+        fields, body = untold, body + body[:100]
+    return b"\r\n".join([status, *fields]) + b"\r\n\r\n" + body
 
 
 def _file_id(name: str) -> str:

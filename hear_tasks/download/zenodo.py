@@ -113,14 +113,15 @@ class Record:
 
     def _mirrored(self, name: str, folder: pathlib.Path, mirror: Mirror) -> RemoteFile:
         """A file from a mirror; recognised by the list that is there, or by nothing but itself."""
-        listed = self.known(folder)
-        if not listed:
+        listed, content = self.known(folder), None
+        if name not in listed:
             content = mirror.read(self.list_file)
-            listed = {} if content is None else _parse(content, f"{mirror.place}: {self.list_file}")
+            told = {} if content is None else _parse(content, f"{mirror.place}: {self.list_file}")
+            listed = {**told, **listed}
             self._listed = listed or None
         if name in listed:
             return mirror.file(name, listed[name])
-        if listed:
+        if content is not None:
             raise HostError(f"{mirror.place}: {self.list_file} there has no {name}")
         source = mirror.source(name)
         return RemoteFile(name, source, measure(source))
