@@ -331,7 +331,11 @@ def test_grid_points_from_our_file_and_from_the_log(scene, tmp_path):
     assert write_report([embeddings / "A"], tmp_path / "out", Settings(tasks), tell=lambda message: None)
     _, shown = table(tmp_path / "out", "mine-v1-full", "for the test on")
     assert [row[2:] for row in shown] == [[None, 0.2, 5, "0.1"], ["chosen", 0.6, 5, "0.001"]]
-    # That of another run is not taken.
+    # What is damaged, or of another run, is not taken.
+    (folder / "prediction-trainings.json").write_text(
+        json.dumps({"trainings": [{**rows[0], "partition": {"test": []}}]})
+    )
+    assert "the scores of single validations were not kept" in read_trainings(folder, scores)[1]
     scores["test"]["validation_score"] = 0.7
     assert read_trainings(folder, scores)[1].startswith("no prediction.log of these scores")
 
@@ -379,6 +383,8 @@ def test_rows_of_other_clips_are_not_taken_for_these(scene):
     found = read_predicted(folder, tasks / "mine-v1-full")
     assert found.tests[0].clips == ()
     assert "its 4 rows are not those of the 4 clips" in found.gaps[0]
+    (folder / "test.json").write_text(json.dumps(dict.fromkeys(clips, True)))
+    assert "expected a list of labels for each clip" in read_predicted(folder, None).gaps[0]
     (folder / "labelvocabulary.csv").write_text("damaged")
     assert "labels are shown by their numbers" in read_predicted(folder, None).gaps[0]
 

@@ -351,6 +351,7 @@ def test_odd_texts_in_the_files_of_evaluations(evaluations, tmp_path):
             "expected a number, got 'most'",
         ),
         ("results.json", lambda text: text.replace('"zero-shot"', '"other"', 1), "evaluation: expected zero-shot"),
+        ("results.json", lambda text: text.replace('"used": 12', '"used": null'), "expected a number, got None"),
         ("results.json", lambda text: text.replace('"missing": []', '"missing": [1]'), "expected a text, got 1"),
         ("results.json", lambda text: text.replace('"over_folds"', '"no_folds"'), "KeyError('over_folds')"),
         ("results.json", lambda text: "[" * 100_000, "RecursionError"),

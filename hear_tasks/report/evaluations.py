@@ -111,17 +111,17 @@ def _check(content: Mapping[str, Any]) -> None:
         raise ValueError(f"evaluation: expected {', '.join(_KINDS)}, got {content['evaluation']!r}")
     if content["model"]["source"] is None or content["model"]["untrained"] is None or not content["dataset"]:
         raise ValueError("expected the source of the model, whether it is untrained, and the data set")
-    _check_numbers(content["scores"].values())
+    _check_numbers(content["scores"].values(), or_none=True)
     _check_numbers(content["clips"][name] for name in ("used", "listed"))
     for low, high in content.get("intervals95", {}).values():
         _check_numbers((low, high))
     for parts in (content.get("per_class", {}), content.get("folds", {})):
         measures = list(next(iter(parts.values()), {}))
-        _check_numbers(each[measure] for each in parts.values() for measure in ("clips", *measures))
+        _check_numbers((each[measure] for each in parts.values() for measure in ("clips", *measures)), or_none=True)
     if content.get("folds"):
         _check_numbers(content["over_folds"][name] for name in ("top1_mean", "top1_std"))
     for figure in content["published"]:
-        _check_numbers((figure.get("published"), figure.get("difference")))
+        _check_numbers((figure.get("published"), figure.get("difference")), or_none=True)
     clips = content["clips"]
     texts = [content["protocol"], *(figure["measure"] for figure in content["published"])]
     texts += [*content.get("templates", ()), *content.get("remarks", ()), *clips.get("missing", ())]
@@ -129,9 +129,9 @@ def _check(content: Mapping[str, Any]) -> None:
         raise TypeError(f"expected a text, got {other[0]!r}")
 
 
-def _check_numbers(values: Iterable[Any]) -> None:
+def _check_numbers(values: Iterable[Any], or_none: bool = False) -> None:
     for value in values:
-        if value is not None and not isinstance(value, int | float):
+        if not isinstance(value, int | float) and not (or_none and value is None):
             raise TypeError(f"expected a number, got {value!r}")
 
 

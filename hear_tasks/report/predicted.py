@@ -143,12 +143,20 @@ def _clips(places: Sequence[pathlib.Path], metadata: Mapping[str, Any], gaps: li
     splits = metadata.get("splits")
     if not isinstance(splits, list):
         return {}
-    listed = {str(name): _read_json(places, f"{name}.json", gaps) for name in splits}
+    listed = {str(name): _read_clips(places, f"{name}.json", gaps) for name in splits}
     whole = {name: clips for name, clips in listed.items() if clips is not None}
     if len(whole) < len(listed):
         return {}  # the order of a split depends on those before it
     orders = clip_orders(whole)
     return {name: {clip: whole[name][clip] for clip in order} for name, order in orders.items()}
+
+
+def _read_clips(places: Sequence[pathlib.Path], name: str, gaps: list[str]) -> dict[str, Any] | None:
+    clips = _read_json(places, name, gaps)
+    if clips is not None and not all(isinstance(listed, list) for listed in clips.values()):
+        gaps.append(f"{_find(places, name)}: expected a list of labels for each clip; clips are shown without names")
+        return None
+    return clips
 
 
 def _read_test(

@@ -70,7 +70,7 @@ def _from_our_file(
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["trainings"]
         records = [_record(row, parts, scores.get("hparams")) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
     chosen = {record.test for record in records if record.chosen}
     return records if chosen == set(parts) else []
