@@ -359,12 +359,15 @@ def test_an_event_between_two_frames_is_the_nearer_one(tmp_path):
         (["task", "--labels", "a,b"], "a task that is embedded is drawn by itself and by its labels"),
         (["task", "--tasks-dir", "none"], "none/task: no such task"),
         (["events"], "expected events with label, start and end"),
+        (["damaged"], "damaged/task_metadata.json: expected"),
     ],
 )
 def test_impossible_maps_are_told_before_any_work(arguments, message, capsys):
     write_tones(pathlib.Path("sounds"), 1)
     write_embedded(pathlib.Path("task"))
     write_embedded(pathlib.Path("events"), "event")
+    write_embedded(pathlib.Path("damaged"))
+    pathlib.Path("damaged/task_metadata.json").write_text("[]")
     pathlib.Path("mine.html").write_text("mine")
     out = [] if "--out" in arguments else ["--out", "m.html"]
     assert main(["map", *arguments, *out]) == 1

@@ -267,6 +267,11 @@ def test_evaluations_that_cannot_be_shown_whole_are_told(evaluations, tmp_path, 
     assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1
     heads, clips = table(tmp_path / "out", "1-zero-shot", "of its class")
     assert clips[0][heads.index("likeliest")] == [without[1].split(",")[2]], "a name, and no probability of 0"
+    cut = [lines[0].replace("probability", "best_1"), *lines[1:]]
+    (old / "predictions.csv").write_text("\n".join(cut) + "\n")
+    assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1, "a class without its probability"
+    heads, clips = table(tmp_path / "out", "1-zero-shot", "of its class")
+    assert clips[0][heads.index("likeliest")] == [cut[1].split(",")[3]]
     (old / "predictions.csv").unlink()
     assert main(["report", str(place), "--out", str(tmp_path / "out")]) == 1
     assert "cannot be read" in (tmp_path / "out" / "1-zero-shot.html").read_text()

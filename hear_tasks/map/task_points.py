@@ -13,7 +13,7 @@ from hear_tasks.embed import Split, read_splits
 from hear_tasks.map.event_points import chosen, event_embeddings, events_of
 from hear_tasks.map.points import Colours, Points
 from hear_tasks.registry import EmbeddingType
-from hear_tasks.task_folder import METADATA_FILE, USUAL_RATE, TaskError, audio_folder
+from hear_tasks.task_folder import METADATA_FILE, USUAL_RATE, TaskError, audio_folder, read_task_file
 
 SEVERAL, NO_LABEL = "several labels", "no label"
 
@@ -37,7 +37,7 @@ def read_task_points(folder: pathlib.Path, tasks: pathlib.Path | None) -> tuple[
         ValueError: it is not whole, or has no event.
     """
     try:
-        metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+        metadata = read_task_file(folder / METADATA_FILE)
         splits = read_splits(folder, metadata)
     except (TaskError, OSError, ValueError) as error:
         raise ValueError(str(error)) from error

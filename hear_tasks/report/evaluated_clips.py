@@ -198,7 +198,7 @@ def _best(row: Row) -> list[tuple[str, float | None]]:
     if "best_1" not in row:
         return [(row["predicted"], _number(row.get("probability")))]
     numbers = [name.removeprefix("best_") for name in row if name.startswith("best_")]
-    return [(row[f"best_{number}"], _number(row[f"probability_{number}"])) for number in numbers]
+    return [(row[f"best_{number}"], _number(row.get(f"probability_{number}"))) for number in numbers]
 
 
 def _found(row: Row) -> list[str]:
