@@ -262,6 +262,22 @@ def test_events_that_were_missed_made_up_andfound_events(tmp_path, metric, colla
     assert rows[-1][0] == "fold00/silent.wav"
 
 
+def test_event_clips_that_models_differ_on(tmp_path):
+    test = {f"{i}.wav": events(("a", 0, 100), ("b", 500, 600)) for i in range(3)}
+    splits = {"train": {"t.wav": []}, "valid": {"v.wav": []}, "test": {**test, "silent.wav": []}}
+    kind = {"embedding_type": "event", "prediction_type": "multilabel", "evaluation": ["event_onset_200ms_fms"]}
+    scores = {"test": {"test_score": 0.5, "test_event_onset_200ms_fms": 0.5}}
+    for model, missed in (("M", (0, 2)), ("N", (1, 2))):
+        found = {**splits["test"], **{f"{i}.wav": events(("a", 0, 9))[: i != 1] for i in missed}}
+        folder = tmp_path / "emb" / model / "sed-v1-full"
+        write_predictions(folder, splits, ["a", "b"], {}, scores, {"test": found}, **kind)
+    assert write_report([tmp_path / "emb"], tmp_path / "out", Settings(), tell=lambda message: None)
+    heads, rows = table(tmp_path / "out", "sed-v1-full", "difference")
+    assert heads[2:] == ["M: onset F1, 200 ms", "N: onset F1, 200 ms", "difference"]
+    third = pytest.approx(1 / 3)
+    assert rows == [["test/1.wav", None, 1, 0, 1], ["test/0.wav", None, pytest.approx(2 / 3), 1, third]]
+
+
 def test_clips_of_an_error_rate_are_the_most_wrong_first(tmp_path):
     test = {"right.wav": events(("a", 0, 900)), "half.wav": events(("a", 0, 1900)), "missed.wav": events(("b", 0, 9))}
     splits = {"train": {"t.wav": []}, "valid": {"v.wav": []}, "test": {**test, "made up.wav": [], "silent.wav": []}}

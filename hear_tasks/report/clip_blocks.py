@@ -19,7 +19,8 @@ from hear_tasks.report.task_sounds import TaskSounds
 
 _MOST_CELLS = 24_000
 """Rows times models that a page holds: of two models 2 to 3 MB."""
-_MOST_DIFFERING = 300
+MOST_DIFFERING = 300
+"""Clips that are listed of those that models differ on."""
 
 
 def clip_blocks(
@@ -132,7 +133,7 @@ def _difference_blocks(clips: Clips, labels: Sequence[str], sounds: TaskSounds, 
     probabilities = np.stack([clips.models[title].probability for title in titles])
     gaps = np.nanmax(probabilities[:, differing], axis=0) - np.nanmin(probabilities[:, differing], axis=0)
     order = differing[np.argsort(-gaps, kind="stable")]
-    shown = order[:_MOST_DIFFERING]
+    shown = order[:MOST_DIFFERING]
     caption = f"clips that one gets right and another wrong, {len(shown):,} of {len(order):,}, the clearest first"
     return [
         Heading("Models against each other"),

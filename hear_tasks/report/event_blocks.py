@@ -11,6 +11,7 @@ from typing import Any
 from hear_cacophony.pages import Column, Table, Text
 from hear_cacophony.pages.blocks import Block, Heading
 from hear_tasks.leaderboard import readable_metric
+from hear_tasks.report.clip_blocks import MOST_DIFFERING
 from hear_tasks.report.label_blocks import scored
 from hear_tasks.report.predicted import Predicted, Tested
 from hear_tasks.report.task_sounds import TaskSounds
@@ -53,7 +54,8 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
             ]
         ),
     ]
-    for title, predicted in found.items():
+    listed = {title: _most_wrong_first(predicted, metric) for title, predicted in found.items()}
+    for title, clips in listed.items():
         columns = [
             Column("clip"),
             Column("sound", "sound", wide=True, base=sounds.base),
@@ -61,11 +63,37 @@ def event_blocks(found: Mapping[str, Predicted], sounds: TaskSounds, pictures: i
             Column("predicted", "number", digits=0),
             Column(readable_metric(metric), "number"),
         ]
-        clips = _most_wrong_first(predicted, metric)
         drawn = max(pictures, _count_drawn(clips, _MOST_EVENTS // len(found)))
         caption = f"{title}: clips, the most wrong first{_told(len(clips), pictures, drawn)}{sounds.remark}"
         blocks.append(Table(columns, _rows(clips, sounds, pictures, drawn), caption))
-    return blocks
+    return [*blocks, *(_difference_blocks(listed, metric, sounds, pictures) if len(found) > 1 else [])]
+
+
+def _difference_blocks(
+    listed: Mapping[str, Sequence[_Clip]], metric: str, sounds: TaskSounds, pictures: int
+) -> list[Block]:
+    """The clips that models score unlike on."""
+    scores: dict[tuple[str, str], dict[str, float]] = {}
+    for title, clips in listed.items():
+        for clip in clips:
+            if clip.score is not None:
+                scores.setdefault((clip.split, clip.name), {})[title] = clip.score
+    gaps = {key: max(each.values()) - min(each.values()) for key, each in scores.items()}
+    order = sorted((key for key, gap in gaps.items() if gap), key=lambda key: -gaps[key])
+    rows = [
+        [
+            f"{split}/{name}",
+            sounds.cell(split, name, picture=number < pictures),
+            *(scores[split, name].get(title) for title in listed),
+            gaps[split, name],
+        ]
+        for number, (split, name) in enumerate(order[:MOST_DIFFERING])
+    ]
+    columns = [Column("clip"), Column("sound", "sound", base=sounds.base)]
+    columns += [Column(f"{title}: {readable_metric(metric)}", "number") for title in listed]
+    columns.append(Column("difference", "number"))
+    caption = f"clips that models differ on, {len(rows):,} of {len(order):,}, the clearest first"
+    return [Heading("Models against each other"), Table(columns, rows, caption)]
 
 
 def _most_wrong_first(predicted: Predicted, metric: str) -> list[_Clip]:
