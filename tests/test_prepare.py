@@ -27,12 +27,13 @@ from damaged_audio import FORMS, cut, encode, without_length
 
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare import archives, held, prepare_tasks, resample_clip, sources, workers
+from hear_tasks.prepare import archives, held, made_from, prepare_tasks, resample_clip, sources, workers
 from hear_tasks.prepare.command import add_parser
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 from hear_tasks.prepare.run import describe_task
 
 SPLITS = ("train", "valid", "test")
+NOTES = (held.NOTE_FILE, made_from.SOURCE_NOTE)
 COMMAND = """
 import argparse, sys
 from hear_tasks.prepare.command import add_parser
@@ -89,11 +90,11 @@ def member(name: str, **attributes) -> tarfile.TarInfo:
 
 
 def contents(folder: pathlib.Path) -> dict[str, str]:
-    """Hash of every file below a folder, hidden ones too but notes of tarballs, and an entry for each folder."""
+    """Hash of every file below a folder, hidden ones too but notes of sources, and an entry for each folder."""
     return {
         str(path.relative_to(folder)): hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in sorted(folder.rglob("*"))
-        if path.name != held.NOTE_FILE
+        if path.name not in NOTES
     }
 
 
@@ -292,7 +293,7 @@ def test_all_bad_clips_are_in_one_error_and_the_others_are_made(tmp_path, noise)
     for i, (line, (_, message)) in enumerate(zip(lines, FAULTS.values(), strict=True)):
         assert line.startswith(f"  {task}/48000/train/train-{i}.wav: ")
         assert re.search(message, line)
-    made = {path.name for path in (task / "16000").rglob("*")} - set(SPLITS)
+    made = {path.name for path in (task / "16000").rglob("*")} - {*SPLITS, *NOTES}
     assert made == {f"{split}-{i}.wav" for split in SPLITS for i in range(len(FAULTS) + 1)} - {
         f"train-{i}.wav" for i in range(len(FAULTS))
     }
@@ -439,6 +440,45 @@ def test_with_out_the_source_folder_is_only_read(tmp_path):
     (out / "labelvocabulary.csv").write_text("idx,label\n0,b\n")
     (error,) = prepare_tasks([task], tmp_path / "out", jobs=1).errors
     assert "labelvocabulary.csv: differs" in error
+
+
+def test_clips_of_another_folder_are_made_again_though_they_are_older(tmp_path):
+    one, other = (make_task(tmp_path / name, clips=1) for name in ("one", "other"))
+    for clip in other.glob("48000/*/*.wav"):
+        soundfile.write(clip, -soundfile.read(clip)[0], 48_000, subtype="PCM_16")
+    out = tmp_path / "out" / one.name / "16000"
+
+    def made(source, rates=(16_000,)) -> list[tuple[int, int, int]]:
+        report = prepare_tasks([source], tmp_path / "out", rates, jobs=1)
+        assert report.errors == ()
+        return [(task.tally.written, task.tally.replaced, task.tally.kept) for task in report.tasks]
+
+    assert [made(one), made(one)] == [[(3, 0, 0)], [(0, 0, 3)]]
+    first = contents(out)
+    assert [made(other), made(other)] == [[(0, 3, 0)], [(0, 0, 3)]]
+    assert contents(out) != first
+    one.parent.rename(tmp_path / "moved")
+    moved = tmp_path / "moved" / one.name
+    assert [made(moved, (16_000, 32_000)), made(moved)] == [[(0, 3, 0), (3, 0, 0)], [(0, 0, 3)]]
+    assert contents(out) == first
+    (out / made_from.SOURCE_NOTE).unlink()  # as earlier versions left it
+    assert made(moved) == [(0, 0, 3)]
+
+
+def test_clips_of_another_folder_are_all_made_again_after_a_kill(tmp_path, monkeypatch):
+    one, other = (make_task(tmp_path / name, clips=1) for name in ("one", "other"))
+    assert prepare_tasks([one], tmp_path / "out", jobs=1).errors == ()
+    resample = workers.Workers.resample
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers.Workers, "resample", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_tasks([other], tmp_path / "out", jobs=1)
+    monkeypatch.setattr(workers.Workers, "resample", resample)
+    (report,) = prepare_tasks([other], tmp_path / "out", jobs=1).tasks
+    assert report.tally.replaced == 3
 
 
 def test_a_task_that_has_only_the_rate_asked_for_is_left_alone(tmp_path):
@@ -920,7 +960,7 @@ def test_a_disk_that_fills_up_leaves_what_was_finished(tmp_path):
     assert re.search(
         r"clips made so far are whole, the others need about \d\.\d MB; this process may write \d+,\d+ b", result.stderr
     )
-    made = list((task / "16000").rglob("*.*"))
+    made = list((task / "16000").rglob("*.wav"))
     assert 0 < len(made) < 6
     assert {soundfile.info(path).frames for path in made} == {4000}
     assert run_command(task, "--jobs", 1).returncode == 0
@@ -1048,7 +1088,7 @@ def test_a_signal_leaves_no_process_and_nothing_unfinished(state, number, tmp_pa
         (128 + number, "prepare: interrupted; the same command goes on where this one was\n"),
         (0, ""),  # it was done before
     )
-    assert not list(out.rglob(".*"))
+    assert not [file for file in out.rglob(".*") if file.name not in NOTES]
 
 
 def _commands_below(parent: int) -> bytes:

@@ -46,15 +46,30 @@ class Plan:
         """Sample rate in Hz that it is made from, None if there is nothing to make."""
         return self.conversion.source_rate if self.conversion else None
 
+    @property
+    def anew(self) -> bool:
+        """Whether all clips are made, whatever is there."""
+        return self.conversion is not None and self.conversion.anew
+
+    @property
+    def made_from(self) -> pathlib.Path:
+        """The folder of the audio that there is."""
+        assert self.conversion
+        return self.task.source / str(self.conversion.source_rate)
+
+    @property
+    def made(self) -> pathlib.Path:
+        """The folder of the audio that is made."""
+        assert self.conversion
+        return self.task.target / str(self.conversion.rate)
+
     def source(self, split: str) -> pathlib.Path:
         """The folder of a split's audio."""
-        assert self.conversion
-        return self.task.source / str(self.conversion.source_rate) / split
+        return self.made_from / split
 
     def target(self, split: str) -> pathlib.Path:
         """The folder that a split's audio is made in."""
-        assert self.conversion
-        return self.task.target / str(self.conversion.rate) / split
+        return self.made / split
 
     def batches(self, missing: list[tuple[str, str]]) -> Iterator[list[Clip]]:
         """Clips in handfuls; what a split names but is not there is added to `missing`."""

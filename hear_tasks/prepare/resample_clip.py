@@ -35,11 +35,13 @@ class Conversion:
         source_rate: sample rate of the sources in Hz.
         rate: sample rate of the results in Hz.
         seconds: the length of every clip, None if it varies.
+        anew: whether results that are there are made again, as they are of other sources.
     """
 
     source_rate: int
     rate: int
     seconds: float | None
+    anew: bool = False
 
     def samples(self, frames: int) -> int:
         """Samples in the result of a source of `frames` samples, at least 1.
@@ -67,7 +69,7 @@ class Tally:
 
     Attributes:
         written: made, where there was nothing before.
-        replaced: made, in place of a file of another form or length, or older than its source.
+        replaced: made, in place of a file of another form, length or source, or older than its source.
         kept: found complete.
         fitted: among the made ones, those whose source was not quite of the task's duration: zeros
             were added at the end, or samples left out there, for at most `DURATION_TOLERANCE_MS`.
@@ -133,7 +135,7 @@ def _make_if_needed(clip: Clip, conversion: Conversion, tally: Tally) -> None:
     with _open_source(clip.source) as source:
         frames = _checked_frames(source, clip.source, conversion)
         samples = conversion.samples(frames)
-        if _is_current(clip, conversion.rate, samples):
+        if not conversion.anew and _is_current(clip, conversion.rate, samples):
             tally.kept += 1
             return
         exists = os.path.lexists(clip.target)

@@ -14,6 +14,7 @@ from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.printable import on_one_line
 from hear_cacophony.progress import ByteProgress
+from hear_tasks.prepare.made_from import is_of_another, note_source
 from hear_tasks.prepare.plan import Plan, make_plan
 from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
 from hear_tasks.prepare.sources import Task, find_sources, lock_folder, unpack_all
@@ -61,7 +62,9 @@ def describe_task(report: TaskReport) -> str:
         return subject + ("not prepared" if report.error else "there already, the highest rate that it has")
     parts = [f"{tally.written} clips made from {report.source_rate} Hz", f"{tally.kept} there already"]
     if tally.replaced:
-        parts.append(f"{tally.replaced} made again (other length or form, or older than their source)")
+        parts.append(
+            f"{tally.replaced} made again (of another length, form or source folder, or older than their source)"
+        )
     if tally.fitted:
         parts.append(f"{tally.fitted} brought to the task's exact length (they were off by up to 1 ms)")
     if tally.clipped:
@@ -85,8 +88,9 @@ def prepare_tasks(
 
     A clip is as long as its task's `sample_duration` says, or, where that is null, as its source to the
     nearest sample. Samples beyond full scale are set to full scale and counted. A clip that is there
-    already, of the right form and length and not older than its source, is kept; one that is not so is
-    made again. A bad clip is in its task's error with all others of the task, and the good ones are made.
+    already, of the right form and length, of the same source folder and not older than its source, is
+    kept; one that is not so is made again. A bad clip is in its task's error with all others of the task,
+    and the good ones are made.
     Processes are started afresh, so a script calls this under `if __name__ == "__main__":`.
 
     Args:
@@ -151,7 +155,7 @@ def _prepare(plans: list[Plan | TaskReport], workers: Workers) -> list[TaskRepor
 def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally]) -> str:
     """Make the audio of a task at the rates of its plans; what is wrong, "" if nothing is."""
     task = plans[0].task
-    to_make = [plan for plan in plans if plan.conversion]
+    to_make = [_anew_if_of_another(plan) for plan in plans if plan.conversion]
     try:
         task.target.mkdir(parents=True, exist_ok=True)
         with lock_folder(task.target, task.target.parent):
@@ -161,7 +165,12 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
                 _check_room(task, to_make)
                 for plan in to_make:
                     tallies[plan.rate].bad += plan.bad
+                    if not plan.anew:
+                        note_source(plan.made, plan.made_from)
                 workers.resample(_batches(to_make, tallies), tallies)
+                for plan in to_make:  # of those that were of another folder, when none of these is left
+                    if plan.anew and not tallies[plan.rate].failure:
+                        note_source(plan.made, plan.made_from)
             except KeyboardInterrupt:
                 workers.end()
                 _remove_temporaries(task, to_make)
@@ -169,6 +178,13 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
         return _describe_faults(task, to_make, tallies.values())
     except (TaskError, OSError) as fault:
         return str(fault)
+
+
+def _anew_if_of_another(plan: Plan) -> Plan:
+    """A plan to make all clips, if those that are there were made from another folder."""
+    assert plan.conversion
+    anew = is_of_another(plan.made, plan.made_from)
+    return dataclasses.replace(plan, conversion=dataclasses.replace(plan.conversion, anew=anew))
 
 
 def _batches(plans: list[Plan], tallies: dict[int, Tally]) -> Iterator[tuple[Conversion, list[Clip]]]:
