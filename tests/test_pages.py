@@ -34,7 +34,7 @@ from hear_cacophony.pages.script_data import script_json
 from hear_cacophony.pages.sounds import file_url
 from hear_cacophony.pages.spectrogram_picture import draw_spectrogram
 from hear_cacophony.printable import as_text
-from hear_tasks.map.page import OUTLINE
+from hear_tasks.map.page import OPACITY, OUTLINE
 
 EVIL = (
     "</script><script>alert(1)</script>",
@@ -273,6 +273,12 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def mixed(colour: str, paper: str, opacity: float) -> str:
+    """What is seen of a colour on paper that shows through."""
+    one, other = (np.array([int(each[i : i + 2], 16) for i in (1, 3, 5)]) for each in (colour, paper))
+    return "#" + bytes(np.round(opacity * one + (1 - opacity) * other).astype(np.uint8)).hex()
+
+
 def test_colours_stand_out_from_what_is_behind_them():
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
@@ -290,7 +296,8 @@ def test_colours_stand_out_from_what_is_behind_them():
             ("warn", "raised"),
         ):
             assert contrast(style[mark], style[ground]) >= 3, f"{mark} on {ground}"
-        for colour in (*PLOT_COLOURS[:6], OUTLINE):
+        outline = mixed(OUTLINE, style["paper"], OPACITY)
+        for colour in (*PLOT_COLOURS[:6], outline):
             assert contrast(colour, style["paper"]) >= 3, colour
 
 

@@ -16,9 +16,10 @@ from hear_tasks.map.colours import counted
 from hear_tasks.map.points import Colours, Points
 
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
-OUTLINE = "#777777"
+OUTLINE = "#7A7A7A"
 """Of points, which so stand out from light paper and from dark; and the colour of those without one of their own."""
 
+OPACITY = 0.8
 _MOST_NAMED = len(PLOT_COLOURS) * len(_SYMBOLS)
 _LONGEST_NAME = 40
 _HEIGHT = 640
@@ -125,6 +126,6 @@ def _trace(places: np.ndarray, rows: Sequence[int], name: str, marker: dict[str,
         "y": chosen[:, 1].tolist(),
         "customdata": list(rows),
         "hoverinfo": "none",
-        "marker": {"size": 7 if plain else 4, "opacity": 0.8, "line": line, **marker},
+        "marker": {"size": 7 if plain else 4, "opacity": OPACITY, "line": line, **marker},
         "showlegend": legend,
     }
