@@ -151,7 +151,7 @@ def _check_events(task: str) -> None:
     with_sounds = [
         rows
         for about, rows in cells_of(report, task).values()
-        if any(column["kind"] == "sound" for column in about["columns"])
+        if {"sound", "events"} <= {column["title"] for column in about["columns"]}
     ]
     clips_of = dict(zip(modules, with_sounds, strict=True))
     assert clips_of.keys() == PLUGINS.keys()

@@ -16,7 +16,7 @@ from hear_tasks.map.colours import counted
 from hear_tasks.map.points import Colours, Points
 
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
-OUTLINE = "#7A7A7A"
+OUTLINE = "#787878"
 """Of points, which so stand out from light paper and from dark; and the colour of those without one of their own."""
 
 OPACITY = 0.8
