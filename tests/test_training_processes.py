@@ -15,9 +15,9 @@ import soundfile
 from repeats import first
 from tokenizer_files import write_tokenizer
 
+from hear_cacophony.training.join import joined
 from hear_cacophony.training.metrics import read_metrics
 from hear_cacophony.training.pack import pack
-from hear_cacophony.training.processes import joined
 from hear_cacophony.training.sources import find_sources
 from hear_tasks.cli import main
 
@@ -108,15 +108,45 @@ def test_all_stop_when_one_is_asked_to_and_go_on_to_the_same_bytes(data, tmp_pat
     for status, _, errors in ends(together(2, each("undisturbed"))):
         assert status == 0, errors
     stopped = together(2, each("stopped"))
-    while not (tmp_path / "stopped/checkpoints/10").exists():
-        assert stopped[1].poll() is None
-        time.sleep(0.05)
+    begun(tmp_path / "stopped", stopped)
     stopped[1].send_signal(signal.SIGTERM)
     assert [status for status, *_ in ends(stopped)] == [STOPPED, STOPPED]
     assert 10 <= len(losses(tmp_path / "stopped")) < 60
     assert [status for status, *_ in ends(together(2, each("stopped")))] == [0, 0]
     for name in ("metrics.csv", "AudioMAE.ckpt"):
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+
+
+def begun(out, processes):
+    """Wait until the run has a checkpoint."""
+    while not (out / "checkpoints/10").exists():
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.05)
+
+
+@pytest.mark.repeats
+@pytest.mark.parametrize("killed", [0, 1])
+def test_all_end_with_a_word_when_one_is_killed(killed, data, tmp_path):
+    processes = together(2, lambda _: arguments("audiomae", data, tmp_path / "run", steps=4000), devices=1)
+    begun(tmp_path / "run", processes)
+    processes[killed].kill()
+    status, _, errors = ends(processes)[1 - killed]
+    assert status == 1
+    assert f"process {killed} of 2 has ended, and so does process {1 - killed}" in errors
+
+
+@pytest.mark.repeats
+def test_one_that_is_suspended_for_longer_than_jax_waits_is_waited_for(data, tmp_path):
+    processes = together(2, lambda _: arguments("audiomae", data, tmp_path / "run", steps=400), devices=1)
+    begun(tmp_path / "run", processes)
+    time.sleep(0.5)  # not in the midst of a message: gRPC, on which jax builds, gives up one that waits for a minute
+    processes[1].send_signal(signal.SIGSTOP)
+    time.sleep(110)
+    processes[1].send_signal(signal.SIGCONT)
+    (status, _, errors), (other, *_) = ends(processes)
+    assert (status, other) == (0, 0), errors
+    assert "train: process 0 of 2 has been in step" in errors
+    assert len(losses(tmp_path / "run")) == 400
 
 
 def test_processes_that_are_started_unlike_each_other_end_with_what_differs(data, tmp_path):

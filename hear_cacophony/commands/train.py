@@ -131,7 +131,7 @@ def _run(args: argparse.Namespace) -> int:
 
     require_extra()
     from hear_cacophony.engine import compilation_cache
-    from hear_cacophony.training.processes import joined
+    from hear_cacophony.training.join import joined
 
     compilation_cache.enable()
     options, tokenizer = _checked_options(args)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import jax
 
+from hear_cacophony.training.processes import NO_END
 from hear_cacophony.training.step import State
 
 
@@ -26,7 +27,12 @@ class Checkpoints:
         self._ocp, self._folder = ocp, folder
         self._manager = ocp.CheckpointManager(
             folder.absolute(),
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep,
+                cleanup_tmp_directories=True,
+                # In the background the other processes would wait for them for five minutes and no longer.
+                async_options=ocp.AsyncOptions(timeout_secs=NO_END, create_directories_asynchronously=False),
+            ),
         )
 
     def latest(self) -> int | None:
