@@ -39,7 +39,8 @@ def joined(coordinator: str | None = None, count: int | None = None, index: int 
 
     Where this process alone goes wrong, it says so and ends at once: jax would have it wait for the others, which
     wait for it. Where another one has ended, this one says which, and ends with status 1. One that is suspended or
-    slow is waited for: jax would end all when it has not been heard of for 100 s.
+    slow is waited for: jax would end all when it has not been heard of for 100 s. (Its gRPC still gives up one that is
+    suspended for more than a minute within 10 s of a message, as in a checkpoint; that then is an end like others.)
 
     Args:
         coordinator: address and port where the first process listens, HOST:PORT, the same in all processes; that of

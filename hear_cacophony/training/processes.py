@@ -94,7 +94,7 @@ class Processes:
 
 
 class Whereabouts:
-    """Says, where a step does not end, which processes wait in it, and where the others were seen last."""
+    """Says, where a step does not end, which processes wait in it, and where the others did last."""
 
     def __init__(self, processes: Processes) -> None:
         self._processes, self._place = processes, "the start"
@@ -119,19 +119,18 @@ class Whereabouts:
             place = self._place
             waited = waited + REMARK_SECONDS if place == known else 0.0
             known = place
-            with contextlib.suppress(jax.errors.JaxRuntimeError):  # the coordinator is gone: jax ends the process
-                self._tell(place, waited)
+            if waited:  # and not before: gRPC gives up who is suspended for a minute, up to 10 s behind a message
+                with contextlib.suppress(jax.errors.JaxRuntimeError):  # the coordinator is gone: jax ends the process
+                    self._tell(place, waited)
 
     def _tell(self, place: str, waited: float) -> None:
         client, index = coordination().client, self._processes.index
         client.key_value_set(f"train/at/{index:06d}", place, allow_overwrite=True)
-        if not waited:
-            return
         seen = {int(key.rpartition("/")[2]): at for key, at in client.key_value_dir_get("train/at")}
-        others = [f"process {i}: {seen.get(i, 'not seen yet')}" for i in range(self._processes.count) if i != index]
+        others = [f"process {i}: {seen.get(i, 'nowhere')}" for i in range(self._processes.count) if i != index]
         say(
             f"process {index} of {self._processes.count} has been in {place} for {waited:.0f} s, which takes all "
-            f"processes; last seen: {', '.join(others)}"
+            f"processes; seen to wait: {', '.join(others)}"
         )
 
 
