@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hear_tasks.entry_point import Command, run
+from hear_tasks.entry_point import Command, Parser, run
 
 COMMANDS = (
     "hear_cacophony.commands.info",
@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None, command: Command) -> int:
-    parser = argparse.ArgumentParser(
-        prog="hear-cacophony", description="Checkpoints of AudioMAE and Cacophony, and HEAR tasks."
-    )
+    parser = Parser(prog="hear-cacophony", description="Checkpoints of AudioMAE and Cacophony, and HEAR tasks.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version of the package")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name in COMMANDS:

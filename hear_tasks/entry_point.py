@@ -7,6 +7,7 @@ too: where the work does not end by itself soon, the process does. Nothing is lo
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import ctypes
 import io
@@ -21,7 +22,7 @@ import types
 import warnings
 from collections.abc import Callable
 from os import _exit  # by its name, as the code of plugins finds another in `os`
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hear_cacophony.printable import on_own_lines
 
@@ -34,6 +35,14 @@ READER_GONE = 128 + signal.SIGPIPE
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_CHILD_SUBREAPER = 36
 """Of Linux's prctl(2): processes that lose their parent become children of this one."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Of arguments; a help that cannot be printed is an error, as other output is."""
+
+    def print_help(self, file: Any = None) -> None:
+        """Print it; argparse itself leaves it at that where it cannot be written."""
+        (file or sys.stdout).write(self.format_help())
 
 
 class Interruption(KeyboardInterrupt):

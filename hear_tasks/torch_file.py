@@ -202,6 +202,24 @@ class _StandIn:
         return self
 
 
+class UnreadTensor(_StandIn):
+    """In place of a tensor of a kind that has no place in the file: sparse, nested, without values."""
+
+    kind = "of a kind that is not read here"
+
+
+class _Sparse(UnreadTensor):
+    kind = "sparse"
+
+
+class _Nested(UnreadTensor):
+    kind = "nested"
+
+
+class _Meta(UnreadTensor):
+    kind = "without values, on the device meta"
+
+
 class _Unpickler(pickle.Unpickler):
     """Makes containers and places of tensors, of pickles of any protocol."""
 
@@ -221,7 +239,7 @@ class _Unpickler(pickle.Unpickler):
                 raise TorchFileError(f"it holds tensors in storages {name}, which are not read here; save it as floats")
             return _DTYPES[name.removesuffix("Storage")]
         if module in _WEIGHTS_MODULES or module.split(".")[0] == "numpy":
-            return _StandIn
+            return UnreadTensor if name.startswith("_rebuild_") else _StandIn
         raise ForeignContentError(f"{module}.{name}")
 
     def persistent_load(self, told: Any) -> _Storage:
@@ -269,6 +287,10 @@ _CLASSES: dict[str, Any] = {
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v3": _rebuild_typed_tensor,
+    "torch._utils._rebuild_sparse_tensor": _Sparse,
+    "torch._utils._rebuild_sparse_csr_tensor": _Sparse,
+    "torch._utils._rebuild_nested_tensor": _Nested,
+    "torch._utils._rebuild_meta_tensor_no_storage": _Meta,
     "torch._tensor._rebuild_from_type_v2": lambda rebuild, _, arguments, __: rebuild(*arguments),
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "torch._utils._rebuild_parameter_with_state": lambda tensor, *_: tensor,

@@ -10,6 +10,8 @@ import sys
 import time
 
 import pytest
+import soundfile
+from hear_tasks_on_disk import make_scene_task
 
 from hear_tasks import cli
 
@@ -216,6 +218,20 @@ def test_results_for_a_closed_output_are_an_error():
     assert (closed.returncode, closed.stderr) == (1, told)
 
 
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [(">&-", "standard output is closed"), (">/dev/full", "no room (No space left on device)")],
+)
+@pytest.mark.parametrize("arguments", ["--help", "info --help"])
+def test_help_that_cannot_be_printed_is_an_error(arguments, where, told):
+    command = ["sh", "-c", f'"$0" -m hear_tasks {arguments} {where}', sys.executable]
+    for unbuffered in ("", "1"):
+        env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True, env=env)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"hear-cacophony: {told}")
+
+
 @pytest.mark.parametrize("name", ["hear_tasks", "hear_cacophony"])
 def test_a_signal_before_the_arguments_are_read(name, tmp_path):
     """While the modules of the commands are imported, as the first of them tells."""
@@ -240,6 +256,50 @@ def test_a_signal_before_the_arguments_are_read(name, tmp_path):
     assert process.stdout.readline() == "importing\n"
     process.send_signal(signal.SIGINT)
     assert ended(process) == (130, "", "hear-cacophony: interrupted\n")
+
+
+A_PROCESS_IS_STARTED = """
+import _posixsubprocess, os, subprocess, sys
+if "hear_tasks" in str(sys.orig_argv) and "sitecustomize" not in os.environ:
+    os.environ["sitecustomize"] = "done"  # for those that are started
+    start = _posixsubprocess.fork_exec
+    def fork_exec(*what):
+        pid = start(*what)
+        print(pid, flush=True)
+        os.kill(os.getpid(), {number})
+        return pid
+    subprocess._fork_exec = fork_exec
+"""
+
+
+@pytest.mark.parametrize("number", NUMBERS[:2])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "hear_tasks doctor",
+        "hear_tasks embed --module none --python ./python --tasks-dir tasks --embeddings-dir out",
+        "hear_tasks.train_and_score out --tasks-dir tasks -- audiomae --data data.csv --size tiny --steps 1 --batch 1",
+        "hear_tasks.reproduce --checkpoints random-tiny --tasks-dir tasks --out out --from-phase embed",
+    ],
+)
+def test_a_signal_while_a_process_is_started_is_not_lost_nor_is_the_process_left(command, number, tmp_path):
+    make_scene_task(tmp_path / "tasks", clips=3)
+    soundfile.write(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
+    (tmp_path / "data.csv").write_text("file,caption\na.wav,silence\n")
+    (tmp_path / "python").symlink_to(sys.executable)
+    (tmp_path / "sitecustomize.py").write_text(A_PROCESS_IS_STARTED.format(number=int(number)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command.split()],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{pathlib.Path(__file__).parents[1]}"},
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    pid = int(process.stdout.readline())
+    status, _, err = ended(process)
+    assert status == 128 + number
+    assert ": interrupted" in err
+    assert "Traceback" not in err
+    while is_running(pid):  # a process lets go of its pipes a moment before it is gone
+        time.sleep(0.01)
 
 
 def test_ctrl_c_before_the_command_listens_ends_it_without_a_traceback(tmp_path):

@@ -112,6 +112,28 @@ def test_what_would_be_read_wrongly_is_told(tensor, protocol, message, tmp_path)
         read_torch_file(tmp_path / "file.pt")
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (lambda: torch.eye(2).to_sparse(), "sparse"),
+        (lambda: torch.eye(2).to_sparse_csr(), "sparse"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2)]), "nested"),
+        (lambda: torch.ones(2, device="meta"), "without values"),
+        (lambda: torch.nn.Parameter(torch.eye(2).to_sparse()), "sparse"),
+    ],
+)
+@pytest.mark.parametrize("others", [{}, {"bias": torch.ones(2)}])
+def test_tensors_that_are_not_plain_are_named_and_not_taken_as_missing(made, kind, others, tmp_path):
+    tensor = made()
+    torch.save({"model": {"weight": tensor, **others}, "optimizer": {"state": tensor}}, tmp_path / "file.pt")
+    with pytest.raises(CheckpointError, match=rf"file\.pt: weight is a tensor {kind}.*; save it as a plain one"):
+        read_state(tmp_path / "file.pt", "")
+    if others:
+        torch.save({"model": others, "optimizer": {"state": tensor}}, tmp_path / "file.pt")
+        assert list(read_state(tmp_path / "file.pt", "")) == ["bias"]
+
+
 def test_a_storage_that_is_too_short_is_told(tmp_path):
     file = tmp_path / "x.pt"
     torch.save({"x": torch.ones(1000)}, file)

@@ -17,6 +17,7 @@ from hear_cacophony.engine.options import PRECISIONS
 from hear_cacophony.installed import installed_versions
 from hear_tasks.benchmark import embed, encoder, predict, projection, start, text, training
 from hear_tasks.benchmark.config import SCALES, Config
+from hear_tasks.entry_point import Parser
 
 # In this order: a process of its own finds the memory of an accelerator taken once this one has used it.
 SECTIONS: dict[str, tuple[Callable[[Config], dict[str, Any]], Callable[[dict[str, Any]], list[tuple[str, str]]]]] = {
@@ -53,7 +54,7 @@ def measure_and_tell(argv: Sequence[str] | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m hear_tasks.benchmark",
         description="Speed and memory on this machine, each ratio from one run: the encoder beside the device's own "
         "matrix products, embed beside the encoder alone and beside heareval's own runner, with --only predict the "

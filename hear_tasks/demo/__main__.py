@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from hear_tasks.demo.command import NAMES
-from hear_tasks.entry_point import Command, run
+from hear_tasks.entry_point import Command, Parser, run
 from hear_tasks.source_options import add_sources_option
 
 DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
@@ -17,7 +17,7 @@ DEFAULT_TASKS = ("demo_vowel", "demo_strokes")
 
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="demo.sh",
         allow_abbrev=False,
         description="The whole chain on real audio: tasks from Debian packages, doctor, hear-validator, embeddings, "

@@ -15,6 +15,7 @@ from hear_tasks.torch_file import (
     ForeignContentError,
     StoredTensor,
     TorchFileError,
+    UnreadTensor,
     damaged,
     read_torch_file,
 )
@@ -197,14 +198,14 @@ def _why_unreadable(file: pathlib.Path, error: Exception) -> str:
 
 def _parameters(content: object, file: pathlib.Path) -> dict[str, StoredTensor]:
     state = content.get("model", content) if isinstance(content, dict) else content
-    tensors = (
-        {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
-        if isinstance(state, dict)
-        else {}
-    )
-    if not tensors:
+    state = state if isinstance(state, dict) else {}
+    tensors = {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
+    if not tensors and not any(isinstance(value, UnreadTensor) for value in state.values()):
         found = f"a dict with {_few(content)}" if isinstance(content, dict) else f"a {type(content).__name__}"
         raise CheckpointError(f"{file}: expected a dict of parameters, alone or under 'model', found {found}")
+    for name, value in state.items():
+        if isinstance(value, UnreadTensor):
+            raise CheckpointError(f"{file}: {name} is a tensor {value.kind}; save it as a plain one: x.to_dense()")
     wrapper = "module."  # of parameters that were saved from DistributedDataParallel
     wrapped = all(name.startswith(wrapper) for name in tensors)
     return {name.removeprefix(wrapper) if wrapped else name: value for name, value in tensors.items()}

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hear_tasks.entry_point import Command, run
+from hear_tasks.entry_point import Command, Parser, run
 from hear_tasks.library_caches import use_cache_folder
 
 
@@ -14,7 +14,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
     from hear_tasks.reproduce.options import add_run_options, add_work_options
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="reproduce_leaderboard.sh",
         allow_abbrev=False,
         description="From checkpoints and a folder of HEAR tasks to the leaderboard: doctor, embed, predict, "

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from hear_cacophony.text_table import text_table
-from hear_tasks.entry_point import run
+from hear_tasks.entry_point import Parser, run
 from hear_tasks.reproduce.jobs import Job, check_out, make_jobs
 from hear_tasks.reproduce.options import Options, Phase, add_run_options, add_work_options, parse_options
 from hear_tasks.reproduce.record import State, read_state
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(prog="status", description=_DESCRIPTION)
+    parser = Parser(prog="status", description=_DESCRIPTION)
     parser.add_argument(
         "--to-do",
         action="store_true",

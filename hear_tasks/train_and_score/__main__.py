@@ -7,14 +7,14 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from hear_tasks.entry_point import Command, run
+from hear_tasks.entry_point import Command, Parser, run
 
 _PARTS = 4
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="train_and_score.sh",
         allow_abbrev=False,
         usage="%(prog)s OUT [options] -- STAGE --data SHARDS [options of hear-cacophony train]",

@@ -7,13 +7,13 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from hear_tasks.entry_point import Command, run
+from hear_tasks.entry_point import Command, Parser, run
 from hear_tasks.source_options import add_sources_option
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="train_small.sh",
         allow_abbrev=False,
         description="Train a small stage 1 on recordings from Debian packages: music and effects of games, and voices "
