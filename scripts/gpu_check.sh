@@ -28,6 +28,11 @@ case $1:$scale in
     *:--short | *:--quick) ;;
     *) fail "expected --quick, got $scale" ;;
 esac
+case $python in
+    /*) ;;
+    */*) python=$PWD/$python ;; # relative to where it was told
+esac
+command -v "$python" >/dev/null || fail "PYTHON: expected a Python with jax, found no $python"
 [ ! -e "$1/summary.txt" ] || fail "$1 holds the results of an earlier run; choose another folder"
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
@@ -58,7 +63,8 @@ measure() {
 
 # shellcheck disable=SC2317 # called by its name
 device() {
-    "$python" -c 'import jax; print(jax.default_backend(), *(each.device_kind for each in jax.devices()), jax.__version__)'
+    "$python" -c 'import jax; print(jax.default_backend(), *(each.device_kind for each in jax.devices()), jax.__version__)' ||
+        return
     if command -v nvidia-smi >/dev/null; then nvidia-smi; fi
 }
 

@@ -101,6 +101,22 @@ def test_a_run_that_is_killed_keeps_what_it_had_and_is_not_written_over(tmp_path
     assert (again.returncode, "holds the results of an earlier run; choose another folder" in again.stderr) == (2, True)
 
 
+def test_a_python_without_jax_is_told_first(tmp_path):
+    python = write_python(tmp_path, "*device_kind*) echo no jax >&2; exit 1 ;;")
+    done = check(python, tmp_path / "out")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "device: FAILED with status 1 after 0 s: no jax")
+
+
+def test_a_relative_python_is_that_of_the_current_folder(tmp_path, monkeypatch):
+    write_python(tmp_path, "*device_kind*) echo gpu A100 ;;")
+    monkeypatch.chdir(tmp_path)
+    assert "gpu A100\n" in check("./python", "the results").stdout
+    assert (tmp_path / "the results/summary.txt").exists()
+    told = check("./absent", "others")
+    assert (told.returncode, f"found no {tmp_path}/./absent" in told.stderr) == (2, True)
+    assert not (tmp_path / "others").exists()
+
+
 def test_what_fails_is_named_and_the_rest_is_measured(tmp_path):
     python = write_python(
         tmp_path,
