@@ -21,6 +21,7 @@ from repeats import first
 
 from hear_cacophony.download import transfers
 from hear_cacophony.download.remote_file import HostError
+from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_tasks import cli
 from hear_tasks.download import TarballSize, hear_tarballs, tarball_name
 from hear_tasks.download.hear_tarballs import RECORD
@@ -298,6 +299,27 @@ def test_what_cannot_be_prepared_stays_until_another_task_needs_its_room(
     assert sorted(embed.order) == sorted(NAMES)
 
 
+def test_a_second_run_at_the_same_time_removes_nothing_that_the_first_has_brought(
+    mirror, commands_in_here, tmp_path, monkeypatch
+):
+    asked = options(tmp_path, mirror)
+    with (
+        locked_folder(asked.tasks_dir / "tarballs"),
+        pytest.raises(BusyError, match=r"/tasks: another run fetches tasks to it; wait for its end, or stop it"),
+    ):
+        fetch_all(asked, monkeypatch)
+    assert commands_in_here == []
+    for _ in range(2):  # one after the other
+        fetcher, _ = fetch_all(asked, monkeypatch)
+        assert fetcher.failures == {}
+    with locked_folder(asked.tasks_dir / "tarballs"):
+        pass
+    taken = fetch.TaskFetcher(asked, [], Stop(), lambda _: None)
+    taken.plan()
+    with pytest.raises(BusyError):
+        fetch.TaskFetcher(asked, [], Stop(), lambda _: None).plan()
+
+
 def test_what_a_user_has_brought_stays(mirror, commands_in_here, tmp_path, monkeypatch):
     asked = options(tmp_path, mirror)
     archives = asked.tasks_dir / "tarballs"
@@ -444,7 +466,14 @@ def test_models_of_the_table_whose_weights_do_not_come_are_left_out_and_in_the_r
     given = ["--checkpoints", str(weights), "--table", "--tasks-dir", str(tmp_path / "tasks")]
     given += ["--out", str(tmp_path / "out"), "--download", "--mirror", str(mirror), "--task", "esc50"]
     ran = []
-    monkeypatch.setattr(run, "run_jobs", lambda jobs, *_: ran.extend(job.model.name for job in jobs) or {})
+
+    def run_jobs(jobs, slots, options, stop, tell, supply):
+        ran.extend(job.model.name for job in jobs)
+        for task in supply.ready():
+            supply.release(task)
+        return {}
+
+    monkeypatch.setattr(run, "run_jobs", run_jobs)
     assert command.main([*given, "--from-phase", "embed"]) == 1
     assert ran == ["audiomae"]
     told = capsys.readouterr().err

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.made import PUT_ASIDE, Made
 from hear_tasks.reproduce.not_come import forget, note, weights_words, without_weights
@@ -56,16 +57,27 @@ class TaskFetcher:
         self._ready: queue.SimpleQueue[pathlib.Path | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._order: list[pathlib.Path] = []
+        self._lock = contextlib.ExitStack()
         self.failures: dict[pathlib.Path, str] = {}
 
     def plan(self) -> None:
-        """Tell what all of it takes.
+        """Tell what all of it takes; no other run may fetch to the folder of the tasks until all of them have come.
 
         Raises:
+            BusyError: another run does.
             OSError: the list of the tarballs cannot be had.
             ValueError: there is no room.
         """
-        self._archives.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as lock:
+            try:
+                lock.enter_context(locked_folder(self._archives, self._tell))
+            except BusyError:
+                told = f"{self._options.tasks_dir}: another run fetches tasks to it; wait for its end, or stop it"
+                raise BusyError(told) from None
+            self._plan()
+            self._lock = lock.pop_all()
+
+    def _plan(self) -> None:
         for left in self._options.tasks_dir.glob(f"*/{PUT_ASIDE}*"):
             shutil.rmtree(left)
         self._order, room = plan_tasks(self._options, list_tarballs(self._options))
@@ -98,6 +110,7 @@ class TaskFetcher:
             yield task
         for thread in self._threads:
             thread.join()
+        self._lock.close()
 
     def release(self, task: pathlib.Path) -> None:
         """A task is embedded, as far as it can be: audio that nothing needs any more goes."""
