@@ -74,8 +74,9 @@ class Browser:
             self.run("document.querySelectorAll('figure.plot')[arguments[0]].scrollIntoView()", number)
             self.wait(f"return document.querySelectorAll('figure.plot')[{number}].querySelector('.modebar-btn')")
         self.run(
-            "window.reached = new Set();"
-            "document.addEventListener('focusin', (event) => reached.add(event.target));"
+            "window.reached = new Set();"  # by their rows, too, as those out of sight are drawn anew
+            "window.place = (each) => `${each.closest('tr')?.ariaRowIndex} ${each.outerHTML}`;"
+            "document.addEventListener('focusin', (event) => reached.add(event.target).add(place(event.target)));"
             "document.querySelector('.skip').focus()"  # the first one
         )
         count = -1
@@ -88,7 +89,8 @@ class Browser:
         return self.run(
             "const used = [...document.querySelectorAll('a[href], button, input, audio, [tabindex], [role=button]')];"
             "const wanted = used.filter((each) => each.tabIndex >= 0 && each.checkVisibility());"
-            "return wanted.filter((each) => !reached.has(each)).map((each) => each.outerHTML)"
+            "const isReached = (each) => reached.has(each) || reached.has(place(each));"
+            "return wanted.filter((each) => !isReached(each)).map((each) => each.outerHTML)"
         )
 
     def pale_texts(self) -> list[list[Any]]:

@@ -121,6 +121,7 @@ def test_a_page_that_cannot_be_written_is_told_before_any_work(html, message, so
 def test_a_page_of_labels_plays_in_a_browser(sounds, text_model):
     from browser import open_browser
 
+    pathlib.Path("q.txt").write_text("dog\nrain")
     assert main(["classify", "sounds", "--labels", "dog,rain", "--html", "p.html", *text_model]) == 0
     with open_browser() as browser:
         browser.open(pathlib.Path("p.html"))
@@ -130,7 +131,12 @@ def test_a_page_of_labels_plays_in_a_browser(sounds, text_model):
             audio = f"document.querySelectorAll('audio')[{number}]"
             browser.run(f"{audio}.play()")
             browser.wait(f"return {audio}.currentTime > 0.02")
-        assert browser.beyond_tab() == []
+        assert main(["search", "sounds", "--queries", "q.txt", "--html", "q.html", *text_model]) == 0
+        assert main(["caption", "sounds", "--max-tokens", "4", "--html", "c.html", *text_model]) == 0
+        for page in ("p.html", "q.html", "c.html"):
+            browser.open(pathlib.Path(page))
+            assert browser.run("return document.querySelectorAll('audio').length") > 0
+            assert browser.beyond_tab() == [], page
         assert browser.errors() == []
         assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))] == []
 
