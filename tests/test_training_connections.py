@@ -24,7 +24,9 @@ def ended(index, connections):
 connections = Connections(ended)
 connections.reach("localhost", sys.argv[1], int(sys.argv[2]))
 print("connected", flush=True)
-input()
+while point := input():
+    connections.meet(point)
+    print("met at", point, flush=True)
 connections.end_well()
 """
 
@@ -35,7 +37,7 @@ class First:
     def __init__(self, count: int) -> None:
         self.heard, self.hears = list[int](), threading.Event()
         self.connections = Connections(self._ended)
-        self.told = self.connections.listen()
+        self.told = self.connections.listen(count)
         pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
         command = [sys.executable, "-c", OTHER, self.told]
         self.others = [subprocess.Popen([*command, str(i)], text=True, **pipes) for i in range(1, count)]
@@ -82,6 +84,25 @@ def test_nobody_hears_of_an_end_where_all_end_well(first):
     assert [other.stdout.read() for other in first.others] == [""] * 2
     assert [other.wait() for other in first.others] == [0] * 2
     assert first.heard == []
+
+
+def test_all_wait_at_a_point_for_the_last(first):
+    def send(other: int, point: str) -> None:
+        first.others[other].stdin.write(f"{point}\n")
+        first.others[other].stdin.flush()
+
+    waiting = threading.Thread(target=first.connections.meet, args=("a",))
+    waiting.start()
+    send(0, "a")
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    send(1, "a")
+    waiting.join()
+    assert [other.stdout.readline() for other in first.others] == ["met at a\n"] * 2
+    for other in (1, 0):
+        send(other, "b")
+    first.connections.meet("b")
+    assert [other.stdout.readline() for other in first.others] == ["met at b\n"] * 2
 
 
 def test_strangers_at_the_port_are_none_of_the_processes(first):

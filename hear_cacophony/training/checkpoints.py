@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import jax
 
+from hear_cacophony.training.join import barrier
 from hear_cacophony.training.processes import NO_END
 from hear_cacophony.training.step import State
 
@@ -30,8 +31,10 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=keep,
                 cleanup_tmp_directories=True,
-                # In the background the other processes would wait for them for five minutes and no longer.
-                async_options=ocp.AsyncOptions(timeout_secs=NO_END, create_directories_asynchronously=False),
+                # Directories made in the background would be waited for by the others for five minutes and no longer.
+                async_options=ocp.AsyncOptions(
+                    timeout_secs=NO_END, barrier_sync_fn=barrier(), create_directories_asynchronously=False
+                ),
             ),
         )
 

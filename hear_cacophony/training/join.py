@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from os import _exit
 from typing import Any, NoReturn
 
@@ -32,6 +32,9 @@ _COORDINATOR = "JAX_COORDINATOR_ADDRESS"
 
 _CONNECTIONS = "train/connections"
 
+_joined: list[Connections] = []
+"""Those of this process, where it has joined others."""
+
 
 @contextlib.contextmanager
 def joined(coordinator: str | None = None, count: int | None = None, index: int | None = None) -> Iterator[None]:
@@ -40,7 +43,7 @@ def joined(coordinator: str | None = None, count: int | None = None, index: int 
     Where this process alone goes wrong, it says so and ends at once: jax would have it wait for the others, which
     wait for it. Where another one has ended, this one says which, and ends with status 1. One that is suspended or
     slow is waited for: jax would end all when it has not been heard of for 100 s. (Its gRPC still gives up one that is
-    suspended for more than a minute within 10 s of a message, as in a checkpoint; that then is an end like others.)
+    suspended for more than a minute within 10 s of a message, as at the start; that then is an end like others.)
 
     Args:
         coordinator: address and port where the first process listens, HOST:PORT, the same in all processes; that of
@@ -61,6 +64,7 @@ def joined(coordinator: str | None = None, count: int | None = None, index: int 
     connections, shared = Connections(_end_after), None
     try:
         _connect(connections)
+        _joined.append(connections)
         try:
             yield
         except SharedError as error:
@@ -72,6 +76,16 @@ def joined(coordinator: str | None = None, count: int | None = None, index: int 
         _leave(error, connections)
     if shared:
         raise shared
+
+
+def barrier() -> Callable[..., None] | None:
+    """What waits until all processes have called it with the same `key`; None where this one has joined none.
+
+    That of jax is a message of gRPC.
+    """
+    if not _joined:
+        return None
+    return lambda *, key, timeout_ms: _joined[0].meet(key)
 
 
 def _arguments(coordinator: str | None, count: int | None, index: int | None) -> dict[str, Any] | None:
@@ -159,7 +173,7 @@ def _join(arguments: dict[str, Any]) -> None:
 def _connect(connections: Connections) -> None:
     state = coordination()
     if state.process_id == 0:
-        state.client.key_value_set(_CONNECTIONS, connections.listen())
+        state.client.key_value_set(_CONNECTIONS, connections.listen(state.num_processes))
     else:
         host = state.coordinator_address.rpartition(":")[0].strip("[]")
         connections.reach(host, state.client.blocking_key_value_get(_CONNECTIONS, NO_END * 1000), state.process_id)
