@@ -146,7 +146,7 @@ def test_one_that_is_suspended_for_longer_than_jax_waits_is_waited_for(data, tmp
     many = [*arguments("audiomae", data, tmp_path / "run", steps=10**6), "--checkpoint-every", "1000000"]
     processes = together(2, lambda _: many, devices=1)
     wait_for_rows(tmp_path / "run", 20, processes)
-    time.sleep(15)  # gRPC, on which jax builds, gives up one that is suspended for a minute shortly after a message
+    time.sleep(15)  # gRPC, on which jax builds, gives up one that is suspended for a minute soon after it has begun
     processes[1].send_signal(signal.SIGSTOP)
     time.sleep(110)
     processes[1].send_signal(signal.SIGCONT)
@@ -154,7 +154,7 @@ def test_one_that_is_suspended_for_longer_than_jax_waits_is_waited_for(data, tmp
     processes[0].send_signal(signal.SIGTERM)
     (status, _, errors), (other, *_) = ends(processes)
     assert (status, other) == (STOPPED, STOPPED), errors
-    assert "which takes all processes; seen to wait: process 1: nowhere" in errors
+    assert "for 80 s, which takes all processes; it waits for those that do not say the same" in errors
 
 
 def test_processes_that_are_started_unlike_each_other_end_with_what_differs(data, tmp_path):

@@ -94,7 +94,7 @@ class Processes:
 
 
 class Whereabouts:
-    """Says, where a step does not end, which processes wait in it, and where the others did last."""
+    """Says, where a step does not end, that this process waits in it, and for whom."""
 
     def __init__(self, processes: Processes) -> None:
         self._processes, self._place = processes, "the start"
@@ -114,24 +114,17 @@ class Whereabouts:
         self._place = place
 
     def _watch(self) -> None:
+        index, count = self._processes.index, self._processes.count
         known, waited = "", 0.0
-        while not self._end.wait(REMARK_SECONDS):
+        while not self._end.wait(REMARK_SECONDS):  # and the others are not asked: one that is suspended has no answer
             place = self._place
             waited = waited + REMARK_SECONDS if place == known else 0.0
             known = place
-            if waited:  # and not before: gRPC gives up who is suspended for a minute, up to 10 s behind a message
-                with contextlib.suppress(jax.errors.JaxRuntimeError):  # the coordinator is gone: jax ends the process
-                    self._tell(place, waited)
-
-    def _tell(self, place: str, waited: float) -> None:
-        client, index = coordination().client, self._processes.index
-        client.key_value_set(f"train/at/{index:06d}", place, allow_overwrite=True)
-        seen = {int(key.rpartition("/")[2]): at for key, at in client.key_value_dir_get("train/at")}
-        others = [f"process {i}: {seen.get(i, 'nowhere')}" for i in range(self._processes.count) if i != index]
-        say(
-            f"process {index} of {self._processes.count} has been in {place} for {waited:.0f} s, which takes all "
-            f"processes; seen to wait: {', '.join(others)}"
-        )
+            if waited:
+                say(
+                    f"process {index} of {count} has been in {place} for {waited:.0f} s, which takes all processes; "
+                    "it waits for those that do not say the same"
+                )
 
 
 def coordination() -> Any:
