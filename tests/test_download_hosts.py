@@ -1071,3 +1071,12 @@ def test_command_chooses_by_names(hosts, tmp_path, capsys, monkeypatch):
     assert "unknown HEAR task 'esc-50'; did you mean 'ESC-50'" in capsys.readouterr().err
     assert main(["download", "esc50"]) == 1
     assert "expected weights, peers, tasks or datasets, got 'esc50'; names come behind them" in capsys.readouterr().err
+
+
+def test_a_token_of_other_letters_is_told_and_not_shown(hosts, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
+    monkeypatch.setenv("HF_TOKEN", "hf_geheim\u00fc")
+    with pytest.raises(DownloadError) as caught:
+        download(choose.peers(["LAION-CLAP"]), tmp_path, lambda _: None)
+    assert "HF_TOKEN, or the token that `hf auth login` has kept, has letters that no token has" in str(caught.value)
+    assert "geheim" not in str(caught.value)

@@ -273,6 +273,18 @@ def test_an_update_knows_the_files_under_any_spelling(tones, capsys):
     assert list(contents("f.npz")) == tones
 
 
+def test_an_update_from_another_folder_tells_that_sounds_are_the_same(tones, monkeypatch, capsys):
+    command = ["features", "--model", "random-tiny"]
+    assert main([*command, "sounds", "--out", "f.npz"]) == 0
+    pathlib.Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert main([*command, "../sounds", "--update", "../f.npz"]) == 0
+    told = (
+        f"{tones[0]}: is gone; what ../f.npz has of it stays, as well as ../{tones[0]}, which is new and the same sound"
+    )
+    assert f"{told}; is this the folder that ../f.npz was made in?" in capsys.readouterr().err
+
+
 def contents(file: str) -> dict[str, np.ndarray]:
     """The embeddings in a file of features, by audio file."""
     from hear_cacophony.sounds.feature_update import _read_npz, _read_safetensors

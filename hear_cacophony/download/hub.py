@@ -121,6 +121,8 @@ def asking(ask: Callable[[], _Answer]) -> _Answer:
         if response is not None and response.status_code in PASSING:
             raise PassingError(str(told), asked_seconds(response.headers)) from error
         raise told from error
+    except UnicodeError:  # of a header; it would tell the token
+        raise HostError("HF_TOKEN, or the token that `hf auth login` has kept, has letters that no token has") from None
     except (RuntimeError, AttributeError, LookupError, TypeError, ValueError) as error:
         if any(told in str(error) for told in _CLIENT_GONE):
             raise PassingError(f"{host}: {error}") from error

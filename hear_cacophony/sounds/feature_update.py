@@ -136,7 +136,8 @@ class Updated:
     """Rows of a file of features, those of changed files replaced, and new ones behind them.
 
     Attributes:
-        new, changed, gone: names of audio files; rows of those that are gone stay.
+        new, changed: names of audio files.
+        gone: those that are not there, whose rows stay; each with a new one of the same content, or None.
         unchanged: how many there are.
         faults: as those of the results.
     """
@@ -149,7 +150,8 @@ class Updated:
             for row in _rows([sound.name for sound in chunk.sounds], chunk.digests, chunk.arrays):
                 self._take(row)
         self.faults = results.faults
-        self.gone = [row.name for row in old.values() if not os.path.exists(row.name)]
+        found = {self._rows[_place(name)].digest: name for name in self.new}
+        self.gone = {row.name: found.get(row.digest) for row in old.values() if not os.path.exists(row.name)}
         self.unchanged = len(old) - len(self.changed) - len(self.gone)
 
     def _take(self, row: Row) -> None:
