@@ -4,13 +4,15 @@
     python -m hear_tasks.heareval predictions ARGUMENTS OF heareval.predictions.runner
 
 heareval 2021.1.3 was written for the libraries of 2021. Each function below that is called
-`allow_...`, `hide_...` or `forget_...` mends one thing, most of them changed since then; `note_weights` adds a file
-beside the embeddings. None changes a score.
+`allow_...`, `hide_...`, `forget_...` or `load_...` mends one thing, most of them changed since then; `note_weights`
+adds a file beside the embeddings. None changes a score.
 hear-validator runs as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import pathlib
 import sys
@@ -96,6 +98,15 @@ def allow_text_device_names() -> None:
         return name.encode() if isinstance(name, str) else name
 
     gpu_max_mem.nvmlDeviceGetName = read_name_as_bytes
+
+
+def load_triton_before_tensorflow() -> None:
+    """Let plugins use triton, which comes with torch's builds for GPUs.
+
+    It brings LLVM, as TensorFlow does, and ends the process in a segmentation fault where it is loaded second.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
 
 
 def hide_gpus_from_torch() -> None:
@@ -192,6 +203,7 @@ def _what_is_wrong(folder: pathlib.Path) -> str:
 def embeddings() -> Callable[[], None]:
     """heareval's embedding runner, made to run."""
     check_versions()
+    load_triton_before_tensorflow()
     hide_gpus_from_torch()
     note_weights()
     from heareval.embeddings.runner import runner

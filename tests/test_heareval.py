@@ -141,6 +141,25 @@ def test_the_guard_against_tensorflow_without_gpu_is_passed_and_help_is_that_of_
     assert "--model-options" in "\n".join(shown)
 
 
+TRITON = """
+import sys
+from hear_tasks import heareval
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "triton":
+            print("tensorflow" in sys.modules)
+
+sys.meta_path.insert(0, Finder())
+heareval.note_weights = sys.exit  # which imports TensorFlow
+heareval.embeddings()
+"""
+
+
+def test_triton_is_loaded_before_tensorflow():
+    assert run(TRITON).stdout.splitlines()[0] == "False"
+
+
 @pytest.mark.parametrize(
     ("versions", "message"),
     [
