@@ -22,6 +22,7 @@ from repeats import first
 from hear_cacophony.download import transfers
 from hear_cacophony.download.remote_file import HostError
 from hear_cacophony.files.lock import BusyError, locked_folder
+from hear_cacophony.progress import clock
 from hear_tasks import cli
 from hear_tasks.download import TarballSize, hear_tarballs, tarball_name
 from hear_tasks.download.hear_tarballs import RECORD
@@ -386,6 +387,16 @@ def test_all_of_hear_takes_less_than_200_gb(tmp_path, mirror):
         _, told = room.plan_tasks(run_options([*given, *more]), sizes)
         assert least < told.peak < most
         assert room.plan_tasks(run_options([*given, *more]), {})[1].peak == pytest.approx(told.peak, rel=0.01)
+
+
+def test_the_time_that_all_takes_is_told(tmp_path):
+    given = ["--checkpoints", str(tmp_path), "--tasks-dir", str(tmp_path), "--out", str(tmp_path), "--download"]
+    of_both = run_options([*given, "--predictor", "own"])
+    (esc50,), (dcase,) = find_tasks("esc50"), find_tasks("dcase2016_task2")
+    seconds = 2 * (2_000 * 5 + 4 * 72 * 120)  # two models; events at the default hop take four passes
+    told = room.estimate_room({task: TarballSize(1_000_000) for task in (esc50, dcase)}, of_both).lines()[-1]
+    assert f"about {clock(seconds / 26)} to embed" in told
+    assert "3:09:00 to predict" in told  # 4 times 1:34:30, two at a time
 
 
 def test_what_a_tarball_unpacks_to_is_told_by_its_last_bytes(tmp_path, mirror):

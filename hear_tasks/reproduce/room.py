@@ -1,4 +1,4 @@
-"""What fetching and running takes on the disk at most, told before it begins."""
+"""What fetching and running takes on the disk at most, and about in time, told before it begins."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ OTHER_BYTES = 20_000_000
 _USUAL_SPEED = 20e6
 """Bytes per second, for a first idea of the time."""
 
+_EMBEDDED_A_SECOND = 26.0
+"""Seconds of audio that a stage of this package embeds in one, on two cores whose matrix rate is 265 GFLOP/s."""
+
+_EVENT_PASSES = 4
+"""Over the audio of tasks of events, at the default hop."""
+
+_PREDICT_SECONDS = 63 * 3600 / 40
+"""Of a task of HEAR with a model in the mean, at most, on one such core (the benchmark's projection)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Room:
@@ -61,6 +70,7 @@ class Room:
         audio: what stays of all tasks.
         embeddings: of all models, and as much again while they are made.
         other: of logs, scores, the report.
+        models: how many embed each task.
         published: of each task's audio at 48 kHz.
         stays: of each task, in the order in which they are fetched.
         passing: of what goes again of each task, in the order in which they are fetched.
@@ -71,6 +81,7 @@ class Room:
     audio: int
     embeddings: int
     other: int
+    models: int
     published: Mapping[HearTask, int]
     stays: Mapping[HearTask, int]
     passing: Mapping[HearTask, int]
@@ -83,9 +94,15 @@ class Room:
         return [
             f"the disk holds {_gigabytes(self.peak)} at most for these tasks, weights aside: {stays}, all else "
             f"{_gigabytes(self.other)}; and on the way tarballs, and audio that goes, of {AT_A_TIME} tasks at a time",
-            f"{fetched}: {clock(self.tarballs / _USUAL_SPEED)} at {_USUAL_SPEED / 1e6:.0f} MB/s; how long embedding "
-            "and predicting take is not known before it is measured",
+            f"{fetched}: {clock(self.tarballs / _USUAL_SPEED)} at {_USUAL_SPEED / 1e6:.0f} MB/s",
+            f"on two CPU cores, about {clock(self._embedding_seconds())} to embed, at the speed of this package's own "
+            f"stages, and {clock(len(self.published) * self.models * _PREDICT_SECONDS / 2)} to predict, as tasks of "
+            "HEAR take in the mean, both at a time; cards are quicker, by how much was not measured",
         ]
+
+    def _embedding_seconds(self) -> float:
+        passes = {task: _EVENT_PASSES if task.embedding_type is EmbeddingType.EVENT else 1 for task in self.published}
+        return self.models * sum(audio_seconds(task) * each for task, each in passes.items()) / _EMBEDDED_A_SECOND
 
 
 def _gigabytes(size: int) -> str:
@@ -152,7 +169,7 @@ def estimate_room(sizes: Mapping[HearTask, TarballSize], options: Options) -> Ro
     other = OTHER_BYTES + _JOB_BYTES * len(options.models) * len(sizes)
     peak = max(peaks, default=0) + other
     tarballs, stay, embedded = (sum(each.values()) for each in (packed, audio, embeddings))
-    return Room(tarballs, stay, embedded, other, published, stays, passing, peak)
+    return Room(tarballs, stay, embedded, other, len(options.models), published, stays, passing, peak)
 
 
 def _passing(task: HearTask, tarball: int, published: int, options: Options) -> int:
