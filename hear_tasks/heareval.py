@@ -105,6 +105,8 @@ def load_triton_before_tensorflow() -> None:
 
     It brings LLVM, as TensorFlow does, and ends the process in a segmentation fault where it is loaded second.
     """
+    if "tensorflow" in sys.modules:
+        return
     with contextlib.suppress(ImportError):
         importlib.import_module("triton")
 
