@@ -395,7 +395,7 @@ def test_the_time_that_all_takes_is_told(tmp_path):
     (esc50,), (dcase,) = find_tasks("esc50"), find_tasks("dcase2016_task2")
     seconds = 2 * (2_000 * 5 + 4 * 72 * 120)  # two models; events at the default hop take four passes
     told = room.estimate_room({task: TarballSize(1_000_000) for task in (esc50, dcase)}, of_both).lines()[-1]
-    assert f"about {clock(seconds / 26)} to embed" in told
+    assert f"about {clock(seconds / 24)} to embed" in told
     assert "3:09:00 to predict" in told  # 4 times 1:34:30, two at a time
 
 
