@@ -14,8 +14,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads of torch that wai
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow alone; importing Keras 3 takes as long again
 
-import contextlib
-import importlib
 import importlib.util
 import pathlib
 import shutil
@@ -24,9 +22,9 @@ import signal
 import numpy as np
 import pytest
 
-# It comes with torch's builds for GPUs and, loaded after TensorFlow, ends the process; torch's optimizers load it.
-with contextlib.suppress(ImportError):
-    importlib.import_module("triton")
+from hear_tasks.heareval import load_triton_before_tensorflow
+
+load_triton_before_tensorflow()  # torch's optimizers load it, where it is there
 
 # In the background and under nohup some signals are ignored; commands that tests send them are to hear them.
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

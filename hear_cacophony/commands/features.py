@@ -88,9 +88,11 @@ def _tell_update(file: pathlib.Path, updated: Updated) -> None:
     for name in updated.changed:
         tell(f"features: {on_one_line(name)}: has changed, and is replaced")
     for name, found in updated.gone.items():
-        here = "" if found is None else f", as well as {on_one_line(found)}, which is new and the same sound; is this "
-        here += "" if found is None else f"the folder that {file} was made in?"
-        tell(f"features: {on_one_line(name)}: is gone; what {file} has of it stays{here}")
+        gone = f"features: {on_one_line(name)}: is gone; what {file} has of it stays"
+        if found is not None:
+            gone += f", as well as {on_one_line(found)}, which is new and the same sound"
+            gone += f"; is this the folder that {file} was made in?"
+        tell(gone)
     counts = {"new": updated.new, "changed": updated.changed, "gone": updated.gone}
     print(
         f"{file}: {', '.join(f'{len(names)} {kind}' for kind, names in counts.items())}, {updated.unchanged} as before"
