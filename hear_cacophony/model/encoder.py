@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.model.attention import attend
+from hear_cacophony.model.norm import LayerNorm
 from hear_cacophony.model.stages import PATCHES_PER_STEP, EncoderConfig
 
 
@@ -20,6 +21,10 @@ def time_embedding(steps: int, hidden_size: int) -> np.ndarray:
     rate = 10_000.0 ** (-np.arange(half) / half)
     angle = np.arange(steps)[:, None] * rate
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
+
+
+silu = jax.checkpoint(nn.silu)
+"""For the gradient it keeps the input alone; to keep the sigmoid as well costs more than to compute it again."""
 
 
 class RowDense(nn.Dense):
@@ -60,10 +65,10 @@ class EncoderLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, None]:
-        normed = nn.LayerNorm(name="attention_norm")(x)
+        normed = LayerNorm(name="attention_norm")(x)
         x = x + SelfAttention(self.config, self.dtype, self.gaps, name="attention")(normed, mask).astype(x.dtype)
-        normed = nn.LayerNorm(name="mlp_norm")(x)
-        expanded = nn.silu(RowDense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(normed))
+        normed = LayerNorm(name="mlp_norm")(x)
+        expanded = silu(RowDense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(normed))
         return x + RowDense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded).astype(x.dtype), None
 
 
@@ -144,4 +149,4 @@ class AudioEncoder(nn.Module):
         placed = positions if places is None else positions[places]
         x = x.astype(jnp.float32) + jnp.where(real, placed, positions[0])
         x, _ = encoder_layers(self.config, self.dtype, remat=self.remat, unroll=self.unroll)(x, mask)
-        return nn.LayerNorm(name="final_norm")(x)
+        return LayerNorm(name="final_norm")(x)

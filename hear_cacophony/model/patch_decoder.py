@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from hear_cacophony.model.encoder import RowDense, encoder_layers, patch_positions
+from hear_cacophony.model.norm import LayerNorm
 from hear_cacophony.model.stages import PATCH_SIZE, PATCHES_PER_STEP, EncoderConfig
 
 
@@ -53,5 +54,5 @@ class PatchDecoder(nn.Module):
         joined_mask = jnp.concatenate([mask, restore_mask], axis=1)
         layers = encoder_layers(self.config, self.dtype, gaps=True, remat=self.remat, unroll=self.unroll)
         x, _ = layers(x, joined_mask)
-        x = nn.LayerNorm(name="final_norm")(x[:, encoded.shape[1] :])
+        x = LayerNorm(name="final_norm")(x[:, encoded.shape[1] :])
         return RowDense(PATCH_SIZE, dtype=self.dtype, name="patch")(x).astype(jnp.float32)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hear_cacophony.model.norm import LayerNorm
 from hear_cacophony.model.stages import TextConfig
 from hear_cacophony.model.text_dense import TextDense
 
@@ -25,9 +26,15 @@ class KeysValues(NamedTuple):
     values: jax.Array
 
 
-def norm(name: str) -> nn.LayerNorm:
+@jax.checkpoint
+def gelu(x: jax.Array) -> jax.Array:
+    """By the error function; for the gradient it keeps the input alone."""
+    return nn.gelu(x, approximate=False)
+
+
+def norm(name: str) -> LayerNorm:
     """The LayerNorm of the text side, float32."""
-    return nn.LayerNorm(epsilon=NORM_EPSILON, name=name)
+    return LayerNorm(epsilon=NORM_EPSILON, name=name)
 
 
 def split_heads(x: jax.Array, heads: int) -> jax.Array:
@@ -146,7 +153,7 @@ class TextLayer(nn.Module):
             assert audio_mask is not None
             heard = CrossAttention(self.config, self.dtype, self.dropout, name="cross")(x, audio, audio_mask)
             x = norm("cross_norm")(x + heard.astype(x.dtype))
-        expanded = nn.gelu(TextDense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(x), approximate=False)
+        expanded = gelu(TextDense(self.config.mlp_size, dtype=self.dtype, name="mlp_in")(x))
         narrowed = TextDense(self.config.hidden_size, dtype=self.dtype, name="mlp_out")(expanded)
         return norm("mlp_norm")(x + dropped(narrowed, self.dropout).astype(x.dtype)), cache
 
