@@ -11,3 +11,18 @@ More words, beside those of `hear_cacophony`, each for one thing:
     phase       one of the parts of a run that follow each other: to embed, to predict, to make the leaderboard
     settings    what unfinished or finished work was made with, kept beside it, so that nothing is mixed
 """
+
+from __future__ import annotations
+
+import signal
+import sys
+
+
+def leave_ctrl_c_to_system() -> None:
+    """Until a command listens to signals, let Ctrl-C end the process as the system does: Python tells where it was."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not so where it is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+if sys.argv[:1] == ["-m"]:  # `python -m hear_tasks...`, whose module is looked for
+    leave_ctrl_c_to_system()

@@ -1,13 +1,10 @@
-"""`python -m hear_tasks`: the `hear-cacophony` command, with as little as can be before it.
+"""`python -m hear_tasks`: the `hear-cacophony` command, with as little as can be before it."""
 
-Until the command listens to signals, Ctrl-C ends the process as the system does: Python would tell where it was.
-"""
-
-import signal
 import sys
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not so where it is ignored
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from hear_tasks import leave_ctrl_c_to_system
+
+leave_ctrl_c_to_system()
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 OURS = "hear_cacophony"
-_COST_OF_PEERS = "those of hear_tasks.plugins need 20 passes of 10 s for each second of an event task"
+_COST_OF_PEERS = "those of hear_tasks.plugins need 20 passes of 5 to 10 s for each second of an event task"
 
 
 def add_module_options(

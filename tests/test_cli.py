@@ -114,7 +114,7 @@ def test_help_of_commands_that_run_the_peers_says_what_timestamps_cost(command, 
 
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    assert "need 20 passes of 10 s for each second of an event task" in " ".join(capsys.readouterr().out.split())
+    assert "need 20 passes of 5 to 10 s for each second of an event task" in " ".join(capsys.readouterr().out.split())
     assert count_timestamps(48_000, 50, 48_000) == 20
 
 

@@ -302,19 +302,33 @@ def test_a_signal_while_a_process_is_started_is_not_lost_nor_is_the_process_left
         time.sleep(0.01)
 
 
-def test_ctrl_c_before_the_command_listens_ends_it_without_a_traceback(tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hear_cacophony",
+        "hear_tasks",
+        "hear_tasks.benchmark",
+        "hear_tasks.demo",
+        "hear_tasks.heareval",
+        "hear_tasks.reproduce",
+        "hear_tasks.reproduce.status",
+        "hear_tasks.train_and_score",
+        "hear_tasks.train_small",
+    ],
+)
+def test_ctrl_c_before_the_command_listens_ends_it_without_a_traceback(name, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, importlib.abc\n"
         "class Slow(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'hear_tasks.cli':\n"
+        "        if name == 'hear_tasks.entry_point':\n"
         "            import time\n"
         "            print('importing', flush=True)\n"
         "            time.sleep(600)\n"
         "sys.meta_path.insert(0, Slow())\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "hear_tasks", "info", "random-tiny"],
+        [sys.executable, "-m", name],
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import io
 import json
 import os
@@ -17,7 +20,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from hear_cacophony.commands import pack as pack_command
 from hear_cacophony.files.atomic_write import PREFIX
+from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.training import pack as pack_module
 from hear_cacophony.training.captions import Caption, read_table
 from hear_cacophony.training.pack import pack
@@ -218,6 +223,32 @@ def test_a_shard_that_was_cut_or_is_not_there_is_refused(tmp_path, monkeypatch):
     index.unlink()
     with pytest.raises(ValueError, match="shard 1 of 2 is not there; end the packing with the same command"):
         Shards(tmp_path / "shards")
+
+
+def test_a_second_process_waits_for_the_first(tmp_path, monkeypatch):
+    told = []
+    write_sounds(tmp_path / "sounds", 3)
+    with contextlib.ExitStack() as first:
+        first.enter_context(locked_folder(tmp_path / "shards"))
+
+        def end_first(message):
+            told.append(message)
+            first.close()
+
+        monkeypatch.setattr(pack_command, "_say", end_first)
+        assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "shards")]) == 0
+    assert told == [f"{tmp_path}/shards: another process packs into it; waiting for that"]
+    assert len(Shards(tmp_path / "shards").clips) == 3
+
+
+def test_where_there_are_no_locks_is_said(tmp_path, monkeypatch, capsys):
+    def no_locks(number, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    write_sounds(tmp_path / "sounds", 3)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "shards")]) == 0
+    assert f"pack: {tmp_path}: its file system has no locks" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_told_and_packing_goes_on_later(tmp_path):

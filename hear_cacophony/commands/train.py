@@ -241,6 +241,7 @@ def _options(args: argparse.Namespace, sizes: Sizes) -> TrainOptions:
 def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:
     """The shards that are named; what is none is packed first."""
     from hear_cacophony.training.pack import pack
+    from hear_cacophony.training.processes import say
     from hear_cacophony.training.record import PACKED
     from hear_cacophony.training.shards import Shards
     from hear_cacophony.training.sources import find_sources
@@ -250,7 +251,7 @@ def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:
     target = args.out / PACKED
 
     def pack_all() -> None:
-        for why in pack(find_sources(args.data), target).left_out.values():
+        for why in pack(find_sources(args.data), target, tell=say).left_out.values():
             print(f"left out: {on_one_line(why)}", file=sys.stderr)
 
     processes.first(f"it packs the sounds into {target}", pack_all)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -56,7 +56,14 @@ class Packed:
     left_out: dict[str, str]
 
 
-def pack(sources: Sequence[Source], folder: pathlib.Path, workers: int | None = None) -> Packed:
+def pack(
+    sources: Sequence[Source],
+    folder: pathlib.Path,
+    workers: int | None = None,
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+    wait: bool = False,
+) -> Packed:
     """Pack sounds into a folder of shards. What an earlier call has packed stays.
 
     Sounds that cannot be read, and those shorter than a patch (160 ms), are left out, and told.
@@ -65,13 +72,15 @@ def pack(sources: Sequence[Source], folder: pathlib.Path, workers: int | None = 
         sources: what to pack.
         folder: made where it is missing.
         workers: threads that decode; as many as there are processors unless given.
+        tell: takes the remark that the file system has no locks.
+        wait: whether to wait where another process packs into the folder.
 
     Raises:
         ValueError: the folder holds other sounds, or other files.
         BusyError: another process packs into it.
         OSError: a shard cannot be written.
     """
-    with locked_folder(folder):
+    with locked_folder(folder, tell, wait=wait):
         shards = -(-len(sources) // SOUNDS_PER_SHARD)
         contents = _read_contents(folder)
         _check_plan(folder, {"format": FORMAT, "shards": shards, "sounds": _digest(sources, contents)})

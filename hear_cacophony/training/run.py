@@ -81,7 +81,7 @@ def train(
 
         def take() -> None:
             _check_data(options, shards, batches, mesh)
-            held.enter_context(locked_folder(out))
+            held.enter_context(locked_folder(out, say))
             check_record(out, record)
 
         processes.first(f"it takes the folder {out}", take)
