@@ -139,7 +139,12 @@ FAULTS = {
     "objects": (
         "model.scale * _pieces(audio, 1, 6)[:, 0]",
         "__import__('numpy').full((len(audio), 6), None)",
-        "expected a float32 array, got one of object",
+        "expected a float32 array, got numpy.ndarray of object",
+    ),
+    "masked": (
+        "model.scale * _pieces(audio, 1, 6)[:, 0]",
+        "__import__('numpy').ma.masked_less(_pieces(audio, 1, 6)[:, 0].numpy(), 0)",
+        "expected a float32 array, got numpy.ma",
     ),
     "end": (
         "def get_scene_embeddings(audio, model):",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hear_cacophony import load_embedding_model
-from hear_cacophony.frontend.audio_checks import as_batch
+from hear_cacophony.frontend.audio_checks import as_batch, as_clip
 from hear_cacophony.frontend.clips import as_clips
 
 
@@ -58,6 +58,12 @@ def test_integers_are_refused_with_the_scale_to_use(dtype, scale):
 def test_other_dtypes_are_refused(dtype):
     with pytest.raises(TypeError, match="expected float samples"):
         as_batch(np.zeros((1, 16), dtype))
+
+
+@pytest.mark.parametrize("check", [as_batch, lambda audio: as_clip(audio[0], 0)])
+def test_what_is_masked_is_not_taken_for_samples(check):
+    with pytest.raises(TypeError, match=r"got a masked array; audio\.filled"):
+        check(np.ma.masked_greater(np.ones((1, 16), np.float32), 0.5))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])

@@ -280,6 +280,7 @@ if "hear_tasks" in str(sys.orig_argv) and "sitecustomize" not in os.environ:
         "hear_tasks embed --module none --python ./python --tasks-dir tasks --embeddings-dir out",
         "hear_tasks.train_and_score out --tasks-dir tasks -- audiomae --data data.csv --size tiny --steps 1 --batch 1",
         "hear_tasks.reproduce --checkpoints random-tiny --tasks-dir tasks --out out --from-phase embed",
+        "hear_tasks download tasks esc50 --rate 16000 --billing-project mine --to out",
     ],
 )
 def test_a_signal_while_a_process_is_started_is_not_lost_nor_is_the_process_left(command, number, tmp_path):
@@ -287,10 +288,13 @@ def test_a_signal_while_a_process_is_started_is_not_lost_nor_is_the_process_left
     soundfile.write(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
     (tmp_path / "data.csv").write_text("file,caption\na.wav,silence\n")
     (tmp_path / "python").symlink_to(sys.executable)
+    (tmp_path / "gcloud").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "gcloud").chmod(0o755)
     (tmp_path / "sitecustomize.py").write_text(A_PROCESS_IS_STARTED.format(number=int(number)))
     process = subprocess.Popen(
         [sys.executable, "-m", *command.split()],
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{pathlib.Path(__file__).parents[1]}"},
+        env=os.environ
+        | {"PYTHONPATH": f"{tmp_path}:{pathlib.Path(__file__).parents[1]}", "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     pid = int(process.stdout.readline())

@@ -111,6 +111,8 @@ def _clip_hint(array: np.ndarray) -> str:
 
 
 def _as_numpy(audio) -> np.ndarray:
+    if isinstance(audio, np.ma.MaskedArray):
+        raise TypeError("expected samples, got a masked array; audio.filled(0.0) makes silence of what is masked")
     if hasattr(audio, "detach"):  # a torch tensor may need its gradient and its device left behind
         audio = audio.detach().cpu()
         if audio.dtype.is_floating_point and audio.dtype.itemsize < 4:  # NumPy knows no bfloat16

@@ -228,8 +228,8 @@ def _as_array(tensor, function):
         raise PluginApiError(f"{function}: expected a float32 array, got a tensor of {kind}: {error}") from error
     if not isinstance(tensor, np.ndarray):
         raise PluginApiError(f"{function}: expected a tensor, got {_kind(tensor)}")
-    if tensor.dtype.kind not in "fiubc":
-        raise PluginApiError(f"{function}: expected a float32 array, got one of {tensor.dtype}")
+    if isinstance(tensor, np.ma.MaskedArray) or tensor.dtype.kind not in "fiubc":
+        raise PluginApiError(f"{function}: expected a float32 array, got {_kind(tensor)} of {tensor.dtype}")
     return tensor
 
 
