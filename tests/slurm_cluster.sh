@@ -69,7 +69,8 @@ start() {
     local daemon
     until [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ]; do
         for daemon in slurmctld slurmd; do
-            kill -0 "$(cat "$folder/$daemon.pid")" || fail "$daemon has ended"
+            # A daemon may write its number after the command that started it has ended.
+            [ ! -s "$folder/$daemon.pid" ] || kill -0 "$(cat "$folder/$daemon.pid")" || fail "$daemon has ended"
         done
         sleep 0.5
     done
