@@ -19,7 +19,7 @@ import sys
 
 
 def leave_ctrl_c_to_system() -> None:
-    """Until a command listens to signals, let Ctrl-C end the process as the system does: Python tells where it was."""
+    """Until a command listens to signals, let Ctrl-C end the process without a word: Python would tell where it was."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not so where it is ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -38,7 +38,6 @@ def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.training import require_extra
 
     require_extra()
-    from hear_cacophony.files.lock import BusyError
     from hear_cacophony.sounds.faults import check_errors_file, write_errors
     from hear_cacophony.training.pack import pack
     from hear_cacophony.training.shards import describe
@@ -47,12 +46,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected at least 1")
     check_errors_file(args.errors)
-    sources = find_sources(args.paths)
-    try:
-        packed = pack(sources, args.out, args.workers, tell=_say)
-    except BusyError:
-        _say(f"{args.out}: another process packs into it; waiting for that")
-        packed = pack(sources, args.out, args.workers, tell=_say, wait=True)
+    packed = pack(find_sources(args.paths), args.out, args.workers, tell=_say, wait=True)
     write_errors({name: why.removeprefix(f"{name}: ") for name, why in packed.left_out.items()}, args.errors)
     for why in list(packed.left_out.values())[:_MOST_NAMED]:
         print(f"left out: {on_one_line(why)}", file=sys.stderr)

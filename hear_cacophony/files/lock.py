@@ -74,6 +74,22 @@ def locked_folder(
         os.close(number)
 
 
+@contextlib.contextmanager
+def folder_in_turn(
+    folder: pathlib.Path,
+    tell: Callable[[str], None],
+    waiting: str = "another process does the same; waiting for that",
+) -> Iterator[None]:
+    """As `locked_folder`; where another process holds it, tell `waiting` and wait."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked_folder(folder, tell))
+        except BusyError:
+            tell(waiting)
+            held.enter_context(locked_folder(folder, tell, wait=True))
+        yield
+
+
 def _take(folder: pathlib.Path, tell: Callable[[str], None], wait: bool) -> int:
     """The lock that is in its place: the process that held it may have removed the folder since."""
     path = folder / "lock"

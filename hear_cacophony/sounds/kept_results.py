@@ -28,7 +28,7 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_cacophony.files.cache_folder import cache_folder, make_writable_folder
 from hear_cacophony.files.file_identity import ContentDigests
-from hear_cacophony.files.lock import BusyError, locked_folder
+from hear_cacophony.files.lock import folder_in_turn
 from hear_cacophony.sounds.find import Sound
 
 Tell = Callable[[str], None]
@@ -206,7 +206,7 @@ def open_kept(folder: pathlib.Path, identity: Mapping[str, Any], tell: Tell) -> 
         OSError: it cannot be written to.
     """
     own = folder / _hash(identity)
-    with _locked(own, tell):
+    with folder_in_turn(own, tell):
         write_text(own / "identity.json", json.dumps(identity, sort_keys=True, indent=1) + "\n")
         kept = KeptResults(own, tell)
         kept.forget_faults()
@@ -238,7 +238,7 @@ def open_shared(sounds: Sequence[Sound], identity: Mapping[str, Any], tell: Tell
         kept = KeptResults(folder, tell)
         if kept.missing(sounds):
             work = folder / f"work-{_hash(listed)}"
-            stack.enter_context(_locked(work, tell))
+            stack.enter_context(folder_in_turn(work, tell))
             stack.callback(shutil.rmtree, work, ignore_errors=True)
             kept = KeptResults(folder, tell)
         try:
@@ -265,20 +265,9 @@ def open_unfinished(identity: Any, tell: Tell) -> Iterator[KeptResults]:
         except PermissionError as error:
             tell(f"{error}. Until then, a run that is stopped begins anew")
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hear_cacophony-")))
-        stack.enter_context(_locked(folder, tell))
+        stack.enter_context(folder_in_turn(folder, tell))
         yield KeptResults(folder, tell)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path, tell: Tell) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked_folder(folder, tell))
-        except BusyError:
-            tell("another process does the same; waiting for that")
-            stack.enter_context(locked_folder(folder, tell, wait=True))
-        yield
 
 
 def _hash(value: Any) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.file_identity import ContentDigests
-from hear_cacophony.files.lock import locked_folder
+from hear_cacophony.files.lock import folder_in_turn, locked_folder
 from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, SAMPLE_RATE, count_frames
 from hear_cacophony.progress import FileProgress
 from hear_cacophony.training.shards import (
@@ -72,15 +72,16 @@ def pack(
         sources: what to pack.
         folder: made where it is missing.
         workers: threads that decode; as many as there are processors unless given.
-        tell: takes the remark that the file system has no locks.
+        tell: takes remarks: that the file system has no locks, or that another process is waited for.
         wait: whether to wait where another process packs into the folder.
 
     Raises:
         ValueError: the folder holds other sounds, or other files.
-        BusyError: another process packs into it.
+        BusyError: another process packs into it, and `wait` is False.
         OSError: a shard cannot be written.
     """
-    with locked_folder(folder, tell, wait=wait):
+    waiting = f"{folder}: another process packs into it; waiting for that"
+    with folder_in_turn(folder, tell, waiting) if wait else locked_folder(folder, tell):
         shards = -(-len(sources) // SOUNDS_PER_SHARD)
         contents = _read_contents(folder)
         _check_plan(folder, {"format": FORMAT, "shards": shards, "sounds": _digest(sources, contents)})
