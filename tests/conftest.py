@@ -11,9 +11,11 @@ os.environ["XLA_FLAGS"] = f"{TWO_DEVICES} " + os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads of torch that wait leave the processor to others
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads of numpy's spin while they wait
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow alone; importing Keras 3 takes as long again
 
+import gc
 import importlib.util
 import pathlib
 import shutil
@@ -23,6 +25,8 @@ import numpy as np
 import pytest
 
 from hear_tasks.heareval import load_triton_before_tensorflow
+
+gc.disable()  # while the tests are imported
 
 load_triton_before_tensorflow()  # torch's optimizers load it, where it is there
 
@@ -90,6 +94,13 @@ def pytest_collection_modifyitems(config, items) -> None:
     config.hook.pytest_deselected(items=unwanted)
     order = {name: i for i, name in enumerate(LONG_FILES)}
     items[:] = sorted(wanted, key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """What all tests import stays: each search for garbage went through it, a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,6 +27,7 @@ def test_cases_are_sound_tasks(case, tmp_path):
         assert len(read_split_events(task, "valid").targets) == case.events * case.clips[1]
 
 
+@pytest.mark.repeats  # tests/test_predict.py compares both
 def test_both_predictors_give_the_same_and_are_told_of(tmp_path):
     case = QUICK[0]
     figures = predict.measure_case(case, 1, 1, tmp_path)

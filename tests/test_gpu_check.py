@@ -50,7 +50,7 @@ def test_what_it_calls_needs_jax_flax_and_numpy_alone(tmp_path):
 def check_sections(figures: dict[str, dict]) -> None:
     """What the runs for some sections tell of them."""
     embed = figures["embed"]["embed"]
-    assert embed["lengths"]["5"]["fraction_of_encoder_alone"] > 0
+    assert embed["lengths"]["1"]["fraction_of_encoder_alone"] > 0
     assert embed["heareval"] == "No module named 'torch'"
     skipped = {"skipped": "no module named array_record, grain; install the extra `train`"}
     assert figures["training"]["training"] == skipped

@@ -18,7 +18,6 @@ import pytest
 from conftest import usual_environment
 from embeddings_on_disk import make_embeddings
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
-from repeats import first
 
 from hear_cacophony.files.lock import is_held, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY
@@ -97,7 +96,8 @@ def parse(given: list[str]):
     return parse_options(parser.parse_args(given))
 
 
-@pytest.mark.parametrize("stages", first(1, [1, 2]))
+@pytest.mark.repeats  # the tests below end a run anywhere, those of embed and predict compare files and scores
+@pytest.mark.parametrize("stages", [1, 2])
 def test_killed_on_the_way_the_table_is_that_of_an_undisturbed_run_of_heareval(
     stages, tmp_path, monkeypatch, keeps_nothing
 ):
@@ -421,7 +421,8 @@ def test_ctrl_c_twice_ends_what_would_have_had_time(options, tmp_path):
     time.sleep(0.5)  # two at the same moment may be one
     process.send_signal(signal.SIGINT)
     told = process.communicate()[1]
-    assert told.splitlines()[-1] == "reproduce: interrupted by SIGINT; the same command goes on where it was"
+    # A line of the job that ends may come between that and the end.
+    assert "reproduce: interrupted by SIGINT; the same command goes on where it was" in told.splitlines()
     assert process.returncode == 130
     wait_until(lambda: not pathlib.Path(f"/proc/{started}").exists())
 

@@ -69,9 +69,7 @@ FULL = Scale(
     "base", 16, 10, 3, 10_000,
 )  # fmt: skip
 SHORT = dataclasses.replace(FULL, name="short", rounds=3, task_lengths=(10,), task_seconds=3.0, task_rounds=2)
-QUICK = Scale(
-    "quick", "random-tiny", (1, 5), 2, 0.01, (1, 5), 0.05, 1, 84, 90, 24, 2.0, 8, 6, 6, 1, "tiny", 4, 1, 1, 40
-)
+QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, (1,), 0.05, 1, 42, 90, 12, 2.0, 4, 4, 4, 1, "tiny", 4, 1, 1, 40)
 SCALES = {scale.name: scale for scale in (FULL, SHORT, QUICK)}
 
 
