@@ -19,6 +19,7 @@ from repeats import first
 
 from hear_tasks import cli
 from hear_tasks.embed.hear_module import HearModule, load_module
+from hear_tasks.embed.plugin.source import digest_code
 from hear_tasks.embed.record import RECORD_FILE
 from hear_tasks.task_folder import EMBEDDED_FILE
 
@@ -164,6 +165,7 @@ def test_a_plugin_has_a_working_directory_of_its_own(before, after, plugin, tmp_
         assert embed("tasks", "out", name, "--model", "weights.txt") == 0
         assert os.getcwd() == str(tmp_path)
     found, expected = (contents(tmp_path / "out" / name) for name in (roaming, staying))
+    del found["weights.json"], expected["weights.json"]  # which tell one code from the other
     assert {file: data.replace(roaming.encode(), b"") for file, data in found.items()} == {
         file: data.replace(staying.encode(), b"") for file, data in expected.items()
     }
@@ -204,6 +206,52 @@ def test_clips_that_a_plugin_fails_for_are_named_and_the_others_are_done(plugin,
     module.get_scene_embeddings = lambda audio, model: calls.append(len(audio)) or monkey(audio, model)
     assert embed(task.parent, tmp_path / "out", name, "--batch-seconds", 2) == 1
     assert sum(calls) < 18  # the batches without a failing clip are not computed again
+    done = tmp_path / "out" / name / f".embedding-{task.name}" / "done"
+    assert sum(done.read_bytes()) == 16
+
+
+def test_what_a_plugin_is_known_by_includes_its_code(plugin, tmp_path, capsys):
+    task = make_scene_task(tmp_path / "tasks", clips=1)
+    helper = tmp_path / "plugins" / "a_helper.py"
+    name = plugin(f"import a_helper\n{TORCH}")
+    helper.write_text("FACTOR = 1\n")
+    assert embed(task.parent, tmp_path / "out", name) == 0
+    assert embed(task.parent, tmp_path / "out", name) == 0
+    helper.write_text("FACTOR = 2\n")
+    assert embed(task.parent, tmp_path / "out", name) == 1
+    assert "holds embeddings of another model (code_md5 " in capsys.readouterr().err
+
+
+def test_the_code_of_a_package_is_all_of_it_and_what_is_installed_is_known_by_its_version(tmp_path):
+    package = tmp_path / "a_package" / "models"
+    package.mkdir(parents=True)
+    for file in (package.parent / "__init__.py", package / "__init__.py", package / "net.py", tmp_path / "other.py"):
+        file.write_text("import other\n")
+    inside = digest_code("a_package.models", str(package / "__init__.py"))
+    assert inside == digest_code("a_package", str(package.parent / "__init__.py")) != ""
+    (tmp_path / "other.py").write_text("x = 1\n")
+    assert digest_code("a_package", str(package.parent / "__init__.py")) == inside
+    (package / "net.py").write_text("x = 1\n")
+    assert digest_code("a_package", str(package.parent / "__init__.py")) != inside
+    assert digest_code("a_package", "/env/lib/python3.11/site-packages/a_package/__init__.py") == ""
+    assert digest_code("a_package", None) == digest_code("a_package", "/a_package.so") == ""
+    assert digest_code("hear_tasks.plugins.clap", "/here/hear_tasks/plugins/clap.py") == ""
+
+
+def test_the_files_of_a_model_are_found_behind_links(plugin, tmp_path, capsys):
+    task = make_scene_task(tmp_path / "tasks", clips=1)
+    for weights in ("first", "second"):
+        (tmp_path / weights).mkdir()
+        (tmp_path / weights / "weights.bin").write_text(weights)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "itself").symlink_to(model)
+    name = plugin(TORCH.replace(LOAD, f"{LOAD}\n    return Model(scale)"))
+    for weights, status in (("first", 0), ("first", 0), ("second", 1)):
+        (model / "encoder").unlink(missing_ok=True)
+        (model / "encoder").symlink_to(tmp_path / weights)
+        assert embed(task.parent, tmp_path / "out", name, "--model", model) == status
+    assert "holds embeddings of another model (md5 " in capsys.readouterr().err
 
 
 def test_a_plugin_that_takes_one_clip_at_a_time_is_given_one(plugin, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import json
 import pathlib
 import time
@@ -139,7 +140,7 @@ class _Run:
             while batches:
                 batches = self._try(batches, progress)
         if self._failed:
-            raise TaskError(self._all_failed_clips("all others are done, and will not be computed again"))
+            raise TaskError(self._all_failed_clips("all others are done"))
 
     def _remaining(self, batches: list[Batch]) -> list[Batch]:
         """Those of the batches that hold a window which is not done."""
@@ -184,9 +185,7 @@ class _Run:
                 progress.advance(*self._shares(batch.windows))
 
             for batch in batches:
-                embedded = self._run(self._next(reader), batch)
-                if embedded is not None:
-                    in_work.append((batch, embedded))
+                in_work.append(self._run(self._next(reader), batch))
                 if len(in_work) >= IN_WORK:
                     collect()
             while in_work:
@@ -204,15 +203,16 @@ class _Run:
         except BadClipError as error:
             raise TaskError(self._all_bad_clips(error)) from error
 
-    def _run(self, audio: np.ndarray, batch: Batch) -> Any:
-        """The results of a batch, perhaps not yet computed; None if a plugin fails for some of its clips."""
+    def _run(self, audio: np.ndarray, batch: Batch) -> tuple[Batch, Any]:
+        """A batch with its results, perhaps not yet computed; without the clips that a plugin fails for."""
         try:
-            return self._embedder.run(audio, self._plan.members(batch))
+            return batch, self._embedder.run(audio, self._plan.members(batch))
         except FailedClipsError as error:
             self._failed |= error.messages
             if error.every or len(self._failed) >= _MOST_FAILED:
                 raise TaskError(self._all_failed_clips("nothing after them was tried")) from error
-            return None
+            others = [each for each in batch.windows if self._plan.windows[each].clip not in error.messages]
+            return dataclasses.replace(batch, windows=tuple(others)), error.others
 
     def _all_failed_clips(self, others: str) -> str:
         """What a plugin fails with, and for which clips."""

@@ -24,12 +24,14 @@ class FailedClipsError(Exception):
     Attributes:
         messages: what it said for each, by the index of the clip in its task.
         every: whether it fails for each of several clips, so that others hardly fare better.
+        others: results of the other clips of the batch, in their order.
     """
 
-    def __init__(self, messages: Mapping[int, str], every: bool) -> None:
+    def __init__(self, messages: Mapping[int, str], every: bool, others: np.ndarray) -> None:
         super().__init__("; ".join(messages.values()))
         self.messages = messages
         self.every = every
+        self.others = others
 
 
 class Model(abc.ABC):

@@ -43,7 +43,7 @@ class Plugin:
 
     Attributes:
         facts: sample_rate (Hz), scene_embedding_size, timestamp_embedding_size, device ("cpu" or the name of a GPU),
-            and version (of the installed distribution, "" if unknown).
+            version (of the installed distribution, "" if unknown) and file (of the module, None if there is none).
     """
 
     def __init__(self, name, path, options):
@@ -67,7 +67,7 @@ class Plugin:
             self._framework = _framework(name, self._model)
             self._device, device = _device(self._framework, self._model)
             self.facts = {fact: _positive(name, self._model, fact) for fact in _MODEL_FACTS}
-            self.facts.update(device=device, version=_version(name))
+            self.facts.update(device=device, version=_version(name), file=getattr(self._module, "__file__", None))
 
     def call(self, kind, audio):
         """The arrays that the plugin gives for clips of equal lengths.

@@ -17,6 +17,7 @@ from hear_tasks.embed.event_results import GrowingEventResults
 from hear_tasks.embed.model import ClipEmbedder, FailedClipsError, Model
 from hear_tasks.embed.plugin.call import SCENE, TIMESTAMPS, Plugin, PluginApiError, PluginError, PluginMemoryError
 from hear_tasks.embed.plugin.process import PluginProcess
+from hear_tasks.embed.plugin.source import digest_code
 from hear_tasks.embed.results import Results, SceneResults
 from hear_tasks.registry import EmbeddingType
 
@@ -73,7 +74,8 @@ class PluginModel(Model):
         self.scene_embedding_size: int = facts["scene_embedding_size"]
         self.timestamp_embedding_size: int = facts["timestamp_embedding_size"]
         self.device: str = facts["device"]
-        self.identity = {"weights": source, "md5": md5, "source": source, "version": facts["version"]}
+        known = {"weights": source, "md5": md5, "source": source, "version": facts["version"]}
+        self.identity = {**known, "code_md5": digest_code(name, facts["file"])}
         self._tell = tell
 
     def embedder(self, task: str, kind: EmbeddingType) -> PluginEmbedder:
@@ -167,7 +169,7 @@ class PluginEmbedder(ClipEmbedder):
             raise
         except PluginApiError as error:
             told = f"{self._model.name}: {error}"
-            raise FailedClipsError({window.clip: told for window in windows}, every=True) from error
+            raise FailedClipsError({window.clip: told for window in windows}, True, self._packed([])) from error
         except PluginError as error:
             results = self._one_by_one(clips, windows)
             self._alone = True
@@ -187,7 +189,7 @@ class PluginEmbedder(ClipEmbedder):
             except PluginError as error:
                 failed[member.clip] = f"{self._model.name}: {error}"
         if failed:
-            raise FailedClipsError(failed, every=len(failed) == len(clips) > 1)
+            raise FailedClipsError(failed, len(failed) == len(clips) > 1, self._packed(results))
         return self._packed(results)
 
     def _packed(self, results: list[Any]) -> np.ndarray:
@@ -207,9 +209,14 @@ def _digest(path: pathlib.Path) -> str:
     if not path.is_dir():
         return ""
     total = hashlib.md5(usedforsecurity=False)
-    for file in sorted(each for each in path.rglob("*") if each.is_file()):
+    for file in sorted(each for each in path.rglob("*") if each.is_file() or _leads_elsewhere(each)):
         total.update(f"{file.relative_to(path)}\0{_digest(file)}\n".encode())
     return total.hexdigest()
+
+
+def _leads_elsewhere(path: pathlib.Path) -> bool:
+    """Whether this is a link to a folder, and not to one that it lies in."""
+    return path.is_symlink() and path.is_dir() and not path.parent.resolve().is_relative_to(path.resolve())
 
 
 def check_scenes(arrays: list[np.ndarray], clips: int, size: int) -> np.ndarray:
