@@ -86,6 +86,15 @@ def test_zero_shot_scores_and_files(esc50):
     assert read_rows(folder / "per_class.csv")[1] == ["clock_tick", "2", "1.0", "1.0"]
 
 
+def test_an_evaluation_that_dies_leaves_no_results_of_an_earlier_one_beside_its_files(esc50):
+    _, folder = evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))
+    (folder / "confusion.png").unlink()
+    (folder / "confusion.png").mkdir()
+    with pytest.raises(OSError, match=r"confusion\.png"):
+        evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))
+    assert not (folder / "results.json").exists()
+
+
 def test_scores_stand_beside_the_published_figures(esc50):
     report, folder = evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES), protocol="published")
     top1 = report.scored.scores["top1"]

@@ -256,6 +256,18 @@ def test_scores_whose_mark_was_deleted_are_made_again(whole, tmp_path):
     assert content(task) == content(whole)
 
 
+def test_predictions_that_are_lost_are_made_again_with_the_same_settings_alone(whole, tmp_path):
+    task = tmp_path / whole.name
+    shutil.copytree(whole, task)
+    (task / RESULTS[0]).unlink()
+    (task / RESULTS[2]).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"predicted already with grid_points 2 \(now: 3\); nothing was done"):
+        run(task, grid_points=3)
+    assert run(task)[0] == f"{RESULTS[0]}, {RESULTS[2]}: gone or cut since the task was done; it is predicted again"
+    assert content(task) == content(whole)
+    assert run(task) == []
+
+
 def processes_of(session: int) -> list[str]:
     """The processes of a session, by what they run, but for the one that clears up when all others have ended."""
     found = []

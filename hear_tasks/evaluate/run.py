@@ -66,6 +66,7 @@ def evaluate(
     _check_tokenizer(folder, before, tokenizer)
     with open_kept(folder.parent / "kept", _identity(evaluator, model, weights), tell) as kept:
         clips, found, faults = _compute(evaluator, listing, model, kept)
+        (folder / RESULTS_FILE).unlink(missing_ok=True)  # not to stand beside files of this evaluation, if it is killed
         scored = evaluator.score(model, Computed(clips, found.values, listing.classes), folder)
         limit = request.limits.patches
         shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]

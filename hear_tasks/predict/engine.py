@@ -21,11 +21,14 @@ from hear_tasks.predict.evaluation import Test, has_score, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points
 from hear_tasks.predict.network import make_network
 from hear_tasks.predict.results import (
+    PREDICTIONS,
     Log,
     describe_training,
     has_scores,
     is_done,
+    lost_predictions,
     make_scores,
+    prediction_sizes,
     write_notes,
     write_predictions,
     write_trainings,
@@ -112,6 +115,10 @@ def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str],
     points = choose_points(options.grid, options.grid_points, task.metadata)
     identity = options.identify(task)
     did = False
+    lost = lost_predictions(folder)
+    if lost:
+        check_done(task, identity, tell)
+        tell(f"{', '.join(lost)}: gone or cut since the task was done; it is predicted again")
     if not is_done(folder):
         run = _TaskRun(task, points, options, identity, tell)
         with open_work_folder(folder, wait=wait) as work:
@@ -212,7 +219,7 @@ class _TaskRun:
         reason = self._work.start(self._identity)
         if reason:
             self._tell(f"begun before with {reason}; done again")
-        elif reason is not None and has_scores(task.folder):
+        elif reason is not None and has_scores(task.folder) and not (task.folder / PREDICTED_FILE).exists():
             self._tell(f"no {PREDICTED_FILE} beside the scores of an earlier run, which are made again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
@@ -269,7 +276,9 @@ class _TaskRun:
         logged = {"gpu_max_mem_used" if name == "gpu_max_mem" else name: value for name, value in run.items()}
         settings = ", ".join(f"{name}={value}" for name, value in {**logged, "grid": options.grid}.items())
         self._log(f"DONE took {seconds} seconds to complete task_predictions({settings})")
-        write_notes(task, PREDICTED_FILE, {"time": seconds, **run, **self._identity})
+        write_notes(
+            task, PREDICTED_FILE, {"time": seconds, **run, **self._identity, PREDICTIONS: prediction_sizes(task)}
+        )
         metric = task.scores[0]
         mean = scores.get("aggregated_scores", {}).get("test_score_mean", next(iter(tests.values()))["test_score"])
         self._tell(f"{metric} {mean:.4f} in {seconds:.1f} s")

@@ -18,6 +18,10 @@ from hear_tasks.predict.grids import Configuration, to_json
 from hear_tasks.predict.task import Partition, Task
 from hear_tasks.predict.training import Training
 from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE, TRAININGS_FILE
+from hear_tasks.text_files import read_if_whole
+
+PREDICTIONS = "predictions"
+"""What the mark of done calls the files with predictions."""
 
 _FORMAT = "predict - %(name)s - %(asctime)s - %(msecs)d - %(message)s"
 
@@ -47,7 +51,11 @@ def describe_training(configuration: Configuration, training: Training) -> str:
 
 def write_predictions(task: Task, partition: Partition, test: Test) -> None:
     """Write the predictions for a test split."""
-    write_bytes(task.folder / f"{partition.test}.predictions.pkl", pickle.dumps(test.predictions))
+    write_bytes(task.folder / _predictions_file(partition), pickle.dumps(test.predictions))
+
+
+def _predictions_file(partition: Partition) -> str:
+    return f"{partition.test}.predictions.pkl"
 
 
 def write_trainings(task: Task, trained: Sequence[tuple[Partition, Configuration, Training]]) -> None:
@@ -127,6 +135,20 @@ def has_scores(folder: pathlib.Path) -> bool:
     return (folder / SCORES_FILE).exists()
 
 
+def prediction_sizes(task: Task) -> dict[str, int]:
+    """Bytes of the files with predictions, by their names, as the mark of done has them."""
+    names = [_predictions_file(partition) for partition in task.partitions]
+    return {name: (task.folder / name).stat().st_size for name in names}
+
+
+def lost_predictions(folder: pathlib.Path) -> list[str]:
+    """Files with predictions that a finished task had and that are gone or cut; heareval's own mark tells of none."""
+    noted = read_if_whole(folder / PREDICTED_FILE)
+    sizes = noted.get(PREDICTIONS, {}) if isinstance(noted, dict) else {}
+    there = {name: (folder / name).stat().st_size for name in sizes if (folder / name).exists()}
+    return [name for name in sizes if there.get(name) != sizes[name]]
+
+
 def is_done(folder: pathlib.Path) -> bool:
     """Whether the predictions of a task are finished, and still there."""
-    return (folder / PREDICTED_FILE).exists() and has_scores(folder)
+    return (folder / PREDICTED_FILE).exists() and has_scores(folder) and not lost_predictions(folder)

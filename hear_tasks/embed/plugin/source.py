@@ -26,8 +26,10 @@ def digest_code(name: str, file: str | None) -> str:
         return ""
     place = pathlib.Path(file).absolute()
     package = next((folder for folder in place.parents if folder.name == name.split(".")[0]), None)
-    in_package = package is not None and ("." in name or place.name == "__init__.py")
-    files = sorted(package.rglob("*.py")) if in_package else _with_imported(place)
+    if package is not None and ("." in name or place.name == "__init__.py"):
+        files = sorted(package.rglob("*.py"))
+    else:
+        files = _with_imported(place)
     total = hashlib.md5(usedforsecurity=False)
     for each in files:
         total.update(f"{each.name}\0".encode() + each.read_bytes() + b"\0")
