@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hear_tasks.registry import find_tasks
-from hear_tasks.text_files import FileFault, read_object
+from hear_tasks.text_files import FileFault, listed, read_object
 
 METADATA_FILE = "task_metadata.json"
 VOCABULARY_FILE = "labelvocabulary.csv"
@@ -71,12 +71,18 @@ def read_task_file(file: pathlib.Path) -> dict[str, Any]:
     """The object in a JSON file of a task.
 
     Raises:
-        TaskError: there is no such file, or no object in it.
+        TaskError: there is no such file, or no object in it, or a name stands in it twice.
     """
     try:
-        return read_object(file)[0]
+        content, repeated = read_object(file)
     except FileFault as fault:
         raise TaskError(f"{file}: {fault}; {fault.fix}") from fault
+    if repeated:
+        raise TaskError(
+            f"{file}: expected each name once, got more than once, of which only the last would count: "
+            f"{listed(sorted(set(repeated)))}; was it edited?"
+        )
+    return content
 
 
 def audio_folder(task: pathlib.Path) -> pathlib.Path | None:

@@ -277,6 +277,11 @@ def test_clips_that_cannot_be_embedded(change, expected, tasks, tiny_checkpoints
             "expected one label for each clip of a multiclass task, got 2",
         ),
         ("fold01.json", "{}", "expected a list of labels for each of one or more clips"),
+        (
+            "fold01.json",
+            '{"fold01-0.wav": ["low"], "fold01-0.wav": ["high"]}',
+            "expected each name once, got more than once, of which only the last would count: fold01-0.wav",
+        ),
     ],
 )
 def test_tasks_that_cannot_be_embedded(file, content, expected, tasks, tiny_checkpoints, tmp_path, capsys):

@@ -372,11 +372,16 @@ def test_classify_prints_a_table_or_csv_and_takes_labels_from_a_file(sounds, tex
     assert [row[0] for row in rows[1:]] == names(sounds)
 
 
-@pytest.mark.parametrize("labels", ["dog", "dog,dog", "dog,", ","])
+@pytest.mark.parametrize("labels", ["dog", "dog,dog", "dog,", ",", 'dog,"rain', 'dog,"rain"s', "dog,rain\nspeech", ""])
 def test_impossible_labels_are_told_before_any_work(labels, sounds, text_model, capsys):
     assert main(["classify", str(sounds), "--labels", labels, *text_model]) == 1
     assert "label" in capsys.readouterr().err
     assert not cache_folder("embeddings").exists()
+
+
+def test_a_label_with_a_comma_stands_in_quotes(sounds, text_model, capsys):
+    assert main(["classify", str(sounds), "--labels", ' dog , "rain, heavy", 5" gun', "--json", *text_model]) == 0
+    assert json.loads(capsys.readouterr().out)["labels"] == ["dog", "rain, heavy", '5" gun']
 
 
 def test_labels_come_from_a_file(sounds, text_model, capsys):

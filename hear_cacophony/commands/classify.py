@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import pathlib
 from collections.abc import Mapping
@@ -60,7 +61,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_paths(parser)
     labels = parser.add_mutually_exclusive_group(required=True)
-    labels.add_argument("--labels", metavar="A,B,...", help="the labels, such as dog,rain,speech")
+    labels.add_argument("--labels", metavar="A,B,...", help="the labels; one with a comma in quotes")
     labels.add_argument("--labels-file", type=pathlib.Path, metavar="F", help="a file with a label in each line")
     parser.add_argument(
         "--template",
@@ -116,8 +117,17 @@ def _run(args: argparse.Namespace) -> int:
 
 def _labels(args: argparse.Namespace) -> list[str]:
     if args.labels_file is None:
-        return [label.strip() for label in args.labels.split(",")]
+        return _split(args.labels)
     return read_lines(args.labels_file, "--labels-file", "a label")
+
+
+def _split(labels: str) -> list[str]:
+    """Labels between commas, as in a row of CSV: one with a comma of its own stands in quotes."""
+    try:
+        [row] = csv.reader([labels], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"--labels {labels}: expected labels between commas, quotes in pairs ({error})") from error
+    return [label.strip() for label in row]
 
 
 def _check(args: argparse.Namespace, labels: list[str], templates: list[str]) -> None:
