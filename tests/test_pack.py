@@ -319,3 +319,143 @@ def test_a_table_names_the_line_of_a_second_mention(tmp_path):
     write_sounds(tmp_path, 1)
     (tmp_path / "t.csv").write_text("file,caption\n000.wav,a\n000.wav,b\n")
     assert read_table(tmp_path / "t.csv") == {f"{tmp_path}/000.wav": (Caption("a"), Caption("b"))}
+
+
+def make_tar(file: pathlib.Path, members: list[tuple[str, bytes | tarfile.TarInfo]]) -> None:
+    with tarfile.open(file, "w") as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name) if isinstance(content, bytes) else content
+            info.name, info.size = name, len(content) if isinstance(content, bytes) else 0
+            archive.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+
+
+def link(target: str, kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo()
+    info.type, info.linkname = kind, target
+    return info
+
+
+def captions_in(path: pathlib.Path) -> dict[str, list[str]]:
+    found = find_sources([path])
+    return {source.name.removeprefix(f"{path}/"): [each.text for each in source.captions] for source in found}
+
+
+def test_tar_files_that_tarfile_takes_for_shorter_ones_are_refused(tmp_path):
+    sound = write_sounds(tmp_path, 1)[0].read_bytes()
+    write_tar(tmp_path / "whole.tar", {f"{i}.wav": sound for i in range(6)})
+    whole = (tmp_path / "whole.tar").read_bytes()
+    assert len(captions_in(tmp_path / "whole.tar")) == 6
+    header = whole.index(b"3.wav\0")
+    last = whole.index(b"5.wav\0")
+    for content, message in (
+        (whole + whole, rf"several tar files joined .* begins at byte {len(whole)}\); name each by itself"),
+        (whole + b"x", rf"data that cannot be read at byte {len(whole)}, behind the end mark"),
+        (whole[: header + 9] + b"x" + whole[header + 10 :], rf"data that cannot be read at byte {header}\)"),
+        (whole[: last + 9] + b"x" + bytes(len(whole) - last - 10), rf"data that cannot be read at byte {last}\)"),
+        (whole[: header + 99] + bytes(len(whole) - header - 99), r"data that cannot be read"),
+        (whole[: header - 99] + bytes(len(whole) - header + 99), r"nothing but zeros in the last \d+ of \d+ bytes"),
+    ):
+        (tmp_path / "a.tar").write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            find_sources([tmp_path / "a.tar"])
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    for blocks in (1, 20, 2048):  # of a record, which ends in zeros
+        (tmp_path / "a.tar").write_bytes(whole[:end] + bytes(1024 + -(end + 1024) % (512 * blocks)))
+        assert len(captions_in(tmp_path / "a.tar")) == 6
+
+
+def test_sparse_files_in_a_tar_file_are_whole(tmp_path):
+    samples = np.zeros(400_000)
+    samples[:8000] = samples[-8000:] = 0.5
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    whole = (tmp_path / "a.wav").read_bytes()
+    blocks = [whole[:16_384], whole[-16_384 - len(whole) % 512 :]]  # of them, those that are no zeros alone
+    rows = [(0, len(blocks[0])), (len(whole) - len(blocks[1]), len(blocks[1]))]
+    info = tarfile.TarInfo("GNUSparseFile.0/a.wav")
+    info.size = sum(map(len, blocks))
+    info.pax_headers = {
+        "GNU.sparse.size": str(len(whole)),
+        "GNU.sparse.name": "a.wav",
+        "GNU.sparse.map": ",".join(str(number) for row in rows for number in row),
+    }
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(b"".join(blocks)))
+    assert (tmp_path / "a.tar").stat().st_size < len(whole) // 2
+    (source,) = find_sources([tmp_path / "a.tar"])
+    np.testing.assert_allclose(source.read(), samples, atol=1e-4)
+
+
+def test_links_in_a_tar_file_are_the_files_that_they_lead_to(tmp_path):
+    sound = write_sounds(tmp_path, 1)[0].read_bytes()
+    make_tar(
+        tmp_path / "a.tar",
+        [
+            ("x/late.wav", link("../blob", tarfile.SYMTYPE)),
+            ("blob", sound),
+            ("x/hard.wav", link("blob", tarfile.LNKTYPE)),
+            ("x/hard.txt", b"rain"),
+            ("x/late.txt", link("hard.txt", tarfile.SYMTYPE)),
+            ("out.wav", link("/elsewhere.wav", tarfile.SYMTYPE)),
+            ("out.txt", b"wind"),
+            ("loop.wav", link("loop.wav", tarfile.SYMTYPE)),
+            ("pipe.wav", link("", tarfile.FIFOTYPE)),
+        ],
+    )
+    packed = pack(find_sources([tmp_path / "a.tar"]), tmp_path / "shards")
+    at = f"{tmp_path}/a.tar"
+    rain = (Caption("rain"),)
+    assert [(clip.source, clip.captions, clip.samples) for clip in packed.clips] == [
+        (f"{at}/x/late.wav", rain, 8000),
+        (f"{at}/x/hard.wav", rain, 8000),
+    ]
+    assert packed.left_out == {
+        f"{at}/out.wav": f"{at}/out.wav: a link to /elsewhere.wav, which is not in the tar file",
+        f"{at}/loop.wav": f"{at}/loop.wav: a link to loop.wav, which is not in the tar file",
+        f"{at}/pipe.wav": f"{at}/pipe.wav: expected a file, found a device or something else special (type 6)",
+    }
+
+
+def test_of_members_of_one_path_the_last_is_taken_and_none_of_a_mac(tmp_path):
+    files = write_sounds(tmp_path, 2)
+    first, second = (file.read_bytes() for file in files)
+    make_tar(
+        tmp_path / "a.tar",
+        [
+            ("./a.wav", first),
+            ("./._a.wav", b"\0\5\x16\7"),
+            ("._a.txt", b"\0\5\x16\7\xff"),
+            ("a.txt", b"no JSON"),
+            ("b.wav", first),
+            ("b.json", b"no JSON"),
+            ("./a.txt", b"rain"),
+            ("b.json", b'{"text": "wind"}'),
+            ("b.wav", second),
+        ],
+    )
+    assert captions_in(tmp_path / "a.tar") == {"./a.wav": ["rain"], "b.wav": ["wind"]}
+    np.testing.assert_array_equal(find_sources([tmp_path / "a.tar"])[1].read(), find_sources(files)[1].read())
+
+
+def test_of_a_folder_every_tar_file_is_found_and_compressed_ones_are_told(tmp_path):
+    sound = write_sounds(tmp_path / "sounds", 1)[0].read_bytes()
+    (tmp_path / "in/d.tar").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "in/link").symlink_to("../elsewhere")
+    for name in ("in/a.tar", "in/b.TAR", "in/d.tar/c.tar", "elsewhere/d.tar"):
+        write_tar(tmp_path / name, {"a.wav": sound})
+    (tmp_path / "in/e.tar.gz").write_bytes(b"")
+    *found, told = find_sources([tmp_path / "in"])
+    names = ["a.tar", "b.TAR", "d.tar/c.tar", "link/d.tar"]
+    assert [source.name for source in found] == [f"{tmp_path}/in/{name}/a.wav" for name in names]
+    with pytest.raises(ValueError, match=r"e.tar.gz: expected a .tar file, .*; decompress it first"):
+        told.read()
+
+
+@pytest.mark.parametrize("name", ["x.tar", "l.csv", "l.jsonl", "l.txt"])
+def test_pipes_are_refused_and_not_waited_for(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name}: expected a (tar )?file, got a pipe"):
+        find_sources([tmp_path / name])
+    if name == "x.tar":
+        with pytest.raises(ValueError, match=r"x.tar: expected a tar file, got a pipe"):
+            find_sources([tmp_path])

@@ -889,6 +889,9 @@ def test_damaged_tarballs_are_refused(tmp_path):
         "truncated": gzip.compress(plain[: len(plain.rstrip(b"\0")) // 512 * 512]),
         "not read|truncated": b"",
         "data that cannot be read": gzip.compress(plain[:header] + b"x" * 512 + plain[header + 512 :]),
+        f"data that cannot be read at byte {header}": plain[:header] + b"x" * 512 + bytes(len(plain) - header - 512),
+        "another begins at byte": gzip.compress(plain + plain),
+        "nothing but zeros": gzip.compress(plain[: header - 99] + bytes(len(plain) - header + 99)),
     }
     for message, content in damaged.items():
         tarball.write_bytes(content)

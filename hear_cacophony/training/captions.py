@@ -30,7 +30,7 @@ def read_list(file: pathlib.Path) -> dict[str, Captions]:
     """Sounds without captions: the path of one in each line, from the folder of the list on.
 
     Raises:
-        ValueError: it is not UTF-8, or empty.
+        ValueError: it is no regular file, not UTF-8, or empty.
     """
     names = [line.strip() for line in _read_text(file).split("\n")]
     return _checked_table(file, {_place(file, name): () for name in names if name})
@@ -48,7 +48,8 @@ def read_table(file: pathlib.Path) -> dict[str, Captions]:
         Captions by path, in the order of the table.
 
     Raises:
-        ValueError: it is not UTF-8, a column is missing, a row is damaged, or a caption empty; the line is named.
+        ValueError: it is no regular file, not UTF-8, a column is missing, a row is damaged, or a caption empty; the
+            line is named.
     """
     text = _read_text(file)
     rows = _csv_rows(file, text) if file.suffix.lower() == ".csv" else _json_rows(file, text)
@@ -152,6 +153,8 @@ def _json_rows(file: pathlib.Path, text: str) -> Iterator[tuple[int, dict[str, A
 
 
 def _read_text(file: pathlib.Path) -> str:
+    if not file.is_file():  # to open a pipe is to wait for who writes to it
+        raise ValueError(f"{file}: expected a file, got a pipe or a device; save it to a file first")
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,22 +6,23 @@ import dataclasses
 import json
 import os
 import pathlib
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from hear_cacophony.files.tar_file import TarMember, read_members
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.find import FOREIGN_ENDINGS, READABLE_ENDINGS, files_below, find_sounds, has_sound
 from hear_cacophony.training.captions import LISTS, TABLES, Caption, Captions, read_list, read_table
 
 _TAR = ".tar"
-_PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+_UNPACK = "expected a .tar file, whose sounds can be read at random; decompress it first"
 
-_END_MARK = 1024
-"""Bytes that end a tar file, all of them 0."""
+_APPLE_DOUBLE = "._"
+"""How what a Mac packs beside a file is named; it has neither sound nor captions."""
 
 _WEBDATASET_KEYS = (("text", False), ("caption", False), ("captions", False), ("text_augment_t5", True))
 """Keys of captions in the .json of a WebDataset shard, and whether they were made by a machine, as LAION has them."""
@@ -59,12 +60,24 @@ class TarSource(Source):
         with tempfile.TemporaryDirectory(prefix="hear-cacophony-") as folder:
             part = pathlib.Path(folder, f"sound{pathlib.PurePath(self.name).suffix}")
             with open(self.file, "rb") as stream:
-                stream.seek(self.offset)
-                part.write_bytes(stream.read(self.size))
+                part.write_bytes(self._member().read(stream))
             try:
                 return read_audio(part)
             except ValueError as error:
                 raise ValueError(str(error).replace(str(part), self.name)) from error
+
+    def _member(self) -> TarMember:
+        return TarMember(self.name, self.offset, self.size)
+
+
+@dataclasses.dataclass(frozen=True)
+class SparseTarSource(TarSource):
+    """A sound in a tar file that leaves out its zeros; see `TarMember.parts`."""
+
+    parts: tuple[tuple[int, int], ...]
+
+    def _member(self) -> TarMember:
+        return TarMember(self.name, self.offset, self.size, self.parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +91,21 @@ class CaptionAlone(Source):
             ValueError: always.
         """
         raise ValueError(f"{self.name}: expected a sound of this name beside it in the tar file, found none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unreadable(Source):
+    """What cannot be read, and why."""
+
+    why: str
+
+    def read(self) -> np.ndarray:
+        """There is nothing to read.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"{self.name}: {self.why}")
 
 
 def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
@@ -111,13 +139,9 @@ def _sources_of(path: pathlib.Path) -> Iterator[Source]:
         raise FileNotFoundError(f"{path}: no such file or folder; expected sounds, or a file that names them")
     suffix = path.suffix.lower()
     if path.is_dir():
-        tars = sorted(path.rglob(f"*{_TAR}"))
-        for tar in tars:
-            yield from _tar_sources(tar)
-        if not tars or any(map(has_sound, files_below(str(path)))):
-            yield from (_file_source(sound.name, ()) for sound in find_sounds([path]))
+        yield from _folder_sources(path)
     elif path.name.lower().endswith(_PACKED_TARS):
-        raise ValueError(f"{path}: expected a .tar file, whose sounds can be read at random; decompress it first")
+        raise ValueError(f"{path}: {_UNPACK}")
     elif suffix == _TAR:
         yield from _tar_sources(path)
     elif suffix in TABLES:
@@ -128,40 +152,60 @@ def _sources_of(path: pathlib.Path) -> Iterator[Source]:
         yield _file_source(str(path), ())
 
 
+def _folder_sources(folder: pathlib.Path) -> Iterator[Source]:
+    """Those of its tar files, then its own; compressed tar files are told."""
+    files = sorted(map(pathlib.Path, files_below(str(folder))))
+    tars = [file for file in files if file.suffix.lower() == _TAR]
+    packed = [str(file) for file in files if file.name.lower().endswith(_PACKED_TARS)]
+    for tar in tars:
+        yield from _tar_sources(tar)
+    if not (tars or packed) or any(map(has_sound, map(str, files))):
+        yield from (_file_source(sound.name, ()) for sound in find_sounds([folder]))
+    for name in packed:
+        yield Unreadable(name, (), 0, name, _UNPACK)
+
+
 def _file_source(name: str, captions: Captions) -> Source:
     return Source(name, captions, os.stat(name).st_size, name)
 
 
 def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
-    """The sounds of a tar file, each with the captions in the member of its name."""
-    sounds: dict[str, tarfile.TarInfo] = {}
+    """The sounds of a tar file, each with the captions in the members of its name."""
+    sounds: dict[str, TarMember] = {}
     captions: dict[str, Captions] = {}
-    texts: dict[str, tarfile.TarInfo] = {}
-    try:
-        with tarfile.open(tar, "r:") as archive:
-            for member in archive:
-                key, suffix = os.path.splitext(member.name)
-                if member.isfile() and suffix.lower() in READABLE_ENDINGS | FOREIGN_ENDINGS:
-                    sounds[member.name] = member
-                elif member.isfile() and suffix.lower() in (".json", ".txt"):
-                    content = archive.extractfile(member)
-                    assert content is not None
-                    texts[key] = member
-                    captions[key] = captions.get(key, ()) + _member_captions(tar, member.name, content.read())
-            members_end = max((each.offset_data + each.size for each in archive.getmembers()), default=0)
-    except tarfile.TarError as error:
-        raise ValueError(f"{tar}: not a tar file that can be read ({error}); was a copy interrupted?") from error
-    if tar.stat().st_size < members_end + _END_MARK:
-        raise ValueError(f"{tar}: the tar file lacks its end mark; was a copy interrupted?")
+    alone: dict[str, Source] = {}
+    members = {
+        path: member
+        for path, member in read_members(tar).items()
+        if not os.path.basename(path).startswith(_APPLE_DOUBLE)
+    }
+    with tar.open("rb") as stream:
+        for path, member in members.items():
+            key, suffix = os.path.splitext(path)
+            if suffix.lower() in READABLE_ENDINGS | FOREIGN_ENDINGS:
+                sounds[path] = member
+            elif suffix.lower() in (".json", ".txt") and member.fault:
+                yield _tar_source(tar, member, ())
+            elif suffix.lower() in (".json", ".txt"):
+                read = _member_captions(tar, member.name, member.read(stream))
+                captions[key] = captions.get(key, ()) + read
+                alone[key] = CaptionAlone(f"{tar}/{member.name}", (), member.size, str(tar))
     if not sounds:
         raise ValueError(f"{tar}: expected sounds in this tar file, found none")
-    for name, member in sounds.items():
-        key, _ = os.path.splitext(name)
-        texts.pop(key, None)
-        own = captions.get(key, ())
-        yield TarSource(f"{tar}/{name}", own, member.size, str(tar), member.offset_data)
-    for member in texts.values():
-        yield CaptionAlone(f"{tar}/{member.name}", (), member.size, str(tar))
+    for path, member in sounds.items():
+        key, _ = os.path.splitext(path)
+        alone.pop(key, None)
+        yield _tar_source(tar, member, captions.get(key, ()))
+    yield from alone.values()
+
+
+def _tar_source(tar: pathlib.Path, member: TarMember, captions: Captions) -> Source:
+    name, file = f"{tar}/{member.name}", str(tar)
+    if member.fault:
+        return Unreadable(name, captions, member.size, file, member.fault)
+    if member.parts is not None:
+        return SparseTarSource(name, captions, member.size, file, member.offset, member.parts)
+    return TarSource(name, captions, member.size, file, member.offset)
 
 
 def _member_captions(tar: pathlib.Path, name: str, content: bytes) -> Captions:

@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO, cast
 
+from hear_cacophony.files.tar_file import StrictTarInfo, check_end
+
 SUFFIXES = (".tar.gz", ".tgz", ".tar")
 """Ends of the names of tarballs. Whether one is compressed is told by its content: browsers unpack `.tar.gz` files."""
 
-_BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _TAR_ENDS = ("unexpected end of data", "truncated header")  # tarfile's words, which has no error of its own for it
 _LAYOUTS = f"hear-VERSION/tasks/TASK/... or tasks/TASK/... in a {SUFFIXES[0]} file"
@@ -108,7 +109,7 @@ def files(archive: pathlib.Path, stream: BinaryIO) -> Iterator[tuple[str, tuple[
 
     The contents have to be read before the next file is asked for.
     """
-    with tarfile.open(fileobj=stream, mode="r:") as tar:
+    with tarfile.open(fileobj=stream, mode="r:", tarinfo=StrictTarInfo) as tar:
         while (member := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]  # tarfile keeps each one otherwise
             path = _checked_path(archive, member)
@@ -116,7 +117,7 @@ def files(archive: pathlib.Path, stream: BinaryIO) -> Iterator[tuple[str, tuple[
             if path and contents:
                 yield path, (contents, member.size)
         end = tar.offset
-    _check_end(archive, stream, end)
+    check_end(stream, end)  # of a compressed one, reads on to its checksum
 
 
 def _checked_path(archive: pathlib.Path, member: tarfile.TarInfo) -> str | None:
@@ -135,12 +136,3 @@ def _checked_path(archive: pathlib.Path, member: tarfile.TarInfo) -> str | None:
     if len(parts) < 3 or parts[0] != "tasks" or parts[1].startswith("."):
         raise ArchiveError(f"{archive}: expected {_LAYOUTS}, got member {member.name!r}")
     return "/".join(parts[1:])
-
-
-def _check_end(archive: pathlib.Path, stream: BinaryIO, end: int) -> None:
-    """Read on to the checksum of the stream; tarfile takes a header it cannot read for the end."""
-    while block := stream.read(_BLOCK):
-        if block.strip(b"\0"):
-            raise ArchiveError(f"{archive}: damaged: data that cannot be read after {end} bytes; download it again")
-    if stream.tell() < end + tarfile.BLOCKSIZE:
-        raise ArchiveError(_truncated(archive))
