@@ -158,6 +158,14 @@ def test_what_cannot_be_read_or_is_too_short_is_left_out_and_told(tmp_path, caps
         Shards(tmp_path / "other")
 
 
+def test_a_link_to_nothing_is_left_out_and_told(tmp_path):
+    write_sounds(tmp_path / "sounds", 1)
+    (tmp_path / "sounds/gone.wav").symlink_to("nothing.wav")
+    packed = pack(find_sources([tmp_path / "sounds"]), tmp_path / "shards")
+    assert len(packed.clips) == 1
+    assert "a link to nothing.wav, where nothing is" in packed.left_out[f"{tmp_path}/sounds/gone.wav"]
+
+
 def test_silence_alone_is_refused(tmp_path):
     tmp_path.joinpath("sounds").mkdir()
     soundfile.write(tmp_path / "sounds/a.wav", np.zeros(16_000), 16_000)

@@ -25,7 +25,7 @@ from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
 from hear_cacophony.text.tokenizer import load_tokenizer
 from hear_cacophony.training import progress, run
-from hear_cacophony.training.batches import Batches
+from hear_cacophony.training.batches import Batches, split_clips
 from hear_cacophony.training.initial import drawn_parameters
 from hear_cacophony.training.metrics import read_metrics
 from hear_cacophony.training.objectives import make_objective
@@ -34,7 +34,7 @@ from hear_cacophony.training.pack import pack
 from hear_cacophony.training.progress import TrainProgress
 from hear_cacophony.training.record import RECORD
 from hear_cacophony.training.run import Stopped, train
-from hear_cacophony.training.shards import Shards
+from hear_cacophony.training.shards import Clip, Shards
 from hear_cacophony.training.sizes import SIZES, change_sizes
 from hear_cacophony.training.sources import find_sources
 from hear_cacophony.training.step import Mesh, make_step
@@ -279,6 +279,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_l
     with pytest.raises(ValueError, match=told):
         train_some(given, shards, start(given), tmp_path / "run")
     assert not (tmp_path / "run/AudioMAE.ckpt").exists()
+
+
+def test_sounds_are_held_out_by_their_names_whatever_these_are():
+    names = ["a.wav", "b.wav", "ü.wav", os.fsdecode(b"\xff.wav")]
+    for order in (names, names[::-1]):
+        split = split_clips([Clip(name, 0, 16_000, 0.5) for name in order], 0.5)
+        assert {order[i] for i in split.held_out} == {"ü.wav", os.fsdecode(b"\xff.wav")}
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,11 @@ class Split:
 
 def split_clips(clips: Sequence[Clip], share: float) -> Split:
     """Hold a share of the sounds out, all clips of a sound together; which ones depends on their names alone."""
-    sounds = sorted({clip.source for clip in clips}, key=lambda name: hashlib.blake2b(name.encode()).digest())
+
+    def draw(name: str) -> bytes:
+        return hashlib.blake2b(name.encode("utf-8", "surrogateescape")).digest()  # names may be no UTF-8
+
+    sounds = sorted({clip.source for clip in clips}, key=draw)
     held = set(sounds[: math.ceil(share * len(sounds))])
     return Split(
         [i for i, clip in enumerate(clips) if clip.source not in held],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -166,7 +167,10 @@ def _folder_sources(folder: pathlib.Path) -> Iterator[Source]:
 
 
 def _file_source(name: str, captions: Captions) -> Source:
-    return Source(name, captions, os.stat(name).st_size, name)
+    size = 0
+    with contextlib.suppress(OSError):  # a link to nothing, of which reading it tells the reason
+        size = os.stat(name).st_size
+    return Source(name, captions, size, name)
 
 
 def _tar_sources(tar: pathlib.Path) -> Iterator[Source]:
