@@ -980,6 +980,10 @@ def damaged_archives(folder: pathlib.Path) -> Iterator[tuple[str, bytes]]:
         member.pax_headers = {"path": "UrbanSound8K/a\0b.wav"}
         archive.addfile(member)
     yield "a.tar.gz", (folder / "made").read_bytes()
+    with tarfile.open(folder / "made", "w") as archive:
+        for name in ("a.wav", "b.wav"):
+            archive.addfile(tarfile.TarInfo(f"UrbanSound8K/{name}"))
+    yield "a.tar.gz", gzip.compress((folder / "made").read_bytes().replace(b"K/b.wav", b"K/c.wav"))
 
 
 def test_whatever_damage_does_to_libraries_is_told_as_damage(tmp_path):

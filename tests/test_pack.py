@@ -93,6 +93,7 @@ def test_captions_of_every_form_are_read(tmp_path):
         ("t.csv", b"file,caption,caption\n000.wav,rain,x\n", r"expected each column once, found caption more often"),
         ("t.csv", "file,caption\n000.wav,rain\n".encode("utf-16"), r"iconv -f utf-16 -t utf-8"),
         ("t.tar.gz", b"", r"expected a .tar file, whose sounds can be read at random; decompress it first"),
+        ("t.tar", b"\x1f\x8b\b\0", r"t.tar: expected a tar file, got a compressed file; decompress it first"),
         ("t.jsonl", b'{"file": "000.wav"}\n', r"line 1: expected a text in 'caption', or several"),
         ("t.jsonl", b'{"file": "000.wav", "captions": ["a", " "]}', r"expected a text as a caption, got ' '"),
         ("t.jsonl", b'{"file": "000.wav", "caption": "a"', r"line 1: expected a JSON object on each line"),

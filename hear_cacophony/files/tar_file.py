@@ -14,6 +14,9 @@ _END_MARK = 2 * tarfile.BLOCKSIZE
 _RECORDS = (tarfile.RECORDSIZE, *(tarfile.BLOCKSIZE << doublings for doublings in range(5, 12)))
 """Bytes that programs write at once, unless told otherwise and as they are told to; the last record ends in zeros."""
 
+_COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+"""How gzip, xz and zstd begin a file, and no name in a tar file does."""
+
 _MOST_LINKS = 40
 """Links to links that are followed, as of Linux."""
 
@@ -127,6 +130,9 @@ def read_members(tar: pathlib.Path) -> dict[str, TarMember]:
     """
     if not tar.is_file():  # to open a pipe is to wait for who writes to it
         raise ValueError(f"{tar}: expected a tar file, got a pipe, a device, or a link to nothing")
+    with tar.open("rb") as stream:
+        if stream.read(6).startswith(_COMPRESSED):
+            raise ValueError(f"{tar}: expected a tar file, got a compressed file; decompress it first")
     names: dict[str, str] = {}
     last: dict[str, tarfile.TarInfo] = {}
     try:

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 
 from hear_cacophony.download.remote_file import WrongFileError
+from hear_cacophony.files.tar_file import StrictTarInfo
 
 _NAMES_CLASH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL)
 """Of errors that the names in an archive lead to, and not this machine."""
@@ -71,7 +72,7 @@ def _unpack_tar(archive: pathlib.Path, folder: pathlib.Path) -> None:
             names.check(member.name)
         return tarfile.data_filter(member, path)
 
-    with tarfile.open(archive) as members:
+    with tarfile.open(archive, tarinfo=StrictTarInfo) as members:
         members.extractall(folder, filter=checked)
 
 
