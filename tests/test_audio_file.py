@@ -203,6 +203,43 @@ def test_samples_that_the_header_does_not_know_of_are_told(music, tmp_path):
         assert length_of(tmp_path / "clip")[1] == len(music)
 
 
+BEHIND = {
+    "au": ("AU", "G721_32", b"tail" * 300),
+    "avr": ("AVR", "PCM_16", b"tail" * 300),
+    "iff": ("SVX", "PCM_16", b"ANNO" + struct.pack(">I", 1_200) + b"tail" * 300),
+    "mat": ("MAT5", "FLOAT", struct.pack("<II", 14, 1_200) + b"tail" * 300),
+    "mpc": ("MPC2K", "PCM_16", b"tail" * 300),
+    "sph": ("NIST", "PCM_16", b"tail" * 300),
+    "voc": ("VOC", "PCM_16", b"tail" * 300),
+    "w64": ("W64", "PCM_16", b"list" + bytes(12) + struct.pack("<Q", 1_224) + b"tail" * 300),
+    "adpcm.w64": ("W64", "IMA_ADPCM", b"list" + bytes(12) + struct.pack("<Q", 1_224) + b"tail" * 300),
+    "wve": ("WVE", "ALAW", b"tail" * 300),
+}
+"""Format, coding, and what may lie behind the samples."""
+
+
+@pytest.mark.parametrize("ending", BEHIND)
+def test_what_lies_behind_the_samples_is_none_of_them(ending, music, tmp_path):
+    form, subtype, tail = BEHIND[ending]
+    file = tmp_path / f"clip.{ending}"
+    soundfile.write(file, music[:20_000], 8_000, subtype, format=form)
+    whole, clip = length_of(file), read_audio(file)
+    content = bytearray(file.read_bytes())
+    content += bytes(-len(content) % 8 if form == "W64" else 0) + tail
+    if form == "MAT5":  # libsndfile writes the size of the samples' variable 8 too large
+        content[204:208] = struct.pack("<I", struct.unpack("<I", content[204:208])[0] - 8)
+    file.write_bytes(content)
+    assert length_of(file) == whole
+    assert np.array_equal(read_audio(file), clip)
+
+
+def test_a_voc_file_of_several_blocks_is_told(music, tmp_path):
+    content = encode(music, 8_000, "VOC", "PCM_16")
+    (tmp_path / "clip.voc").write_bytes(content[:-1] + b"\2\x10\0\0" + bytes(16) + b"\0")
+    with pytest.raises(ValueError, match=f"another one begins at byte {len(content) - 1}"):
+        read_audio(tmp_path / "clip.voc")
+
+
 def test_a_codec_that_cannot_be_read_is_named(tmp_path):
     content = bytearray(mp3_in_wav(bytes(600)))
     content[20:22] = b"\x22\0"

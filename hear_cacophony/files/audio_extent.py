@@ -52,11 +52,12 @@ def check_whole(file: str | os.PathLike[str]) -> str:
     return ""
 
 
-def find_samples(wav: str | os.PathLike[str]) -> tuple[int, int]:
-    """Place and size of the samples in a WAV file; of any other form, all of the file."""
-    with open(wav, "rb") as stream:
-        length = os.fstat(stream.fileno()).st_size
-        found = _RIFF.find_data(stream, length) if stream.read(4) == b"RIFF" else None
+def find_samples(file: str | os.PathLike[str]) -> tuple[int, int]:
+    """Place and size of the samples in a WAV file, or another one of named chunks; of any other form, all of the file."""
+    with open(file, "rb") as stream:
+        head, length = stream.read(4), os.fstat(stream.fileno()).st_size
+        chunks = _CHECKS.get(head)
+        found = chunks.find_data(stream, length) if isinstance(chunks, _Chunks) else None
     return (0, length) if found is None else (found[0], min(found[1], length - found[0]))
 
 

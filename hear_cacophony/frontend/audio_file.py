@@ -16,6 +16,7 @@ import soundfile
 from hear_cacophony.files.audio_extent import check_whole
 from hear_cacophony.files.flac_frames import count_samples
 from hear_cacophony.files.mpeg_frames import count_frames
+from hear_cacophony.files.sample_end import open_samples
 from hear_cacophony.frontend import media_sound
 from hear_cacophony.frontend.audio_kinds import HEAD_BYTES, codec_name, foreign_kind, may_be_foreign
 from hear_cacophony.frontend.media_sound import MediaSound, UnknownMediaError
@@ -175,7 +176,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
     remark = check_whole(file)
     with contextlib.ExitStack() as stack:
         try:
-            sound = stack.enter_context(_Sound(os.fsencode(file)))
+            sound = stack.enter_context(_Sound(stack.enter_context(open_samples(file))))
             header = _read_header(sound, file, remark)
         except (soundfile.LibsndfileError, _MiscountedError) as error:
             media = _open_media(file, error, stack)
