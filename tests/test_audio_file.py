@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import struct
 import tracemalloc
@@ -129,6 +130,43 @@ def test_an_mp3_whose_frames_are_not_where_they_should_be_is_damaged(music, tmp_
     assert length_of(file)[1] > 2 * 20_001
     file.write_bytes(with_vbri(plain, frames))
     assert length_of(file)[1] > 20_001
+
+
+def test_an_mp3_joined_of_mono_and_stereo_is_told(music, tmp_path):
+    mono, stereo = constant_rate(music), constant_rate(np.stack([music, music], 1))
+    for first, second in ((mono, stereo), (stereo, mono)):
+        (tmp_path / "clip.mp3").write_bytes(first + second)
+        with pytest.raises(ValueError, match=f"another one from byte {len(first)} on; were files joined"):
+            read_audio(tmp_path / "clip.mp3")
+
+
+def with_free_rate(mp3: bytes) -> bytes:
+    """An MP3 file of one bit rate, whose heads do not tell it."""
+    kind, size = mp3[:2], mp3.find(mp3[:2], 4)
+    return b"".join(
+        kind + bytes([mp3[place + 2] & 0x0F]) + mp3[place + 3 : place + size] for place in range(0, len(mp3), size)
+    )
+
+
+def test_an_mp3_of_a_free_bit_rate_that_was_cut_is_an_error(music, tmp_path):
+    file = tmp_path / "clip.mp3"
+    whole = with_free_rate(constant_rate(music))
+    for content in (whole, whole + b"TAG".ljust(128, b"\0")):
+        file.write_bytes(content)
+        assert count_frames(file).found == pytest.approx(length_of(file)[1], abs=2 * 576)
+    file.write_bytes(whole[:-10])
+    with pytest.raises(ValueError, match="before its last frame"):
+        read_audio(file)
+
+
+def test_fewer_samples_than_frames_tell_are_an_error(music, tmp_path):
+    (tmp_path / "clip.mp3").write_bytes(constant_rate(music))
+    found = count_frames(tmp_path / "clip.mp3").found
+    with open_audio(tmp_path / "clip.mp3") as audio:
+        assert audio.header.least == found - 2 * 576
+        audio.header = dataclasses.replace(audio.header, least=90_000)
+        with pytest.raises(ValueError, match=r"expected 90000 .* by its frames"):
+            list(audio.blocks())
 
 
 def test_an_mp3_that_libsndfile_counts_too_short_is_given_to_ffmpeg(music, tmp_path, monkeypatch):

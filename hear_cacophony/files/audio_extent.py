@@ -53,7 +53,7 @@ def check_whole(file: str | os.PathLike[str]) -> str:
 
 
 def find_samples(file: str | os.PathLike[str]) -> tuple[int, int]:
-    """Place and size of the samples in a WAV file, or another one of named chunks; of any other form, all of the file."""
+    """Place and size of the samples in a file of named chunks, such as WAV; of any other form, all of the file."""
     with open(file, "rb") as stream:
         head, length = stream.read(4), os.fstat(stream.fileno()).st_size
         chunks = _CHECKS.get(head)

@@ -28,6 +28,9 @@ _VBRI = (36, b"VBRI")
 _CHAIN = 4
 """So many frames one after the other are no accident."""
 
+_LARGEST_FREE = 1 << 13
+"""Bytes that no frame of a free bit rate has, as decoders take 640 kbit/s at most."""
+
 _PASSED_OVER = 1024
 """Bytes that libsndfile's decoder passes over before the first frame."""
 
@@ -41,7 +44,7 @@ class MpegFrames:
 
     Attributes:
         told: samples of each channel by the first frame, encoder's padding included; None where it does not tell.
-        found: samples of each channel in whole frames; 0 where they cannot be counted (a free bit rate).
+        found: samples of each channel in whole frames; 0 where they cannot be counted.
         is_cut: whether the file ends within a frame, or holds fewer than a header of VBRI tells.
         frame: samples of each channel in a frame.
     """
@@ -66,7 +69,7 @@ def count_frames(file: str | os.PathLike[str]) -> MpegFrames:
 
     Raises:
         ValueError: the tag at its beginning says that it goes on into the frames; or there is something else between
-            frames, or frames of another sample rate.
+            frames, or frames of another sample rate or number of channels.
         OSError: it cannot be read.
     """
     start, size = find_samples(file)
@@ -75,7 +78,7 @@ def count_frames(file: str | os.PathLike[str]) -> MpegFrames:
         place = _first_place(stream, start, length)
         first = _parse(read_at(stream, place, 4))
         if first is None:
-            return MpegFrames(None, 0, is_cut=False, frame=0)
+            return _count_free(stream, place, length)
         content = read_at(stream, place, first.size)
         told, at_least = _told_frames(content, first), _told_by_vbri(content)
         count, cut_at = _walk(stream, place, length, first)
@@ -98,6 +101,53 @@ def _walk(stream: BinaryIO, place: int | None, length: int, first: _Frame) -> tu
     return count, place
 
 
+def _count_free(stream: BinaryIO, place: int, length: int) -> MpegFrames:
+    """Count frames of a free bit rate, whose heads do not tell a size: one of them is like the other."""
+    head = read_at(stream, place, 4)
+    like = _parse(_with_some_rate(head))
+    size = _size_of_free(stream, place, length) if like and head != _with_some_rate(head) else None
+    if like is None or size is None:
+        return MpegFrames(None, 0, is_cut=False, frame=0)
+    count = 0
+    while _is_free_like(head, following := read_at(stream, place, 4)):
+        place += size + (following[2] >> 1 & 1)
+        if place > length:
+            return MpegFrames(None, count * like.samples, is_cut=True, frame=like.samples)
+        count += 1
+    return MpegFrames(None, count * like.samples, is_cut=False, frame=like.samples)
+
+
+def _size_of_free(stream: BinaryIO, start: int, length: int) -> int | None:
+    """Bytes of a frame of a free bit rate without padding, by the distance of those that follow each other."""
+    content = read_at(stream, start, min(_CHAIN * _LARGEST_FREE, length - start))
+    head, size = content[:4], content.find(content[:2], 4)
+    while 0 < size <= _LARGEST_FREE:
+        plain, place = size - (head[2] >> 1 & 1), 0
+        for _ in range(_CHAIN):
+            if not _is_free_like(head, content[place : place + 4]):
+                break
+            place += plain + (content[place + 2] >> 1 & 1)
+        else:
+            return plain
+        size = content.find(content[:2], size + 1)
+    return None
+
+
+def _with_some_rate(head: bytes) -> bytes:
+    """The head of a frame of a free bit rate with another one that all layers know."""
+    return bytes((*head[:2], head[2] | 0x10, head[3])) if len(head) == 4 and not head[2] >> 4 else head
+
+
+def _is_free_like(first: bytes, head: bytes) -> bool:
+    """Whether a head is of a frame of a free bit rate, of the version, layer, sample rate and channels of another."""
+    return (
+        len(head) == 4
+        and head[:2] == first[:2]
+        and head[2] & 0xFC == first[2] & 0xFC
+        and ((head[3] >> 6 == 3) == (first[3] >> 6 == 3))
+    )
+
+
 def _next_place(stream: BinaryIO, place: int, length: int, first: _Frame) -> int | None:
     """Where frames go on behind something else; None where they do not, and that is a tag, or what was filled up."""
     found = _search(stream, place, length)
@@ -106,8 +156,8 @@ def _next_place(stream: BinaryIO, place: int, length: int, first: _Frame) -> int
     frame = _parse(read_at(stream, found, 4))
     if frame is None or frame.kind != first.kind:
         raise ValueError(
-            f"expected one sample rate throughout, frames of MPEG audio have another one from byte {found} on; were "
-            "files joined?"
+            "expected one sample rate and number of channels throughout, frames of MPEG audio have another one from "
+            f"byte {found} on; were files joined?"
         )
     if not read_at(stream, place, 16).startswith(_TAGS):
         raise ValueError(
@@ -179,7 +229,7 @@ def _parse(head: bytes) -> _Frame | None:
     size = (samples * bytes_per_second // (slot * hertz) + padding) * slot
     mono = head[3] >> 6 == 3
     side = (17 if mono else 32) if generation == 1 else (9 if mono else 17)
-    return _Frame(bytes((head[1] & 0xFE, head[2] & 0x0C)), size, samples, side)
+    return _Frame(bytes((head[1] & 0xFE, head[2] & 0x0C, mono)), size, samples, side)
 
 
 def _told_frames(content: bytes, first: _Frame) -> int | None:

@@ -14,11 +14,10 @@ import numpy as np
 import soundfile
 
 from hear_cacophony.files.audio_extent import check_whole
-from hear_cacophony.files.flac_frames import count_samples
-from hear_cacophony.files.mpeg_frames import count_frames
 from hear_cacophony.files.sample_end import open_samples
 from hear_cacophony.frontend import media_sound
 from hear_cacophony.frontend.audio_kinds import HEAD_BYTES, codec_name, foreign_kind, may_be_foreign
+from hear_cacophony.frontend.counted_samples import Counted, MiscountedError, flac_samples, mpeg_samples
 from hear_cacophony.frontend.media_sound import MediaSound, UnknownMediaError
 from hear_cacophony.frontend.resample import RATES
 
@@ -51,6 +50,7 @@ class AudioHeader:
         format: as libsndfile names it, such as WAV or FLAC; or FFmpeg.
         subtype: coding of the samples as libsndfile names it, such as PCM_16; or the codec's name of FFmpeg's.
         remark: what is wrong with it although all samples are there, "" where nothing is.
+        least: samples of each channel that come at least, where `frames` is None.
     """
 
     rate: int
@@ -59,6 +59,7 @@ class AudioHeader:
     format: str
     subtype: str
     remark: str = ""
+    least: int = 0
 
 
 class AudioFile:
@@ -96,6 +97,11 @@ class AudioFile:
         if self.header.frames is not None and self._position < self.header.frames:
             raise ValueError(
                 f"expected {self.header.frames} samples by its header, got {self._position}; was a copy interrupted?"
+            )
+        if self._position < self.header.least:
+            raise ValueError(
+                f"expected {self.header.least} samples by its frames, they can be decoded up to {self._position}; "
+                "is it damaged, or were files joined? ffmpeg -i IN OUT.wav"
             )
 
     def read(self, start: int, target: np.ndarray) -> int:
@@ -157,10 +163,6 @@ class _Sound(soundfile.SoundFile):
         return super().seekable() and not self.subtype.startswith(_SEQUENTIAL)
 
 
-class _MiscountedError(ValueError):
-    """libsndfile counts fewer samples than a whole file holds, and reads no more than that."""
-
-
 @contextlib.contextmanager
 def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
     """Open an audio file of any form that libsndfile reads, or, where av is installed, FFmpeg.
@@ -178,7 +180,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
         try:
             sound = stack.enter_context(_Sound(stack.enter_context(open_samples(file))))
             header = _read_header(sound, file, remark)
-        except (soundfile.LibsndfileError, _MiscountedError) as error:
+        except (soundfile.LibsndfileError, MiscountedError) as error:
             media = _open_media(file, error, stack)
             _check_rate(media.samplerate)
             yield AudioFile(media, AudioHeader(media.samplerate, media.channels, None, media.format, media.subtype))
@@ -189,10 +191,10 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioFile]:
 
 
 def _open_media(
-    file: pathlib.Path, error: soundfile.LibsndfileError | _MiscountedError, stack: contextlib.ExitStack
+    file: pathlib.Path, error: soundfile.LibsndfileError | MiscountedError, stack: contextlib.ExitStack
 ) -> MediaSound:
     """The sound of a file that libsndfile cannot read, as long as the stack is open."""
-    if isinstance(error, _MiscountedError):
+    if isinstance(error, MiscountedError):
         if not media_sound.is_installed():
             raise error
         return stack.enter_context(media_sound.open_media(file))
@@ -255,13 +257,15 @@ def _read_header(sound: _Sound, file: pathlib.Path, remark: str) -> AudioHeader:
         raise ValueError(_HEADERLESS)
     _check_rate(sound.samplerate)
     frames = None if sound.frames >= _UNKNOWN else sound.frames
+    counted = Counted(frames)
     if sound.subtype.startswith("MPEG"):
-        frames = _mpeg_samples(file, frames)
+        counted = mpeg_samples(file, frames)
     elif sound.format == "FLAC":
-        frames = _flac_samples(file, frames)
+        counted = flac_samples(file, frames)
     elif sound.format in _RARE_FORMS:
         _check_remarks(sound)
-    return AudioHeader(sound.samplerate, sound.channels, frames, sound.format, sound.subtype, remark)
+    form = (sound.format, sound.subtype)
+    return AudioHeader(sound.samplerate, sound.channels, counted.frames, *form, remark, counted.least)
 
 
 def _check_rate(rate: int) -> None:
@@ -269,36 +273,6 @@ def _check_rate(rate: int) -> None:
         raise ValueError(
             f"expected {RATES[0]} to {RATES[1]} samples per second, got {rate} by its header; is that damaged?"
         )
-
-
-def _mpeg_samples(file: pathlib.Path, frames: int | None) -> int | None:
-    """Samples of an MPEG file where its header tells them; without, libsndfile's count is an estimate.
-
-    In either case it reads no more than it has counted.
-    """
-    counted = count_frames(file)
-    if counted.told is None and counted.is_cut:
-        raise ValueError("it ends before its last frame of MPEG audio does; was a copy interrupted?")
-    believed = frames if counted.told is None else counted.told
-    if believed is not None and believed + 2 * counted.frame < counted.found:
-        message = f"expected {believed} samples by its header, there are {counted.found}"
-        if counted.told is not None:
-            raise ValueError(f"{message}; ffmpeg -i IN OUT.wav makes a file that can be read to its end")
-        raise _MiscountedError(f"{message}: pip install 'hear_cacophony[media]', or ffmpeg -i IN OUT.wav")
-    return frames if counted.told is not None else None
-
-
-def _flac_samples(file: pathlib.Path, told: int | None) -> int | None:
-    """Samples of a FLAC file, of which libsndfile reads no more than its header tells."""
-    found = count_samples(file)
-    if told is None or found is None:
-        return found
-    if found > told:
-        raise _MiscountedError(
-            f"expected {told} samples by its header, there are {found}: pip install 'hear_cacophony[media]', or "
-            "ffmpeg -i IN OUT.wav"
-        )
-    return told
 
 
 def _check_remarks(sound: _Sound) -> None:
