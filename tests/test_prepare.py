@@ -465,6 +465,21 @@ def test_clips_of_another_folder_are_made_again_though_they_are_older(tmp_path):
     assert made(moved) == [(0, 0, 3)]
 
 
+def test_clips_of_another_folder_of_a_split_are_made_again_though_they_are_older(tmp_path):
+    task, other = (make_task(tmp_path / name, clips=1) for name in ("in", "other"))
+    for clip in other.glob("48000/test/*.wav"):
+        soundfile.write(clip, -soundfile.read(clip)[0], 48_000, subtype="PCM_16")
+    assert prepare_tasks([task], jobs=1).errors == ()
+    before = contents(task / "16000")
+    (task / "48000/test").rename(tmp_path / "old")
+    (other / "48000/test").rename(task / "48000/test")
+    for kept in (0, 3):
+        (report,) = prepare_tasks([task], jobs=1).tasks
+        assert report.tally.kept == kept
+    changed = {name for name, content in contents(task / "16000").items() if before[name] != content}
+    assert changed == {"test/test-0.wav"}
+
+
 def test_clips_of_another_folder_are_all_made_again_after_a_kill(tmp_path, monkeypatch):
     one, other = (make_task(tmp_path / name, clips=1) for name in ("one", "other"))
     assert prepare_tasks([one], tmp_path / "out", jobs=1).errors == ()

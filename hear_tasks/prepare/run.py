@@ -166,11 +166,11 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
                 for plan in to_make:
                     tallies[plan.rate].bad += plan.bad
                     if not plan.anew:
-                        note_source(plan.made, plan.made_from)
+                        note_source(plan.made, plan.made_from, plan.splits)
                 workers.resample(_batches(to_make, tallies), tallies)
                 for plan in to_make:  # of those that were of another folder, when none of these is left
                     if plan.anew and not tallies[plan.rate].failure:
-                        note_source(plan.made, plan.made_from)
+                        note_source(plan.made, plan.made_from, plan.splits)
             except KeyboardInterrupt:
                 workers.end()
                 _remove_temporaries(task, to_make)
@@ -183,7 +183,7 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
 def _anew_if_of_another(plan: Plan) -> Plan:
     """A plan to make all clips, if those that are there were made from another folder."""
     assert plan.conversion
-    anew = is_of_another(plan.made, plan.made_from)
+    anew = is_of_another(plan.made, plan.made_from, plan.splits)
     return dataclasses.replace(plan, conversion=dataclasses.replace(plan.conversion, anew=anew))
 
 
