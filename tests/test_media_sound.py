@@ -29,9 +29,11 @@ FORMS = {
     "a.ac3": ("ac3", "ac3", {}),
     "a.wv": ("wv", "wavpack", {}),
     "a.tta": ("tta", "tta", {}),
+    "flac.mkv": ("matroska", "flac", {}),
+    "a.eac3": ("eac3", "eac3", {}),
     "unnamed": ("ipod", "aac", {}),
 }
-TELL_NOTHING = ("live.webm", "a.ac3")
+TELL_NOTHING = ("live.webm", "a.ac3", "a.eac3")
 """Containers that do not say how long they are."""
 
 
@@ -41,7 +43,7 @@ def write_media(file: pathlib.Path, samples: np.ndarray, form: str, codec: str, 
         stream = container.add_stream(codec, rate=RATE, layout="stereo", bit_rate=128_000)
         stream.codec_context.open()
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples, np.float32), format="fltp", layout="stereo")
-        frame.sample_rate = RATE
+        frame.sample_rate, frame.pts = RATE, 0
         resampler = av.AudioResampler(
             stream.codec_context.format, "stereo", RATE, frame_size=stream.codec_context.frame_size
         )
@@ -78,6 +80,42 @@ def test_media_are_read_and_cut_ones_are_errors(name, tmp_path):
         file.write_bytes(whole[:-missing])
         with pytest.raises(ValueError, match="was a copy interrupted"):
             read_audio(file)
+
+
+@pytest.mark.parametrize("name", ["live.webm", "a.webm"])
+def test_what_is_lost_within_a_file_is_told_by_its_times(name, tmp_path):
+    write_media(tmp_path / name, tones(12), *FORMS[name])
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 5 : len(content) // 5 + 600] = bytes(600)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r"expected sound at \d\.\d+ s, what follows is of \d+\.\d+ s"):
+        read_audio(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.wv", "a.tta", "flac.mkv"])
+def test_damaged_bytes_that_a_checksum_tells_are_no_noise(name, tmp_path):
+    write_media(tmp_path / name, tones(2), *FORMS[name])
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 2] ^= 4
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="they cannot be decoded behind"):
+        read_audio(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.ac3", "a.eac3"])
+def test_a_last_frame_that_was_cut_is_told(name, tmp_path):
+    write_media(tmp_path / name, tones(2), *FORMS[name])
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"expected \d+ bytes by the head of a frame behind sample \d+, got \d+"):
+        read_audio(tmp_path / name)
+
+
+def test_joined_mp4_files_are_told(tmp_path):
+    write_media(tmp_path / "a.m4a", tones(0.3), *FORMS["a.m4a"])
+    content = (tmp_path / "a.m4a").read_bytes()
+    (tmp_path / "a.m4a").write_bytes(content * 2)
+    with pytest.raises(ValueError, match=f"another one begins at byte {len(content)}"):
+        read_audio(tmp_path / "a.m4a")
 
 
 def test_containers_tell_of_few_bytes_that_are_missing(tmp_path):

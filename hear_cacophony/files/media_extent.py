@@ -15,7 +15,7 @@ def check_media_whole(file: str | os.PathLike[str]) -> None:
     """Check that an MP4, Matroska, WebM or Windows Media file was not cut, as far as its container tells.
 
     Raises:
-        ValueError: bytes are missing.
+        ValueError: bytes are missing, or another MP4 file, which is not read, lies behind the first one.
         OSError: it cannot be read.
     """
     with open(file, "rb") as stream:
@@ -34,13 +34,21 @@ def check_media_whole(file: str | os.PathLike[str]) -> None:
 
 
 def _mp4_length(stream: BinaryIO, length: int) -> int | None:
-    """The end of the last box that begins in the file; None where one goes on to the end of the file."""
-    place = 0
+    """The end of the last box that begins in the file; None where one goes on to the end of the file.
+
+    Raises ValueError if another file follows; those that are made to be joined consist of fragments.
+    """
+    place, has_fragments = 0, False
     while place < length:
         stream.seek(place)
         head = stream.read(16)
         if len(head) < 8:
             return place + 8
+        has_fragments |= head[4:8] == b"moof"
+        if place and head[4:8] == b"ftyp" and not has_fragments:
+            raise ValueError(
+                f"expected one MP4 file, another one begins at byte {place}; were files joined? read each of them alone"
+            )
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:16], "big")

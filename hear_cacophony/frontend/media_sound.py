@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hear_cacophony.files.ac3_frames import frame_bytes
 from hear_cacophony.files.media_extent import check_media_whole
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ _NO_OTHER_FILES = {"protocol_whitelist": "none"}
 
 _TELLING = ("tta", "wv", "ape", "tak", "mpc", "mpc8", "dsf", "oma", "voc")
 """Forms whose headers tell how many samples there are; of others it is at times an estimate."""
+
+_WITH_CHECKSUMS = ("flac", "tta", "wavpack")
+"""Codecs whose frames have a checksum, of which FFmpeg passes over what does not fit unless told otherwise."""
+
+_GAP_SECONDS, _GAP_FRAMES, _GAP_TICKS = 0.1, 1.5, 2
+"""A gap in the times of frames larger than all of these is no rounding, but something lost."""
+
+_TIMES_ARE_TABLES = "mov"
+"""Beginning of the names of forms whose times lie apart from the sound: gaps in them are none of what is lost."""
 
 
 class UnknownMediaError(ValueError):
@@ -49,11 +59,14 @@ class MediaSound:
         self.format, self.subtype = container.format.name, stream.codec_context.name
         length = _seconds(stream.duration, stream.time_base)
         self.seconds = length if length is not None else _seconds(container.duration, 1e-6)
+        if self.subtype in _WITH_CHECKSUMS:
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._frames = self._decoded()
         self._rest = np.empty((0, self.channels), np.float32)
         self._resampler: Any = None
         self._form = ""
         self._count = 0
+        self._end: float | None = None
 
     def can_seek(self) -> bool:
         """Not to any sample, since what decoders give depends on where they were before."""
@@ -94,7 +107,10 @@ class MediaSound:
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt:
                     raise ValueError(f"it is damaged behind sample {self._count}; was a copy interrupted?")
+                if self.subtype in ("ac3", "eac3") and packet.size:
+                    self._check_size(packet.size, frame_bytes(bytes(packet)[:16]))
                 for frame in packet.decode():
+                    self._check_gap(frame)
                     yield from self._converted(frame)
             yield from self._converted(None)
         except FFmpegError as error:
@@ -105,6 +121,29 @@ class MediaSound:
         told = None if self.seconds is None else round(self.seconds * self.samplerate)
         if told is not None and self.format in _TELLING and self._count < told - 1:
             raise ValueError(f"expected {told} samples by its header, got {self._count}; was a copy interrupted?")
+
+    def _check_size(self, size: int, told: int) -> None:
+        if size < told:
+            raise ValueError(
+                f"expected {told} bytes by the head of a frame behind sample {self._count}, got {size}; was a copy "
+                "interrupted?"
+            )
+
+    def _check_gap(self, frame: av.AudioFrame) -> None:
+        """Raise ValueError if a frame begins, by its time, long after the one before has ended."""
+        length = frame.samples / frame.sample_rate
+        start, end = _seconds(frame.pts, frame.time_base), self._end
+        if start is not None and end is not None and not self.format.startswith(_TIMES_ARE_TABLES):
+            rounding = _seconds(_GAP_TICKS, frame.time_base) or 0.0
+            if start - end > max(_GAP_SECONDS, _GAP_FRAMES * length, rounding):
+                raise ValueError(
+                    f"expected sound at {end:.3f} s, what follows is of {start:.3f} s; is it damaged, or was a "
+                    "recording paused? silence instead: ffmpeg -i IN -af aresample=async=1 OUT.wav"
+                )
+        if start is None:
+            self._end = None if end is None else end + length
+        else:
+            self._end = start + length
 
     def _converted(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
         if frame is not None and (frame.sample_rate, len(frame.layout.channels)) != (self.samplerate, self.channels):
