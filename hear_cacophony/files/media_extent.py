@@ -8,14 +8,19 @@ from typing import BinaryIO
 _ASF_HEAD = 1 << 16
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_SIZE, _ASF_FLAGS, _ASF_BROADCAST = 40, 88, 1
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+_OF_UNKNOWN_SIZE = (_SEGMENT, _CLUSTER)
+"""Elements of Matroska that those in them follow; who writes them to a pipe tells no size."""
+
+_PIECE = 1 << 20
+"""Bytes that are looked at together."""
 
 
 def check_media_whole(file: str | os.PathLike[str]) -> None:
     """Check that an MP4, Matroska, WebM or Windows Media file was not cut, as far as its container tells.
 
     Raises:
-        ValueError: bytes are missing, or another MP4 file, which is not read, lies behind the first one.
+        ValueError: bytes are missing or damaged, or another MP4 file, which is not read, lies behind the first one.
         OSError: it cannot be read.
     """
     with open(file, "rb") as stream:
@@ -59,18 +64,32 @@ def _mp4_length(stream: BinaryIO, length: int) -> int | None:
 
 
 def _matroska_length(stream: BinaryIO, length: int) -> int | None:
-    """The end of the last element that begins in the file, of the first level or in the segment; None if untold."""
-    place = 0
+    """The end of the last element that begins in the file, at any level down to blocks of sound; None if untold.
+
+    Raises ValueError where none begins though the segment goes on: FFmpeg passes over what follows up to the next
+    cluster.
+    """
+    place, end = 0, 0
     while place < length:
         stream.seek(place)
         identifier, start, size = _element(stream.read(12))
-        if start == 0 or (size is None and identifier != _SEGMENT):
+        if start == 0 or (size is None and identifier not in _OF_UNKNOWN_SIZE):
+            if place < end and _goes_on(stream, place):
+                raise ValueError(f"expected an element of Matroska at byte {place}, got none; was a copy damaged?")
             return None
-        if identifier == _SEGMENT and (size is None or place + start + size <= length):
+        if identifier == _SEGMENT:
+            end = length if size is None else place + start + size
+        if identifier in _OF_UNKNOWN_SIZE and (size is None or place + start + size <= length):
             place += start  # its elements follow
         else:
             place += start + (size or 0)
     return place
+
+
+def _goes_on(stream: BinaryIO, place: int) -> bool:
+    """Whether anything but zeros lies from here to the end of a file."""
+    stream.seek(place)
+    return any(any(piece) for piece in iter(lambda: stream.read(_PIECE), b""))
 
 
 def _element(head: bytes) -> tuple[bytes, int, int | None]:
