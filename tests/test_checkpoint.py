@@ -202,6 +202,39 @@ def test_damage_never_ends_in_another_error(flax_path, tmp_path):
     assert refused > 100
 
 
+def test_a_converted_file_is_known_as_its_origin_while_it_holds_what_that_held(flax_path, tmp_path):
+    file, origin = tmp_path / "model.safetensors", read_checkpoint(flax_path)
+    convert_checkpoint(flax_path, file)
+    whole = file.read_bytes()
+    with safetensors.safe_open(file, framework="numpy") as tensors:
+        parameters, metadata = {path: tensors.get_tensor(path) for path in tensors.keys()}, tensors.metadata()  # noqa: SIM118
+    damaged = bytearray(whole)
+    damaged[-1000] ^= 1
+    file.write_bytes(damaged)
+    known = {origin.md5}
+    for edit in (None, "AudioEncoder_0/LayerNorm_0/bias", "AudioEncoder_0/LayerNorm_0/scale"):
+        if edit:
+            safetensors.numpy.save_file(parameters | {edit: parameters[edit] + 1}, file, metadata)
+        with pytest.warns(UserWarning, match=r"something else than was converted from model\.ckpt .*MD5 "):
+            read = read_checkpoint(file)
+        with pytest.warns(UserWarning, match=read.md5):
+            summary = summarize_checkpoint(file)
+        assert (summary.md5, summary.source) == (read.md5, "model.safetensors")
+        known.add(read.md5)
+    assert len(known) == 4
+    file.write_bytes(whole)
+    assert read_checkpoint(file).md5 == summarize_checkpoint(file).md5 == origin.md5
+
+
+def test_a_converted_file_that_cannot_tell_what_it_held_is_known_by_its_own_md5(tmp_path):
+    file = converted_file(tmp_path / "old.safetensors", tiny_parameters(AUDIOMAE), md5="0" * 32)
+    own = hashlib.md5(file.read_bytes()).hexdigest()
+    with pytest.warns(UserWarning, match=rf"does not tell whether it still holds .*its own MD5, {own}, until"):
+        assert read_checkpoint(file).md5 == own
+    unnamed = converted_file(tmp_path / "unnamed.safetensors", tiny_parameters(AUDIOMAE))
+    assert read_checkpoint(unnamed).md5 == hashlib.md5(unnamed.read_bytes()).hexdigest()
+
+
 def test_truncated_safetensors(flax_path, tmp_path):
     file = tmp_path / "model.safetensors"
     convert_checkpoint(flax_path, file)

@@ -41,7 +41,8 @@ class Checkpoint:
         parameters: float32 arrays by full path, exactly those of
             `hear_cacophony.checkpoint.parameters.expected_shapes`.
         source: name of the file that the parameters were published or written in.
-        md5: MD5 of that file; "" where there is no such file.
+        md5: MD5 of that file, or of the converted one that was read, where that may hold something else by now;
+            "" where there is no such file.
         untrained: True for random parameters.
         text: the text side; None where it was not asked for.
     """

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import Checkpoint, CheckpointError, CheckpointSummary, count_parameters
 from hear_cacophony.checkpoint.checks import MAX_LAYERS, check_parameters
+from hear_cacophony.checkpoint.file_md5 import DIGEST_BLOCK, FileDigest
 from hear_cacophony.checkpoint.parameters import Shapes, expected_shapes
 from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
 from hear_cacophony.files.atomic_write import write_file
@@ -22,6 +25,10 @@ FORMAT = "hear_cacophony"
 FORMAT_VERSION = "1"
 SUFFIX = ".safetensors"
 
+_CONTENT = "content_md5"
+"""Entry of the metadata: the MD5 of all the file, with zeros in place of this."""
+_NO_MD5 = "0" * 32
+
 
 @dataclasses.dataclass(frozen=True)
 class _Metadata:
@@ -30,6 +37,25 @@ class _Metadata:
     source: str
     md5: str
     untrained: bool
+
+    def known_as(self, content: str, own: str, file: pathlib.Path) -> _Metadata:
+        """With the source and MD5 that the file is known by: those of its origin as long as it holds what that held.
+
+        Args:
+            content: what the file says its content is; "" in files of earlier versions.
+            own: what it is.
+            file: the file.
+        """
+        if not self.md5 or content == own:
+            return dataclasses.replace(self, md5=self.md5 or own)
+        origin = f"{self.source} (MD5 {self.md5})"
+        why = (
+            f"holds something else than was converted from {origin}: it was edited, or is damaged"
+            if content
+            else f"does not tell whether it still holds what came from {origin}, as it is of an earlier version"
+        )
+        warnings.warn(f"{file}: {why}; it is known by its own MD5, {own}, until it is converted again", stacklevel=4)
+        return dataclasses.replace(self, source=file.name if content else self.source, md5=own)
 
 
 def read_converted_file(file: pathlib.Path, *, with_text: bool = False, with_audio: bool = True) -> Checkpoint:
@@ -41,10 +67,13 @@ def read_converted_file(file: pathlib.Path, *, with_text: bool = False, with_aud
     with _open_safetensors(file) as tensors:
         metadata = _checked_metadata(tensors.metadata(), file)
         stage, config, forms = metadata.stage, metadata.config, _tensor_forms(tensors)
-        check_parameters(*forms, stage, config, file)
-        text_config = checked_text_sizes(*forms, stage, config, file) if with_text else None
-        wanted = expected_shapes(stage, config) if with_audio else {}
-        parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in wanted}
+        content = _noted_content(tensors)
+        with FileDigest(file, without=content) as digest:
+            check_parameters(*forms, stage, config, file)
+            text_config = checked_text_sizes(*forms, stage, config, file) if with_text else None
+            wanted = expected_shapes(stage, config) if with_audio else {}
+            parameters = {path: np.asarray(tensors.get_tensor(path), np.float32) for path in wanted}
+            metadata = metadata.known_as(content, digest.md5(), file)
 
     def read_one(path: str, rows: slice | None) -> np.ndarray:
         # Opened anew for each array: what was read through the file's mapping counts as memory while that is there.
@@ -59,8 +88,10 @@ def summarize_converted_file(file: pathlib.Path) -> CheckpointSummary:
     """Describe a converted file; errors as in `read_converted_file`."""
     with _open_safetensors(file) as tensors:
         shapes, dtypes = _tensor_forms(tensors)
-        metadata = _checked_metadata(tensors.metadata(), file)
+        metadata, content = _checked_metadata(tensors.metadata(), file), _noted_content(tensors)
     check_parameters(shapes, dtypes, metadata.stage, metadata.config, file)
+    with FileDigest(file, without=content) as digest:
+        metadata = metadata.known_as(content, digest.md5(), file)
     text_config = text_sizes(metadata.stage, metadata.config, shapes) if has_text(metadata.stage, shapes) else None
     return CheckpointSummary(**vars(metadata), text_config=text_config, parameter_counts=count_parameters(shapes))
 
@@ -81,6 +112,10 @@ def _open_safetensors(file: pathlib.Path):
         raise CheckpointError(
             f"{file}: not a readable .safetensors file ({error}); an interrupted copy? convert the checkpoint again"
         ) from error
+
+
+def _noted_content(tensors) -> str:
+    return (tensors.metadata() or {}).get(_CONTENT, "")
 
 
 def _checked_metadata(metadata: Mapping[str, str] | None, file: pathlib.Path) -> _Metadata:
@@ -140,6 +175,21 @@ def write_converted_file(checkpoint: Checkpoint, file: pathlib.Path) -> None:
         "source": checkpoint.source,
         "md5": checkpoint.md5,
         "untrained": json.dumps(checkpoint.untrained),
+        _CONTENT: _NO_MD5,
     }
     parameters = {**checkpoint.parameters, **(checkpoint.text.parameters if checkpoint.text else {})}
-    write_file(file, lambda part: save_sorted(parameters, part, metadata))
+
+    def save(part: pathlib.Path) -> None:
+        save_sorted(parameters, part, metadata)
+        _note_content(part)
+
+    write_file(file, save)
+
+
+def _note_content(file: pathlib.Path) -> None:
+    with file.open("r+b") as stream:
+        md5 = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        stream.seek(0)
+        entry = f'"{_CONTENT}":"'.encode()
+        stream.seek(stream.read(DIGEST_BLOCK).index(entry) + len(entry))
+        stream.write(md5.encode())

@@ -19,10 +19,15 @@ DIGEST_BLOCK = 1 << 22
 
 
 class FileDigest:
-    """The MD5 of a file, computed on a thread of its own while the file is read, unless it is known from before."""
+    """The MD5 of a file, computed on a thread of its own while the file is read, unless it is known from before.
 
-    def __init__(self, file: pathlib.Path) -> None:
-        self._file = file
+    Args:
+        file: the file.
+        without: a digest in its first `DIGEST_BLOCK`, of all the rest of it, for which zeros are digested.
+    """
+
+    def __init__(self, file: pathlib.Path, without: str = "") -> None:
+        self._file, self._without = file, without.encode()
         self._digest = hashlib.md5(usedforsecurity=False)
         self._stopped = False
         self._error: OSError | None = None
@@ -55,6 +60,8 @@ class FileDigest:
     def _run(self) -> None:
         try:
             with self._file.open("rb") as stream:
+                first = stream.read(DIGEST_BLOCK)
+                self._digest.update(first.replace(self._without, b"0" * len(self._without), 1))
                 while not self._stopped and (block := stream.read(DIGEST_BLOCK)):
                     self._digest.update(block)
         except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import pathlib
 import re
 from typing import Any
@@ -55,13 +54,9 @@ class Weights:
         return f"{stem}-{self.md5[:8]}" if self.md5 else stem
 
 
-def find_weights(model: AudioTextModel, path: str) -> Weights:
-    """The weights of a model that was loaded from `path`."""
-    md5 = model.md5
-    if not md5 and not model.untrained and pathlib.Path(path).is_file():
-        with pathlib.Path(path).open("rb") as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()
-    return Weights(model.source, md5, model.untrained)
+def find_weights(model: AudioTextModel) -> Weights:
+    """The weights of a model."""
+    return Weights(model.source, model.md5, model.untrained)
 
 
 def tokenizer_digests(model: AudioTextModel) -> dict[str, str]:

@@ -59,7 +59,7 @@ def evaluate(
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
     model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)
-    weights, tokenizer = find_weights(model, request.model), tokenizer_digests(model)
+    weights, tokenizer = find_weights(model), tokenizer_digests(model)
     folder = request.out / weights.folder_name / request.folder_name
     folder.mkdir(parents=True, exist_ok=True)
     before = read_if_whole(folder / RESULTS_FILE) or {}
