@@ -454,6 +454,31 @@ def test_other_clips_with_equal_names_sizes_and_times_get_their_own_embeddings(s
     assert swapped != pytest.approx(first, abs=1e-6)
 
 
+@pytest.mark.parametrize("index", [(), ("--index", "i.safetensors")], ids=["kept", "index"])
+def test_samples_without_a_header_are_known_by_the_ending_that_decodes_them(index, tmp_path, text_model, capsys):
+    tone = 0.3 * np.sin(np.arange(8_000) / 3)
+    soundfile.write(tmp_path / "clip.gsm", tone, 8_000, "GSM610", format="RAW")
+    arguments = ["search", "dog", "clips", *index, "--json", *text_model]
+
+    def score(name: str) -> float:
+        shutil.rmtree("clips", ignore_errors=True)
+        (tmp_path / "clips").mkdir()
+        shutil.copy("clip.gsm", tmp_path / "clips" / name)
+        assert main(arguments) == 0
+        return json.loads(capsys.readouterr().out)["matches"][0]["score"]
+
+    assert len({score(name) for name in ("a.gsm", "b.vox", "c.VOX", "d.gsm")}) == 2
+
+
+def test_what_a_file_holds_stays_known_where_its_ending_decides_nothing(tmp_path):
+    for name, form in (("a.wav", "WAV"), ("b.flac", "WAV"), ("c.vox", "WAV"), ("d.odd", "AIFF"), ("e.gsm", "RAW")):
+        subtype = "GSM610" if form == "RAW" else None
+        soundfile.write(tmp_path / name, np.zeros(800), 8_000, subtype, format=form)
+    (tmp_path / "f.G722").write_bytes(bytes(range(256)))
+    tags = {pathlib.Path(name).name: Sound.at(tmp_path / name, "tag").tag for name in os.listdir(tmp_path)}
+    assert {name: tag for name, tag in tags.items() if tag != "tag"} == {"e.gsm": "tag.gsm", "f.G722": "tag.g722"}
+
+
 def test_an_index_holds_several_folders(sounds, text_model, monkeypatch, capsys):
     write_sounds(sounds.parent / "more", 2, first=10)
     names_read = count_reads(monkeypatch)

@@ -15,6 +15,9 @@ READABLE_ENDINGS = frozenset(
 )
 """Endings of files that libsndfile reads, as far as nothing else has them."""
 
+TOLD_ENDINGS = READABLE_ENDINGS - {".gsm", ".vox"}
+"""Those of forms that it tells by what is in the file; the others have no header."""
+
 FOREIGN_ENDINGS = frozenset(
     f".{name}"
     for names in (

@@ -13,6 +13,7 @@ from hear_cacophony.frontend.audio_kinds import (
     FOREIGN_ENDINGS,
     HEAD_BYTES,
     READABLE_ENDINGS,
+    TOLD_ENDINGS,
     foreign_kind,
     is_readable,
 )
@@ -34,8 +35,8 @@ class Sound:
 
     @classmethod
     def at(cls, name: str | os.PathLike[str], tag: str = "") -> Self:
-        """The sound in a file as it is now."""
-        return cls(os.fspath(name), _state(os.fspath(name)), tag)
+        """The sound in a file as it is now; its tag ends with the ending of its name where that decides on decoding."""
+        return cls(os.fspath(name), _state(os.fspath(name)), tag + deciding_ending(os.fspath(name)))
 
     @property
     def size(self) -> int:
@@ -45,6 +46,32 @@ class Sound:
     def has_changed(self) -> bool:
         """Whether the file is another one by now, or gone."""
         return self.state is None or _state(self.name) != self.state
+
+
+def deciding_ending(name: str) -> str:
+    """The ending of a file's name, in lower case, where its content does not tell how to decode it; "" otherwise.
+
+    libsndfile and FFmpeg then go by the name.
+    """
+    ending = pathlib.PurePath(name).suffix.lower()
+    if not ending or ending in TOLD_ENDINGS:
+        return ""
+    head = _head(name)
+    return "" if head is None or _is_told(head) else ending
+
+
+def _is_told(head: bytes) -> bool:
+    return is_readable(head) or bool(foreign_kind(head))
+
+
+def _head(name: str) -> bytes | None:
+    try:
+        if os.path.isfile(name):  # to open a pipe is to wait for who writes to it
+            with open(name, "rb") as file:
+                return file.read(HEAD_BYTES)
+    except OSError:
+        pass
+    return None
 
 
 def _state(name: str) -> FileState | None:
@@ -121,9 +148,5 @@ def has_sound(name: str) -> bool:
         return True
     if not os.path.isfile(name):
         return os.path.islink(name) and not os.path.exists(name)  # what it led to may have been a folder of sounds
-    try:
-        with open(name, "rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError:
-        return False
-    return is_readable(head) or bool(foreign_kind(head))
+    head = _head(name)
+    return head is not None and _is_told(head)

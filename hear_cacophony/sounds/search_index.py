@@ -18,7 +18,7 @@ from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.chunks import Chunks, Compute
 from hear_cacophony.sounds.faults import tell
-from hear_cacophony.sounds.find import Sound
+from hear_cacophony.sounds.find import Sound, deciding_ending
 from hear_cacophony.sounds.kept_results import open_unfinished
 from hear_cacophony.sounds.matches import Matches
 
@@ -65,7 +65,7 @@ class _Index:
     """Embeddings by the contents of files.
 
     Attributes:
-        embeddings: by digest.
+        embeddings: by digest, followed by the ending of the name where that decides on decoding.
         digests: of the contents.
         saved: what the file has of them.
     """
@@ -81,9 +81,13 @@ class _Index:
         if sound.size not in self._sizes:  # not read for nothing
             return None
         try:
-            return self.embeddings.get(self.digests.of(sound.name))
+            return self.embeddings.get(self.key(sound))
         except OSError:
             return None
+
+    def key(self, sound: Sound) -> str:
+        """What the embedding of a sound is known by; OSError where its file cannot be read."""
+        return self.digests.of(sound.name) + sound.tag
 
 
 def _read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> _Index:
@@ -124,8 +128,9 @@ def _save(file: pathlib.Path, index: _Index, found: Mapping[Sound, np.ndarray], 
     places = {sound.state.place for sound in found if sound.state is not None}
     elsewhere = [row for row in index.saved if row[0] not in places and FileState(*row[:-1]).holds()]  # type: ignore[arg-type]
     digests = sorted([*elsewhere, *(row for row in index.digests.rows() if row[0] in places)])
-    embeddings = {index.digests.of(sound.name): row for sound, row in found.items()}
-    embeddings |= {str(row[-1]): index.embeddings[str(row[-1])] for row in elsewhere if row[-1] in index.embeddings}
+    embeddings = {index.key(sound): row for sound, row in found.items()}
+    keys = [f"{row[-1]}{deciding_ending(str(row[0]))}" for row in elsewhere]
+    embeddings |= {key: index.embeddings[key] for key in keys if key in index.embeddings}
     if not found or (embeddings.keys() == index.embeddings.keys() and digests == index.saved):
         return
     metadata = {
