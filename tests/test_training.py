@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from hear_cacophony import load_audio_text_model, load_embedding_model
 from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
 from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
-from hear_cacophony.text.tokenizer import load_tokenizer
+from hear_cacophony.text.tokenizer import TOKENIZER_FILE, load_tokenizer
 from hear_cacophony.training import progress, run
 from hear_cacophony.training.batches import Batches, split_clips
 from hear_cacophony.training.initial import drawn_parameters
@@ -32,7 +33,7 @@ from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.pack import pack
 from hear_cacophony.training.progress import TrainProgress
-from hear_cacophony.training.record import RECORD
+from hear_cacophony.training.record import RECORD, check_record, make_record
 from hear_cacophony.training.run import Stopped, train
 from hear_cacophony.training.shards import Clip, Shards
 from hear_cacophony.training.sizes import SIZES, change_sizes
@@ -337,6 +338,26 @@ def test_a_folder_keeps_to_its_run(shards, sounds, tmp_path):
         train_some(given, shards, start(given), tmp_path / "other")
     with locked_folder(tmp_path / "run"), pytest.raises(BusyError):
         train_some(given, shards, start(given), tmp_path / "run")
+
+
+def test_a_folder_keeps_to_its_tokenizer(shards, tokenizer, tokenizer_folder, tmp_path, capsys):
+    given = options("cacophony")
+    record = make_record(given, shards, tokenizer)
+    check_record(tmp_path, record)
+    copy = shutil.copytree(tokenizer_folder, tmp_path / "copy")
+    check_record(tmp_path, make_record(given, shards, load_tokenizer(copy, size=512)))
+    assert json.loads((tmp_path / RECORD).read_text()) == record
+    assert not capsys.readouterr().err
+    changed = copy / TOKENIZER_FILE
+    changed.write_text(changed.read_text() + "\n")
+    other = make_record(given, shards, load_tokenizer(copy, size=512))
+    with pytest.raises(ValueError, match=rf"of other options: tokenizer is .* there, {changed}, of other content, was"):
+        check_record(tmp_path, other)
+    del record["tokenizer"]
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    check_record(tmp_path, other)
+    assert f"which noted no tokenizer; going on with {changed}, noted from now on" in capsys.readouterr().err
+    assert json.loads((tmp_path / RECORD).read_text()) == other
 
 
 def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(

@@ -124,16 +124,15 @@ def _open_kept_texts(args: argparse.Namespace, summary: CheckpointSummary) -> Ke
     from hear_cacophony.checkpoint.load import load_checkpoint
     from hear_cacophony.engine.few_texts import FewTexts
     from hear_cacophony.engine.options import parse_options
-    from hear_cacophony.files.file_identity import content_digest
     from hear_cacophony.model.stages import CACOPHONY
     from hear_cacophony.sounds.kept_texts import KeptTexts
-    from hear_cacophony.text.tokenizer import find_tokenizer, load_tokenizer
+    from hear_cacophony.text.tokenizer import find_tokenizer, load_tokenizer, tokenizer_digests
 
     parse_options(engine_options(args))
     text = load_checkpoint(args.model, CACOPHONY, with_text=True, with_audio=False).text
     assert text is not None
     where = {"path": args.tokenizer, "beside": args.model or None}
-    digests = [content_digest(file) for file in find_tokenizer(**where)]
+    digests = list(tokenizer_digests(find_tokenizer(**where)).values())
     identity = {**identify_model(summary, {}), "tokenizer": digests}
     load = functools.partial(load_tokenizer, **where, size=text.config.vocabulary_size)
     return KeptTexts(FewTexts(CACOPHONY, text), load, identity)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hear_cacophony.checkpoint.find import weights_folders
+from hear_cacophony.files.file_identity import content_digest
 
 if TYPE_CHECKING:
     import tokenizers
@@ -147,6 +148,15 @@ def find_tokenizer(
 ) -> tuple[pathlib.Path, ...]:
     """The files of a tokenizer; arguments and errors as of `load_tokenizer`, without reading them."""
     return _find_files(beside) if path is None else _named_files(pathlib.Path(path))
+
+
+def tokenizer_digests(files: Iterable[pathlib.Path]) -> dict[str, str]:
+    """Digests of the contents of the files that a tokenizer is read from, by their paths: what tells it from others.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    return {str(file): content_digest(file) for file in files}
 
 
 def _named_files(path: pathlib.Path) -> tuple[pathlib.Path, ...]:

@@ -11,8 +11,9 @@ from typing import Any
 import jax
 
 from hear_cacophony.files.atomic_write import PREFIX, write_json
+from hear_cacophony.text.tokenizer import Tokenizer, tokenizer_digests
 from hear_cacophony.training.options import TrainOptions
-from hear_cacophony.training.processes import Processes, SharedError
+from hear_cacophony.training.processes import Processes, SharedError, say
 from hear_cacophony.training.shards import Shards
 
 RECORD = "run.json"
@@ -23,16 +24,28 @@ PACKED = "shards"
 _MAY_BE_THERE = ("lock", PACKED, "slurm", "logs")
 """In a new folder, the last two of jobs that were submitted to Slurm."""
 
+_TOKENIZER = "tokenizer"
+"""Entry of a record, in stage 2, that those of earlier versions lack."""
+
 Record = dict[str, Any]
 
 
-def make_record(options: TrainOptions, shards: Shards) -> Record:
-    """What the result of a run depends on, as it is read back from its file."""
-    return json.loads(json.dumps({"options": dataclasses.asdict(options), "data": shards.identity}))
+def make_record(options: TrainOptions, shards: Shards, tokenizer: Tokenizer | None) -> Record:
+    """What the result of a run depends on, as it is read back from its file.
+
+    Raises:
+        OSError: a file of the tokenizer cannot be read.
+    """
+    record = {"options": dataclasses.asdict(options), "data": shards.identity}
+    if tokenizer is not None:
+        record[_TOKENIZER] = tokenizer_digests(tokenizer.files)
+    return json.loads(json.dumps(record))
 
 
 def check_record(out: pathlib.Path, record: Record) -> None:
     """Refuse a folder that holds another run, and note which one it holds from now on.
+
+    A record of an earlier version that names no tokenizer gets that which is given; this is told.
 
     Raises:
         ValueError: it does, or it holds files of something else; or its record is damaged.
@@ -46,11 +59,19 @@ def check_record(out: pathlib.Path, record: Record) -> None:
         write_json(file, record)
         return
     try:
-        differences = list(_differences(json.loads(file.read_text(encoding="utf-8")), record, "there", "was given"))
+        known = json.loads(file.read_text(encoding="utf-8"))
+        names_none = _TOKENIZER in record and _TOKENIZER not in known
+        if names_none:
+            known[_TOKENIZER] = record[_TOKENIZER]
+        differences = list(_differences(known, record, "there", "was given"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{file}: damaged ({error!r}); bring it back, or choose another --out") from error
     if differences:
         raise ValueError(f"{out}: holds a run of other options: {'; '.join(differences)}; choose another --out")
+    if names_none:
+        given = " and ".join(record[_TOKENIZER])
+        say(f"{file}: of an earlier version, which noted no tokenizer; going on with {given}, noted from now on")
+        write_json(file, record)
 
 
 def check_agreement(processes: Processes, record: Record, out: pathlib.Path) -> None:
@@ -75,6 +96,9 @@ def _differences(known: Record, given: Record, there: str, here: str) -> Iterato
     yield from _option_differences(known["options"], given["options"], there, here)
     if known["data"] != given["data"]:
         yield "the data are others"
+    one, other = known.get(_TOKENIZER, {}), given.get(_TOKENIZER, {})
+    if sorted(one.values()) != sorted(other.values()):
+        yield f"tokenizer is {' and '.join(one)} {there}, {' and '.join(other)}, of other content, {here}"
 
 
 def _option_differences(known: Record, given: Record, there: str, here: str, above: str = "") -> Iterator[str]:

@@ -66,7 +66,7 @@ def train(
         The checkpoint in the published layout; the same as .safetensors lies beside it.
 
     Raises:
-        ValueError: the folder holds a run of other options or data, batches do not divide among the devices,
+        ValueError: the folder holds a run of other options, data or tokenizer, batches do not divide among the devices,
             there are fewer clips than in a batch or clips lack captions; the run is beyond `stop_at`; or a loss was
             not finite.
         BusyError: another process trains into the folder.
@@ -75,7 +75,7 @@ def train(
     """
     mesh, processes = Mesh(), Processes()
     batches = Batches(shards, options, tokenizer, process=processes.index, processes=processes.count)
-    record = make_record(options, shards)
+    record = make_record(options, shards, tokenizer)
     check_agreement(processes, record, out)
     with contextlib.ExitStack() as held:
 

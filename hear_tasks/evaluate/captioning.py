@@ -17,9 +17,10 @@ from hear_cacophony.commands.sound_options import format_csv
 from hear_cacophony.files.atomic_write import write_json, write_text
 from hear_cacophony.installed import check_installed
 from hear_cacophony.printable import as_text
+from hear_cacophony.text.tokenizer import tokenizer_digests
 from hear_tasks.evaluate.evaluator import Computed, Evaluator, Scored
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.evaluate.model import AudioTextModel, tokenizer_digests
+from hear_tasks.evaluate.model import AudioTextModel
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
 
 JAVA_VERSIONS = range(8, 14)
@@ -41,7 +42,7 @@ class Captioning(Evaluator):
     """Captioning."""
 
     def identity(self, model: AudioTextModel) -> dict[str, Any]:
-        identity = {"values": "captions", "tokenizer": sorted(tokenizer_digests(model).values())}
+        identity = {"values": "captions", "tokenizer": sorted(tokenizer_digests(model.tokenizer.files).values())}
         if self.request.published:
             return {**identity, "temperature": CAPTION_TEMPERATURE, "seed": CAPTION_SEED}
         return {**identity, "beams": self.request.num_beams}

@@ -10,7 +10,6 @@ from typing import Any
 from hear_cacophony.commands.model_options import check_tokenizer
 from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.engine.load_audio_text import load_audio_text_model
-from hear_cacophony.files.file_identity import content_digest
 
 
 def load_model(path: str, **options: Any) -> AudioTextModel:
@@ -57,8 +56,3 @@ class Weights:
 def find_weights(model: AudioTextModel) -> Weights:
     """The weights of a model."""
     return Weights(model.source, model.md5, model.untrained)
-
-
-def tokenizer_digests(model: AudioTextModel) -> dict[str, str]:
-    """Digests of the contents of the files that a model's tokenizer was read from, by their paths."""
-    return {str(file): content_digest(file) for file in model.tokenizer.files}

@@ -18,12 +18,13 @@ from hear_cacophony.printable import on_one_line
 from hear_cacophony.sounds.chunks import Chunks
 from hear_cacophony.sounds.find import Sound
 from hear_cacophony.sounds.kept_results import KeptResults, Values, open_kept
+from hear_cacophony.text.tokenizer import tokenizer_digests
 from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
 from hear_tasks.evaluate.evaluator import Computed, Evaluator
 from hear_tasks.evaluate.listing import Clip, Listing
-from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model, tokenizer_digests
+from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model
 from hear_tasks.evaluate.protocols import is_longer, read_published
 from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
@@ -59,7 +60,7 @@ def evaluate(
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
     model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)
-    weights, tokenizer = find_weights(model), tokenizer_digests(model)
+    weights, tokenizer = find_weights(model), tokenizer_digests(model.tokenizer.files)
     folder = request.out / weights.folder_name / request.folder_name
     folder.mkdir(parents=True, exist_ok=True)
     before = read_if_whole(folder / RESULTS_FILE) or {}
