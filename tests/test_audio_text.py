@@ -119,6 +119,7 @@ def test_a_text_of_ten_thousand_words_is_cut_with_a_warning(model):
         ([], ValueError, "expected at least one text, got none"),
         ("a dog", TypeError, r"did you mean \['a dog'\]"),
         (["a dog", None], TypeError, "got NoneType as text 1"),
+        (["dog", "a \ud83d dog"], ValueError, r"text 1: expected whole characters, got the half one '\\ud83d' at 2"),
         (None, TypeError, "expected a list of texts, got NoneType"),
         ({"a dog"}, TypeError, r"expected a list of texts, got set; texts = list\(\.\.\.\)"),
     ],

@@ -142,6 +142,7 @@ def test_prompts_of_an_ensemble(esc50):
     ("settings", "message"),
     [
         ({"templates": ("a sound",)}, "expected a prompt with {} for the class, got 'a sound'"),
+        ({"templates": ("a \udcff {}",)}, "--template: expected whole characters, got the half one"),
         ({"templates": ("a {}", "a {}")}, "expected different prompts"),
         ({"templates": ("a {}",), "protocol": "published"}, "--template does not go with --protocol published"),
         ({"protocol": "haer"}, "unknown protocol 'haer'"),

@@ -99,6 +99,11 @@ def test_captions_of_every_form_are_read(tmp_path):
         ("t.jsonl", b'{"file": "000.wav", "caption": "a"', r"line 1: expected a JSON object on each line"),
         ("t.jsonl", b'{"caption": "a"}', r"expected the path of a sound in 'file', got None"),
         ("t.jsonl", b'{"file": "000.wav", "captions": ["a"], "synthetic": [true, true]}', r"of 1 captions, got 2"),
+        (
+            "t.jsonl",
+            b'{"file": "000.wav", "captions": ["a dog \\ud83d barks"]}',
+            r"t.jsonl, line 1: a caption: expected whole characters, got the half one '\\ud83d' at 6, in 'a dog ",
+        ),
         ("t.txt", b"\n\n", r"expected the paths of sounds, found none"),
         ("t.txt", b"000.wav\n001.wav\n", r"1 of 2 sounds are not there"),
     ],
@@ -321,6 +326,12 @@ def test_of_a_webdataset_shard_nothing_is_dropped_unsaid(tmp_path):
 def test_captions_of_a_webdataset_shard_that_are_no_texts_are_refused(text, tmp_path):
     write_tar(tmp_path / "0.tar", {"a.wav": b"RIFF", "a.json": json.dumps({"text": text}).encode()})
     with pytest.raises(ValueError, match=r"0.tar: the member a.json .*expected a text or a list of texts in 'text'"):
+        find_sources([tmp_path / "0.tar"])
+
+
+def test_half_a_character_in_a_webdataset_shard_is_refused(tmp_path):
+    write_tar(tmp_path / "0.tar", {"a.wav": b"RIFF", "a.json": rb'{"text": ["rain", "a \ud83d"]}'})
+    with pytest.raises(ValueError, match=r"0.tar: the member a.json .*got the half one '\\ud83d' at 2"):
         find_sources([tmp_path / "0.tar"])
 
 

@@ -372,10 +372,14 @@ def test_classify_prints_a_table_or_csv_and_takes_labels_from_a_file(sounds, tex
     assert [row[0] for row in rows[1:]] == names(sounds)
 
 
-@pytest.mark.parametrize("labels", ["dog", "dog,dog", "dog,", ",", 'dog,"rain', 'dog,"rain"s', "dog,rain\nspeech", ""])
+@pytest.mark.parametrize(
+    "labels", ["dog", "dog,dog", "dog,", ",", 'dog,"rain', 'dog,"rain"s', "dog,rain\nspeech", "", "dog,ra\udcffin"]
+)
 def test_impossible_labels_are_told_before_any_work(labels, sounds, text_model, capsys):
     assert main(["classify", str(sounds), "--labels", labels, *text_model]) == 1
     assert "label" in capsys.readouterr().err
+    assert main(["classify", str(sounds), "--labels", "dog,rain", "--template", "{}\ud83d", *text_model]) == 1
+    assert "a template: expected whole characters" in capsys.readouterr().err
     assert not cache_folder("embeddings").exists()
 
 

@@ -98,6 +98,11 @@ def test_single_text_in_place_of_a_list(small):
         small.encode(["rain", None], 77)
 
 
+def test_half_a_character(small):
+    with pytest.raises(ValueError, match=r"text 1: expected whole characters, got the half one '\\udcff' at 3, in 'd"):
+        small.encode(["dog", "dog\udcff"], limit=5)
+
+
 def test_limit_without_room(small):
     with pytest.raises(ValueError, match="expected at least 3 ids, <s>, a token and </s>; got 2"):
         small.encode(["rain"], 2)

@@ -340,6 +340,15 @@ def test_a_folder_keeps_to_its_run(shards, sounds, tmp_path):
         train_some(given, shards, start(given), tmp_path / "run")
 
 
+def test_captions_with_half_a_character_are_told_before_the_first_step(shards, tokenizer, tmp_path):
+    shutil.copytree(shards.folder, tmp_path / "shards")
+    index = tmp_path / "shards/clips-00000.json"
+    index.write_text(index.read_text().replace("this is dog", r"this is \ud83d", 1))
+    given = options("cacophony")
+    with pytest.raises(ValueError, match=r"shards: a caption of .*\.wav: expected whole characters, got the half one"):
+        train_some(given, Shards(tmp_path / "shards"), start(given), tmp_path / "run", tokenizer=tokenizer)
+
+
 def test_a_folder_keeps_to_its_tokenizer(shards, tokenizer, tokenizer_folder, tmp_path, capsys):
     given = options("cacophony")
     record = make_record(given, shards, tokenizer)

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from hear_cacophony.text.characters import check_characters
+
 
 def check_texts(texts: Sequence[str]) -> None:
     """Warn of empty texts.
 
     Raises:
         TypeError: `texts` is a single text, or holds something else than texts.
-        ValueError: no text.
+        ValueError: no text, or one with half a character.
     """
     if isinstance(texts, str):
         raise TypeError(f"expected a list of texts, got a single one; did you mean [{texts[:40]!r}]?")
@@ -25,6 +27,7 @@ def check_texts(texts: Sequence[str]) -> None:
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"expected texts, got {type(text).__name__} as text {i}")
+        check_characters(text, f"text {i}")
     empty = [i for i, text in enumerate(texts) if not text.strip()]
     if empty:
         warnings.warn(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hear_cacophony.engine.text_checks import check_embeddings
+from hear_cacophony.text.characters import check_characters
 
 TEMPLATE = "This is a sound of {}"
 """The published prompt."""
@@ -87,7 +88,7 @@ def check_labels(labels: Sequence[str], least: int = 2) -> list[str]:
         least: how many there have to be: two where they compete, one where each is for itself.
 
     Raises:
-        ValueError: no label, a single one, equal or empty ones.
+        ValueError: no label, a single one, equal or empty ones, or one with half a character.
         TypeError: a single text, or something else than texts.
     """
     if isinstance(labels, str):
@@ -97,6 +98,7 @@ def check_labels(labels: Sequence[str], least: int = 2) -> list[str]:
     for i, label in enumerate(labels):
         if not isinstance(label, str):
             raise TypeError(f"expected labels that are texts, got {type(label).__name__} as label {i}")
+        check_characters(label, f"label {i}")
         if not label.strip():
             raise ValueError(f"expected labels with a word in them, got {label!r} as label {i}")
     if len(labels) < least:
@@ -117,7 +119,7 @@ def check_templates(template: str | Sequence[str]) -> list[str]:
     """The templates as a list.
 
     Raises:
-        ValueError: none, equal ones, or one without exactly one {} for the label.
+        ValueError: none, equal ones, one with half a character, or without exactly one {} for the label.
         TypeError: something else than texts.
     """
     templates = [template] if isinstance(template, str) else list(template)
@@ -126,6 +128,7 @@ def check_templates(template: str | Sequence[str]) -> list[str]:
     for each in templates:
         if not isinstance(each, str):
             raise TypeError(f"expected templates that are texts, got {type(each).__name__}")
+        check_characters(each, "a template")
         if each.count("{}") != 1:
             raise ValueError(f"expected a template with one {{}} for the label, such as {TEMPLATE!r}, got {each!r}")
     if len(set(templates)) < len(templates):

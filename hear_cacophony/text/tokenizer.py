@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hear_cacophony.checkpoint.find import weights_folders
 from hear_cacophony.files.file_identity import content_digest
+from hear_cacophony.text.characters import check_characters
 
 if TYPE_CHECKING:
     import tokenizers
@@ -83,7 +84,7 @@ class Tokenizer:
 
         Raises:
             TypeError: `texts` is a single text, or holds something else than texts.
-            ValueError: the limit leaves no room for a token between the marks.
+            ValueError: a text holds half a character, or the limit leaves no room for a token between the marks.
         """
         _check_texts(texts)
         if limit < 3:
@@ -262,6 +263,7 @@ def _check_texts(texts: Sequence[str]) -> None:
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"text {number}: expected a text, got {type(text).__name__}")
+        check_characters(text, f"text {number}")
 
 
 def _warn_of_cuts(texts: Sequence[str], lengths: Sequence[int], limit: int) -> None:

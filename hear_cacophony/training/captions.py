@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from hear_cacophony.text.characters import check_characters
+
 TABLES = (".csv", ".jsonl")
 LISTS = (".txt", ".lst")
 
@@ -70,7 +72,8 @@ def read_captions(row: Mapping[str, Any]) -> Captions:
     """The captions of a row, see `read_table`.
 
     Raises:
-        ValueError: there are none, one is empty or no text, or `synthetic` fits none of the forms.
+        ValueError: there are none, one is empty, no text or holds half a character, or `synthetic` fits none
+            of the forms.
     """
     texts = _texts(row)
     synthetic = row.get("synthetic", False)
@@ -104,6 +107,7 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
 def _checked_text(text: Any) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"expected a text as a caption, got {text!r}")
+    check_characters(text, "a caption")
     return text.strip()
 
 

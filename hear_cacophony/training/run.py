@@ -15,6 +15,7 @@ from hear_cacophony.checkpoint.write import write_checkpoint
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.model.stages import AUDIOMAE
+from hear_cacophony.text.characters import check_characters
 from hear_cacophony.text.tokenizer import Tokenizer
 from hear_cacophony.training.batches import Batches
 from hear_cacophony.training.card import card
@@ -67,8 +68,8 @@ def train(
 
     Raises:
         ValueError: the folder holds a run of other options, data or tokenizer, batches do not divide among the devices,
-            there are fewer clips than in a batch or clips lack captions; the run is beyond `stop_at`; or a loss was
-            not finite.
+            there are fewer clips than in a batch, clips lack captions, or one of these holds half a character;
+            the run is beyond `stop_at`; or a loss was not finite.
         BusyError: another process trains into the folder.
         OSError: a file could not be written.
         Stopped: SIGTERM came; the same call goes on.
@@ -251,6 +252,9 @@ def _check_data(options: TrainOptions, shards: Shards, batches: Batches, mesh: M
             f"stage 2 needs a caption of each clip; {len(without)} of {len(shards.clips)} have none, such as "
             f"{', '.join(without[:3])}; pack a .csv or .jsonl table, or .tar files with captions"
         )
+    for clip in shards.clips:
+        for caption in clip.captions:
+            check_characters(caption.text, f"{shards.folder}: a caption of {clip.name}")
 
 
 class _Signals:

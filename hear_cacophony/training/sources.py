@@ -16,6 +16,7 @@ import numpy as np
 from hear_cacophony.files.tar_file import TarMember, read_members
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.find import FOREIGN_ENDINGS, READABLE_ENDINGS, files_below, find_sounds, has_sound
+from hear_cacophony.text.characters import check_characters
 from hear_cacophony.training.captions import LISTS, TABLES, Caption, Captions, read_list, read_table
 
 _TAR = ".tar"
@@ -230,4 +231,7 @@ def _webdataset_captions(told: Any) -> Iterator[Caption]:
         texts = [value] if isinstance(value, str) else [] if value is None else value
         if not isinstance(texts, list) or not all(text is None or isinstance(text, str) for text in texts):
             raise ValueError(f"expected a text or a list of texts in {key!r}, got {value!r}")
-        yield from (Caption(text.strip(), synthetic) for text in texts if text and text.strip())
+        for text in texts:
+            if text and text.strip():
+                check_characters(text, "a caption")
+                yield Caption(text.strip(), synthetic)

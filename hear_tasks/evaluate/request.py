@@ -15,6 +15,7 @@ from hear_cacophony.engine.options import (
     PRECISIONS,
     PROTOCOLS,
 )
+from hear_cacophony.text.characters import check_characters
 from hear_tasks.evaluate.datasets import Dataset, Evaluation
 from hear_tasks.evaluate.protocols import Limits, limits
 
@@ -117,6 +118,7 @@ class Request:
         for template in self.templates:
             if template.count(PLACEHOLDER) != 1:
                 raise ValueError(f"--template: expected a prompt with {PLACEHOLDER} for the class, got {template!r}")
+            check_characters(template, "--template")
         if len(set(self.templates)) < len(self.templates):
             raise ValueError("--template: expected different prompts, got one of them twice")
 
