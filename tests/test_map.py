@@ -154,9 +154,30 @@ def test_colours_by_a_column_know_files_by_path_end_name_or_stem():
     with pytest.raises(ValueError, match=r"expected a column 'no', there are file, year"):
         Table(pathlib.Path("n.csv"), "no")
     pathlib.Path("b.csv").write_bytes(b"\xff\xfe\x00")
-    for name in ("b.csv", "none.csv"):
-        with pytest.raises(ValueError, match=f"--table {name}: expected a CSV file in UTF-8"):
+    for name, said in (("b.csv", "expected UTF-8, got the byte 0xFF"), ("none.csv", "expected a CSV file in UTF-8")):
+        with pytest.raises(ValueError, match=f"--table {name}: {said}"):
             Table(pathlib.Path(name), "a")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("file,kind\na.wav,dog\n\nb.wav,x\na.wav,cat", "t.csv, line 5: .* got 'cat' for a.wav, which is 'dog' above"),
+        ("file,note,kind\na.wav,loud, near,dog", "t.csv, line 2: expected 3 columns, got more; put what holds a comma"),
+        ("file,kind,kind\na.wav,dog,cat", "t.csv: expected each column once, found kind more often"),
+        ('file,kind\na.wav,"dog\n', "t.csv, line 2: no CSV .*is a quote left open"),
+    ],
+)
+def test_a_table_that_tells_two_things_is_refused(rows, message):
+    pathlib.Path("t.csv").write_text(rows)
+    with pytest.raises(ValueError, match=f"^--table {message}"):
+        Table(pathlib.Path("t.csv"), "kind")
+
+
+def test_a_table_may_name_a_file_twice_alike_and_have_columns_without_a_name():
+    pathlib.Path("t.csv").write_text(",file,kind,,\n0,a.wav,dog,,\n1,a.wav,dog,,\n2,b.wav\n")
+    colours, missing = Table(pathlib.Path("t.csv"), "kind").colours(["a.wav", "b.wav"])
+    assert (colours.values, missing) == (["dog", ""], 0)
 
 
 # Pages

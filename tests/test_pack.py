@@ -83,7 +83,7 @@ def test_captions_of_every_form_are_read(tmp_path):
     [
         ("t.csv", b"file,text\n000.wav,rain\n", r"columns file and caption, or captions, found file, text"),
         ("t.csv", b"file,caption\n000.wav,\n", r"t.csv, line 2: expected a text in 'caption'"),
-        ("t.csv", b"file,caption\n000.wav,rain, thunder\n", r"line 2: expected 2 columns, got more; put a caption"),
+        ("t.csv", b"file,caption\n000.wav,rain, thunder\n", r"line 2: expected 2 columns, got more; put what holds a"),
         ("t.csv", b'file,caption\n000.wav,"rain\n', r"no CSV \(unexpected end of data\); is a quote left open"),
         ("t.csv", b"file,caption\n000.wav,caf\xe9\n", r"expected UTF-8, got the byte 0xE9 at 24"),
         ("t.csv", b"file,caption,synthetic\n000.wav,rain,maybe\n", r"expected true or false in 'synthetic'"),

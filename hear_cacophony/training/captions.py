@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from hear_cacophony.files.csv_table import read_csv, read_utf8
 from hear_cacophony.text.characters import check_characters
 
 TABLES = (".csv", ".jsonl")
@@ -34,7 +33,7 @@ def read_list(file: pathlib.Path) -> dict[str, Captions]:
     Raises:
         ValueError: it is no regular file, not UTF-8, or empty.
     """
-    names = [line.strip() for line in _read_text(file).split("\n")]
+    names = [line.strip() for line in read_utf8(file).split("\n")]
     return _checked_table(file, {_place(file, name): () for name in names if name})
 
 
@@ -53,8 +52,7 @@ def read_table(file: pathlib.Path) -> dict[str, Captions]:
         ValueError: it is no regular file, not UTF-8, a column is missing, a row is damaged, or a caption empty; the
             line is named.
     """
-    text = _read_text(file)
-    rows = _csv_rows(file, text) if file.suffix.lower() == ".csv" else _json_rows(file, text)
+    rows = _csv_rows(file) if file.suffix.lower() == ".csv" else _json_rows(file)
     table: dict[str, Captions] = {}
     for line, row in rows:
         try:
@@ -120,31 +118,18 @@ def _flag(value: Any) -> bool:
     return flag
 
 
-def _csv_rows(file: pathlib.Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="", skipinitialspace=True)
-    try:
-        columns = reader.fieldnames or []
-        if "file" not in columns or not {"caption", "captions"} & set(columns):
-            raise ValueError(
-                f"{file}: expected the columns file and caption, or captions, found {', '.join(columns) or 'nothing'}"
-                + ("; are its columns separated by commas?" if len(columns) == 1 else "")
-            )
-        twice = sorted({name for name in columns if columns.count(name) > 1})
-        if twice:
-            raise ValueError(f"{file}: expected each column once, found {', '.join(twice)} more often")
-        for row in reader:
-            if "" in row:
-                raise ValueError(
-                    f"{file}, line {reader.line_num}: expected {len(columns)} columns, got more; put a caption with a "
-                    'comma in quotes: "rain, then thunder"'
-                )
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise ValueError(f"{file}, line {reader.line_num}: no CSV ({error}); is a quote left open?") from error
+def _csv_rows(file: pathlib.Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    columns, rows = read_csv(file)
+    if "file" not in columns or not {"caption", "captions"} & set(columns):
+        raise ValueError(
+            f"{file}: expected the columns file and caption, or captions, found {', '.join(columns) or 'nothing'}"
+            + ("; are its columns separated by commas?" if len(columns) == 1 else "")
+        )
+    yield from rows
 
 
-def _json_rows(file: pathlib.Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.split("\n"), 1):
+def _json_rows(file: pathlib.Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(read_utf8(file).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -154,20 +139,6 @@ def _json_rows(file: pathlib.Path, text: str) -> Iterator[tuple[int, dict[str, A
         if not isinstance(row, dict):
             raise ValueError(f"{file}, line {number}: expected a JSON object, got {line.strip()[:60]}")
         yield number, row
-
-
-def _read_text(file: pathlib.Path) -> str:
-    if not file.is_file():  # to open a pipe is to wait for who writes to it
-        raise ValueError(f"{file}: expected a file, got a pipe or a device; save it to a file first")
-    try:
-        return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # Of two-byte encodings: every other byte of most texts is 0.
-        known = "utf-16" if b"\0" in error.object[:200] else "latin1"
-        raise ValueError(
-            f"{file}: expected UTF-8, got the byte 0x{error.object[error.start]:02X} at {error.start}; "
-            f"save it as UTF-8: iconv -f {known} -t utf-8 IN > OUT"
-        ) from error
 
 
 def _place(file: pathlib.Path, name: str) -> str:

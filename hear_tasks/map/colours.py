@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from hear_cacophony.files.csv_table import read_csv
 from hear_cacophony.printable import as_text
 from hear_tasks.map.points import Colours
 
@@ -35,20 +35,28 @@ class Table:
         """Read it.
 
         Raises:
-            ValueError: it cannot be read, or has no such column, or no column with the names of files.
+            ValueError: it cannot be read, has no such column, a column twice, a row that is longer than the header,
+                or a file twice with different values.
         """
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.DictReader(file, strict=True)
-                header = list(rows.fieldnames or ())
-                listed = list(rows)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            header, listed = read_csv(path)
+            rows = list(listed)
+        except OSError as error:
             raise ValueError(f"--table {path}: expected a CSV file in UTF-8: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"--table {error}") from None
         if column not in header:
             raise ValueError(f"--table {path}: expected a column {column!r}, there are {', '.join(header) or 'none'}")
         names = next((name for name in header if name.lower() in _FILE_COLUMNS), header[0])
         self._title = column
-        self._values = {row[names]: (row[column] or "").strip() for row in listed if row[names]}
+        self._values: dict[str, str] = {}
+        for line, row in rows:
+            name, value = row[names], (row[column] or "").strip()
+            if name and self._values.setdefault(name, value) != value:
+                raise ValueError(
+                    f"--table {path}, line {line}: expected one {column!r} for each file, got {value!r} for {name}, "
+                    f"which is {self._values[name]!r} above"
+                )
 
     def colours(self, names: Sequence[str]) -> tuple[Colours, int]:
         """The value of each file, and how many are not in the table.
