@@ -54,7 +54,8 @@ class _Metadata:
             if content
             else f"does not tell whether it still holds what came from {origin}, as it is of an earlier version"
         )
-        warnings.warn(f"{file}: {why}; it is known by its own MD5, {own}, until it is converted again", stacklevel=4)
+        told = f"{file}: {why}; it is known by its own MD5, {own}, until it is converted again"
+        warnings.warn(told, stacklevel=1)  # from one place, so that it is told once, however often the file is opened
         return dataclasses.replace(self, source=file.name if content else self.source, md5=own)
 
 
