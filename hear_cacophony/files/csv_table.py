@@ -15,9 +15,9 @@ def read_utf8(file: pathlib.Path) -> str:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not UTF-8.
+        ValueError: it is a pipe or a device, or not UTF-8.
     """
-    if not file.is_file():  # to open a pipe is to wait for who writes to it
+    if file.exists() and not (file.is_file() or file.is_dir()):  # to open a pipe is to wait for who writes to it
         raise ValueError(f"{file}: expected a file, got a pipe or a device; save it to a file first")
     try:
         return file.read_bytes().decode("utf-8-sig")
