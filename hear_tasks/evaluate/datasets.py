@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hear_tasks.evaluate.clip_files import YOUTUBE_NAMES, ClipFiles, find_numbered_clips, find_youtube_clips
 from hear_tasks.evaluate.listing import Entry, Listing, by_file, make_listing, repeated_rows, require
@@ -48,7 +48,7 @@ def read_esc50(data: pathlib.Path) -> Listing:
     rows = read_table(table, ("filename", "category", "fold"), checks={"fold": WHOLE_NUMBER})
     files = ClipFiles(data / "audio")
     named = ((row["filename"], row["filename"], (row["category"].strip(),)) for row in rows)
-    folds = {row["filename"]: row["fold"] for row in rows}
+    folds = _folds((table, row["filename"], row["fold"]) for row in rows)
     entries = by_file(files, data / "audio", named)
     return make_listing(entries, files, [(2000, 50)], labelled=True, tables=[table], folds=folds, group=_ESC50_CLASS)
 
@@ -63,7 +63,7 @@ def read_urbansound8k(data: pathlib.Path) -> Listing:
         (name := row["slice_file_name"], os.path.join(f"fold{row['fold']}", name), (_spaced(row["class"]),))
         for row in rows
     )
-    folds = {row["slice_file_name"]: row["fold"] for row in rows}
+    folds = _folds((table, row["slice_file_name"], row["fold"]) for row in rows)
     entries = by_file(files, data / "audio", named)
     return make_listing(
         entries, files, [(8732, 10)], labelled=True, tables=[table], folds=folds, group=_URBANSOUND8K_CLASS
@@ -87,7 +87,7 @@ def read_tut2017(data: pathlib.Path) -> Listing:
     files = ClipFiles(*(folder / "audio" for folder in sets))
     entries = (entry for folder in sets for entry in _tut_entries(files, folder, within=folder != data))
     sizes = [_TUT_BOTH] if len(sets) > 1 else list(_TUT_SIZES.values())
-    folds = {name: fold for folder in sets for name, fold in _tut_folds(folder, within=folder != data).items()}
+    folds = _folds(row for folder in sets for row in _tut_folds(folder, within=folder != data))
     tables = [table for folder in sets if (table := _tut_table(folder)) is not None]
     told = [remark, *remarks]
     return make_listing(
@@ -119,17 +119,21 @@ def _tut_table(folder: pathlib.Path) -> pathlib.Path | None:
     return next((table for table in tables if table.is_file()), None)
 
 
-def _tut_folds(folder: pathlib.Path, *, within: bool) -> dict[str, str]:
-    """The fold that each clip is tested in; none in the evaluation set, which is tested whole."""
+def _tut_folds(folder: pathlib.Path, *, within: bool) -> Iterator[tuple[pathlib.Path, str, str]]:
+    """Tables, clips and the fold that each is tested in; none of the evaluation set, which is tested whole."""
+    prefix = f"{folder.name}/" if within else ""
+    for table in sorted(folder.glob("evaluation_setup/fold*_*.txt")):
+        if found := _TUT_FOLD.fullmatch(table.name):
+            for row in read_table(table, ("file",), header=False, others=2, delimiter="\t"):
+                yield table, prefix + row["file"], found[1]
+
+
+def _folds(rows: Iterable[tuple[pathlib.Path, str, str]]) -> dict[str, str]:
+    """The fold of each clip, from tables, clips and folds; LayoutError where a clip is in two."""
     folds: dict[str, str] = {}
-    tables = {table: _TUT_FOLD.fullmatch(table.name) for table in sorted(folder.glob("evaluation_setup/fold*_*.txt"))}
-    for table, found in tables.items():
-        if found is None:
-            continue
-        for row in read_table(table, ("file",), header=False, others=2, delimiter="\t"):
-            name = f"{folder.name}/{row['file']}" if within else row["file"]
-            if folds.setdefault(name, found[1]) != found[1]:
-                raise LayoutError(f"{table}: expected each clip in one fold, {row['file']} is in {folds[name]}, too")
+    for table, clip, fold in rows:
+        if folds.setdefault(clip, fold) != fold:
+            raise LayoutError(f"{table}: expected each clip in one fold, {clip} is in {folds[clip]} and in {fold}")
     return folds
 
 
