@@ -6,8 +6,8 @@ import hashlib
 import pathlib
 import re
 
-_KNOWN = {"site-packages", "dist-packages", "hear_tasks"}
-"""Folders of what is installed, and our own package."""
+_INSTALLED = {"site-packages", "dist-packages"}
+_OURS = "hear_tasks"
 
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
 
@@ -22,10 +22,11 @@ def digest_code(name: str, file: str | None) -> str:
     Returns:
         "" for what is installed, or is of this package, which versions tell, and for what is no Python source.
     """
-    if not file or not file.endswith(".py") or _KNOWN & {*pathlib.Path(file).parts, name.split(".")[0]}:
+    top = name.split(".")[0]
+    if not file or not file.endswith(".py") or _INSTALLED & {*pathlib.Path(file).parts} or top == _OURS:
         return ""
     place = pathlib.Path(file).absolute()
-    package = next((folder for folder in place.parents if folder.name == name.split(".")[0]), None)
+    package = next((folder for folder in place.parents if folder.name == top), None)
     if package is not None and ("." in name or place.name == "__init__.py"):
         files = sorted(package.rglob("*.py"))
     else:
