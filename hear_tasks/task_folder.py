@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import random
 import sys
@@ -83,6 +84,25 @@ def read_task_file(file: pathlib.Path) -> dict[str, Any]:
             f"{listed(sorted(set(repeated)))}; was it edited?"
         )
     return content
+
+
+def lost_files_of(folder: pathlib.Path, sizes: Mapping[str, int | None]) -> dict[str, str]:
+    """The files of a finished step that are not as they were, by their names: "gone", "empty", or how much is left.
+
+    Args:
+        folder: where they are.
+        sizes: bytes that each had; None where that is not known, and it only has to hold something.
+    """
+    lost = {}
+    for name, size in sizes.items():
+        try:
+            found = os.stat(folder / name).st_size
+        except OSError:
+            lost[name] = "gone"
+            continue
+        if found != size and (size is not None or not found):
+            lost[name] = "empty" if not found else f"{found} of {size} bytes"
+    return lost
 
 
 def audio_folder(task: pathlib.Path) -> pathlib.Path | None:

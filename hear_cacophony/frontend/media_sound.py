@@ -140,10 +140,8 @@ class MediaSound:
                     f"expected sound at {end:.3f} s, what follows is of {start:.3f} s; is it damaged, or was a "
                     "recording paused? silence instead: ffmpeg -i IN -af aresample=async=1 OUT.wav"
                 )
-        if start is None:
-            self._end = None if end is None else end + length
-        else:
-            self._end = start + length
+        begin = end if start is None else start
+        self._end = None if begin is None else begin + length
 
     def _converted(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
         if frame is not None and (frame.sample_rate, len(frame.layout.channels)) != (self.samplerate, self.channels):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_tasks.embed.task import READERS, Task
-from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE
+from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE, lost_files_of
 from hear_tasks.text_files import listed, read_if_whole
 
 RECORD_FILE = "embedded-from.json"
@@ -52,16 +51,7 @@ def lost_files(target: pathlib.Path) -> dict[str, str]:
         return {}
     noted = read_if_whole(target / EMBEDDED_FILE)
     sizes = noted if isinstance(noted, dict) else {name: _size_by_shape(target, name) for name in _names(target)}
-    lost = {}
-    for name, size in sizes.items():
-        try:
-            found = os.stat(target / name).st_size
-        except OSError:
-            lost[name] = "gone"
-            continue
-        if found != size and (size is not None or not found):
-            lost[name] = "empty" if not found else f"{found} of {size} bytes"
-    return lost
+    return lost_files_of(target, sizes)
 
 
 def describe_lost(lost: dict[str, str]) -> str:

@@ -17,7 +17,7 @@ from hear_tasks.predict.evaluation import Test
 from hear_tasks.predict.grids import Configuration, to_json
 from hear_tasks.predict.task import Partition, Task
 from hear_tasks.predict.training import Training
-from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE, TRAININGS_FILE
+from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE, TRAININGS_FILE, lost_files_of
 from hear_tasks.text_files import read_if_whole
 
 PREDICTIONS = "predictions"
@@ -145,8 +145,7 @@ def lost_predictions(folder: pathlib.Path) -> list[str]:
     """Files with predictions that a finished task had and that are gone or cut; heareval's own mark tells of none."""
     noted = read_if_whole(folder / PREDICTED_FILE)
     sizes = noted.get(PREDICTIONS, {}) if isinstance(noted, dict) else {}
-    there = {name: (folder / name).stat().st_size for name in sizes if (folder / name).exists()}
-    return [name for name in sizes if there.get(name) != sizes[name]]
+    return list(lost_files_of(folder, sizes))
 
 
 def is_done(folder: pathlib.Path) -> bool:
