@@ -16,6 +16,7 @@ import warnings
 import numpy as np
 import pytest
 from hear_tasks_on_disk import make_event_task, make_scene_task, make_tags_task
+from heareval_here import run_heareval
 
 from hear_tasks import cli
 from hear_tasks.embed.record import RECORD_FILE
@@ -86,7 +87,7 @@ def test_hear_validator_with_untrained_weights_warns_of_them(validate):
 
 
 RUNNERS = {"audiomae": "heareval", "cacophony": "hear_tasks.heareval"}
-"""heareval's own, in this process, and it with our patches, which is given an option, too."""
+"""heareval's own, and it with our patches, which is given an option, too."""
 
 OPTIONS = {
     "audiomae": (),
@@ -118,11 +119,10 @@ def scored(tasks, of_runner, tiny_checkpoints, tmp_path_factory):
     """A folder of embeddings, of each stage by its runner, that heareval has scored; of stage 2 one task."""
     out = tmp_path_factory.mktemp("scored") / "embeddings"
     shutil.copytree(of_runner, out)
-    # A process for each, as LLVM of TensorFlow and that of torch's build for CUDA do not go together.
     embeddings = runner_arguments("cacophony", tasks, tiny_checkpoints["cacophony"])
-    run("-m", "hear_tasks.heareval", "embeddings", *embeddings, cwd=out.parent)
+    run_heareval("embeddings", *embeddings, folder=out.parent)
     scoring = [*map(str, sorted(out.glob("*/*-full"))), "--grid", "faster", "--grid-points", "1"]
-    run("-m", "hear_tasks.heareval", "predictions", *scoring, cwd=out.parent)
+    run_heareval("predictions", *scoring, folder=out.parent)
     return out
 
 

@@ -180,6 +180,15 @@ def test_silence_alone_is_refused(tmp_path):
         Shards(tmp_path / "shards")
 
 
+def test_as_many_threads_decode_as_there_are_processors_that_may_be_used(tmp_path, monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3, 5})  # of a job on a larger machine
+    read_all = pack_module._read_all
+    monkeypatch.setattr(pack_module, "_read_all", lambda all_, workers: asked.append(workers) or read_all(all_, 1))
+    pack(find_sources(write_sounds(tmp_path / "sounds", 1)), tmp_path / "shards")
+    assert asked == [3]
+
+
 def test_a_folder_keeps_to_its_sounds(tmp_path):
     files = write_sounds(tmp_path / "sounds", 2)
     pack(find_sources(files), tmp_path / "shards")

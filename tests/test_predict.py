@@ -14,6 +14,7 @@ import sys
 import pytest
 import torch
 from embeddings_on_disk import make_all_kinds
+from heareval_here import run_heareval
 
 from hear_tasks.cli import main
 from hear_tasks.leaderboard import read_score
@@ -32,12 +33,7 @@ def scored(tmp_path_factory) -> tuple[pathlib.Path, pathlib.Path]:
     original, ours = folder / "original", folder / "ours"
     tasks = make_all_kinds(original)
     shutil.copytree(original, ours)
-    arguments = ["--grid-points", str(GRID_POINTS), *map(str, tasks)]
-    command = [sys.executable, "-m", "hear_tasks.heareval", "predictions", *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_heareval("predictions", "--grid-points", str(GRID_POINTS), *map(str, tasks), folder=folder)
     folders = [str(ours / task.name) for task in tasks]
     assert main(["predict", "--grid-points", str(GRID_POINTS), "--threads", "1", "--jobs", "1", *folders]) == 0
     return original, ours
@@ -150,6 +146,7 @@ def test_torch_is_loaded_for_the_processes_of_tasks_meanwhile(monkeypatch, tmp_p
     """It is asked for at the beginning, and again where the processes are."""
     started: list[bool] = []
     monkeypatch.setattr(fork_server, "start", lambda: started.append(True))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     folders = [tmp_path / f"empty{number}" for number in range(count)]
     for folder in folders:
         folder.mkdir()

@@ -29,7 +29,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "or WebDataset .tar files",
     )
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="SHARDS", help="a folder to write")
-    parser.add_argument("--workers", type=int, metavar="N", help="threads that decode (default: the processors)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="threads that decode (default: the processors that it may use)"
+    )
     add_errors_option(parser)
     parser.set_defaults(func=_run)
 

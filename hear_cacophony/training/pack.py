@@ -144,7 +144,7 @@ def _write_shard(
     digest = hashlib.blake2b(digest_size=16)
     writer = ArrayRecordWriter(str(records), WRITER_OPTIONS)
     try:
-        for source, read in _read_all(sources, workers or os.cpu_count() or 1):
+        for source, read in _read_all(sources, workers or len(os.sched_getaffinity(0))):
             if isinstance(read, str):
                 left_out[source.name] = read
             else:
