@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 
 from hear_tasks import heareval
+from hear_tasks.library_caches import use_cache_folder
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +62,7 @@ tell_checkpoint(other=pathlib.PurePosixPath("x"))
 HELP = """
 import sys
 from hear_tasks import heareval
-sys.argv = ["heareval", {runner!r}, "--help"]
+sys.argv = ["heareval", "predictions", "--help"]
 heareval.main()
 """
 
@@ -67,7 +70,7 @@ heareval.main()
 @pytest.fixture(scope="module")
 def of_predictors():
     """What the patches for predictors do, then the runner's help; in one process, as it takes seconds to import all."""
-    done = run(EPOCH + CHECKPOINT + HELP.format(runner="predictions"))
+    done = run(EPOCH + CHECKPOINT + HELP)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -84,61 +87,49 @@ def test_help_of_predictions_is_that_of_heareval(of_predictors):
     assert "--grid-points" in "\n".join(of_predictors[5:])
 
 
-ONE_GPU = """
-import sys, types
-import torch
-torch.cuda.is_available = lambda: True
-torch.cuda.device_count = lambda: 1
-pynvml = types.ModuleType("pynvml")
-pynvml.NVMLError = OSError
-pynvml.nvmlInit = lambda: None
-pynvml.nvmlDeviceGetHandleByIndex = lambda index: index
-pynvml.nvmlDeviceGetMemoryInfo = None
-pynvml.nvmlDeviceGetName = lambda handle: name
-sys.modules["pynvml"] = pynvml
-"""
-"""A machine with a card of the name `name`, as torch and the NVML bindings see it."""
+@pytest.fixture
+def one_gpu(monkeypatch):
+    """A machine with a card, as torch and the NVML bindings see it; its name may be changed in the list."""
+    import torch
 
-DEVICE_NAME = (
-    ONE_GPU
-    + """
-from hear_tasks.heareval import allow_text_device_names
-from heareval import gpu_max_mem
-
-name = "A GPU"
-try:
-    gpu_max_mem.device_name()
-except AttributeError as error:
-    print(error)
-allow_text_device_names()
-for name in ("A GPU", b"A GPU"):
-    print(gpu_max_mem.device_name())
-"""
-)
+    name = ["A GPU"]
+    pynvml = types.ModuleType("pynvml")
+    told = {
+        "nvmlInit": lambda: None,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetMemoryInfo": None,
+    }
+    vars(pynvml).update(told, NVMLError=OSError, nvmlDeviceGetName=lambda handle: name[0])
+    monkeypatch.setitem(sys.modules, "pynvml", pynvml)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    return name
 
 
-def test_device_names_may_be_text():
-    assert run(DEVICE_NAME).stdout.splitlines() == ["'str' object has no attribute 'decode'", "A GPU", "A GPU"]
+def import_anew(name: str, monkeypatch) -> types.ModuleType:
+    """Import a module as in a new process; what was imported of it comes back after the test."""
+    package, _, module = name.rpartition(".")
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delattr(importlib.import_module(package), module, raising=False)
+    return importlib.import_module(name)
 
 
-GUARD = (
-    ONE_GPU
-    + """
-try:
-    import heareval.embeddings.runner
-except ValueError as error:
-    print(error)
-"""
-    + HELP.format(runner="embeddings")
-)
+def test_device_names_may_be_text(one_gpu, monkeypatch):
+    gpu_max_mem = import_anew("heareval.gpu_max_mem", monkeypatch)
+    with pytest.raises(AttributeError, match="'str' object has no attribute 'decode'"):
+        gpu_max_mem.device_name()
+    heareval.allow_text_device_names()
+    for one_gpu[0] in ("A GPU", b"A GPU"):
+        assert gpu_max_mem.device_name() == "A GPU"
 
 
-def test_the_guard_against_tensorflow_without_gpu_is_passed_and_help_is_that_of_heareval():
-    done = run(GUARD)
-    assert done.returncode == 0, done.stderr
-    refused, *shown = done.stdout.splitlines()
-    assert refused == "GPUs not available in tensorflow, but found by pytorch"
-    assert "--model-options" in "\n".join(shown)
+def test_the_guard_against_tensorflow_without_gpu_is_passed_and_help_is_that_of_heareval(one_gpu, monkeypatch, capsys):
+    for changed in ("check_versions", "load_triton_before_tensorflow", "note_weights"):
+        monkeypatch.setattr(heareval, changed, lambda: None)
+    with pytest.raises(ValueError, match="GPUs not available in tensorflow, but found by pytorch"):
+        import_anew("heareval.embeddings.runner", monkeypatch)
+    heareval.embeddings().main(["--help"], standalone_mode=False)
+    assert "--model-options" in capsys.readouterr().out
 
 
 TRITON = """
@@ -148,16 +139,15 @@ from hear_tasks import heareval
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "triton":
-            print("tensorflow" in sys.modules)
+            sys.exit("tensorflow" in sys.modules)
 
 sys.meta_path.insert(0, Finder())
-heareval.note_weights = sys.exit  # which imports TensorFlow
 heareval.embeddings()
 """
 
 
 def test_triton_is_loaded_before_tensorflow():
-    assert run(TRITON).stdout.splitlines()[0] == "False"
+    assert run(TRITON).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -265,18 +255,19 @@ def test_slurm_is_not_asked(monkeypatch):
     assert not any(name.startswith("SLURM_") for name in os.environ)
 
 
-def test_libraries_keep_to_the_cache_folder(tmp_path):
-    code = (
-        "from hear_tasks.library_caches import use_cache_folder; use_cache_folder()\n"
-        "from torch._inductor.runtime.cache_dir_utils import cache_dir; print(cache_dir())\n"
-        "import matplotlib; print(matplotlib.get_cachedir())\n"
-    )
+def test_libraries_keep_to_the_cache_folder(tmp_path, monkeypatch):
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
     temporary, cache = tmp_path / "temporary", tmp_path / "cache"
     temporary.mkdir()
-    left_out = ("TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR")
-    environment = {name: value for name, value in os.environ.items() if name not in left_out}
-    environment |= {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(cache)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    folders = [str(cache / "hear_cacophony" / name) for name in ("torch_inductor", "matplotlib")]
-    assert done.stdout.split() == folders
+    for name in ("KERAS_HOME", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        monkeypatch.setenv(name, "")  # so that it is as it was after the test
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    use_cache_folder()
+    assert cache_dir() == str(cache / "hear_cacophony" / "torch_inductor")
+    assert run("import matplotlib; print(matplotlib.get_cachedir())").stdout.strip() == str(
+        cache / "hear_cacophony" / "matplotlib"
+    )
     assert not any(temporary.iterdir())
