@@ -273,6 +273,23 @@ def test_an_update_knows_the_files_under_any_spelling(tones, capsys):
     assert list(contents("f.npz")) == tones
 
 
+def test_an_update_keeps_the_row_of_a_sound_that_became_a_link_to_another(tones, capsys):
+    command = ["features", "sounds", "--model", "random-tiny"]
+    assert main([*command, "--out", "f.npz"]) == 0
+    before = contents("f.npz")
+    pathlib.Path(tones[0]).unlink()
+    pathlib.Path(tones[0]).symlink_to(pathlib.Path(tones[3]).name)
+    write_tones(pathlib.Path("sounds"), 1, first=5)
+    assert main([*command, "--update", "f.npz"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == "f.npz: 1 new, 0 changed, 1 gone, 4 as before"
+    assert f"features: {tones[0]}: leads to another sound of them now; what f.npz has of it stays" in printed.err
+    after = contents("f.npz")
+    assert list(after) == [*tones, "sounds/005.wav"]
+    for name, rows in before.items():
+        np.testing.assert_array_equal(after[name], rows)
+
+
 def test_an_update_from_another_folder_tells_that_sounds_are_the_same(tones, monkeypatch, capsys):
     command = ["features", "--model", "random-tiny"]
     assert main([*command, "sounds", "--out", "f.npz"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import os
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -88,7 +89,8 @@ def _tell_update(file: pathlib.Path, updated: Updated) -> None:
     for name in updated.changed:
         tell(f"features: {on_one_line(name)}: has changed, and is replaced")
     for name, found in updated.gone.items():
-        gone = f"features: {on_one_line(name)}: is gone; what {file} has of it stays"
+        there = "leads to another sound of them now" if os.path.exists(name) else "is gone"
+        gone = f"features: {on_one_line(name)}: {there}; what {file} has of it stays"
         if found is not None:
             gone += f", as well as {on_one_line(found)}, which is new and the same sound"
             gone += f"; is this the folder that {file} was made in?"

@@ -71,12 +71,23 @@ def read_features(path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Row
         raise ValueError(
             f"{path}: does not tell the contents of its files, as it is of an earlier version; make it anew"
         )
-    return {_place(row.name): row for row in _rows(names, digests, arrays)}
+    return dict(zip(_keys(names), _rows(names, digests, arrays), strict=True))
 
 
 def _place(name: str) -> str:
     """What is the same for all spellings of a name, as text."""
     return as_text(os.path.realpath(name))
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    """Where each is, by its place; a link to what another of them is, or leads to, where it is itself."""
+    themselves = [as_text(os.path.abspath(name)) for name in names]
+    taken, keys = set(themselves), []
+    for name, itself in zip(names, themselves, strict=True):
+        place = _place(name)
+        keys.append(itself if place in taken else place)
+        taken.add(keys[-1])
+    return keys
 
 
 def _rows(names: Sequence[str], digests: Sequence[str], arrays: Mapping[str, np.ndarray]) -> Iterator[Row]:
@@ -137,7 +148,8 @@ class Updated:
 
     Attributes:
         new, changed: names of audio files.
-        gone: those that are not there, whose rows stay; each with a new one of the same content, or None.
+        gone: those that are not there, or links to others that there are rows of now, whose rows stay; each with a new
+            one of the same content, or None.
         unchanged: how many there are.
         faults: as those of the results.
     """
@@ -151,7 +163,8 @@ class Updated:
                 self._take(row)
         self.faults = results.faults
         found = {self._rows[_place(name)].digest: name for name in self.new}
-        self.gone = {row.name: found.get(row.digest) for row in old.values() if not os.path.exists(row.name)}
+        gone = (row for key, row in old.items() if key != _place(row.name) or not os.path.exists(row.name))
+        self.gone = {row.name: found.get(row.digest) for row in gone}
         self.unchanged = len(old) - len(self.changed) - len(self.gone)
 
     def _take(self, row: Row) -> None:
