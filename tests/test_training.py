@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -25,10 +24,11 @@ from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
 from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
 from hear_cacophony.text.tokenizer import TOKENIZER_FILE, load_tokenizer
-from hear_cacophony.training import progress, run
+from hear_cacophony.training import metrics, progress, run
+from hear_cacophony.training import step as training_step
 from hear_cacophony.training.batches import Batches, split_clips
 from hear_cacophony.training.initial import drawn_parameters
-from hear_cacophony.training.metrics import read_metrics
+from hear_cacophony.training.metrics import draw_losses, read_metrics
 from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.pack import pack
@@ -38,7 +38,7 @@ from hear_cacophony.training.run import Stopped, train
 from hear_cacophony.training.shards import Clip, Shards
 from hear_cacophony.training.sizes import SIZES, change_sizes
 from hear_cacophony.training.sources import find_sources
-from hear_cacophony.training.step import Mesh, make_step
+from hear_cacophony.training.step import Mesh, make_optimizer, make_step
 from hear_tasks.cli import main
 
 KINDS = ("dog", "rain")
@@ -58,9 +58,10 @@ SMALL_OF = {"audiomae": ["--restore", "20"], "cacophony": ["--tokens", "16"]}
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once_for_equal_options():
-    """What runs of the same options compile is traced once, and the matrix rate, which is told alone, not measured.
+    """What runs of the same options compile is traced once. Nor is there a picture at each checkpoint, or a measured
+    matrix rate, which is told alone.
 
-    Commands in processes of their own do both.
+    Commands in processes of their own do all of it.
     """
 
     @functools.cache
@@ -71,15 +72,28 @@ def compiled_once_for_equal_options():
 
     @functools.cache
     def step(options, devices):
-        return make_step(objective(options, devices), options, Mesh())
+        return make_step(objective(whole(options), devices), options, Mesh())
+
+    @functools.cache
+    def optimizer(options):
+        return make_optimizer(options)
 
     def what_counts(options):
-        return dataclasses.replace(options, checkpoint_every=1, audio="", text="", start="")
+        of_stage_2 = {} if options.of is CACOPHONY else {"tokens": 16, "sizes": no_text(options.sizes)}
+        return dataclasses.replace(options, checkpoint_every=1, audio="", text="", start="", **of_stage_2)
+
+    def no_text(sizes):
+        return dataclasses.replace(sizes, text=SMALLEST.text)
+
+    def whole(options):
+        return dataclasses.replace(options, accumulate=1)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(run, "make_objective", lambda options, devices: objective(what_counts(options), devices))
+        patched.setattr(run, "make_objective", lambda options, devices: objective(whole(what_counts(options)), devices))
         patched.setattr(run, "make_step", lambda _, options, mesh: step(what_counts(options), mesh.devices))
+        patched.setattr(training_step, "make_optimizer", lambda options: optimizer(whole(what_counts(options))))
         patched.setattr(progress, "measure_matrix_rate", lambda precision: 1e12)
+        patched.setattr(metrics, "draw_losses", lambda rows, picture: picture.touch())
         yield
 
 
@@ -146,8 +160,9 @@ STAGES = pytest.mark.parametrize("stage", ["audiomae", "cacophony"])
 
 @pytest.mark.parametrize("stage", first(1, ["cacophony", "audiomae"]))
 def test_a_run_learns_and_leaves_a_checkpoint_that_is_taken_like_the_published_one(
-    stage, shards, tokenizer, tokenizer_folder, tmp_path, noise, capsys
+    stage, shards, tokenizer, tokenizer_folder, tmp_path, noise, capsys, monkeypatch
 ):
+    monkeypatch.setattr(metrics, "draw_losses", draw_losses)
     given = options(stage, checkpoint_every=20)
     file = train(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
     rows = read_metrics(tmp_path / "run/metrics.csv")
@@ -193,19 +208,19 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bytes(
         with pytest.raises(RuntimeError, match="power is gone"):
             train_some(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
     train_some(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer)
-    assert result(tmp_path / "run", stage) == undisturbed(stage)
+    assert result(tmp_path / "run", stage) == result(undisturbed(stage), stage)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(shards, tokenizer, tmp_path_factory):
-    results = {}
+    """The folder of a run to the sixth step; a copy is as good as another one."""
 
+    @functools.cache
     def of(stage):
-        if stage not in results:
-            out = tmp_path_factory.mktemp("undisturbed") / "run"
-            train_some(options(stage), shards, start(options(stage)), out, tokenizer=tokenizer)
-            results[stage] = result(out, stage)
-        return results[stage]
+        out = tmp_path_factory.mktemp("undisturbed") / "run"
+        with_texts = {"tokenizer": tokenizer} if stage == "cacophony" else {}
+        train_some(options(stage), shards, start(options(stage)), out, **with_texts)
+        return out
 
     return of
 
@@ -226,15 +241,14 @@ def test_sigterm_saves_at_once_and_the_same_call_goes_on(shards, tmp_path, monke
             train_some(given, shards, start(given), tmp_path / "run")
     assert os.listdir(tmp_path / "run/checkpoints") == ["2"]
     train_some(given, shards, start(given), tmp_path / "run")
-    assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
+    assert result(tmp_path / "run", "audiomae") == result(undisturbed("audiomae"), "audiomae")
 
 
 def test_a_run_that_is_done_is_not_done_again(shards, tmp_path, undisturbed, monkeypatch):
-    given, expected = options("audiomae"), undisturbed("audiomae")
-    train_some(given, shards, start(given), tmp_path / "run")
+    shutil.copytree(undisturbed("audiomae"), tmp_path / "run")
     monkeypatch.setattr(Batches, "load", lambda *_: pytest.fail("a batch was read"))
-    train_some(given, shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
-    assert result(tmp_path / "run", "audiomae") == expected
+    train_some(options("audiomae"), shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
+    assert result(tmp_path / "run", "audiomae") == result(undisturbed("audiomae"), "audiomae")
 
 
 def test_a_run_that_ends_early_leaves_the_checkpoint_of_that_step_and_goes_on_later(shards, tmp_path, undisturbed):
@@ -251,22 +265,23 @@ def test_a_run_that_ends_early_leaves_the_checkpoint_of_that_step_and_goes_on_la
     with pytest.raises(ValueError, match="--stop-at 2: expected at least 3, the step that the run"):
         train_some(given, shards, start(given), out, stop_at=2)
     train_some(given, shards, start(given), out)
-    assert result(out, "audiomae") == undisturbed("audiomae")
+    assert result(out, "audiomae") == result(undisturbed("audiomae"), "audiomae")
 
 
-def test_accumulated_parts_give_the_gradient_of_the_whole_batch(shards, tmp_path):
-    losses = []
-    for accumulate in (1, 4):
-        given = options("audiomae", accumulate=accumulate)
-        train_some(given, shards, start(given), tmp_path / str(accumulate), stop_at=3)
-        losses.append([float(row["loss"]) for row in read_metrics(tmp_path / str(accumulate) / "metrics.csv")])
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+def test_accumulated_parts_give_the_gradient_of_the_whole_batch(shards, tmp_path, undisturbed):
+    given = options("audiomae", accumulate=4)
+    train_some(given, shards, start(given), tmp_path / "run", stop_at=3)
+    got, expected = (
+        [float(row["loss"]) for row in read_metrics(out / "metrics.csv")]
+        for out in (tmp_path / "run", undisturbed("audiomae"))
+    )
+    np.testing.assert_allclose(got, expected[:3], rtol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_last_state(
     shards, tmp_path, monkeypatch
 ):
-    given, made = options("audiomae", checkpoint_every=1), run.make_step
+    given, made = options("audiomae"), run.make_step
 
     def overflow(state, metrics):
         return state._replace(parameters={path: 1e30 * x for path, x in state.parameters.items()}), metrics
@@ -324,9 +339,9 @@ def test_impossible_options_are_refused(changes, message):
         options("audiomae", **changes)
 
 
-def test_a_folder_keeps_to_its_run(shards, sounds, tmp_path):
+def test_a_folder_keeps_to_its_run(shards, sounds, tmp_path, undisturbed):
     given = options("audiomae")
-    train_some(given, shards, start(given), tmp_path / "run", stop_at=2)
+    shutil.copytree(undisturbed("audiomae"), tmp_path / "run")
     with pytest.raises(ValueError, match="holds a run of other options: seed is 0 there, 1 was given"):
         train_some(dataclasses.replace(given, seed=1), shards, start(given), tmp_path / "run")
     pack(find_sources([sounds])[:30], tmp_path / "fewer")
@@ -387,7 +402,7 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(
         with pytest.raises(OSError, match=r"the checkpoint of step 6, .*No space left on device.*is the disk full"):
             train_some(given, shards, start(given), tmp_path / "run")
     train_some(given, shards, start(given), tmp_path / "run")
-    assert result(tmp_path / "run", "audiomae") == undisturbed("audiomae")
+    assert result(tmp_path / "run", "audiomae") == result(undisturbed("audiomae"), "audiomae")
 
 
 def test_a_checkpoint_is_not_begun_where_there_is_no_room_for_it(shards, tmp_path, monkeypatch):
@@ -409,8 +424,8 @@ def test_stage_2_needs_a_caption_of_each_clip(shards, tokenizer, sounds, tmp_pat
 
 def test_the_last_few_checkpoints_are_kept(shards, tmp_path):
     given = options("audiomae", checkpoint_every=1)
-    train_some(given, shards, start(given), tmp_path / "run", keep=2, stop_at=5)
-    assert sorted(os.listdir(tmp_path / "run/checkpoints")) == ["4", "5"]
+    train_some(given, shards, start(given), tmp_path / "run", keep=2, stop_at=4)
+    assert sorted(os.listdir(tmp_path / "run/checkpoints")) == ["3", "4"]
 
 
 def test_both_commands_one_after_the_other_from_sounds(sounds, tokenizer_folder, tmp_path, capsys):
@@ -454,7 +469,7 @@ def test_kills_at_any_moment_change_nothing(stage_and_ends, shards, tokenizer_fo
     """Ended by a signal after some rows; each time somewhere in a step, a look at held-out clips or a checkpoint."""
     stage, ends = stage_and_ends
     given = ["train", stage, "--data", str(shards.folder), *SMALL, *SMALL_OF[stage], "--stop-at", "24"]
-    given += ["--checkpoint-every", "4"] + (["--tokenizer", str(tokenizer_folder)] if stage == "cacophony" else [])
+    given += ["--checkpoint-every", "6"] + (["--tokenizer", str(tokenizer_folder)] if stage == "cacophony" else [])
     assert main([*given, "--out", str(tmp_path / "whole")]) == 0
     killed = [sys.executable, "-c", CODE, *given, "--out", str(tmp_path / "killed")]
     for rows, number in ends.items():
@@ -467,13 +482,12 @@ def test_kills_at_any_moment_change_nothing(stage_and_ends, shards, tokenizer_fo
     assert result(tmp_path / "killed", stage) == result(tmp_path / "whole", stage)
 
 
-def test_the_record_of_a_run_tells_what_stage_it_is(shards, tmp_path):
-    given = options("audiomae")
-    train_some(given, shards, start(given), tmp_path / "run", stop_at=1)
-    record = json.loads((tmp_path / "run" / RECORD).read_text())
+def test_the_record_of_a_run_tells_what_stage_it_is(undisturbed):
+    out = undisturbed("audiomae")
+    record = json.loads((out / RECORD).read_text())
     assert record["options"]["stage"] == AUDIOMAE.name != CACOPHONY.name
     assert isinstance(record["options"]["sizes"]["encoder"], dict)
-    assert pathlib.Path(tmp_path / "run/lock").exists()
+    assert (out / "lock").exists()
 
 
 def test_what_is_not_known_yet_is_not_told_as_a_number():
@@ -490,3 +504,20 @@ def test_the_progress_tells_what_is_known_of_held_out_clips():
     for _ in range(2):
         progress.made(batch, 0.5, {"held_out_loss": 0.25, "patch_mean_loss": 0.125})
     assert "loss 0.5 (held out 0.25, each patch's mean 0.125), " in progress.line(1.0)
+
+
+@pytest.mark.parametrize("mean", ["", "0.5"])
+def test_the_picture_has_the_curves_that_are_known(mean, tmp_path, monkeypatch):
+    import matplotlib.figure
+
+    figures = []
+    made = matplotlib.figure.Figure
+    monkeypatch.setattr(matplotlib.figure, "Figure", lambda **how: figures.append(made(**how)) or figures[-1])
+    rows = [{"step": str(i), "loss": "2", "held_out_loss": "", "patch_mean_loss": ""} for i in range(1, 251)]
+    rows[-1] |= {"held_out_loss": "1", "patch_mean_loss": mean}
+    draw_losses(rows, tmp_path / "loss.png")
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    (axes,) = figures[0].axes
+    curves = {line.get_label(): len(line.get_xdata()) for line in axes.lines}
+    means = {metrics.PATCH_MEAN: 2} if mean else {}
+    assert curves == {"training, mean of 3 steps": 84, "held out": 1} | means

@@ -73,7 +73,8 @@ def draw_losses(rows: Sequence[Mapping[str, str]], picture: pathlib.Path) -> Non
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes long to load
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4))
+    figure.subplots_adjust(left=0.13, right=0.98, bottom=0.12, top=0.95)  # a layout that is found takes as long again
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     width = -(-len(rows) // _SMOOTHED) or 1
