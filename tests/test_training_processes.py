@@ -40,11 +40,11 @@ def data(tmp_path_factory):
     return folder / "shards", write_tokenizer(folder / "tokenizer")
 
 
-def arguments(stage, data, out, *, steps=20, learning_rate="1e-3"):
+def arguments(stage, data, out, *, steps=10, every=10, learning_rate="1e-3"):
     shards, tokenizer = data
     given = [
         "train", stage, "--data", shards, "--out", out, "--size", "tiny", "--width", 32, "--layers", 1, "--seconds", 1,
-        "--patches", 16, "--batch", 8, "--held-out", 0.3, "--steps", steps, "--warmup", 2, "--checkpoint-every", 10,
+        "--patches", 16, "--batch", 8, "--held-out", 0.3, "--steps", steps, "--warmup", 2, "--checkpoint-every", every,
         "--learning-rate", learning_rate,
     ]  # fmt: skip
     more = (
@@ -87,12 +87,13 @@ def losses(out):
 )
 def test_losses_are_those_of_one_process(stage_and_count, data, tmp_path):
     stage, count = stage_and_count
-    assert main(arguments(stage, data, tmp_path / "alone")) == 0
-    processes = together(count, lambda _: arguments(stage, data, tmp_path / "together"))
+    given = {"every": 5, "learning_rate": "3e-3"}
+    assert main(arguments(stage, data, tmp_path / "alone", **given)) == 0
+    processes = together(count, lambda _: arguments(stage, data, tmp_path / "together", **given))
     for status, _, errors in ends(processes):
         assert status == 0, errors
     expected, got = losses(tmp_path / "alone"), losses(tmp_path / "together")
-    assert len(got) == 20
+    assert len(got) == 10
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
     assert expected[-1] < 0.9 * expected[0]
     assert sorted(p.name for p in (tmp_path / "together").iterdir()) == sorted(
