@@ -25,6 +25,7 @@ class Scale:
         product_seconds: least time for one turn of the matrix products.
         task_lengths: seconds of the clips of synthetic tasks.
         task_seconds: about how long the encoder takes for a synthetic task.
+        task_batches: in it at least, so that reading and writing have something to go on beside.
         task_rounds: turns for whole tasks.
         tiny_clips: clips of 1 s for the tiny model.
         long_seconds: length of the long clip.
@@ -48,6 +49,7 @@ class Scale:
     product_seconds: float
     task_lengths: tuple[int, ...]
     task_seconds: float
+    task_batches: int
     task_rounds: int
     tiny_clips: int
     long_seconds: int
@@ -65,11 +67,13 @@ class Scale:
 
 
 FULL = Scale(
-    "full", "random", (1, 5, 10, 30), 5, 0.5, (1, 5, 10, 30), 10.0, 3, 2016, 600, 200, 30.0, 64, 100, 64, 10,
+    "full", "random", (1, 5, 10, 30), 5, 0.5, (1, 5, 10, 30), 10.0, 4, 3, 2016, 600, 200, 30.0, 64, 100, 64, 10,
     "base", 16, 10, 3, 10_000,
 )  # fmt: skip
 SHORT = dataclasses.replace(FULL, name="short", rounds=3, task_lengths=(10,), task_seconds=3.0, task_rounds=2)
-QUICK = Scale("quick", "random-tiny", (1, 5), 2, 0.01, (1,), 0.05, 1, 42, 90, 12, 2.0, 4, 4, 4, 1, "tiny", 4, 1, 1, 40)
+QUICK = Scale(
+    "quick", "random-tiny", (1, 5), 1, 0.01, (1,), 0.05, 1, 1, 84, 60, 12, 2.0, 4, 4, 4, 1, "tiny", 4, 1, 1, 40,
+)  # fmt: skip
 SCALES = {scale.name: scale for scale in (FULL, SHORT, QUICK)}
 
 

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 LONGEST_TASK_SECONDS = 4 * 3600
 """Audio in a synthetic task at most, 460 MB, unless it takes more for a few batches."""
 
-LEAST_BATCHES = 4
-"""Batches in a synthetic task, so that reading and writing have something to go on beside."""
-
 PLANNED_CLIPS = 2_000
 """Clips whose batches are planned, without being computed, to count shapes and padding."""
 
@@ -159,7 +156,9 @@ def _clips_for(config: Config, seconds: int) -> int:
     batch = FullBatch(config.model, seconds)
     batch.embed()
     audio_seconds = config.scale.task_seconds * batch.seconds / seconds_of(batch.embed)
-    wanted = max(min(audio_seconds, LONGEST_TASK_SECONDS) / seconds, LEAST_BATCHES * len(batch.batch.windows))
+    wanted = max(
+        min(audio_seconds, LONGEST_TASK_SECONDS) / seconds, config.scale.task_batches * len(batch.batch.windows)
+    )
     at_once = _heareval_batch(seconds)
     return at_once * math.ceil(wanted / at_once)
 
