@@ -58,7 +58,7 @@ def test_what_is_kept_stays_and_the_rest_is_the_decoders(model, noise):
 
 
 def test_what_is_kept_follows_the_seed(model, noise):
-    one, same, other = (model.reconstruct(noise(30_000), 0.5, seed).kept for seed in (1, 1, 2))
+    one, same, other = (model.reconstruct(noise(30_000), 0.75, seed).kept for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
 
@@ -69,8 +69,8 @@ def test_a_single_patch_is_kept_and_one_restored_at_least(model, noise):
 
 
 def test_of_a_model_of_normalised_patches_mean_and_variance_are_the_true_ones(model, noise):
-    found = model.reconstruct(noise(20_000), 0.8, normalised=True)
-    plain = model.reconstruct(noise(20_000), 0.8)
+    found = model.reconstruct(noise(28_000), 0.75, normalised=True)
+    plain = model.reconstruct(noise(28_000), 0.75)
     own, raw, truth = (
         np.asarray(spectrogram.to_patches(each))[~found.kept]
         for each in (found.restored, plain.restored, found.original)
@@ -90,7 +90,7 @@ def test_errors_are_those_of_the_restored_values():
 def test_a_picture_is_drawn_and_errors_are_told(checkpoint, tmp_path, monkeypatch, capsys, noise):
     monkeypatch.chdir(tmp_path)
     soundfile.write("a $b$.wav", noise(40_000), 16_000)
-    arguments = ["reconstruct", "a $b$.wav", "--model", str(checkpoint), "--mask-ratio", "0.8", "0.5"]
+    arguments = ["reconstruct", "a $b$.wav", "--model", str(checkpoint), "--mask-ratio", "0.75", "0.5"]
     assert main([*arguments, "--seconds", "1.5", "--out", "p.png"]) == 0
     told = capsys.readouterr()
     assert "a $b$.wav: the first 1.5 of 2.5 s; --seconds" in told.err

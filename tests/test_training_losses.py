@@ -91,27 +91,36 @@ def padded(patches: PatchSet, count: int) -> PatchSet:
     return PatchSet(values, places, np.pad(patches.mask, [(0, 0), (0, count)]))
 
 
-def test_padding_changes_neither_the_loss_of_stage_1_nor_a_gradient(clips):
+@pytest.fixture(scope="module")
+def stage_1(clips):
+    """Parameters, and the patches that are kept of clips and wanted of them, with the loss and its gradients."""
     parameters = stand_in_parameters("AudioMAE", tiny=True)
     kept, wanted = (PatchSet(*(x[:, part] for x in clips)) for part in (slice(0, 24, 2), slice(1, 24, 2)))
-    gradient = jax.jit(jax.value_and_grad(MaskedAutoencoder(TINY, TINY).loss), static_argnums=3)
-    loss, gradients = gradient(parameters, kept, wanted, 10)
-    padded_loss, padded_gradients = gradient(parameters, padded(kept, 5), padded(wanted, 3), 10)
+    return parameters, kept, wanted, GRADIENT(parameters, kept, wanted, 10)
+
+
+GRADIENT = jax.jit(jax.value_and_grad(MaskedAutoencoder(TINY, TINY).loss), static_argnums=3)
+
+
+def test_padding_changes_neither_the_loss_of_stage_1_nor_a_gradient(stage_1):
+    parameters, kept, wanted, (loss, gradients) = stage_1
+    padded_loss, padded_gradients = GRADIENT(parameters, padded(kept, 5), padded(wanted, 3), 10)
     assert padded_loss == pytest.approx(float(loss), rel=1e-6)
     for path, each in gradients.items():
         np.testing.assert_allclose(padded_gradients[path], each, rtol=1e-3, atol=1e-6, err_msg=path)
 
 
-def test_rematerialisation_and_bfloat16_give_about_the_same(clips):
-    parameters = stand_in_parameters("AudioMAE", tiny=True)
-    kept, wanted = (PatchSet(*(x[:, part] for x in clips)) for part in (slice(0, 24, 2), slice(1, 24, 2)))
+def test_rematerialisation_and_bfloat16_give_about_the_same(stage_1):
+    parameters, kept, wanted, (_, gradients) = stage_1
+    path = "AudioEncoder_0/Dense_0/kernel"
 
     def gradient(**options):
-        return jax.jit(jax.grad(MaskedAutoencoder(TINY, TINY, **options).loss), static_argnums=3)(
-            parameters, kept, wanted, 10
-        )["AudioEncoder_0/Dense_0/kernel"]
+        def loss(kernel):
+            return MaskedAutoencoder(TINY, TINY, **options).loss({**parameters, path: kernel}, kept, wanted, 10)
 
-    plain = np.asarray(gradient())
+        return jax.jit(jax.grad(loss))(parameters[path])
+
+    plain = np.asarray(gradients[path])
     np.testing.assert_allclose(gradient(remat=True), plain, rtol=1e-4, atol=1e-6)
     low = np.asarray(gradient(precision="bfloat16"))
     assert 0.99 < np.sum(low * plain) / np.linalg.norm(low) / np.linalg.norm(plain) < 1 - 1e-7
