@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import zlib
 
@@ -20,6 +21,7 @@ from hear_cacophony.training.initial import drawn_parameters
 from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.sizes import SIZES, Sizes
+from hear_cacophony.training.step import Mesh, make_step
 from hear_tasks.benchmark import training
 from hear_tasks.benchmark.config import QUICK, Config
 from hear_tasks.benchmark.training_reference import reference_loss, reference_model, reference_variables
@@ -92,11 +94,27 @@ def test_plain_modules_give_the_loss_and_the_gradients(case):
         assert abs((found * random).sum() - (expected * random).sum()) < scale, path
 
 
-@pytest.mark.parametrize("stage", [AUDIOMAE, pytest.param(CACOPHONY, marks=pytest.mark.repeats)])
-def test_all_is_measured_and_told(stage, tmp_path, monkeypatch):
+@functools.cache
+def step_of(options):
+    """The step, traced once for all tests."""
+    return make_step(make_objective(options, Mesh().devices), options, Mesh())
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Training of small sizes, and of stage 1 alone unless told otherwise."""
     monkeypatch.setitem(SIZES, "tiny", SMALL)
+    monkeypatch.setattr(training, "STAGES", (AUDIOMAE,))
+    monkeypatch.setattr(training, "make_step", lambda _, options, mesh: step_of(options))
+
+
+@pytest.mark.parametrize(
+    ("stage", "precision"),
+    [(AUDIOMAE, "bfloat16"), pytest.param(CACOPHONY, "float32", marks=pytest.mark.repeats)],
+)
+def test_all_is_measured_and_told(stage, precision, tmp_path, small, monkeypatch):
     monkeypatch.setattr(training, "STAGES", (stage,))
-    result = training.measure_training(Config(["random-tiny"], "float32", QUICK, tmp_path))
+    result = training.measure_training(Config(["random-tiny"], precision, QUICK, tmp_path))
     assert list(result["stages"]) == [stage.name]
     each = result["stages"][stage.name]
     assert each["fraction_of_matrix_rate"] == pytest.approx(each["step_gflops"] / each["matrix_gflops"])
@@ -111,9 +129,7 @@ def test_all_is_measured_and_told(stage, tmp_path, monkeypatch):
     assert lines[-1][0] == "40 clips of 1 s packed"
 
 
-def test_without_the_extra_steps_alone_are_measured(tmp_path, monkeypatch):
-    monkeypatch.setitem(SIZES, "tiny", SMALL)
-    monkeypatch.setattr(training, "STAGES", (AUDIOMAE,))
+def test_without_the_extra_steps_alone_are_measured(tmp_path, small, monkeypatch):
     monkeypatch.setattr(training, "FED_BY", ("no_such_module",))
     config = Config(["random-tiny"], "bfloat16", dataclasses.replace(QUICK, name="short"), tmp_path)
     (each,) = training.measure_training(config)["stages"].values()
