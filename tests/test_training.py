@@ -79,11 +79,9 @@ def compiled_once_for_equal_options():
         return make_optimizer(options)
 
     def what_counts(options):
-        of_stage_2 = {} if options.of is CACOPHONY else {"tokens": 16, "sizes": no_text(options.sizes)}
-        return dataclasses.replace(options, checkpoint_every=1, audio="", text="", start="", **of_stage_2)
-
-    def no_text(sizes):
-        return dataclasses.replace(sizes, text=SMALLEST.text)
+        other = {"decoder": SMALLEST.decoder} if options.of is CACOPHONY else {"text": SMALLEST.text}
+        given = {"sizes": dataclasses.replace(options.sizes, **other), "mask_ratio": 0.5, "restore": 1, "tokens": 16}
+        return dataclasses.replace(options, checkpoint_every=1, audio="", text="", start="", **given)
 
     def whole(options):
         return dataclasses.replace(options, accumulate=1)
@@ -430,7 +428,7 @@ def test_the_last_few_checkpoints_are_kept(shards, tmp_path):
 
 def test_both_commands_one_after_the_other_from_sounds(sounds, tokenizer_folder, tmp_path, capsys):
     shards, first_out, second_out = tmp_path / "one/shards", tmp_path / "one", tmp_path / "two"
-    common = [*SMALL, "--stop-at", "4", "--checkpoint-every", "2"]
+    common = [*SMALL, "--stop-at", "4", "--checkpoint-every", "4"]
     given = ["train", "audiomae", "--data", str(sounds), "--out", str(first_out), *common, *SMALL_OF["audiomae"]]
     assert main(given) == 0
     assert f"{first_out}/AudioMAE.ckpt: stage 1, AudioMAE, after 4 of 60 steps" in capsys.readouterr().out
