@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import importlib.util
 import pathlib
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from plugin_checkpoints import LAION_SECONDS, Reference, save_laion_clap, save_ms_clap, save_wavcaps
+from plugin_checkpoints import (
+    LAION_SECONDS,
+    Reference,
+    save_laion_clap,
+    save_ms_clap,
+    save_wavcaps,
+    transform_computed_once,
+)
 from repeats import first
 
 from hear_tasks.plugins import libraries, msclap_models, torch_model
@@ -165,11 +172,17 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_transform():
+    with transform_computed_once():
+        yield
+
+
 # Against the libraries
 
 
 @pytest.mark.parametrize("seconds", [0.31, 0.97])
-def test_a_short_clip_is_embedded_as_by_the_library(plugin, seconds):
+def test_a_short_clip_is_embedded_as_by_the_library(plugin, seconds, short_inputs):
     audio = plugin.noise(seconds)
     scenes = plugin.module.get_scene_embeddings(audio, plugin.load())
     assert scenes.dtype == torch.float32
@@ -411,7 +424,7 @@ def test_all_that_is_wrong_with_parameters_is_listed(name, plugins, tmp_path):
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_constants_and_classifiers_may_be_left_out(name, plugins, tmp_path):
+def test_constants_and_classifiers_may_be_left_out(name, plugins, short_inputs, tmp_path):
     plugin = plugins[name]
     left_out = (
         "extractor",
@@ -481,7 +494,7 @@ def test_no_file(name, tmp_path):
     [*({"pickle_protocol": protocol} for protocol in range(1, 6)), {"_use_new_zipfile_serialization": False}],
     ids=str,
 )
-def test_every_form_of_file_is_read(form, plugins, tmp_path):
+def test_every_form_of_file_is_read(form, plugins, short_inputs, tmp_path):
     """With what training leaves beside the weights: an optimizer, parameters, NumPy's numbers, sparse tensors."""
     plugin = plugins["wavcaps_htsat"]
     model = torch.load(plugin.path)["model"].items()
@@ -569,24 +582,51 @@ def test_without_a_folder_the_hub_is_asked_for_one_commit(name, asked, monkeypat
     assert calls == [(f"laion/clap-htsat-{asked}", 40)]
 
 
-def test_a_missing_library_is_named_with_the_line_that_installs_it():
-    code = """
-import importlib, sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == self.library:
-            raise ModuleNotFoundError("No module named " + repr(name), name=name)
-blocker = Blocker()
-sys.meta_path.insert(0, blocker)
-pairs = "laion_clap torch laion_clap_fusion transformers ms_clap msclap wavcaps_cnn14 torchlibrosa".split()
-for module, blocker.library in zip(pairs[::2], pairs[1::2]):
+@contextlib.contextmanager
+def imported_anew() -> Iterator[None]:
+    """In this context, nothing of ours is imported yet; behind it, what was imported before is there again."""
+
+    def take_out() -> dict[str, ModuleType]:
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "hear_tasks"}
+
+    before = take_out()
     try:
-        importlib.import_module("hear_tasks.plugins." + module).load_model("x")
-    except ModuleNotFoundError as error:
-        print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [
+        yield
+    finally:
+        take_out()
+        sys.modules.update(before)
+
+
+class Blocker:
+    """A finder that comes first, and says of one library that it is not there."""
+
+    def __init__(self, library: str) -> None:
+        self.library = library
+
+    def find_spec(self, name, path=None, target=None) -> None:
+        if name.split(".")[0] == self.library:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def message_without(library: str, module: str, monkeypatch) -> str:
+    """What loading a plugin says where a library is missing."""
+    with monkeypatch.context() as patched, imported_anew():
+        for name in [name for name in sys.modules if name.split(".")[0] == library]:
+            patched.delitem(sys.modules, name)
+        patched.setattr(sys, "meta_path", [Blocker(library), *sys.meta_path])
+        with pytest.raises(ModuleNotFoundError) as raised:
+            _module(module).load_model("x")
+    return str(raised.value)
+
+
+def test_a_missing_library_is_named_with_the_line_that_installs_it(monkeypatch):
+    modules = {
+        "torch": "laion_clap",
+        "transformers": "laion_clap_fusion",
+        "msclap": "ms_clap",
+        "torchlibrosa": "wavcaps_cnn14",
+    }
+    assert [message_without(library, module, monkeypatch) for library, module in modules.items()] == [
         "LAION-CLAP needs torch, which is not installed: pip install '.[plugins]'",
         "LAION-CLAP with fusion needs transformers, which is not installed: pip install '.[plugins]'",
         "MS-CLAP needs msclap, which is not installed: pip install '.[plugins]' && pip install --no-deps msclap==1.3.4",
@@ -602,10 +642,10 @@ def test_msclap_leaves_no_trace():
 # hear-validator
 
 
-VALIDATED = [name for name in MAKERS if name != "ms_clap_2023"]
+VALIDATED = ["laion_clap", "ms_clap_2022", "laion_clap_fusion", "wavcaps_cnn14", "wavcaps_htsat"]
 
 
-@pytest.mark.parametrize("name", first(3, VALIDATED))
+@pytest.mark.parametrize("name", first(2, VALIDATED))
 def test_hear_validator_finds_nothing_to_say(name, plugins, short_inputs):
     from hearvalidator.validate import ValidateModel
 
