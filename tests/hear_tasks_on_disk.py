@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import soundfile
@@ -57,8 +58,12 @@ def make_scene_task(tasks: pathlib.Path, *, clips: int = 12, seconds: float = 0.
     return task
 
 
-def make_tags_task(tasks: pathlib.Path, *, clips: int = 12) -> pathlib.Path:
-    """A multilabel task of clips of different lengths, in train, valid and test."""
+def make_tags_task(tasks: pathlib.Path, *, clips: int = 12, lengths: Sequence[float] = ()) -> pathlib.Path:
+    """A multilabel task of clips of different lengths, in train, valid and test.
+
+    Args:
+        lengths: seconds of the clips, in turn; unless given, each has another. Few lengths are compiled sooner.
+    """
     task = tasks / "test_tags-v1-full"
     random = np.random.default_rng(1)
     splits: dict[str, dict] = {}
@@ -66,7 +71,7 @@ def make_tags_task(tasks: pathlib.Path, *, clips: int = 12) -> pathlib.Path:
         splits[split] = {}
         for i in range(clips):
             present = [label for bit, label in enumerate(PITCHES) if (i % 7 + 1) >> bit & 1]
-            seconds = random.uniform(0.3, 1.5)
+            seconds = lengths[i % len(lengths)] if lengths else random.uniform(0.3, 1.5)
             _save(task, split, f"{split}-{i}.wav", sum(_tone(PITCHES[label], seconds, random) for label in present))
             splits[split][f"{split}-{i}.wav"] = present
     metadata = {

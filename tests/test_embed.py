@@ -33,13 +33,22 @@ pytestmark = pytest.mark.slow
 TIMES = "profile.embeddings.json"
 
 
-@pytest.fixture
-def tasks(tmp_path):
-    folder = tmp_path / "tasks"
+LENGTHS = (0.4, 1.4)
+"""Seconds of clips: so many shapes are compiled."""
+
+
+@pytest.fixture(scope="module")
+def made_tasks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
     make_scene_task(folder, clips=6)
-    make_tags_task(folder, clips=6)
+    make_tags_task(folder, clips=6, lengths=LENGTHS)
     make_event_task(folder, clips=2, seconds=4.0)
     return folder
+
+
+@pytest.fixture
+def tasks(made_tasks, tmp_path):
+    return shutil.copytree(made_tasks, tmp_path / "tasks")
 
 
 def command(tasks, out, checkpoint, *more: str) -> list[str]:
@@ -68,7 +77,7 @@ def test_clips_of_many_windows(tiny_checkpoints, tmp_path):
     """The embedding of a long clip is that of the HEAR API, beside short clips and as float samples."""
     from hear_cacophony import load_embedding_model
 
-    task = make_tags_task(tmp_path / "tasks", clips=3)
+    task = make_tags_task(tmp_path / "tasks", clips=3, lengths=LENGTHS)
     long = task / "16000" / "train" / "train-1.wav"
     samples = (0.1 * np.random.default_rng(5).standard_normal(1_500_000)).astype(np.float32)
     soundfile.write(long, samples, 16_000, subtype="FLOAT")
@@ -113,27 +122,35 @@ def test_finished_tasks_are_left_alone(tasks, tiny_checkpoints, tmp_path, capsys
     assert capsys.readouterr().err.count("was done already") == 3
 
 
+def marked(done: pathlib.Path) -> int | None:
+    """Windows that are marked as done; None where no work is under way."""
+    try:
+        return sum(done.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
 @pytest.mark.parametrize("count", first(1, [2, 5]))
 def test_killed_at_any_moment_and_run_again_the_files_are_the_same(count, tiny_checkpoints, tmp_path, keeps_nothing):
     """SIGKILL while windows are computed: many small batches, so that there are many moments."""
     tasks = tmp_path / "tasks"
-    make_tags_task(tasks, clips=120)
+    make_tags_task(tasks, clips=60, lengths=LENGTHS)
     arguments = [*command(tasks, "", tiny_checkpoints["audiomae"], "--batch-seconds", "4"), "--embeddings-dir"]
 
     killed = [sys.executable, "-m", "hear_tasks.cli", *arguments, str(tmp_path / "killed")]
     assert cli.main([*arguments, str(tmp_path / "whole")]) == 0
     kills = random.Random(1)
     done = tmp_path / "killed" / "hear_cacophony.audiomae" / ".embedding-test_tags-v1-full" / "done"
-    progress = []
+    progress = [0]
     for _ in range(count):
         process = subprocess.Popen(killed, env={**subprocess_env(), **keeps_nothing}, stderr=subprocess.DEVNULL)
-        while not done.exists() and process.poll() is None:
+        while process.poll() is None and marked(done) in (None, progress[-1]):
             time.sleep(0.01)
-        time.sleep(kills.uniform(0, 1.5))
+        time.sleep(kills.uniform(0, 0.1))
         process.kill()
         process.wait()
-        if done.exists():
-            progress.append(sum(done.read_bytes()))
+        if (now := marked(done)) is not None:
+            progress.append(now)
     assert cli.main([*arguments, str(tmp_path / "killed")]) == 0
     assert progress == sorted(progress), "what was marked stays"
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
