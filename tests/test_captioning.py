@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -25,7 +26,8 @@ def sounds():
 
 def log_probabilities(model, clip, ids):
     """Of each token that could follow `ids`, by the uncached pass, in which what comes later does not count."""
-    logits = model.caption_logits([clip], [[*ids, *[0] * (6 - len(ids))]])[0, len(ids) - 1].astype(np.float64)
+    filled = [*ids, *[0] * (11 - len(ids))]  # as long as in other tests, for which it is compiled
+    logits = model.caption_logits([clip], [filled])[0, len(ids) - 1].astype(np.float64)
     return logits - logits.max() - np.log(np.exp(logits - logits.max()).sum())
 
 
@@ -34,6 +36,8 @@ def log_probabilities(model, clip, ids):
 )
 def test_a_caption_does_not_depend_on_its_batch_mates(method, settings, model, sounds):
     settings |= {"max_tokens": 12, "end_token": END}
+    if method == "beam":
+        sounds = sounds[:2]  # the third has a batch of its own, as in the other methods
     keys = np.random.default_rng(1).integers(0, 2**32, (3, 2), np.uint32) if method == "sample" else None
     together = model.caption_tokens(sounds, method, keys=keys, **settings)
     fresh = model.with_options(model.audio.options)
@@ -57,7 +61,7 @@ def test_samples_change_with_the_key_alone(model, sounds):
 
 def test_another_temperature_is_not_compiled_anew(model, sounds):
     def drawn(temperature):
-        return model.caption_tokens(sounds[:1], "sample", temperature=temperature, max_tokens=11, end_token=END)
+        return model.caption_tokens(sounds[:1], "sample", temperature=temperature, max_tokens=12, end_token=END)
 
     cool = drawn(0.2)
     with count_compilations() as counter:
@@ -114,19 +118,20 @@ def test_one_beam_that_never_ends_is_greedy(model, sounds):
 
 def test_captions_attend_to_every_window_of_a_long_clip(model, noise):
     """A clip of two windows: what the patches of both hold is what counts."""
-    clip = noise(40 * 16_000)
+    model = model.with_options(dataclasses.replace(model.audio.options, window_seconds=13.6))
+    clip = noise(20 * 16_000)
     encoder = model._patch_encoder
     (encoded,) = encoder.encode([clip])
-    assert encoded.shape == (250 * 8, 64)
+    assert encoded.shape == (125 * 8, 64)
     (caption,) = model.caption_tokens([clip], max_tokens=12)
     how = Generation(max_tokens=12)
     (batch,) = model._captioner.batches([len(encoded)], how)
     written = model._captioner.write([encoded], np.zeros((1, 2), np.uint32), batch, how)
     assert caption.tolist() == written[0].tolist()
     silenced = clip.copy()
-    silenced[-160_000:] = 0
+    silenced[-100_000:] = 0
     assert not np.array_equal(encoder.encode([silenced])[0][-100:], encoded[-100:])
-    assert np.array_equal(encoder.encode([silenced])[0][:800], encoded[:800])
+    assert np.array_equal(encoder.encode([silenced])[0][:480], encoded[:480])
 
 
 def test_patches_of_a_short_clip_are_those_of_its_timestamps(model, noise):

@@ -12,12 +12,16 @@ from hear_cacophony.engine.windows import cut_spans
 from hear_cacophony.frontend.spectrogram import HOP_LENGTH, PATCH_FRAMES, STEP_LENGTH
 
 STAGES = ["audiomae", "cacophony"]
-LENGTHS = [1, 100, 2559, 2560, 16_000, 43_840, 100_001, 700_000]
+LENGTHS = [1, 2559, 2560, 16_000, 100_001, 250_000]
+"""Samples: patches that are hardly or not quite filled, and two windows of `SHORT_WINDOWS`."""
+
+SHORT_WINDOWS = 13.6
+"""Seconds of windows that are computed in a fourth of the time that the usual ones take."""
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_embedding_does_not_depend_on_batch_mates(stage, tiny_checkpoints, noise):
-    model = load_embedding_model(tiny_checkpoints[stage])
+    model = load_embedding_model(tiny_checkpoints[stage], window_seconds=SHORT_WINDOWS)
     clips = [noise(length, seed) for seed, length in enumerate(LENGTHS)]
     scenes = model.embed_scenes(clips)
     timestamps = model.embed_timestamps(clips)
@@ -29,14 +33,14 @@ def test_an_embedding_does_not_depend_on_batch_mates(stage, tiny_checkpoints, no
 
 
 def test_published_scenes_of_stage_2_do_not_depend_on_padding(tiny_checkpoints, noise):
-    clip = noise(40_000)
+    clip = noise(16_000)
     own = load_embedding_model(tiny_checkpoints["cacophony"], protocol="published").embed_scenes([clip])
     padded = load_embedding_model(tiny_checkpoints["cacophony"], protocol="published", max_seconds=19)
     assert relative_error(padded.embed_scenes([clip]), own) < 1e-5
 
 
 def test_published_mean_of_stage_1_holds_the_padding(tiny_checkpoints, noise):
-    clip = noise(40_000)
+    clip = noise(16_000)
     own = load_embedding_model(tiny_checkpoints["audiomae"], protocol="published").embed_scenes([clip])
     padded = load_embedding_model(tiny_checkpoints["audiomae"], protocol="published", max_seconds=19)
     assert relative_error(padded.embed_scenes([clip]), own) > 0.1
@@ -72,7 +76,7 @@ def test_the_last_samples_of_a_clip_reach_its_timestamps(hop, tiny_checkpoints, 
 
 def test_stage_2_scenes_have_unit_norm(tiny_checkpoints, noise):
     model = load_embedding_model(tiny_checkpoints["cacophony"])
-    scenes = model.embed_scenes([noise(16_000), noise(900_000), noise(10)])
+    scenes = model.embed_scenes([noise(16_000), noise(500_000), noise(10)])
     assert np.allclose(np.linalg.norm(scenes, axis=1), 1, atol=1e-6)
 
 
@@ -81,7 +85,7 @@ def test_an_embedding_depends_on_its_timestamp_not_on_the_pass_that_made_it(hop,
     """Every hop's centres are among those of 10 ms, with the same embeddings."""
     fine = load_embedding_model(tiny_checkpoints["audiomae"], timestamp_hop_ms=10)
     coarse = load_embedding_model(tiny_checkpoints["audiomae"], timestamp_hop_ms=hop)
-    clip = noise(30_000)
+    clip = noise(18_000)
     (every,), (some,) = fine.embed_timestamps([clip]), coarse.embed_timestamps([clip])
     among = np.isin(every.timestamps, some.timestamps)
     if hop == 160:  # its pass starts at the clip, without the lead-in that the other hops' passes see
@@ -91,9 +95,9 @@ def test_an_embedding_depends_on_its_timestamp_not_on_the_pass_that_made_it(hop,
 
 
 def test_middle_of_a_long_clip_is_that_of_the_audio_cut_out_with_its_context(tiny_checkpoints, noise):
-    model = load_embedding_model(tiny_checkpoints["audiomae"])
-    clip = noise(100 * 16_000)
-    middle = cut_spans(-(-(8 + 10_000) // PATCH_FRAMES))[1]
+    model = load_embedding_model(tiny_checkpoints["audiomae"], window_seconds=SHORT_WINDOWS)
+    clip = noise(40 * 16_000)
+    middle = cut_spans(-(-(8 + 4_000) // PATCH_FRAMES), window_steps=85)[1]
     start = middle.start * STEP_LENGTH
     stop = start + middle.steps * STEP_LENGTH - 8 * HOP_LENGTH
     clip[start - STEP_LENGTH : start] = 0  # as silent around the cut as the cut itself is around its ends
@@ -101,7 +105,7 @@ def test_middle_of_a_long_clip_is_that_of_the_audio_cut_out_with_its_context(tin
     (whole,), (piece,) = model.embed_timestamps([clip]), model.embed_timestamps([clip[start:stop]])
     kept = (whole.timestamps >= middle.keep_start * 160) & (whole.timestamps < middle.keep_stop * 160 - 80)
     at = np.isin(piece.timestamps + start / 16, whole.timestamps[kept])
-    assert at.sum() == kept.sum() > 500
+    assert at.sum() == kept.sum() > 200
     assert relative_error(piece.embeddings[at], whole.embeddings[kept]) < 1e-5
 
 
