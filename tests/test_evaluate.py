@@ -29,7 +29,7 @@ from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds import chunks
 from hear_tasks import cli
-from hear_tasks.evaluate import run
+from hear_tasks.evaluate import captioning, run, zero_shot
 from hear_tasks.evaluate.datasets import Evaluation, find_dataset
 from hear_tasks.evaluate.protocols import choose_patches, is_longer, limits, read_published
 from hear_tasks.evaluate.request import Request
@@ -59,6 +59,17 @@ def read_rows(file: pathlib.Path) -> list[list[str]]:
 @pytest.fixture
 def esc50(tmp_path) -> pathlib.Path:
     return write_esc50(tmp_path / "esc50")
+
+
+@pytest.fixture(autouse=True)
+def confusion_written(request, monkeypatch) -> None:
+    """Drawing takes longer than all else; one test looks at a picture."""
+
+    def write(path, matrix, classes, title) -> None:
+        path.write_text(f"{title}: {classes}, {matrix.tolist()}")
+
+    if request.function is not test_zero_shot_scores_and_files:
+        monkeypatch.setattr(zero_shot, "draw_confusion", write)
 
 
 def test_zero_shot_scores_and_files(esc50):
@@ -302,7 +313,9 @@ def test_names_of_files_are_printed_on_one_line(esc50):
         evaluate("zero-shot", "esc50", esc50, ToneModel(ESC50_CLASSES))
 
 
-def test_results_say_which_tokenizer_made_them(tmp_path):
+def test_results_say_which_tokenizer_made_them(tmp_path, monkeypatch):
+    scores = {"CIDEr-D": (1.0, [1.0] * 5)}  # of captions they are computed in tests/test_evaluate_captions.py
+    monkeypatch.setattr(captioning, "_own_scores", lambda *_: (scores, {}))
     file = tmp_path / "tokenizer.json"
     model = ToneModel(WORDS)
     model.tokenizer.files = [file]
