@@ -19,7 +19,11 @@ def run_heareval(name: str, *arguments: str, folder: pathlib.Path) -> None:
     """
     import torch
 
-    threads, environment = torch.get_num_threads(), dict(os.environ)
+    threads, deterministic, environment = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        dict(os.environ),
+    )
     with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings(), contextlib.chdir(folder):
         warnings.simplefilter("ignore")
         for function in ("is_available", "device_count"):
@@ -33,5 +37,6 @@ def run_heareval(name: str, *arguments: str, folder: pathlib.Path) -> None:
             heareval.RUNNERS[name]().main(list(arguments), standalone_mode=False)
         finally:
             torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic)
             os.environ.clear()
             os.environ.update(environment)

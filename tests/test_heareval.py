@@ -106,16 +106,19 @@ def one_gpu(monkeypatch):
     return name
 
 
-def import_anew(name: str, monkeypatch) -> types.ModuleType:
-    """Import a module as in a new process; what was imported of it comes back after the test."""
-    package, _, module = name.rpartition(".")
-    monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr(importlib.import_module(package), module, raising=False)
-    return importlib.import_module(name)
+@pytest.fixture
+def heareval_anew(monkeypatch):
+    """heareval as in a new process: what a test imports of it is of that test alone."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "heareval"]:
+        monkeypatch.delitem(sys.modules, name)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "heareval"]:
+        del sys.modules[name]  # before what was there comes back
 
 
-def test_device_names_may_be_text(one_gpu, monkeypatch):
-    gpu_max_mem = import_anew("heareval.gpu_max_mem", monkeypatch)
+def test_device_names_may_be_text(one_gpu, heareval_anew):
+    from heareval import gpu_max_mem
+
     with pytest.raises(AttributeError, match="'str' object has no attribute 'decode'"):
         gpu_max_mem.device_name()
     heareval.allow_text_device_names()
@@ -123,11 +126,13 @@ def test_device_names_may_be_text(one_gpu, monkeypatch):
         assert gpu_max_mem.device_name() == "A GPU"
 
 
-def test_the_guard_against_tensorflow_without_gpu_is_passed_and_help_is_that_of_heareval(one_gpu, monkeypatch, capsys):
+def test_the_guard_against_tensorflow_without_gpu_is_passed_and_help_is_that_of_heareval(
+    one_gpu, heareval_anew, monkeypatch, capsys
+):
     for changed in ("check_versions", "load_triton_before_tensorflow", "note_weights"):
         monkeypatch.setattr(heareval, changed, lambda: None)
     with pytest.raises(ValueError, match="GPUs not available in tensorflow, but found by pytorch"):
-        import_anew("heareval.embeddings.runner", monkeypatch)
+        importlib.import_module("heareval.embeddings.runner")
     heareval.embeddings().main(["--help"], standalone_mode=False)
     assert "--model-options" in capsys.readouterr().out
 
