@@ -32,6 +32,10 @@ def run_heareval(name: str, *arguments: str, folder: pathlib.Path) -> None:
             from heareval.embeddings import runner
 
             patched.setattr(runner, "task_embeddings", runner.task_embeddings)
+        else:
+            from pytorch_lightning.loops import FitLoop
+
+            patched.setattr(FitLoop, "current_epoch", None, raising=False)
         torch.set_num_threads(1)
         try:
             heareval.RUNNERS[name]().main(list(arguments), standalone_mode=False)

@@ -4,87 +4,82 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import io
 import os
+import pathlib
+import pickle
 import signal
 import subprocess
 import sys
 import types
 
 import pytest
+from heareval_here import run_heareval
 
 from hear_tasks import heareval
 from hear_tasks.library_caches import use_cache_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of the libraries of 2021
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    """Patches change other packages, so each is tried in a process of its own: what it mends first without it."""
+    """What Python does with some code, in a process of its own."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-EPOCH = """
-import pytorch_lightning as pl
-from hear_tasks.heareval import allow_setting_the_epoch
+@pytest.fixture
+def settable(monkeypatch):
+    """Lightning and torch as they are before the patches for predictors, and again after the test."""
+    import torch
+    from pytorch_lightning.loops import FitLoop
 
-def tell_epoch():
+    safe = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    monkeypatch.setattr(FitLoop, "current_epoch", None, raising=False)
+    monkeypatch.delattr(FitLoop, "current_epoch")
+    yield
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(safe)
+
+
+def set_epoch() -> int:
+    """The epoch that Lightning is in, once it is set to 3."""
+    import pytorch_lightning as pl
+
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, max_epochs=9)
     trainer.fit_loop.current_epoch = 3
-    print("epoch", trainer.current_epoch)
-
-tell_epoch()
-allow_setting_the_epoch()
-tell_epoch()
-"""
+    return trainer.current_epoch
 
 
-CHECKPOINT = """
-import io, pathlib, pickle, torch
-from heareval.predictions.task_predictions import PARAM_GRID
-from hear_tasks.heareval import allow_own_checkpoints
+def test_the_epoch_can_be_set(settable):
+    assert set_epoch() == 0
+    heareval.allow_setting_the_epoch()
+    assert set_epoch() == 3
 
-def tell_checkpoint(**more):
+
+def read_predictor(**more: object) -> int:
+    """The epoch in a predictor's checkpoint, which torch has written and reads again."""
+    import torch
+    from heareval.predictions.task_predictions import PARAM_GRID
+
     file = io.BytesIO()
     torch.save({"epoch": 7, "hyper_parameters": PARAM_GRID, "state_dict": {"w": torch.ones(2)}, **more}, file)
     file.seek(0)
-    try:
-        print("checkpoint", torch.load(file)["epoch"])
-    except pickle.UnpicklingError as error:
-        print("refused, weights_only", "weights_only" in str(error))
-
-tell_checkpoint()
-allow_own_checkpoints()
-tell_checkpoint()
-tell_checkpoint(other=pathlib.PurePosixPath("x"))
-"""
+    return torch.load(file)["epoch"]
 
 
-HELP = """
-import sys
-from hear_tasks import heareval
-sys.argv = ["heareval", "predictions", "--help"]
-heareval.main()
-"""
+def test_own_checkpoints_can_be_read_and_those_with_other_classes_stay_refused(settable):
+    with pytest.raises(pickle.UnpicklingError, match="weights_only"):
+        read_predictor()
+    heareval.allow_own_checkpoints()
+    assert read_predictor() == 7
+    with pytest.raises(pickle.UnpicklingError, match="weights_only"):
+        read_predictor(other=pathlib.PurePosixPath("x"))
 
 
-@pytest.fixture(scope="module")
-def of_predictors():
-    """What the patches for predictors do, then the runner's help; in one process, as it takes seconds to import all."""
-    done = run(EPOCH + CHECKPOINT + HELP)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
-def test_the_epoch_can_be_set(of_predictors):
-    assert of_predictors[:2] == ["epoch 0", "epoch 3"]
-
-
-def test_own_checkpoints_can_be_read_and_those_with_other_classes_stay_refused(of_predictors):
-    assert of_predictors[2:5] == ["refused, weights_only True", "checkpoint 7", "refused, weights_only True"]
-
-
-def test_help_of_predictions_is_that_of_heareval(of_predictors):
-    assert "--grid-points" in "\n".join(of_predictors[5:])
+def test_help_of_predictions_is_that_of_heareval(tmp_path, capsys):
+    run_heareval("predictions", "--help", folder=tmp_path)
+    assert "--grid-points" in capsys.readouterr().out
 
 
 @pytest.fixture
