@@ -45,6 +45,16 @@ def test_the_tree_of_size_base_is_the_published_one(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_the_bands_are_told_apart_from_the_start(stage, size):
+    drawn = drawn_parameters(stage, SIZES[size], seed=1)
+    bands = drawn[f"{stage.encoder_path}/freq_positional_embedding"]
+    assert bands.std() == pytest.approx(1)
+    apart = np.linalg.norm(bands[:, None] - bands, axis=-1)[~np.eye(8, dtype=bool)]
+    assert apart.min() > np.sqrt(bands.shape[1])  # the length of a patch of variance 1 that they are added to
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_what_is_written_is_read_back_and_has_the_published_tree(stage, trained):
     from flax import serialization
     from flax.traverse_util import flatten_dict

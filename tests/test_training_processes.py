@@ -83,17 +83,20 @@ def losses(out):
 
 
 @pytest.mark.parametrize(
-    "stage_and_count", first(1, (("audiomae", 2), ("cacophony", 2), ("audiomae", 4), ("cacophony", 4)))
+    "stage_count_and_steps",
+    first(
+        1, (("audiomae", 2, 10), ("audiomae", 2, 20), ("cacophony", 2, 20), ("audiomae", 4, 20), ("cacophony", 4, 20))
+    ),
 )
-def test_losses_are_those_of_one_process(stage_and_count, data, tmp_path):
-    stage, count = stage_and_count
-    given = {"every": 5, "learning_rate": "3e-3"}
+def test_losses_are_those_of_one_process(stage_count_and_steps, data, tmp_path):
+    stage, count, steps = stage_count_and_steps
+    given = {"steps": steps, "every": steps // 2, "learning_rate": 3e-2 / steps}
     assert main(arguments(stage, data, tmp_path / "alone", **given)) == 0
     processes = together(count, lambda _: arguments(stage, data, tmp_path / "together", **given))
     for status, _, errors in ends(processes):
         assert status == 0, errors
     expected, got = losses(tmp_path / "alone"), losses(tmp_path / "together")
-    assert len(got) == 10
+    assert len(got) == steps
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
     assert expected[-1] < 0.9 * expected[0]
     assert sorted(p.name for p in (tmp_path / "together").iterdir()) == sorted(
