@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from golden_cases import relative_error
+from repeats import first
 
 from hear_cacophony import load_embedding_model
 from hear_cacophony.engine import window_embedders
@@ -19,10 +20,20 @@ SHORT_WINDOWS = 13.6
 """Seconds of windows that are computed in a fourth of the time that the usual ones take."""
 
 
+LONG_LENGTHS = [1, 100, 2559, 2560, 16_000, 43_840, 100_001, 700_000]
+"""More of them, and two windows of the usual length."""
+
+
+@pytest.mark.parametrize(
+    "lengths_and_options",
+    first(1, [(LENGTHS, {"window_seconds": SHORT_WINDOWS}), (LONG_LENGTHS, {})]),
+    ids=["short windows", "usual windows"],
+)
 @pytest.mark.parametrize("stage", STAGES)
-def test_an_embedding_does_not_depend_on_batch_mates(stage, tiny_checkpoints, noise):
-    model = load_embedding_model(tiny_checkpoints[stage], window_seconds=SHORT_WINDOWS)
-    clips = [noise(length, seed) for seed, length in enumerate(LENGTHS)]
+def test_an_embedding_does_not_depend_on_batch_mates(stage, lengths_and_options, tiny_checkpoints, noise):
+    lengths, options = lengths_and_options
+    model = load_embedding_model(tiny_checkpoints[stage], **options)
+    clips = [noise(length, seed) for seed, length in enumerate(lengths)]
     scenes = model.embed_scenes(clips)
     timestamps = model.embed_timestamps(clips)
     for clip, scene, along in zip(clips, scenes, timestamps, strict=True):
