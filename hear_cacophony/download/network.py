@@ -6,6 +6,7 @@ They are checked before anything is fetched, as libraries fail over them without
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import os
 import pathlib
@@ -171,14 +172,22 @@ def _check_certificates(client: Client) -> None:
     elif path.is_file() and kinds.get(variable) == "folder":
         problem = "expected a folder of certificates, this is a file"
     elif path.is_file():
-        try:
-            ssl.create_default_context(cafile=path)
-        except OSError as error:  # of which ssl.SSLError is one
-            problem = f"expected certificates as PEM, cannot be read ({error.strerror or error})"
+        found = path.stat()
+        problem = _problem_of_certificates(path.absolute(), found.st_mtime_ns, found.st_size)
     if problem:
         theirs = _SHARED.get(variable, variable)
         told = theirs if os.environ.get(theirs) == os.environ[variable] else variable
         raise ValueError(f"{told}={path}: {problem}; correct the variable, or unset it")
+
+
+@functools.lru_cache
+def _problem_of_certificates(path: pathlib.Path, _changed: int, _size: int) -> str:
+    """Why a file cannot be used; reading those of a system takes longer than most answers of a host."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # of which ssl.SSLError is one
+        return f"expected certificates as PEM, cannot be read ({error.strerror or error})"
+    return ""
 
 
 def told_as_refusal(check: Callable[..., None], *given: Any) -> None:
