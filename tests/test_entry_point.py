@@ -234,13 +234,13 @@ def test_help_that_cannot_be_printed_is_an_error(arguments, where, told):
 
 @pytest.mark.parametrize("name", ["hear_tasks", "hear_cacophony"])
 def test_a_signal_before_the_arguments_are_read(name, tmp_path):
-    """While the modules of the commands are imported, as the first of them tells."""
+    """While the module of the command is imported."""
     slow = tmp_path / "sitecustomize.py"
     slow.write_text(
         "import sys, importlib.abc\n"
         "class Slow(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'hear_cacophony.commands.convert':\n"
+        "        if name == 'hear_cacophony.commands.info':\n"
         "            import time\n"
         "            print('importing', flush=True)\n"
         "            time.sleep(600)\n"
