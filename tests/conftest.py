@@ -42,28 +42,39 @@ QUICKLY_COMPILED = (
     "--xla_backend_optimization_level=0",
     "--xla_llvm_disable_expensive_passes=true",
     "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
 )
 """Compiling takes a third of the time, and most of what is compiled runs once; --all compiles as elsewhere."""
 
-LONG_FILES = (
-    "test_slurm.py",
-    "test_training.py",
-    "test_reproduce.py",
+IMPORT_MOST = (
     "test_plugins.py",
     "test_benchmark.py",
+    "test_end_to_end.py",
+    "test_heareval.py",
+    "test_predict.py",
+    "test_embed_plugin.py",
+    "test_predict_parts.py",
+    "test_benchmark_predict.py",
+    "test_hear_api.py",
+    "test_map.py",
+    "test_pages_of_other_models.py",
+)
+"""Those that import TensorFlow, or heareval with Lightning: in one process, which does so once."""
+
+FIRST_FILES = (
+    "test_slurm.py",
+    *IMPORT_MOST,
+    "test_training.py",
+    "test_reproduce.py",
     "test_embed.py",
     "test_reproduce_models.py",
-    "test_end_to_end.py",
     "test_text_golden.py",
     "test_golden.py",
-    "test_embed_plugin.py",
     "test_training_processes.py",
     "test_benchmark_training.py",
     "test_training_losses.py",
     "test_embedding.py",
-    "test_heareval.py",
     "test_captioning.py",
-    "test_predict.py",
     "test_sounds.py",
     "test_prepare.py",
 )
@@ -92,8 +103,21 @@ def pytest_collection_modifyitems(config, items) -> None:
     for item in items:
         (unwanted if any(map(item.get_closest_marker, left_out)) else wanted).append(item)
     config.hook.pytest_deselected(items=unwanted)
-    order = {name: i for i, name in enumerate(LONG_FILES)}
+    order = {name: i for i, name in enumerate(FIRST_FILES)}
     items[:] = sorted(wanted, key=lambda item: order.get(item.path.name, len(order)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """As `--dist loadfile`, with the files that import most as if they were one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "" if pathlib.PurePath(file).name in IMPORT_MOST else file
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -109,10 +109,11 @@ def small(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("stage", "precision"),
-    [(AUDIOMAE, "bfloat16"), pytest.param(CACOPHONY, "float32", marks=pytest.mark.repeats)],
+    "stage_and_precision",
+    first(1, [(AUDIOMAE, "float32"), (AUDIOMAE, "bfloat16"), (CACOPHONY, "float32")]),
 )
-def test_all_is_measured_and_told(stage, precision, tmp_path, small, monkeypatch):
+def test_all_is_measured_and_told(stage_and_precision, tmp_path, small, monkeypatch):
+    stage, precision = stage_and_precision
     monkeypatch.setattr(training, "STAGES", (stage,))
     result = training.measure_training(Config(["random-tiny"], precision, QUICK, tmp_path))
     assert list(result["stages"]) == [stage.name]
@@ -131,7 +132,7 @@ def test_all_is_measured_and_told(stage, precision, tmp_path, small, monkeypatch
 
 def test_without_the_extra_steps_alone_are_measured(tmp_path, small, monkeypatch):
     monkeypatch.setattr(training, "FED_BY", ("no_such_module",))
-    config = Config(["random-tiny"], "bfloat16", dataclasses.replace(QUICK, name="short"), tmp_path)
+    config = Config(["random-tiny"], "float32", dataclasses.replace(QUICK, name="short"), tmp_path)
     (each,) = training.measure_training(config)["stages"].values()
     assert each["step_seconds"] > 0
     assert "speed_beside_plain_modules" not in each
