@@ -301,7 +301,7 @@ def test_a_request_to_end_ends_all_processes(tmp_path, number, moment):
         return servers >= ["a server of processes", "a process of a task"].index(moment) + 1
 
     while process.poll() is None and not has_come():
-        time.sleep(0.001)
+        time.sleep(0.005)
     process.send_signal(number)
     assert process.communicate()[1] == "predict: interrupted; the same command goes on where this one was\n"
     assert process.returncode == 128 + number

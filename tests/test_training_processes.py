@@ -105,6 +105,16 @@ def test_losses_are_those_of_one_process(stage_count_and_steps, data, tmp_path):
 
 
 @pytest.mark.repeats
+@pytest.mark.parametrize("counts", [(1, 2), (2, 1)])
+def test_a_run_goes_on_with_another_number_of_processes(counts, data, tmp_path):
+    for count, more in zip(counts, (["--stop-at", "10"], []), strict=True):
+        given = [*arguments("audiomae", data, tmp_path / "run", steps=20), *more]
+        for status, _, errors in ends(together(count, lambda _, given=given: given, devices=1)):
+            assert status == 0, errors
+    assert len(losses(tmp_path / "run")) == 20
+
+
+@pytest.mark.repeats
 def test_all_stop_when_one_is_asked_to_and_go_on_to_the_same_bytes(data, tmp_path):
     def each(name):
         return lambda _: arguments("audiomae", data, tmp_path / name, steps=60)

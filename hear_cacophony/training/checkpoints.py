@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 
 import jax
+import numpy as np
 
 from hear_cacophony.training.join import barrier
 from hear_cacophony.training.processes import NO_END
@@ -67,7 +68,7 @@ class Checkpoints:
         with self._told(step):
             self._manager.wait_until_finished()
             self._check_room(state)
-            self._manager.save(step, args=self._ocp.args.StandardSave(state._asdict()), force=True)
+            self._manager.save(step, args=self._ocp.args.StandardSave(_to_write(state)._asdict()), force=True)
 
     def wait(self) -> None:
         """Wait until all is written.
@@ -98,6 +99,15 @@ class Checkpoints:
                 f"{self._folder}: {which} could not be written ({_first_line(error)}); is the disk full? The one "
                 "before it is there: make room, and start the same command again"
             ) from error
+
+
+def _to_write(state: State) -> State:
+    """The state as orbax is to be given it.
+
+    Of one process copies in the host's memory: orbax would cut each array into a slice for each device, which takes as
+    long as tens of steps of a small model. Of several each then writes its share.
+    """
+    return state if jax.process_count() > 1 else jax.tree.map(np.array, state)
 
 
 def _first_line(error: Exception) -> str:
