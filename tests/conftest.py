@@ -58,8 +58,10 @@ IMPORT_MOST = (
     "test_hear_api.py",
     "test_map.py",
     "test_pages_of_other_models.py",
+    "test_report_evaluations.py",
+    "test_frontend.py",
 )
-"""Those that import TensorFlow, or heareval with Lightning: in one process, which does so once."""
+"""Those that import TensorFlow, heareval with Lightning, or transformers: in one process, which does so once."""
 
 FIRST_FILES = (
     "test_slurm.py",

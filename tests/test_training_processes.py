@@ -90,7 +90,7 @@ def losses(out):
 )
 def test_losses_are_those_of_one_process(stage_count_and_steps, data, tmp_path):
     stage, count, steps = stage_count_and_steps
-    given = {"steps": steps, "every": steps // 2, "learning_rate": 3e-2 / steps}
+    given = {"steps": steps, "every": steps, "learning_rate": 3e-2 / steps}
     assert main(arguments(stage, data, tmp_path / "alone", **given)) == 0
     processes = together(count, lambda _: arguments(stage, data, tmp_path / "together", **given))
     for status, _, errors in ends(processes):
