@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 
+import certifi
 import huggingface_hub
 import numpy as np
 import pytest
@@ -302,6 +304,29 @@ def test_certificates_are_told_by_the_variable_that_names_them(tmp_path, monkeyp
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
     with pytest.raises(ValueError, match=rf"^SSL_CERT_FILE={tmp_path}: expected a file"):
         network.check_way("https://a.host", HTTPX)
+
+
+def test_certificates_are_read_once_and_again_when_their_file_is_another(tmp_path, monkeypatch):
+    """Also where the other one is as large and as old."""
+    forget_network(monkeypatch)
+    file, read = tmp_path / "a.pem", []
+    create = network.ssl.create_default_context
+
+    def note(cafile):
+        read.append(cafile)
+        return create(cafile=cafile)
+
+    monkeypatch.setattr(network.ssl, "create_default_context", note)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    certificates = pathlib.Path(certifi.where()).read_bytes()
+    for content, good in ((certificates, True), (b"x" * len(certificates), False), (certificates, True)):
+        file.write_bytes(content)
+        os.utime(file, ns=(0, 0))
+        read.clear()
+        for _ in range(2):
+            with contextlib.nullcontext() if good else pytest.raises(ValueError, match="expected certificates as PEM"):
+                network.check_way("https://a.host", network.REQUESTS)
+        assert read == [str(file)]
 
 
 @pytest.mark.parametrize(

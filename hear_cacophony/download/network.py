@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hear_cacophony.download.remote_file import HostError
+from hear_cacophony.files.file_identity import FileState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,8 +173,7 @@ def _check_certificates(client: Client) -> None:
     elif path.is_file() and kinds.get(variable) == "folder":
         problem = "expected a folder of certificates, this is a file"
     elif path.is_file():
-        found = path.stat()
-        problem = _problem_of_certificates(path.absolute(), found.st_mtime_ns, found.st_size)
+        problem = _problem_of_certificates(FileState.of(path))
     if problem:
         theirs = _SHARED.get(variable, variable)
         told = theirs if os.environ.get(theirs) == os.environ[variable] else variable
@@ -181,10 +181,10 @@ def _check_certificates(client: Client) -> None:
 
 
 @functools.lru_cache
-def _problem_of_certificates(path: pathlib.Path, _changed: int, _size: int) -> str:
+def _problem_of_certificates(file: FileState) -> str:
     """Why a file cannot be used; reading those of a system takes longer than most answers of a host."""
     try:
-        ssl.create_default_context(cafile=path)
+        ssl.create_default_context(cafile=file.place)
     except OSError as error:  # of which ssl.SSLError is one
         return f"expected certificates as PEM, cannot be read ({error.strerror or error})"
     return ""
