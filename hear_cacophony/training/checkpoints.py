@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator
 
 import jax
-import numpy as np
 
 from hear_cacophony.training.join import barrier
 from hear_cacophony.training.processes import NO_END
@@ -104,10 +103,10 @@ class Checkpoints:
 def _to_write(state: State) -> State:
     """The state as orbax is to be given it.
 
-    Of one process copies in the host's memory: orbax would cut each array into a slice for each device, which takes as
-    long as tens of steps of a small model. Of several each then writes its share.
+    Of one process in the host's memory, of which orbax makes a copy before it returns: it would cut arrays of devices
+    into a slice for each, which takes as long as tens of steps of a small model. Of several each then writes its share.
     """
-    return state if jax.process_count() > 1 else jax.tree.map(np.array, state)
+    return state if jax.process_count() > 1 else jax.device_get(state)
 
 
 def _first_line(error: Exception) -> str:
