@@ -80,7 +80,7 @@ FIRST_FILES = (
     "test_sounds.py",
     "test_prepare.py",
 )
-"""Those of 15 s and more: the one that waits most, then the longest first."""
+"""The one that waits most, those that import most, and others of 15 s and more, the longest first."""
 
 
 def pytest_addoption(parser) -> None:
@@ -111,7 +111,9 @@ def pytest_collection_modifyitems(config, items) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """As `--dist loadfile`, with the files that import most as if they were one."""
+    """Of `--dist loadfile`: the files that import most are as one."""
+    if config.getoption("dist") != "loadfile":
+        return None
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
