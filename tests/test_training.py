@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import json
 import os
 import shutil
@@ -247,6 +248,21 @@ def test_a_run_that_is_done_is_not_done_again(shards, tmp_path, undisturbed, mon
     monkeypatch.setattr(Batches, "load", lambda *_: pytest.fail("a batch was read"))
     train_some(options("audiomae"), shards, lambda: pytest.fail("begun anew"), tmp_path / "run")
     assert result(tmp_path / "run", "audiomae") == result(undisturbed("audiomae"), "audiomae")
+
+
+def test_a_damaged_checkpoint_is_told_alone_and_without_it_the_run_goes_on_from_the_one_before(
+    shards, tmp_path, undisturbed, capfd
+):
+    out = shutil.copytree(undisturbed("audiomae"), tmp_path / "run")
+    for data in (out / "checkpoints/6/default").rglob("d/*"):
+        data.write_bytes(data.read_bytes()[:1_000])
+    with pytest.raises(ValueError, match=r"checkpoints/6: the checkpoint cannot be read .*; delete this folder"):
+        train_some(options("audiomae"), shards, start(options("audiomae")), out)
+    gc.collect()  # of reads that nobody waits for
+    assert "Traceback" not in capfd.readouterr().err
+    shutil.rmtree(out / "checkpoints/6")
+    train_some(options("audiomae"), shards, start(options("audiomae")), out)
+    assert result(out, "audiomae") == result(undisturbed("audiomae"), "audiomae")
 
 
 def test_a_run_that_ends_early_leaves_the_checkpoint_of_that_step_and_goes_on_later(shards, tmp_path, undisturbed):

@@ -7,6 +7,7 @@ import errno
 import logging
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterator
 
 import jax
@@ -50,7 +51,8 @@ class Checkpoints:
         """
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
         try:
-            restored = self._manager.restore(step, args=self._ocp.args.StandardRestore(abstract._asdict()))
+            with _late_reads_untold():
+                restored = self._manager.restore(step, args=self._ocp.args.StandardRestore(abstract._asdict()))
         except Exception as error:  # orbax has no error of its own: each layer below it raises another
             raise ValueError(
                 f"{self._folder / str(step)}: the checkpoint cannot be read ({_first_line(error)}); delete this folder "
@@ -107,6 +109,23 @@ def _to_write(state: State) -> State:
     into a slice for each, which takes as long as tens of steps of a small model. Of several each then writes its share.
     """
     return state if jax.process_count() > 1 else jax.device_get(state)
+
+
+@contextlib.contextmanager
+def _late_reads_untold() -> Iterator[None]:
+    """Keep arrays that come after one could not be read from telling so, each in a traceback.
+
+    orbax closes its event loop at the first error, and tensorstore goes on to report to it; therefore the hook stays.
+    """
+    earlier = sys.unraisablehook
+
+    def tell(unraisable: sys.UnraisableHookArgs) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            earlier(unraisable)
+
+    sys.unraisablehook = tell
+    yield
+    sys.unraisablehook = earlier
 
 
 def _first_line(error: Exception) -> str:
