@@ -26,7 +26,7 @@ from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.training import pack as pack_module
 from hear_cacophony.training.captions import Caption, read_table
 from hear_cacophony.training.pack import pack
-from hear_cacophony.training.shards import Shards, shard_files
+from hear_cacophony.training.shards import Excerpt, Shards, shard_files
 from hear_cacophony.training.sources import find_sources
 from hear_tasks.cli import main
 
@@ -51,9 +51,12 @@ def test_sounds_come_back_as_they_were_read_long_ones_in_pieces(tmp_path):
     pieces = [clip for clip in shards.clips if clip.source.endswith("long.flac")]
     assert [clip.samples for clip in pieces] == [373_334, 373_333, 373_333]
     assert pieces[1].name == f"{tmp_path}/sounds/long.flac from 23.3334 s"
-    read = shards.read([4, 0])
+    read = shards.read([Excerpt(4, 0, 373_333), Excerpt(0, 0, 8_000)])
     np.testing.assert_allclose(read[1] / 32768, soundfile.read(files[0])[0], atol=1e-6)
     np.testing.assert_allclose(read[0] / 32768, long[373_334 : 2 * 373_334 - 1], atol=2e-5)
+    ends = [(0, 1), (0, 16_000), (15_999, 16_001), (16_000, 32_000), (100_000, 373_333), (368_000, 373_333)]
+    for (start, stop), part in zip(ends, shards.read([Excerpt(4, *each) for each in ends]), strict=True):
+        np.testing.assert_array_equal(part, read[0][start:stop])
 
 
 def test_captions_of_every_form_are_read(tmp_path):
@@ -284,7 +287,7 @@ def test_a_full_disk_is_told_and_packing_goes_on_later(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert len(pack(find_sources(files), tmp_path / "shards").clips) == 4
-    assert Shards(tmp_path / "shards").read([3])[0].shape == (80_000,)
+    assert Shards(tmp_path / "shards").read([Excerpt(3, 0, 80_000)])[0].shape == (80_000,)
 
 
 CODE = """

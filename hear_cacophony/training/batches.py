@@ -22,7 +22,7 @@ from hear_cacophony.model.stages import AUDIOMAE
 from hear_cacophony.text.tokenizer import PAD, Tokenizer
 from hear_cacophony.training.captions import Captions
 from hear_cacophony.training.options import TrainOptions
-from hear_cacophony.training.shards import Clip, Shards
+from hear_cacophony.training.shards import Clip, Excerpt, Shards
 
 READ_AHEAD = 4
 """Batches that are read before they are needed, each by a thread of its own."""
@@ -172,12 +172,17 @@ class Batches:
             texts = self._texts(numbers, randoms, first_caption)
         process, processes = self._part
         rows = slice(process * len(numbers) // processes, (process + 1) * len(numbers) // processes)
+        clips = self._shards.clips
         excerpts = [
-            _excerpt(samples, steps, random)
-            for samples, random in zip(self._shards.read(numbers[rows]), randoms[rows], strict=True)
+            _draw_excerpt(number, clips[number].samples, steps, random)
+            for number, random in zip(numbers[rows], randoms[rows], strict=True)
         ]
-        patches = _draw_patches([count for _, count in excerpts], steps, options, randoms[rows])
-        return Batch(np.stack([audio for audio, _ in excerpts]), *patches, *(text[rows] for text in texts))
+        audio = np.zeros((len(excerpts), steps * STEP_LENGTH + WINDOW_OVERHANG), np.int16)
+        for row, part in zip(audio, self._shards.read(excerpts), strict=True):
+            row[: len(part)] = part
+        counts = [min(steps, count_steps(clips[number].samples)) * PATCHES_PER_STEP for number in numbers[rows]]
+        patches = _draw_patches(counts, steps, options, randoms[rows])
+        return Batch(audio, *patches, *(text[rows] for text in texts))
 
     def _texts(
         self, numbers: list[int], randoms: list[np.random.Generator], first: bool
@@ -203,14 +208,10 @@ def count_steps(num_samples: int) -> int:
     return count_frames(num_samples) // PATCH_FRAMES
 
 
-def _excerpt(samples: np.ndarray, steps: int, random: np.random.Generator) -> tuple[np.ndarray, int]:
-    """A clip, or a random part of one that is longer than `steps`, and how many patches it has."""
-    length = steps * STEP_LENGTH + WINDOW_OVERHANG
-    start = random.integers(max(0, len(samples) - steps * STEP_LENGTH) + 1)
-    part = samples[start : start + length]
-    audio = np.zeros(length, np.int16)
-    audio[: len(part)] = part
-    return audio, min(steps, count_steps(len(samples))) * PATCHES_PER_STEP
+def _draw_excerpt(clip: int, samples: int, steps: int, random: np.random.Generator) -> Excerpt:
+    """A clip, or a random part of one that is longer than `steps`."""
+    start = int(random.integers(max(0, samples - steps * STEP_LENGTH) + 1))
+    return Excerpt(clip, start, min(samples, start + steps * STEP_LENGTH + WINDOW_OVERHANG))
 
 
 def _draw_patches(

@@ -27,6 +27,7 @@ from hear_cacophony.training.shards import (
     read_index,
     read_plan,
     shard_files,
+    to_integers,
     to_records,
     write_index,
 )
@@ -149,8 +150,9 @@ def _write_shard(
                 left_out[source.name] = read
             else:
                 for clip, samples in _pieces(source, read):
-                    writer.write(samples.tobytes())
-                    digest.update(samples.tobytes())
+                    for record in to_records(samples):
+                        writer.write(record)
+                        digest.update(record)
                     clips.append(clip)
             progress.advance(1)
         writer.close()
@@ -187,7 +189,7 @@ def _read(source: Source) -> np.ndarray | str:
         return str(error)
     if count_frames(len(samples)) < PATCH_FRAMES:
         return f"{source.name}: expected at least a patch, 160 ms, got {1000 * len(samples) / SAMPLE_RATE:.0f} ms"
-    return to_records(samples)
+    return to_integers(samples)
 
 
 def _pieces(source: Source, samples: np.ndarray) -> Iterator[tuple[Clip, np.ndarray]]:
