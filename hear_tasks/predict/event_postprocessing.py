@@ -6,7 +6,6 @@ that lasts long enough. heareval tries a grid of windows, thresholds and shortes
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -108,18 +107,12 @@ def make_events(
             active = _filter_predictions(predictions, frames, widths) > threshold
         return _find_runs(active, frames, labels)
 
-    settings = {point: {**_DEFAULTS, **dict(point)} for point in points}
-    return {
-        point: _keep_long(find_runs(values["threshold"], values["median_filter_ms"]), values["min_duration"])
-        for point, values in settings.items()
-    }
-
-
-def _keep_long(events: Events, min_duration: float) -> Events:
-    keep = events.end - events.start >= min_duration
-    return dataclasses.replace(
-        events, **{name: getattr(events, name)[keep] for name in ("clip", "label", "start", "end")}
-    )
+    made = {}
+    for point in points:
+        values = {**_DEFAULTS, **dict(point)}
+        runs = find_runs(values["threshold"], values["median_filter_ms"])
+        made[point] = runs[runs.end - runs.start >= values["min_duration"]]
+    return made
 
 
 def _find_runs(active: NDArray[np.bool_], frames: Frames, labels: Sequence[str]) -> Events:
@@ -195,14 +188,10 @@ def _mirrored_index(length: int, width: int) -> NDArray[np.int64]:
 
 
 def _window_sums(values: NDArray[np.unsignedinteger], width: int) -> NDArray[np.unsignedinteger]:
-    """Sums over `width` rows from each row on, by doubling: one addition for each binary digit of the width."""
-    n_windows = len(values) - width + 1
-    sums, position, size = np.zeros_like(values[:n_windows]), 0, 1
-    while True:
-        if width & size:
-            sums += values[position : position + n_windows]
-            position += size
-        if 2 * size > width:
-            return sums
-        values = values[:-size] + values[size:]
-        size *= 2
+    """Sums over `width` rows from each row on: those of its two halves, and the last row of an odd width."""
+    if width == 1:
+        return values
+    half = width // 2
+    halves = _window_sums(values, half)
+    sums = halves[: len(values) - width + 1] + halves[half : half + len(values) - width + 1]
+    return sums + values[width - 1 :] if width % 2 else sums

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,59 +20,20 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from hear_tasks.predict.events import Event, Events
 
 
-@dataclasses.dataclass(frozen=True)
-class AlignedEvents:
-    """Events of the clips that are scored; the arrays have one element for each event.
-
-    Attributes:
-        clips: names of the clips.
-        labels: texts of the labels; None for one that says "none" or nothing.
-        clip: number of each event's clip.
-        label: number of its label in `labels`.
-        onset: its start in seconds.
-        offset: its end in seconds.
-    """
-
-    clips: tuple[str, ...]
-    labels: tuple[str | None, ...]
-    clip: NDArray[np.int64]
-    label: NDArray[np.int64]
-    onset: NDArray[np.float64]
-    offset: NDArray[np.float64]
-
-    @property
-    def group(self) -> NDArray[np.int64]:
-        """A number for each event, the same for events of one clip and label."""
-        return self.clip * len(self.labels) + self.label
-
-    def __getitem__(self, index: NDArray[Any]) -> AlignedEvents:
-        arrays = {name: getattr(self, name)[index] for name in ("clip", "label", "onset", "offset")}
-        return dataclasses.replace(self, **arrays)
-
-    def __len__(self) -> int:
-        return len(self.clip)
-
-
-def align_events(predicted: Events, targets: Events) -> tuple[AlignedEvents, AlignedEvents]:
-    """Both with the clips of `predicted`; events of other clips are left out."""
+def align_events(predicted: Events, targets: Events) -> tuple[Events, Events]:
+    """Both with the clips of `predicted` and the same labels; events of other clips are left out."""
     clips = {name: number for number, name in enumerate(predicted.clips)}
     texts = dict.fromkeys(_read_label(label) for events in (predicted, targets) for label in events.labels)
     labels = {text: number for number, text in enumerate(texts)}
     return _align(predicted, clips, labels), _align(targets, clips, labels)
 
 
-def _align(events: Events, clips: Mapping[str, int], labels: Mapping[str | None, int]) -> AlignedEvents:
+def _align(events: Events, clips: Mapping[str, int], labels: Mapping[str | None, int]) -> Events:
     clip_numbers = np.array([clips.get(_read_clip(name), -1) for name in events.clips], dtype=np.int64)
     label_numbers = np.array([labels[_read_label(label)] for label in events.labels], dtype=np.int64)
-    aligned = AlignedEvents(
-        clips=tuple(clips),
-        labels=tuple(labels),
-        clip=clip_numbers[events.clip],
-        label=label_numbers[events.label],
-        onset=events.start / 1000.0,
-        offset=events.end / 1000.0,
-    )
-    return aligned[aligned.clip >= 0]
+    clip, label = clip_numbers[events.clip], label_numbers[events.label]
+    aligned = dataclasses.replace(events, clips=tuple(clips), labels=tuple(labels), clip=clip, label=label)
+    return aligned[clip >= 0]
 
 
 def _read_clip(name: str) -> str:
@@ -80,9 +41,9 @@ def _read_clip(name: str) -> str:
     return name if os.path.isabs(name) else os.path.normpath(name).replace("\\", "/")
 
 
-def _read_label(label: str) -> str | None:
-    """The label under which dcase_util 0.2.20 keeps an event."""
-    text = label.strip()
+def _read_label(label: str | None) -> str | None:
+    """The label under which dcase_util 0.2.20 keeps an event; None for one that says "none" or nothing."""
+    text = (label or "").strip()
     return None if text.lower() in ("", "none") else text
 
 
@@ -135,7 +96,7 @@ class EventFMeasure:
         recall = matches / len(references) if len(references) else np.nan
         return ("f_measure", _f_measure(precision, recall)), ("precision", precision), ("recall", recall)
 
-    def _count_matches(self, estimates: AlignedEvents, references: AlignedEvents) -> int:
+    def _count_matches(self, estimates: Events, references: Events) -> int:
         estimate, reference = _pair_onsets(estimates, references, self.collar)
         if self.length_share is not None:
             close = _has_close_offsets(estimates[estimate], references[reference], self.collar, self.length_share)
@@ -152,9 +113,7 @@ def _f_measure(precision: float, recall: float) -> float:
     return 2.0 * precision * recall / (precision + recall)
 
 
-def _pair_onsets(
-    estimates: AlignedEvents, references: AlignedEvents, collar: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pair_onsets(estimates: Events, references: Events, collar: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which estimate goes with which reference: all pairs of one clip and label with onsets within the collar."""
     estimate, reference = (np.flatnonzero(np.isfinite(events.onset)) for events in (estimates, references))
     onsets = np.unique(references.onset[reference])
@@ -172,9 +131,7 @@ def _pair_onsets(
     return estimate[close], reference[close]
 
 
-def _has_close_offsets(
-    estimates: AlignedEvents, references: AlignedEvents, collar: float, length_share: float
-) -> NDArray[np.bool_]:
+def _has_close_offsets(estimates: Events, references: Events, collar: float, length_share: float) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):  # infinite times
         allowed = length_share * (references.offset - references.onset)
         distance = np.abs(references.offset - estimates.offset)
@@ -200,27 +157,22 @@ class SegmentErrorRate:
         Raises:
             ValueError: a label is not in the vocabulary, or a time is not finite.
         """
-        estimates, references = align_events(predicted, targets)
-        for events in (estimates, references):
+        aligned = align_events(predicted, targets)
+        for events in aligned:
             _check_segmentable(events, vocabulary)
-        lengths = [self._count_segments(events) for events in (estimates, references)]
-        behind = np.cumsum(np.maximum(*lengths))
-        offsets = behind - np.maximum(*lengths)
-        estimated, referenced = (
-            self._find_active(events, length, offsets)
-            for events, length in zip((estimates, references), lengths, strict=True)
-        )
-        return (("error_rate", _error_rate(estimated, referenced, len(estimates.labels))),)
+        lengths = [self._count_segments(events) for events in aligned]
+        longer = np.maximum(*lengths)
+        first = np.cumsum(longer) - longer
+        estimated, referenced = (self._find_active(*each, first) for each in zip(aligned, lengths, strict=True))
+        return (("error_rate", _error_rate(estimated, referenced, len(aligned[0].labels))),)
 
-    def _count_segments(self, events: AlignedEvents) -> NDArray[np.int64]:
+    def _count_segments(self, events: Events) -> NDArray[np.int64]:
         """The number of segments in each clip up to the last end of an event."""
         last = np.zeros(len(events.clips))
         np.maximum.at(last, events.clip, events.offset)
         return np.ceil(last / self.seconds).astype(np.int64)
 
-    def _find_active(
-        self, events: AlignedEvents, lengths: NDArray[np.int64], offsets: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def _find_active(self, events: Events, lengths: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """What is active, each once, as number of the segment times number of labels plus label.
 
         sed_eval marks segments by slices of Python, so that negative times count from the clip's end.
@@ -235,7 +187,7 @@ class SegmentErrorRate:
         return np.unique(segment * len(events.labels) + np.repeat(events.label, behind - first))
 
 
-def _check_segmentable(events: AlignedEvents, vocabulary: Collection[str]) -> None:
+def _check_segmentable(events: Events, vocabulary: Collection[str]) -> None:
     unknown = np.flatnonzero([label not in vocabulary for label in events.labels])
     bad = np.flatnonzero(np.isin(events.label, unknown))
     if len(bad):

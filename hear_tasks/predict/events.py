@@ -21,7 +21,7 @@ class Events:
 
     Attributes:
         clips: names of the clips, those without events too.
-        labels: texts of the labels.
+        labels: texts of the labels; None, among aligned events alone, for one that says nothing.
         clip: number of each event's clip in `clips`, int64 with shape [n_events].
         label: number of its label in `labels`, int64 with shape [n_events].
         start: its start in milliseconds, float64 with shape [n_events].
@@ -29,7 +29,7 @@ class Events:
     """
 
     clips: tuple[str, ...]
-    labels: tuple[str, ...]
+    labels: tuple[str | None, ...]
     clip: NDArray[np.int64]
     label: NDArray[np.int64]
     start: NDArray[np.float64]
@@ -48,18 +48,22 @@ class Events:
             raise ValueError(f"expected a list of events of {odd}, got {lists[odd]!r}; was the task prepared in full?")
         events = [event for listed in lists.values() for event in listed]
         clips = [number for number, listed in enumerate(lists.values()) for _ in listed]
-        try:
-            texts = [str(event["label"]) for event in events]
-        except (KeyError, TypeError):
-            raise _fault_of_form(events, clips, names) from None
+        bad = next((number for number, event in enumerate(events) if not _is_event(event)), None)
+        if bad is not None:
+            form = '{"label": LABEL, "start": MS, "end": MS} with times in numbers'
+            raise ValueError(
+                f"expected events of {names[clips[bad]]} to be {form}, got {events[bad]!r}; "
+                "was the task prepared in full?"
+            )
+        texts = [str(event["label"]) for event in events]
         numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         return cls(
             clips=names,
             labels=tuple(numbers),
             clip=np.array(clips, dtype=np.int64),
             label=np.array([numbers[text] for text in texts], dtype=np.int64),
-            start=_read_times(events, "start", clips, names),
-            end=_read_times(events, "end", clips, names),
+            start=np.array([event["start"] for event in events], dtype=np.float64),
+            end=np.array([event["end"] for event in events], dtype=np.float64),
         )
 
     @classmethod
@@ -75,32 +79,35 @@ class Events:
             lists[self.clips[clip]].append({"label": self.labels[label], "start": start, "end": end})
         return lists
 
+    @property
+    def onset(self) -> NDArray[np.float64]:
+        """The starts in seconds."""
+        return self.start / 1000.0
+
+    @property
+    def offset(self) -> NDArray[np.float64]:
+        """The ends in seconds."""
+        return self.end / 1000.0
+
+    @property
+    def group(self) -> NDArray[np.int64]:
+        """A number for each event, the same for events of one clip and label."""
+        return self.clip * len(self.labels) + self.label
+
+    def __getitem__(self, index: NDArray[Any]) -> Events:
+        arrays = {name: getattr(self, name)[index] for name in ("clip", "label", "start", "end")}
+        return dataclasses.replace(self, **arrays)
+
     def __len__(self) -> int:
         return len(self.clip)
-
-
-def _read_times(events: Sequence[Event], key: str, clips: Sequence[int], names: Sequence[str]) -> NDArray[np.float64]:
-    try:
-        times = [event[key] for event in events]
-    except KeyError:
-        raise _fault_of_form(events, clips, names) from None
-    if not all(issubclass(kind, int | float) for kind in set(map(type, times))):
-        raise _fault_of_form(events, clips, names)
-    return np.array(times, dtype=np.float64)
-
-
-def _fault_of_form(events: Sequence[Event], clips: Sequence[int], names: Sequence[str]) -> ValueError:
-    """The error that names the first event that is not of the right form."""
-    clip, event = next((names[clip], event) for clip, event in zip(clips, events, strict=True) if not _is_event(event))
-    form = '{"label": LABEL, "start": MS, "end": MS} with times in numbers'
-    return ValueError(f"expected events of {clip} to be {form}, got {event!r}; was the task prepared in full?")
 
 
 def _is_event(event: object) -> bool:
     return (
         isinstance(event, Mapping)
         and "label" in event
-        and all(isinstance(event.get(key), int | float) for key in ("start", "end"))
+        and isinstance(event.get("start"), int | float)
+        and isinstance(event.get("end"), int | float)
     )
 
 
