@@ -9,7 +9,7 @@ import pytest
 from later import Later
 from repeats import first
 
-from hear_tasks.predict.evaluation import EventEvaluation, evaluate_events
+from hear_tasks.predict.evaluation import Evaluation, evaluate_events
 from hear_tasks.predict.event_postprocessing import DEFAULT_GRID, list_postprocessings
 from hear_tasks.predict.event_scores import EVENT_SCORES
 from hear_tasks.predict.events import Events, Frames
@@ -49,7 +49,7 @@ class Split:
         self.predictions = torch.sigmoid(self.logits)
 
 
-def evaluate(split: Split, scores: list[str], postprocessings: list) -> EventEvaluation:
+def evaluate(split: Split, scores: list[str], postprocessings: list) -> Evaluation:
     frames, targets = Frames.from_rows(split.filenames, split.timestamps), Events.from_lists(split.targets)
     return evaluate_events(split.predictions.numpy(), frames, targets, LABELS, scores, postprocessings)
 

@@ -50,18 +50,18 @@ class Test:
 
 
 @dataclasses.dataclass(frozen=True)
-class EventEvaluation:
+class Evaluation:
     """What comes of one validation or test.
 
     Attributes:
-        postprocessing: the best one by the first score.
-        events: the events that it makes.
-        scores: by the names under which heareval logs them, less its "val_" or "test_": each score, and each of its
-            statistics behind the score's name.
+        postprocessing: of events, the best one by the first score; () in a scene task.
+        events: those that it makes; None in a scene task.
+        scores: by the names under which heareval logs them, less its "val_" or "test_": each score, and of events each
+            of its statistics behind the score's name.
     """
 
     postprocessing: Postprocessing
-    events: Events
+    events: Events | None
     scores: dict[str, float]
 
 
@@ -83,13 +83,7 @@ def validate(task: Task, split: Split, events: SplitEvents | None, logits: torch
         loss = loss_of(logits, split.targets, split.classes)
         return Validation(loss, task.postprocessings[0] if events else ())
     predictions = probabilities(task, logits).cpu().numpy()
-    if events is None:
-        score = SCENE_SCORES[task.scores[0]].compute(predictions, split.targets.cpu().numpy())
-        return Validation(torch.tensor(score), ())
-    scores = task.scores[:1]
-    evaluation = evaluate_events(
-        predictions, events.frames, events.targets, task.vocabulary, scores, task.postprocessings
-    )
+    evaluation = _evaluate(task, split, events, predictions, task.scores[:1], task.postprocessings)
     return Validation(torch.tensor(evaluation.scores[task.scores[0]]), evaluation.postprocessing)
 
 
@@ -104,22 +98,30 @@ def run_test(
         "prediction": predictions,
         "prediction_logit": logits.cpu(),
     }
-    if events is None:
-        targets = split.targets.cpu().numpy()
-        scores = {name: SCENE_SCORES[name].compute(predictions.numpy(), targets) for name in task.scores}
-    else:
-        evaluation = evaluate_events(
-            predictions.numpy(), events.frames, events.targets, task.vocabulary, task.scores, [postprocessing]
-        )
-        scores = evaluation.scores
+    evaluation = _evaluate(task, split, events, predictions.numpy(), task.scores, [postprocessing])
+    if events is not None and evaluation.events is not None:
         kept |= {
             "target_events": events.listed,
             "predicted_events": evaluation.events.to_lists(),
             "timestamp": events.timestamps,
         }
-    named = {"score": scores[task.scores[0]], **scores}
+    named = {"score": evaluation.scores[task.scores[0]], **evaluation.scores}
     logged = {"test_loss": loss.item(), **{f"test_{name}": torch.tensor(value).item() for name, value in named.items()}}
     return Test(logged, kept)
+
+
+def _evaluate(
+    task: Task,
+    split: Split,
+    events: SplitEvents | None,
+    predictions: NDArray[np.floating],
+    scores: Sequence[str],
+    postprocessings: Iterable[Postprocessing],
+) -> Evaluation:
+    if events is not None:
+        return evaluate_events(predictions, events.frames, events.targets, task.vocabulary, scores, postprocessings)
+    targets = split.targets.cpu().numpy()
+    return Evaluation((), None, {name: SCENE_SCORES[name].compute(predictions, targets) for name in scores})
 
 
 def has_score(task: Task, split: Split, events: SplitEvents | None) -> bool:
@@ -132,23 +134,6 @@ def has_score(task: Task, split: Split, events: SplitEvents | None) -> bool:
     return not np.isnan(EVENT_SCORES[task.scores[0]].compute(events.targets, events.targets, task.vocabulary)[0][1])
 
 
-def check_events(
-    frames: Frames,
-    targets: Events,
-    vocabulary: Sequence[str],
-    scores: Sequence[str],
-    postprocessings: Iterable[Postprocessing],
-) -> None:
-    """Raise ValueError where `evaluate_events` could not score predictions for these frames."""
-    from hear_tasks.predict.event_postprocessing import check_filters
-    from hear_tasks.predict.event_scores import EVENT_SCORES
-    from hear_tasks.predict.events import Events
-
-    check_filters(frames, postprocessings)
-    for name in scores:
-        EVENT_SCORES[name].compute(Events.none(frames.clips), targets, vocabulary)
-
-
 def evaluate_events(
     predictions: NDArray[np.floating],
     frames: Frames,
@@ -156,7 +141,7 @@ def evaluate_events(
     vocabulary: Sequence[str],
     scores: Sequence[str],
     postprocessings: Iterable[Postprocessing],
-) -> EventEvaluation:
+) -> Evaluation:
     """Score predictions under the best of some postprocessings.
 
     Predictions are probabilities, shape [n_rows, n_labels]; the first of the scores chooses the postprocessing.
@@ -175,4 +160,4 @@ def evaluate_events(
         computed = first[best] if name == scores[0] else EVENT_SCORES[name].compute(made[best], targets, vocabulary)
         logged[name] = computed[0][1]
         logged.update({f"{name}_{statistic}": value for statistic, value in computed})
-    return EventEvaluation(best, made[best], logged)
+    return Evaluation(best, made[best], logged)

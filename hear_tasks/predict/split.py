@@ -94,21 +94,16 @@ def read_split(task: Task, name: str) -> Split:
     if not rows:
         raise TaskError(f"{task.folder}: {name}: no embeddings in it; is the split of the task empty?")
     embeddings = _map_embeddings(task.folder / f"{name}.embeddings.npy", rows, size)
-    _check_embeddings(task.folder / f"{name}.embeddings.npy", embeddings)
     file = task.folder / f"{name}.target-labels.pkl"
     labels = _read_labels(file, rows)
-    tensor = torch.from_numpy(_encode(task, name, labels))
-    if task.is_multiclass:
-        _check_single(file, labels)
-    return Split(
-        name=name,
-        embeddings=torch.from_numpy(embeddings),
-        targets=tensor,
-        classes=tensor.argmax(dim=1) if task.is_multiclass else None,
-    )
+    targets = torch.from_numpy(_encode(task, name, labels))
+    if not task.is_multiclass:
+        return Split(name, embeddings, targets, None)
+    _check_single(file, labels)
+    return Split(name, embeddings, targets, targets.argmax(dim=1))
 
 
-def _map_embeddings(file: pathlib.Path, rows: int, size: int) -> np.ndarray:
+def _map_embeddings(file: pathlib.Path, rows: int, size: int) -> torch.Tensor:
     expected = rows * size * _FLOAT_BYTES
     try:
         found = file.stat().st_size
@@ -121,23 +116,23 @@ def _map_embeddings(file: pathlib.Path, rows: int, size: int) -> np.ndarray:
             "embed the task again"
         )
     # Pages are private, since torch takes no read-only arrays; nothing is written to them.
-    return np.memmap(file, np.float32, "c", shape=(rows, size))
+    embeddings = np.memmap(file, np.float32, "c", shape=(rows, size))
+    _check_finite(file, embeddings)
+    return torch.from_numpy(embeddings)
 
 
-def _check_embeddings(file: pathlib.Path, embeddings: np.ndarray) -> None:
+def _check_finite(file: pathlib.Path, embeddings: np.ndarray) -> None:
     at_once = max(1, _CHUNK_BYTES // (_FLOAT_BYTES * embeddings.shape[1]))
+    bad: list[int] = []
     for first in range(0, len(embeddings), at_once):
-        if not np.isfinite(embeddings[first : first + at_once]).all():
-            raise TaskError(_not_finite(file, embeddings))
-
-
-def _not_finite(file: pathlib.Path, embeddings: np.ndarray) -> str:
-    bad = [row for row, embedding in enumerate(embeddings) if not np.isfinite(embedding).all()]
-    shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-    return (
-        f"{file}: NaN or infinity in {len(bad)} of {len(embeddings)} embeddings (rows {shown}); "
-        "does the model give such values for silent or very short clips?"
-    )
+        is_finite = np.isfinite(embeddings[first : first + at_once]).all(axis=1)
+        bad += (first + np.flatnonzero(~is_finite)).tolist()
+    if bad:
+        shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        raise TaskError(
+            f"{file}: NaN or infinity in {len(bad)} of {len(embeddings)} embeddings (rows {shown}); "
+            "does the model give such values for silent or very short clips?"
+        )
 
 
 def _read_labels(file: pathlib.Path, rows: int) -> list[list[Any]]:
@@ -203,7 +198,8 @@ def read_split_events(task: Task, name: str) -> SplitEvents:
         TaskError: a file is missing, damaged, or does not go with the embeddings, or there are events that could not
             be scored in the end.
     """
-    from hear_tasks.predict.evaluation import check_events  # takes long to load
+    from hear_tasks.predict.event_postprocessing import check_filters  # SciPy takes long to load
+    from hear_tasks.predict.event_scores import EVENT_SCORES
 
     rows, _ = read_dimensions(task.folder, name)
     file = task.folder / f"{name}.filename-timestamps.json"
@@ -220,7 +216,9 @@ def read_split_events(task: Task, name: str) -> SplitEvents:
     _check_clips(file, name, set(frames.clips), set(listed))
     _check_times(file, frames, targets)
     with _faults_of(events_file):
-        check_events(frames, targets, task.vocabulary, task.scores, task.postprocessings)
+        check_filters(frames, task.postprocessings)
+        for score in task.scores:
+            EVENT_SCORES[score].compute(Events.none(frames.clips), targets, task.vocabulary)
     return SplitEvents(frames, torch.tensor(times, dtype=torch.float64), targets, listed)
 
 
