@@ -221,7 +221,7 @@ def test_slots(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     def slots(*arguments) -> list[tuple]:
-        return [(slot.gpu, slot.threads) for slot in run.make_slots(*arguments)]
+        return [(slot.gpu, slot.threads) for slot in run.make_slots(Options(), *arguments)]
 
     assert slots(20, [], None, None) == [(None, 1)] * 8
     assert slots(3, [], None, None) == [(None, 2)] * 3

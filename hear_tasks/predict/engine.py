@@ -24,7 +24,6 @@ from hear_tasks.predict.results import (
     PREDICTIONS,
     Log,
     describe_training,
-    has_scores,
     is_done,
     lost_predictions,
     make_scores,
@@ -34,7 +33,7 @@ from hear_tasks.predict.results import (
     write_trainings,
 )
 from hear_tasks.predict.same_run import ENGINE, check_done, check_unchanged, digest_inputs
-from hear_tasks.predict.split import SplitEvents, read_split, read_split_events, to_device
+from hear_tasks.predict.split import read_split, read_split_events, to_device
 from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.trainer import Progress, StackedTrainer, Trainer, WorkFolder, open_work_folder, working_folder
 from hear_tasks.predict.training import Job, Training, check_training, predict_logits
@@ -119,15 +118,12 @@ def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str],
     if lost:
         check_done(task, identity, tell)
         tell(f"{', '.join(lost)}: gone or cut since the task was done; it is predicted again")
-    if not is_done(folder):
-        run = _TaskRun(task, points, options, identity, tell)
+    run = None if is_done(folder) else _TaskRun(task, points, options, identity, tell)
+    if run or working_folder(folder).exists():  # it is there when done where a process was killed at the very end
         with open_work_folder(folder, wait=wait) as work:
-            did = not is_done(folder)
-            if did:
+            if run and not is_done(folder):
                 run.run(work)
-            work.remove()
-    elif working_folder(folder).exists():  # its process was killed at the very end
-        with open_work_folder(folder, wait=wait) as work:
+                did = True
             work.remove()
     if not did:
         check_done(task, identity, tell)
@@ -173,7 +169,8 @@ class _TaskRun:
         self._task, self._points, self._options, self._tell = task, points, options, tell
         self._identity = identity
         self._splits = {name: read_split(task, name) for name in task.splits}
-        self._events = {name: read_split_events(task, name) for name in _scored(task)} if task.is_event else {}
+        scored = dict.fromkeys(name for each in task.partitions for name in (each.valid, each.test))
+        self._events = {name: read_split_events(task, name) for name in scored} if task.is_event else {}
         self._check()
         self._tell_of_unknown_events()
         self._tell_of_tests_without_a_score()
@@ -197,14 +194,15 @@ class _TaskRun:
 
     def _tell_of_unknown_events(self) -> None:
         for name, split in self._events.items():
-            labels = ((str(event["label"]), clip) for clip, events in split.listed.items() for event in events)
-            unknown: dict[str, str] = {}
-            for label, clip in labels:
-                if label not in self._task.label_numbers:
-                    unknown.setdefault(label, clip)
+            clips: dict[str, str] = {}
+            for clip, events in split.listed.items():
+                for event in events:
+                    clips.setdefault(str(event["label"]), clip)
+            unknown = [f"{label!r} in {clip}" for label, clip in clips.items() if label not in self._task.label_numbers]
             if unknown:
-                told = listed([f"{label!r} in {clip}" for label, clip in unknown.items()])
-                self._tell(f"{name}.json: {told}: not in {VOCABULARY_FILE}; counts as missed, as in heareval")
+                self._tell(
+                    f"{name}.json: {listed(unknown)}: not in {VOCABULARY_FILE}; counts as missed, as in heareval"
+                )
 
     def _tell_of_tests_without_a_score(self) -> None:
         for name in dict.fromkeys(each.test for each in self._task.partitions):
@@ -219,7 +217,7 @@ class _TaskRun:
         reason = self._work.start(self._identity)
         if reason:
             self._tell(f"begun before with {reason}; done again")
-        elif reason is not None and has_scores(task.folder) and not (task.folder / PREDICTED_FILE).exists():
+        elif reason == "" and (task.folder / SCORES_FILE).exists() and not (task.folder / PREDICTED_FILE).exists():
             self._tell(f"no {PREDICTED_FILE} beside the scores of an earlier run, which are made again")
         self._log(f"Computing predictions for {task.folder.name}")
         progress = Progress(len(points) + len(task.partitions) - 1, self._tell)
@@ -232,9 +230,11 @@ class _TaskRun:
         trainings = trainer.train(jobs)
         for number, partition in enumerate(rest, 2):
             self._log(f"Training split {number} of {len(task.partitions)}: {partition.to_json()}")
-            chosen.append(next(trainings))
-            self._log(f"Validation Score for the Training Split: {chosen[-1].score}")
-        write_trainings(task, [*trained, *((each, best, chosen[n]) for n, each in enumerate(rest, 1))])
+            training = next(trainings)
+            chosen.append(training)
+            trained.append((partition, best, training))
+            self._log(f"Validation Score for the Training Split: {training.score}")
+        write_trainings(task, trained)
         self._finish(best, chosen)
 
     def _search(self, trainer: Trainer) -> tuple[list[_Trained], tuple[Configuration, Training]]:
@@ -289,10 +289,4 @@ class _TaskRun:
             network = make_network(self._task.size, self._task.n_labels, point).to(split.device)
         network.load_state_dict(training.state)
         logits = predict_logits(network, split, point["batch_size"])
-        events: SplitEvents | None = self._events.get(partition.test)
-        return run_test(self._task, split, events, logits, training.postprocessing)
-
-
-def _scored(task: Task) -> list[str]:
-    """The splits that are validated or tested on."""
-    return list(dict.fromkeys(name for each in task.partitions for name in (each.valid, each.test)))
+        return run_test(self._task, split, self._events.get(partition.test), logits, training.postprocessing)

@@ -130,11 +130,6 @@ def write_notes(task: Task, name: str, content: Mapping[str, Any]) -> None:
     write_bytes(task.folder / name, json.dumps(content, indent=4).encode())
 
 
-def has_scores(folder: pathlib.Path) -> bool:
-    """Whether a task has a scores file."""
-    return (folder / SCORES_FILE).exists()
-
-
 def prediction_sizes(task: Task) -> dict[str, int]:
     """Bytes of the files with predictions, by their names, as the mark of done has them."""
     names = [_predictions_file(partition) for partition in task.partitions]
@@ -150,4 +145,4 @@ def lost_predictions(folder: pathlib.Path) -> list[str]:
 
 def is_done(folder: pathlib.Path) -> bool:
     """Whether the predictions of a task are finished, and still there."""
-    return (folder / PREDICTED_FILE).exists() and has_scores(folder) and not lost_predictions(folder)
+    return all((folder / name).exists() for name in (PREDICTED_FILE, SCORES_FILE)) and not lost_predictions(folder)

@@ -31,19 +31,6 @@ from hear_tasks.task_folder import find_embedded
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-@dataclasses.dataclass(frozen=True)
-class Slot:
-    """Where one task at a time is predicted.
-
-    Attributes:
-        gpu: index of its GPU, None for the CPU.
-        threads: of the CPU.
-    """
-
-    gpu: int | None
-    threads: int
-
-
 def predict_task(
     folder: str | pathlib.Path,
     *,
@@ -114,12 +101,19 @@ def predict_tasks(
     _check_choice("seeds", seeds, SEEDS)
     options = Options(grid, _checked("grid-points", grid_points) or GRID_POINTS, seeds=seeds)
     paths = find_embedded(map(pathlib.Path, folders))
-    slots = make_slots(len(paths), _read_gpus(gpus), _checked("jobs", jobs), _checked("threads", threads))
-    return _predict_side_by_side(paths, options, slots)
+    slots = make_slots(options, len(paths), _read_gpus(gpus), _checked("jobs", jobs), _checked("threads", threads))
+    largest_first = sorted(paths, key=_bytes, reverse=True)
+    if len(slots) == 1:
+        outcomes = {folder: _try_task(folder, slots[0]) for folder in largest_first}
+    else:
+        outcomes = _Processes(slots).run(largest_first)
+    return {folder: error for folder, error in outcomes.items() if error}
 
 
-def make_slots(tasks: int, gpus: Sequence[int], jobs: int | None, threads: int | None) -> list[Slot]:
-    """Where tasks are predicted side by side.
+def make_slots(
+    options: Options, tasks: int, gpus: Sequence[int], jobs: int | None, threads: int | None
+) -> list[Options]:
+    """Where tasks are predicted side by side: the options with a GPU and threads for each that is predicted at a time.
 
     A single one has the threads that heareval would have, torch's own, so that even the last digits of its losses are
     the same. Several get an equal share of the cores: a second thread shortens a training by less than a second task
@@ -129,7 +123,8 @@ def make_slots(tasks: int, gpus: Sequence[int], jobs: int | None, threads: int |
     wished = threads or (torch.get_num_threads() if os.environ.get("OMP_NUM_THREADS") else None)
     count = min(tasks, jobs or len(gpus) or max(1, cores // (wished or 1)))
     share = wished or (torch.get_num_threads() if count == 1 else max(1, cores // count))
-    return [Slot(gpus[number % len(gpus)] if gpus else None, share) for number in range(count)]
+    places = [gpus[number % len(gpus)] if gpus else None for number in range(count)]
+    return [dataclasses.replace(options, gpu=gpu, threads=share) for gpu in places]
 
 
 def _checked(name: str, value: int | None) -> int | None:
@@ -159,25 +154,9 @@ def _read_gpus(text: str | None) -> list[int]:
     return gpus
 
 
-def _predict_side_by_side(
-    folders: Sequence[pathlib.Path], options: Options, slots: Sequence[Slot]
-) -> dict[pathlib.Path, str]:
-    """Predict tasks, one in each slot at a time; what was wrong with each that failed."""
-    ordered = sorted(folders, key=_bytes, reverse=True)
-    if len(slots) == 1 or len(folders) == 1:
-        outcomes = {folder: _try_task(folder, _in_slot(options, slots[0])) for folder in ordered}
-    else:
-        outcomes = _Processes(options, slots).run(ordered)
-    return {folder: error for folder, error in outcomes.items() if error}
-
-
 def _bytes(folder: pathlib.Path) -> int:
     """Bytes of the embeddings, by which the work is measured."""
     return sum(file.stat().st_size for file in folder.glob("*.embeddings.npy"))
-
-
-def _in_slot(options: Options, slot: Slot) -> Options:
-    return dataclasses.replace(options, gpu=slot.gpu, threads=slot.threads)
 
 
 def _try_task(folder: pathlib.Path, options: Options) -> str:
@@ -223,14 +202,14 @@ class _Running:
 
     process: multiprocessing.process.BaseProcess
     folder: pathlib.Path
-    slot: Slot
+    slot: Options
 
 
 class _Processes:
     """Runs tasks in processes, one in each slot at a time."""
 
-    def __init__(self, options: Options, slots: Sequence[Slot]) -> None:
-        self._options, self._free = options, list(slots)
+    def __init__(self, slots: Sequence[Options]) -> None:
+        self._free = list(slots)
         self._running: dict[Connection, _Running] = {}
         self._held_by_tasks, self._lifeline = fork_server.PROCESSES.Pipe(duplex=False)
 
@@ -249,10 +228,9 @@ class _Processes:
             self._end()
         return outcomes
 
-    def _start(self, folder: pathlib.Path, slot: Slot) -> None:
+    def _start(self, folder: pathlib.Path, slot: Options) -> None:
         ours, theirs = fork_server.PROCESSES.Pipe(duplex=False)
-        settings = _in_slot(self._options, slot)
-        process = fork_server.PROCESSES.Process(target=_work, args=(theirs, self._held_by_tasks, folder, settings))
+        process = fork_server.PROCESSES.Process(target=_work, args=(theirs, self._held_by_tasks, folder, slot))
         try:
             with signals_held_back():
                 self._running[ours] = _Running(process, folder, slot)
