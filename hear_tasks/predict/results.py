@@ -6,6 +6,7 @@ import json
 import logging
 import pathlib
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,14 +65,16 @@ def write_trainings(task: Task, trained: Sequence[tuple[Partition, Configuration
         {
             "partition": partition.to_json(),
             "hparams": to_json(configuration),
-            "validation_score": training.score,
-            "epoch": training.epoch,
-            "time_in_min": training.minutes,
+            **_outcome(training),
             "validations": training.validations,
         }
         for partition, configuration, training in trained
     ]
     write_notes(task, TRAININGS_FILE, {"trainings": rows})
+
+
+def _outcome(training: Training) -> dict[str, Any]:
+    return {"validation_score": training.score, "epoch": training.epoch, "time_in_min": training.minutes}
 
 
 def make_scores(
@@ -86,13 +89,7 @@ def make_scores(
     `tests` are in the order of the partitions; `marks` tell them from heareval's own.
     """
     scores: dict[str, Any] = {
-        name: {
-            **test,
-            "validation_score": training.score,
-            "epoch": training.epoch,
-            "time_in_min": training.minutes,
-        }
-        for (name, test), training in zip(tests.items(), trainings, strict=True)
+        name: {**test, **_outcome(training)} for (name, test), training in zip(tests.items(), trainings, strict=True)
     }
     if len(tests) > 1:
         scores["aggregated_scores"] = _aggregate(scores)
@@ -116,13 +113,9 @@ def _aggregate(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
-    known = ~np.isnan(values)
-    count = np.count_nonzero(known)
-    with np.errstate(all="ignore"):  # no fold, one fold, or infinite scores
-        mean = np.where(known, values, 0).sum() / count
-        squares = np.where(known, (mean - values) ** 2, 0)
-        deviation = np.sqrt(squares.sum() / (count - 1)) if count > 1 else np.nan
-    return float(mean), float(deviation)
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # no fold, one fold, or infinite scores
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(np.nanmean(values)), float(np.nanstd(values, ddof=1))
 
 
 def write_notes(task: Task, name: str, content: Mapping[str, Any]) -> None:

@@ -32,8 +32,6 @@ from hear_tasks.predict.stacked_training import form_of, train_stacked
 from hear_tasks.predict.task import Task
 from hear_tasks.predict.training import Job, Training, train
 
-PREFIX = ".predicting-"
-
 
 class WorkFolder:
     """The working folder of a task, locked."""
@@ -74,7 +72,8 @@ class WorkFolder:
         if not file.exists():
             return None
         content = torch.load(io.BytesIO(file.read_bytes()), weights_only=True)
-        set_generators(content["generators"])
+        torch.set_rng_state(content["generators"]["cpu"])
+        torch.cuda.set_rng_state_all(content["generators"]["cuda"])
         postprocessing = tuple((name, value) for name, value in content["training"].pop("postprocessing"))
         return Training(**content["training"], postprocessing=postprocessing)
 
@@ -83,7 +82,8 @@ class WorkFolder:
         # Not dataclasses.asdict, which copies the tensors.
         fields = {field.name: getattr(training, field.name) for field in dataclasses.fields(training)}
         file = io.BytesIO()
-        torch.save({"training": fields, "generators": generators()}, file)
+        states = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        torch.save({"training": fields, "generators": states}, file)
         write_bytes(self._file(number), file.getvalue())
 
     def _file(self, number: int) -> pathlib.Path:
@@ -94,22 +94,9 @@ class WorkFolder:
         shutil.rmtree(self._folder)
 
 
-def generators() -> dict[str, Any]:
-    """The state of torch's random generators."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
-
-
-def set_generators(state: Mapping[str, Any]) -> None:
-    """Set torch's random generators."""
-    torch.set_rng_state(state["cpu"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
-
-
 def working_folder(task: pathlib.Path) -> pathlib.Path:
     """Where the trainings of a task are kept, by the folder of the task."""
-    return task.parent / f"{PREFIX}{task.name}"
+    return task.parent / f".predicting-{task.name}"
 
 
 @contextlib.contextmanager
