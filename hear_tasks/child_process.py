@@ -8,12 +8,13 @@ hold its job, and its card, with nobody to note what became of it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl(2): the signal that a process gets when the thread that started it ends; it outlives exec."""
@@ -33,6 +34,19 @@ def end_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+@contextlib.contextmanager
+def signals_kept_from_children(*numbers: signal.Signals) -> Iterator[None]:
+    """Processes that are started here do not hear of these signals, which they block as this process does.
+
+    For Ctrl-C, which a terminal sends them, too: this process ends them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def bound_command(command: Sequence[str]) -> list[str]:

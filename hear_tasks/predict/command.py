@@ -6,7 +6,6 @@ import argparse
 import importlib
 import pathlib
 
-from hear_tasks.predict.held_back import signals_held_back
 from hear_tasks.task_folder import find_embedded
 
 
@@ -54,12 +53,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from hear_tasks.predict import fork_server
+
     tasks = find_embedded(args.tasks)
     if len(tasks) > 1 and args.jobs != 1:
-        from hear_tasks.predict import fork_server
-
         fork_server.start()
-    with signals_held_back():
+    with fork_server.signals_held_back():
         importlib.import_module("hear_tasks.predict.preload")
     from hear_tasks.predict import predict_tasks
 

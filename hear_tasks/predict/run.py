@@ -25,7 +25,6 @@ from hear_cacophony.printable import on_one_line
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
 from hear_tasks.predict import fork_server
 from hear_tasks.predict.engine import Options, predict_folder
-from hear_tasks.predict.held_back import signals_held_back
 from hear_tasks.task_folder import find_embedded
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -232,7 +231,7 @@ class _Processes:
         ours, theirs = fork_server.PROCESSES.Pipe(duplex=False)
         process = fork_server.PROCESSES.Process(target=_work, args=(theirs, self._held_by_tasks, folder, slot))
         try:
-            with signals_held_back():
+            with fork_server.signals_held_back():
                 self._running[ours] = _Running(process, folder, slot)
                 process.start()
         except EOFError:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import multiprocessing
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Self
 
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.child_process import end_with_parent
+from hear_tasks.child_process import end_with_parent, signals_kept_from_children
 from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally, resample_clips
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -43,7 +42,7 @@ class Workers:
         """Make the clips of all batches, a few batches ahead at a time, until one cannot be written."""
         pending: dict[concurrent.futures.Future[Tally], Tally] = {}
         for conversion, batch in batches:
-            with _signals_kept_from_children():
+            with signals_kept_from_children(*_SIGNALS):
                 future = self._pool.submit(resample_clips, batch, conversion)
             pending[future] = tallies[conversion.rate]
             if len(pending) == self._most_pending:
@@ -59,16 +58,6 @@ class Workers:
             result = future.result()
             pending.pop(future).add(result)
             self._progress.advance(result.size)
-
-
-@contextlib.contextmanager
-def _signals_kept_from_children() -> Iterator[None]:
-    """Processes that are started here do not hear of Ctrl-C, which a terminal sends them, too: this one ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start() -> None:
