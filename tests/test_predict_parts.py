@@ -25,7 +25,7 @@ from hear_tasks.predict.network import Dropout, make_network
 from hear_tasks.predict.results import _moments
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.predict.split import read_split, to_device
-from hear_tasks.predict.stacked_training import seed_of, train_stacked
+from hear_tasks.predict.stacked_training import Stack, seed_of
 from hear_tasks.predict.task import read_task
 from hear_tasks.predict.training import Adam, Job, batches, make_adam, predict_logits, train
 
@@ -173,7 +173,7 @@ def test_a_stack_trains_each_network_as_it_is_trained_alone(tmp_path, kind, norm
     )
     task, jobs = jobs_of(folder, dropout=0.0, hidden_layers=2, norm_after_activation=norm_after, batch_size=18, lr=1e-4)
     jobs = [job for job in jobs if len(job.splits[0]) != 20] + jobs[:1]
-    stacked = train_stacked(task, jobs)
+    stacked = Stack(task, jobs).train()
     for job, together in zip(jobs, stacked, strict=True):
         torch.manual_seed(seed_of(job))
         alone = train(task, job)

@@ -64,11 +64,6 @@ class Options:
         """The device."""
         return torch.device("cpu") if self.gpu is None else torch.device("cuda", self.gpu)
 
-    @property
-    def marks(self) -> dict[str, str]:
-        """What the scores file says of how it differs from heareval's."""
-        return {} if self.seeds == SEEDS[0] else {"seeds": self.seeds}
-
     def identify(self, task: Task) -> dict[str, Any]:
         """All that the scores of a task depend on, for JSON; files by the digest of their content."""
         return {
@@ -98,9 +93,7 @@ class Options:
 
 
 def predict_folder(folder: pathlib.Path, options: Options, tell: Callable[[str], None], *, wait: bool = False) -> bool:
-    """Predict one task.
-
-    See `predict_task`.
+    """Predict one task, see `predict_task`.
 
     Returns:
         Whether there was anything left to do.
@@ -268,7 +261,8 @@ class _TaskRun:
             test = self._test(point, partition, training)
             write_predictions(task, partition, test)
             tests[partition.test] = test.scores
-        scores = make_scores(task, point, trainings, tests, options.marks)
+        marks = {} if options.seeds == SEEDS[0] else {"seeds": options.seeds}
+        scores = make_scores(task, point, trainings, tests, marks)
         write_notes(task, SCORES_FILE, scores)
         self._log(f"Final Test Results: {json.dumps(scores)}")
         seconds = time.monotonic() - self._start

@@ -83,9 +83,8 @@ def make_events(
 ) -> dict[Postprocessing, Events]:
     """The events under each postprocessing, clip by clip, in each clip by start, then by label.
 
-    Predictions are compared with each threshold once, and filtered once for each threshold and window.
-
-    Predictions are probabilities, shape [n_rows, n_labels].
+    Predictions are probabilities, shape [n_rows, n_labels]. They are compared with each threshold once, and filtered
+    once for each threshold and window.
 
     Raises:
         ValueError: the shape is another one, a clip of a single frame is to be filtered, or a filter is shorter than

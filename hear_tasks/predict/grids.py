@@ -70,17 +70,15 @@ def _changes(metadata: Mapping[str, Any]) -> dict[str, list[Any]]:
     usual = _usable(DEFAULT_GRID)
     for name, values in changes.items():
         known = usual.get(name, [])
-        expected = {type(value) for value in known}
-        if expected and not all(_is_of(value, expected) for value in values):
+        kinds = {type(value) for value in known}
+        if float in kinds:
+            kinds.add(int)
+        if kinds and not all(type(value) in kinds for value in values):
             raise ValueError(f"task_specific_param_grid: {name}: expected values like {tuple(known)}, got {values}")
         least, most = _BOUNDS.get(name, (None, None))
         if least is not None and not all(least <= value <= most for value in values):
             raise ValueError(f"task_specific_param_grid: {name}: expected {least} to {most}, got {values}")
     return changes
-
-
-def _is_of(value: object, kinds: set[type]) -> bool:
-    return type(value) in kinds or (float in kinds and type(value) is int)
 
 
 def to_json(configuration: Configuration) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import torch
 
-from hear_tasks.predict.grids import SEED, Configuration, identify
+from hear_tasks.predict.grids import SEED, identify
 from hear_tasks.predict.network import make_network
 from hear_tasks.predict.task import Task
 from hear_tasks.predict.training import Best, Job, Parameters, Training, batches
@@ -35,25 +35,18 @@ class StackedNetwork:
         parameters: those of the state that are trained.
     """
 
-    def __init__(
-        self,
-        n_features: int,
-        n_labels: int,
-        configurations: Sequence[Configuration],
-        seeds: Sequence[int],
-        device: torch.device,
-    ) -> None:
-        self._configuration = configurations[0]
+    def __init__(self, task: Task, jobs: Sequence[Job]) -> None:
+        self._configuration, device = jobs[0].configuration, jobs[0].valid.device
         states = []
-        for configuration, seed in zip(configurations, seeds, strict=True):
+        for job in jobs:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                network = make_network(n_features, n_labels, configuration)
+                torch.manual_seed(seed_of(job))
+                network = make_network(task.size, task.n_labels, job.configuration)
             states.append({name: tensor.detach() for name, tensor in network.state_dict().items()})
             trained = [name for name, _ in network.named_parameters()]
         self.state: Parameters = {name: torch.stack([each[name] for each in states]).to(device) for name in states[0]}
         self._trained = trained
-        self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self._generators = [torch.Generator(device).manual_seed(seed_of(job)) for job in jobs]
         for parameter in self.parameters:
             parameter.requires_grad_()
 
@@ -176,28 +169,23 @@ def _names(job: Job) -> list[str]:
     return [split.name for split in job.splits]
 
 
-def train_stacked(task: Task, jobs: Sequence[Job]) -> list[Training]:
-    """Train networks of one form together, each until it has stopped improving."""
-    return _Stack(task, jobs).run()
+class Stack:
+    """The training of networks of one form together, each until it has stopped improving."""
 
-
-class _Stack:
     def __init__(self, task: Task, jobs: Sequence[Job]) -> None:
         self._start = time.monotonic()
-        self._task, self._jobs = task, jobs
+        self._jobs = jobs
         self._common = jobs[0].configuration
         self._running = list(range(len(jobs)))
-        device = jobs[0].valid.device
-        configurations = [job.configuration for job in jobs]
-        seeds = [seed_of(job) for job in jobs]
-        self._network = StackedNetwork(task.size, task.n_labels, configurations, seeds, device)
-        rates = torch.tensor([each["lr"] for each in configurations], device=device)
+        self._network = StackedNetwork(task, jobs)
+        rates = torch.tensor([job.configuration["lr"] for job in jobs], device=jobs[0].valid.device)
         self._optimizer = StackedAdam(self._network.parameters, rates)
-        self._best = [Best(task.maximizes, each["patience"]) for each in configurations]
+        self._best = [Best(task.maximizes, job.configuration["patience"]) for job in jobs]
         self._minutes = [0.0] * len(jobs)
         self._epochs = [0] * len(jobs)
 
-    def run(self) -> list[Training]:
+    def train(self) -> list[Training]:
+        """What becomes of the jobs, in their order."""
         epoch = 0
         while epoch < self._common["max_epochs"] and self._running:
             self._train_epoch()

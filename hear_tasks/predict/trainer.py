@@ -28,7 +28,7 @@ from hear_cacophony.files.atomic_write import write_bytes
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.progress import clock
 from hear_tasks.predict.same_run import list_differences
-from hear_tasks.predict.stacked_training import form_of, train_stacked
+from hear_tasks.predict.stacked_training import Stack, form_of
 from hear_tasks.predict.task import Task
 from hear_tasks.predict.training import Job, Training, train
 
@@ -185,7 +185,7 @@ class StackedTrainer(Trainer):
             for number, training in whole.items():
                 self._progress.restored(stack[number].name, training)
             return whole
-        trainings = dict(zip(stack, train_stacked(self._task, list(stack.values())), strict=True))
+        trainings = dict(zip(stack, Stack(self._task, list(stack.values())).train(), strict=True))
         for number, training in trainings.items():
             self._keep(number, stack[number], training)
         return trainings
