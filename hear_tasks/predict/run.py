@@ -83,9 +83,7 @@ def predict_tasks(
 
     Args:
         folders: EMBEDDINGS/MODULE/TASK of each, or EMBEDDINGS/MODULE for all tasks in it.
-        grid: see `predict_task`.
-        grid_points: see `predict_task`.
-        seeds: see `predict_task`.
+        grid, grid_points, seeds: see `predict_task`.
         gpus: indices of GPUs as JSON, as heareval takes them; "[]" for none; all that there are unless given.
         jobs: tasks at once; as many as there are cores, or GPUs, unless given.
         threads: of the CPU for each task; see `make_slots` for what they are unless given.

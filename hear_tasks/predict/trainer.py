@@ -82,7 +82,9 @@ class WorkFolder:
         # Not dataclasses.asdict, which copies the tensors.
         fields = {field.name: getattr(training, field.name) for field in dataclasses.fields(training)}
         file = io.BytesIO()
-        states = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        # Not without asking: cards are counted, too, where their driver is too old for torch.
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        states = {"cpu": torch.get_rng_state(), "cuda": cuda}
         torch.save({"training": fields, "generators": states}, file)
         write_bytes(self._file(number), file.getvalue())
 
