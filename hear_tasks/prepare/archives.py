@@ -16,7 +16,7 @@ from typing import IO
 from hear_cacophony.files.file_identity import FileState
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_tasks.prepare.held import check_same, files_in, find_held, note_origin
-from hear_tasks.prepare.tar_stream import ArchiveError, audio_of, files, opened
+from hear_tasks.prepare.tar_stream import ArchiveError, audio_of, opened
 
 UNFINISHED = ".unpacking-"
 """Start of the names of folders that are being unpacked to."""
@@ -44,7 +44,7 @@ def unpack(archive: pathlib.Path, tasks: pathlib.Path, advance: Callable[[int], 
     """
     held = find_held(archive, lambda name: tasks / name, advance, note=True)
     if held:
-        return [task.name for task in held]
+        return held
     if held is not None:
         advance = uncounted(advance)
     part = tasks / f"{UNFINISHED}{archive.name}"
@@ -82,9 +82,9 @@ def _extract(archive: pathlib.Path, part: pathlib.Path, advance: Callable[[int],
         advance(done)
 
     free = shutil.disk_usage(part.parent).free
-    with opened(archive, count) as stream:
+    with opened(archive, count) as files:
         try:
-            for path, (contents, size) in files(archive, stream):
+            for path, contents, size in files:
                 _write(archive, part / path, contents)
                 written += size
                 of = audio_of(path)

@@ -11,7 +11,7 @@ from typing import IO
 
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.file_identity import FileState
-from hear_tasks.prepare.tar_stream import ArchiveError, audio_of, files, opened, read_first_audio
+from hear_tasks.prepare.tar_stream import ArchiveError, audio_of, opened, read_first_audio
 from hear_tasks.text_files import read_if_whole
 
 NOTE_FILE = ".unpacked-from.json"
@@ -23,10 +23,8 @@ Place = Callable[[str], pathlib.Path]
 """The directory of a task by its name, which need not be there."""
 
 
-def find_held(
-    archive: pathlib.Path, place: Place, advance: Callable[[int], None], *, note: bool
-) -> list[pathlib.Path] | None:
-    """The task directories that hold all audio of a tarball.
+def find_held(archive: pathlib.Path, place: Place, advance: Callable[[int], None], *, note: bool) -> list[str] | None:
+    """The names of a tarball's task directories, if these hold all of its audio.
 
     Audio that came from this very file is known by its note; any other is compared with the tarball, file by file.
 
@@ -55,7 +53,7 @@ def find_held(
         advance(state.size)
     if len(_there(audio, place)) < len(audio):
         return []
-    return list(dict.fromkeys(place(name) for name, _ in audio))
+    return list(dict.fromkeys(name for name, _ in audio))
 
 
 def note_origin(state: FileState, audio: Sequence[tuple[str, str]], place: Place) -> None:
@@ -109,8 +107,8 @@ def _there(audio: Iterable[tuple[str, str]], place: Place) -> list[pathlib.Path]
 def _compare(archive: pathlib.Path, place: Place, advance: Callable[[int], None]) -> list[tuple[str, str]]:
     """Task directory and sample rate of all audio of a tarball, of which what is there is the same."""
     audio: dict[tuple[str, str], set[pathlib.Path]] = {}
-    with opened(archive, advance) as stream:
-        for path, (contents, size) in files(archive, stream):
+    with opened(archive, advance) as files:
+        for path, contents, size in files:
             name, _, inside = path.partition("/")
             task, of = place(name), audio_of(path)
             if of:

@@ -155,12 +155,11 @@ def _unpack_one(tarball: Tarball, tasks: list[Task], advance: Callable[[int], No
     try:
         held = find_held(tarball.file, lambda name: place(name).source, advance, note=False) if given else None
         if held:
-            return [place(folder.name) for folder in held], ""
+            return [place(name) for name in held], ""
         if held is not None:
             advance = archives.uncounted(advance)
         names = archives.unpack(tarball.file, tarball.folder, advance)
-        unpacked = [tarball.folder / name for name in names]
-        return [Task(folder, folder) for folder in unpacked], ""
+        return [Task(tarball.folder / name, tarball.folder / name) for name in names], ""
     except ArchiveError as error:
         return [], str(error)
     except OSError as error:

@@ -32,9 +32,9 @@ def read_first_audio(archive: pathlib.Path) -> tuple[str, str]:
     Raises:
         ArchiveError: see `unpack`.
     """
-    with opened(archive) as stream:
-        for member, _ in files(archive, stream):
-            audio = audio_of(member)
+    with opened(archive) as files:
+        for path, _, _ in files:
+            audio = audio_of(path)
             if audio:
                 return audio
     raise ArchiveError(f"{archive}: expected audio in TASK/48000/SPLIT/*.wav, found none; is it another tarball?")
@@ -47,37 +47,37 @@ def audio_of(member: str) -> tuple[str, str] | None:
 
 
 @contextlib.contextmanager
-def opened(archive: pathlib.Path, advance: Callable[[int], None] = lambda _: None) -> Iterator[BinaryIO]:
-    """The tar stream of a tarball, compressed or not; says what the errors of a damaged file mean."""
-    with _reading(archive), archive.open("rb") as file:
-        compressed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
-        counted = cast(BinaryIO, _Counted(file, advance))
-        with gzip.GzipFile(fileobj=counted) if compressed else contextlib.nullcontext(counted) as stream:
-            yield cast(BinaryIO, stream)
+def opened(
+    archive: pathlib.Path, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Iterator[tuple[str, IO[bytes], int]]]:
+    """The files of a tarball, compressed or not; says what the errors of a damaged one mean.
 
+    Args:
+        archive: the tarball.
+        advance: called with the number of its bytes that were read since the last call.
 
-@contextlib.contextmanager
-def _reading(archive: pathlib.Path) -> Iterator[None]:
-    """Says what the errors of a damaged file mean."""
+    Returns:
+        Path below the tasks' folder, contents and size in bytes of each file, up to the checked end. The contents have
+        to be read before the next file is asked for.
+    """
     try:
-        yield
-    except EOFError as error:
-        raise ArchiveError(_truncated(archive)) from error
-    except (gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
-        if str(error) in _TAR_ENDS and archive.stat().st_size >= tarfile.BLOCKSIZE:
-            raise ArchiveError(_truncated(archive)) from error
+        with archive.open("rb") as file:
+            compressed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            counted = cast(BinaryIO, _Counted(file, advance))
+            with gzip.GzipFile(fileobj=counted) if compressed else contextlib.nullcontext(counted) as stream:
+                yield _files(archive, cast(BinaryIO, stream))
+    except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
+        size = archive.stat().st_size
+        if isinstance(error, EOFError) or (str(error) in _TAR_ENDS and size >= tarfile.BLOCKSIZE):
+            raise ArchiveError(
+                f"{archive}: truncated: it ends after {size} bytes in the middle of its contents, most likely an "
+                "interrupted download; download it again"
+            ) from error
         raise ArchiveError(
             f"{archive}: expected {_LAYOUTS}, could not read it ({error}); is it truncated, damaged, or a web "
             "page that was downloaded in its place? Download it again"
         ) from error
-
-
-def _truncated(archive: pathlib.Path) -> str:
-    return (
-        f"{archive}: truncated: it ends after {archive.stat().st_size} bytes in the middle of its contents, "
-        "most likely an interrupted download; download it again"
-    )
 
 
 class _Counted:
@@ -85,11 +85,13 @@ class _Counted:
 
     def __init__(self, file: BinaryIO, advance: Callable[[int], None]) -> None:
         self._file, self._advance = file, advance
-        self.position = 0
+        self._position = 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self._count()
+        done = max(0, self._file.tell() - self._position)
+        self._position += done
+        self._advance(done)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -98,24 +100,15 @@ class _Counted:
     def tell(self) -> int:
         return self._file.tell()
 
-    def _count(self) -> None:
-        done = max(0, self._file.tell() - self.position)
-        self.position += done
-        self._advance(done)
 
-
-def files(archive: pathlib.Path, stream: BinaryIO) -> Iterator[tuple[str, tuple[IO[bytes], int]]]:
-    """Path below the tasks' folder, contents and size of each file, up to the checked end of the stream.
-
-    The contents have to be read before the next file is asked for.
-    """
+def _files(archive: pathlib.Path, stream: BinaryIO) -> Iterator[tuple[str, IO[bytes], int]]:
     with tarfile.open(fileobj=stream, mode="r:", tarinfo=StrictTarInfo) as tar:
         while (member := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]  # tarfile keeps each one otherwise
             path = _checked_path(archive, member)
             contents = tar.extractfile(member) if path and member.isfile() else None
             if path and contents:
-                yield path, (contents, member.size)
+                yield path, contents, member.size
         end = tar.offset
     check_end(stream, end)  # of a compressed one, reads on to its checksum
 
