@@ -57,10 +57,10 @@ def header_seconds(path: str | os.PathLike[str]) -> float:
         return media_seconds(name)
 
 
-def mono_blocks(audio: AudioFile) -> Iterator[np.ndarray]:
-    """The mean of the channels, shape (samples,), block by block."""
+def mono_blocks(audio: AudioFile, size: int = BLOCK, dtype: str = "float32") -> Iterator[np.ndarray]:
+    """The mean of the channels, shape (samples,), block by block; see `AudioFile.blocks`."""
     position = 0
-    for block in audio.blocks():
+    for block in audio.blocks(size, dtype):
         mono = block.mean(axis=1)
         check_finite(mono, position)
         position += len(mono)

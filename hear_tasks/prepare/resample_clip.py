@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hear_cacophony.frontend.audio_checks import check_finite
 from hear_cacophony.frontend.audio_file import AudioFile, open_audio
+from hear_cacophony.frontend.read_audio import mono_blocks
 from hear_cacophony.frontend.resample import resample_blocks
 from hear_tasks.task_folder import DURATION_TOLERANCE_MS, UNFINISHED_CLIP
 
@@ -97,12 +97,6 @@ class Tally:
         """Clips that are there now."""
         return self.written + self.replaced + self.kept
 
-    def count_clipping(self, source: str, samples: int) -> None:
-        """Take in the clipped samples of one clip."""
-        self.clipped += samples > 0
-        self.clipped_samples += samples
-        self.most_clipped = max(self.most_clipped, (source, samples), key=lambda each: (each[1], each[0]))
-
     def add(self, other: Tally) -> None:
         """Take in what became of other clips."""
         for name in ("written", "replaced", "kept", "fitted", "clipped", "clipped_samples", "size"):
@@ -121,7 +115,7 @@ def resample_clips(clips: list[Clip], conversion: Conversion) -> Tally:
     tally = Tally()
     for clip in clips:
         try:
-            _make_if_needed(clip, conversion, tally)
+            tally.add(_make_if_needed(clip, conversion))
         except ValueError as error:
             tally.bad.append((clip.source, str(error)))
         except OSError as error:
@@ -131,19 +125,22 @@ def resample_clips(clips: list[Clip], conversion: Conversion) -> Tally:
     return tally
 
 
-def _make_if_needed(clip: Clip, conversion: Conversion, tally: Tally) -> None:
+def _make_if_needed(clip: Clip, conversion: Conversion) -> Tally:
     with _open_source(clip.source) as source:
         frames = _checked_frames(source, clip.source, conversion)
         samples = conversion.samples(frames)
         if not conversion.anew and _is_current(clip, conversion.rate, samples):
-            tally.kept += 1
-            return
+            return Tally(kept=1)
         exists = os.path.lexists(clip.target)
         clipped = _write_whole(clip.target, _resample(source, conversion, samples), conversion.rate, samples)
-        tally.replaced += exists
-        tally.written += not exists
-        tally.fitted += _is_fitted(frames, conversion)
-        tally.count_clipping(clip.source, clipped)
+    return Tally(
+        written=not exists,
+        replaced=exists,
+        fitted=_is_fitted(frames, conversion),
+        clipped=clipped > 0,
+        clipped_samples=clipped,
+        most_clipped=(clip.source, clipped),
+    )
 
 
 @contextlib.contextmanager
@@ -205,19 +202,11 @@ def _is_newer(source: os.stat_result, target: os.stat_result) -> bool:
 def _resample(source: AudioFile, conversion: Conversion, samples: int) -> Iterator[np.ndarray]:
     """Exactly `samples` samples in blocks, float64, full scale 1."""
     left = samples
-    for block in resample_blocks(_source_blocks(source), conversion.source_rate, conversion.rate, "float64"):
+    blocks = mono_blocks(source, BLOCK, "float64")
+    for block in resample_blocks(blocks, conversion.source_rate, conversion.rate, "float64"):
         yield block[:left]
         left -= min(left, len(block))
     yield np.zeros(left)
-
-
-def _source_blocks(source: AudioFile) -> Iterator[np.ndarray]:
-    """Samples, shape (samples,), float64."""
-    position = 0
-    for block in source.blocks(BLOCK, "float64"):
-        check_finite(block[:, 0], position)
-        position += len(block)
-        yield block[:, 0]
 
 
 def _write_whole(target: str, blocks: Iterator[np.ndarray], rate: int, samples: int) -> int:
