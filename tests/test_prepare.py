@@ -27,13 +27,13 @@ from damaged_audio import FORMS, cut, encode, without_length
 
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare import archives, held, made_from, prepare_tasks, resample_clip, sources, workers
+from hear_tasks.prepare import archives, held, plan, prepare_tasks, resample_clip, sources, workers
 from hear_tasks.prepare.command import add_parser
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 from hear_tasks.prepare.run import describe_task
 
 SPLITS = ("train", "valid", "test")
-NOTES = (held.NOTE_FILE, made_from.SOURCE_NOTE)
+NOTES = (held.NOTE_FILE, plan.SOURCE_NOTE)
 COMMAND = """
 import argparse, sys
 from hear_tasks.prepare.command import add_parser
@@ -461,7 +461,7 @@ def test_clips_of_another_folder_are_made_again_though_they_are_older(tmp_path):
     moved = tmp_path / "moved" / one.name
     assert [made(moved, (16_000, 32_000)), made(moved)] == [[(0, 3, 0), (3, 0, 0)], [(0, 0, 3)]]
     assert contents(out) == first
-    (out / made_from.SOURCE_NOTE).unlink()  # as earlier versions left it
+    (out / plan.SOURCE_NOTE).unlink()  # as earlier versions left it
     assert made(moved) == [(0, 0, 3)]
 
 

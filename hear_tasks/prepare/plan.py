@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -9,12 +10,19 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_tasks.prepare.resample_clip import Clip, Conversion
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar, match_names
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, TaskError, read_task_file
+from hear_tasks.text_files import is_number, read_if_whole
+
+SOURCE_NOTE = ".made-from.json"
+"""In a folder of audio, with which it goes: the number, in its file system, of the folder that it was made from, and
+those of its splits. Clips of others are made again, whatever their times.
+"""
 
 _BATCH_CLIPS = 64
 _BATCH_BYTES = 8_000_000
@@ -27,49 +35,65 @@ class Plan:
 
     Attributes:
         task: where it is, and where it goes.
-        rate: sample rate in Hz to have.
-        conversion: from which rate to which; None if there is nothing to do.
+        conversion: from which rate to which; there is nothing to do where both are one.
         splits: its splits, each with the names of the clips that its file lists.
         bad: files that cannot be read, each with its fault.
         size: bytes of its audio.
     """
 
     task: Task
-    rate: int
-    conversion: Conversion | None
+    conversion: Conversion
     splits: dict[str, frozenset[str]]
     bad: tuple[tuple[str, str], ...]
     size: int
 
     @property
-    def source_rate(self) -> int | None:
-        """Sample rate in Hz that it is made from, None if there is nothing to make."""
-        return self.conversion.source_rate if self.conversion else None
+    def rate(self) -> int:
+        """Sample rate in Hz to have."""
+        return self.conversion.rate
 
     @property
-    def anew(self) -> bool:
-        """Whether all clips are made, whatever is there."""
-        return self.conversion is not None and self.conversion.anew
+    def source_rate(self) -> int | None:
+        """Sample rate in Hz that it is made from, None if there is nothing to make."""
+        return None if self.conversion.source_rate == self.rate else self.conversion.source_rate
 
     @property
     def made_from(self) -> pathlib.Path:
         """The folder of the audio that there is."""
-        assert self.conversion
         return self.task.source / str(self.conversion.source_rate)
 
     @property
     def made(self) -> pathlib.Path:
         """The folder of the audio that is made."""
-        assert self.conversion
-        return self.task.target / str(self.conversion.rate)
+        return self.task.target / str(self.rate)
 
-    def source(self, split: str) -> pathlib.Path:
-        """The folder of a split's audio."""
-        return self.made_from / split
+    def is_of_another(self) -> bool:
+        """Whether the audio that is there is noted to be made from another folder, wherever `made_from` lies.
 
-    def target(self, split: str) -> pathlib.Path:
-        """The folder that a split's audio is made in."""
-        return self.made / split
+        Or from another one of a split: whoever exchanges that changes no time of the files in it.
+        """
+        noted = read_if_whole(self.made / SOURCE_NOTE)
+        if not isinstance(noted, dict):
+            return False
+        of_splits = noted.get("splits")  # earlier versions have noted none
+        if not isinstance(of_splits, dict):
+            of_splits = {}
+        found = self._source_note()
+        return noted.get("inode") != found["inode"] or any(
+            of_splits.get(split, number) != number for split, number in found["splits"].items()
+        )
+
+    def note_source(self) -> None:
+        """Note that all audio that is made is of that in `made_from`, or will be."""
+        with contextlib.suppress(OSError):  # whoever writes the audio has the failure, too
+            self.made.mkdir(parents=True, exist_ok=True)
+            write_json(self.made / SOURCE_NOTE, self._source_note())
+
+    def _source_note(self) -> dict[str, Any]:
+        """With those of the splits' folders that are there."""
+        folders = {split: self.made_from / split for split in self.splits}
+        numbers = {split: folder.stat().st_ino for split, folder in folders.items() if folder.is_dir()}
+        return {"inode": self.made_from.stat().st_ino, "splits": numbers}
 
     def batches(self, missing: list[tuple[str, str]]) -> Iterator[list[Clip]]:
         """Clips in handfuls; what a split names but is not there is added to `missing`."""
@@ -84,7 +108,7 @@ class Plan:
 
     def _clips(self, missing: list[tuple[str, str]]) -> Iterator[Clip]:
         for split, listed in self.splits.items():
-            source, target = self.source(split), self.target(split)
+            source, target = self.made_from / split, self.made / split
             if not source.is_dir():
                 missing.append((str(source), f"expected the audio of split {split}, found no folder"))
                 continue
@@ -97,16 +121,16 @@ class Plan:
 
     def bytes_needed(self) -> int:
         """What the clips will take that are not there yet, by the sizes of the files and the first clip's form."""
-        assert self.conversion
-        there = sum(entry.stat().st_size for split in self.splits for entry in self._scan_target(split))
-        whole = self.size * self.conversion.rate * 2 // (self.conversion.source_rate * self._bytes_per_sample())
+        there = sum(entry.stat().st_size for entry in self._scan_splits(self.made))
+        whole = self.size * self.rate * 2 // (self.conversion.source_rate * self._bytes_per_sample())
         return max(0, whole - there)
 
-    def _scan_target(self, split: str) -> Iterator[os.DirEntry[str]]:
-        return _scan(self.target(split), self.splits[split])
+    def _scan_splits(self, folder: pathlib.Path) -> Iterator[os.DirEntry[str]]:
+        for split, listed in self.splits.items():
+            yield from _scan(folder / split, listed)
 
     def _bytes_per_sample(self) -> int:
-        first = next(entry.path for split in self.splits for entry in _scan(self.source(split), self.splits[split]))
+        first = next(self._scan_splits(self.made_from)).path
         try:
             with open_audio(first) as audio:
                 return _SAMPLE_BYTES.get(audio.header.subtype, 2)
@@ -124,8 +148,9 @@ def make_plan(task: Task, rate: int) -> Plan:
     """
     metadata = _read_metadata(task.source)
     source_rate = _choose_source_rate(task, rate)
-    if source_rate is None:
-        return Plan(task, rate, None, {}, (), 0)
+    conversion = Conversion(source_rate, rate, metadata["sample_duration"])
+    if source_rate == rate:
+        return Plan(task, conversion, {}, (), 0)
     folder = task.source / str(source_rate)
     found = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
     bad: list[tuple[str, str]] = []
@@ -135,7 +160,7 @@ def make_plan(task: Task, rate: int) -> Plan:
     sizes = [entry.stat().st_size for split in found for entry in _scan(folder / split, splits[split])]
     if not sizes:
         raise TaskError(f"{folder}: expected SPLIT/*.wav, found none; was the tarball unpacked to the end?")
-    return Plan(task, rate, Conversion(source_rate, rate, metadata["sample_duration"]), splits, tuple(bad), sum(sizes))
+    return Plan(task, conversion, splits, tuple(bad), sum(sizes))
 
 
 def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
@@ -145,8 +170,7 @@ def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
     if "sample_duration" not in metadata:
         raise TaskError(f'{file}: expected a field "sample_duration" (seconds or null), found none')
     seconds = metadata["sample_duration"]
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if seconds is not None and not (is_number and 0 < seconds < math.inf):
+    if seconds is not None and not (is_number(seconds) and 0 < seconds < math.inf):
         raise TaskError(f'{file}: expected "sample_duration" in seconds or null, got {seconds!r}')
     splits = metadata.setdefault("splits", [])
     if not (isinstance(splits, list) and all(isinstance(split, str) for split in splits)):
@@ -165,8 +189,8 @@ def _check_plain(file: pathlib.Path, names: Iterable[str]) -> None:
         )
 
 
-def _choose_source_rate(task: Task, rate: int) -> int | None:
-    """The highest rate that the task has; None if that is the one that is asked for."""
+def _choose_source_rate(task: Task, rate: int) -> int:
+    """The highest rate that the task has, which may be the one that is asked for."""
     higher = [each for each in SAMPLE_RATES if each > rate and (task.source / str(each)).is_dir()]
     if higher:
         return max(higher)
@@ -176,7 +200,7 @@ def _choose_source_rate(task: Task, rate: int) -> int | None:
         raise TaskError(
             f"{task.source}: has no audio above {rate} Hz to make that from; use it there, or copy it to {task.target}"
         )
-    return None
+    return rate
 
 
 def _describe_lack(folder: pathlib.Path, rate: int) -> str:

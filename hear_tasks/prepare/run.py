@@ -14,7 +14,6 @@ from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.printable import on_one_line
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare.made_from import is_of_another, note_source
 from hear_tasks.prepare.plan import Plan, make_plan
 from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
 from hear_tasks.prepare.sources import Task, find_sources, lock_folder, unpack_all
@@ -155,7 +154,7 @@ def _prepare(plans: list[Plan | TaskReport], workers: Workers) -> list[TaskRepor
 def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally]) -> str:
     """Make the audio of a task at the rates of its plans; what is wrong, "" if nothing is."""
     task = plans[0].task
-    to_make = [_anew_if_of_another(plan) for plan in plans if plan.conversion]
+    to_make = [_anew_if_of_another(plan) for plan in plans if plan.source_rate]
     try:
         task.target.mkdir(parents=True, exist_ok=True)
         with lock_folder(task.target, task.target.parent):
@@ -165,12 +164,12 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
                 _check_room(task, to_make)
                 for plan in to_make:
                     tallies[plan.rate].bad += plan.bad
-                    if not plan.anew:
-                        note_source(plan.made, plan.made_from, plan.splits)
+                    if not plan.conversion.anew:
+                        plan.note_source()
                 workers.resample(_batches(to_make, tallies), tallies)
                 for plan in to_make:  # of those that were of another folder, when none of these is left
-                    if plan.anew and not tallies[plan.rate].failure:
-                        note_source(plan.made, plan.made_from, plan.splits)
+                    if plan.conversion.anew and not tallies[plan.rate].failure:
+                        plan.note_source()
             except KeyboardInterrupt:
                 workers.end()
                 _remove_temporaries(task, to_make)
@@ -182,22 +181,20 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
 
 def _anew_if_of_another(plan: Plan) -> Plan:
     """A plan to make all clips, if those that are there were made from another folder."""
-    assert plan.conversion
-    anew = is_of_another(plan.made, plan.made_from, plan.splits)
-    return dataclasses.replace(plan, conversion=dataclasses.replace(plan.conversion, anew=anew))
+    return dataclasses.replace(plan, conversion=dataclasses.replace(plan.conversion, anew=plan.is_of_another()))
 
 
 def _batches(plans: list[Plan], tallies: dict[int, Tally]) -> Iterator[tuple[Conversion, list[Clip]]]:
     """The clips of all plans, the rates in turn, so that a source is read again while the system still holds it."""
     for batches in itertools.zip_longest(*(plan.batches(tallies[plan.rate].bad) for plan in plans)):
         for plan, batch in zip(plans, batches, strict=True):
-            if plan.conversion and batch:
+            if batch:
                 yield plan.conversion, batch
 
 
 def _remove_temporaries(task: Task, plans: list[Plan]) -> None:
     """Remove what a killed run has left."""
-    folders = [task.target, *(plan.target(split) for plan in plans for split in plan.splits)]
+    folders = [task.target, *(plan.made / split for plan in plans for split in plan.splits)]
     for folder in folders:
         for file in folder.glob(f"{UNFINISHED_CLIP}*"):
             file.unlink()
