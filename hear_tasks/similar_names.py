@@ -18,11 +18,14 @@ def match_names(named: Collection[str], there: Collection[str]) -> dict[str, str
     return {name: by_key[_key(name)] for name in sorted(set(named) - set(there)) if _key(name) in by_key}
 
 
-def describe_similar(name: str, similar: str, split_file: str) -> str:
-    """What is to be said of a clip that is not there where a file is much like it."""
-    forms = f"in Unicode {unicode_form(similar)}, there {unicode_form(name)}"
-    kind = f"looks the same ({forms})" if look_the_same(name, similar) else "differs in upper and lower case"
-    return f"{similar!r} is, whose name {kind}: rename the file, or correct {split_file}"
+def describe_similar(named: Collection[str], there: Collection[str], split_file: str) -> dict[str, str]:
+    """By each name of a clip that is not there, but whose name is much like a file's, what is to be said of it."""
+    told = {}
+    for name, similar in match_names(named, there).items():
+        forms = f"in Unicode {unicode_form(similar)}, there {unicode_form(name)}"
+        kind = f"looks the same ({forms})" if look_the_same(name, similar) else "differs in upper and lower case"
+        told[name] = f"{similar!r} is, whose name {kind}: rename the file, or correct {split_file}"
+    return told
 
 
 def unicode_form(name: str) -> str:

@@ -17,7 +17,7 @@ from hear_cacophony.printable import on_own_lines
 from hear_cacophony.progress import FileProgress
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
-from hear_tasks.similar_names import describe_similar, match_names
+from hear_tasks.similar_names import describe_similar
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, TaskError, clip_orders, read_task_file
 
 _MAX_LISTED = 20
@@ -202,10 +202,10 @@ def _read_clips(
 def _similar_files(audio: pathlib.Path, splits: tuple[Split, ...]) -> dict[pathlib.Path, str]:
     """By each clip that is not there, but whose name is much like a file's, what is to be said of it."""
     return {
-        audio / split.name / name: f"; {describe_similar(name, similar, f'{split.name}.json')}"
+        audio / split.name / name: f"; {told}"
         for split in splits
         if (audio / split.name).is_dir()
-        for name, similar in match_names(split.order, os.listdir(audio / split.name)).items()
+        for name, told in describe_similar(split.order, os.listdir(audio / split.name), f"{split.name}.json").items()
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from hear_tasks.evaluate.clip_files import UNREADABLE, ClipFiles, is_readable
 from hear_tasks.evaluate.tables import LayoutError, ends_with_a_line
-from hear_tasks.similar_names import describe_similar, match_names
+from hear_tasks.similar_names import describe_similar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,15 +191,12 @@ def _alike_files(missing: Iterable[Entry]) -> list[str]:
     for path in (entry.expected for entry in missing):
         if path is not None and path.parent.is_dir():
             by_folder.setdefault(path.parent, []).append(path.name)
-    found = {
-        name: similar
-        for folder, names in by_folder.items()
-        for name, similar in match_names(names, os.listdir(folder)).items()
-    }
+    found: dict[str, str] = {}
+    for folder, names in by_folder.items():
+        found |= describe_similar(names, os.listdir(folder), "the table")
     if not found:
         return []
-    name, similar = next(iter(found.items()))
-    told = describe_similar(name, similar, "the table")
+    name, told = next(iter(found.items()))
     return [f"missing clips with a name much like that of a file: {len(found)}; of {name!r}, {told}"]
 
 

@@ -15,7 +15,7 @@ from hear_cacophony.files.plain_name import is_plain_name
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_tasks.prepare.resample_clip import Clip, Conversion
 from hear_tasks.prepare.sources import Task
-from hear_tasks.similar_names import describe_similar, match_names
+from hear_tasks.similar_names import describe_similar
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, TaskError, read_task_file
 from hear_tasks.text_files import is_number, read_if_whole
 
@@ -116,8 +116,10 @@ class Plan:
             for entry in _scan(source, listed):
                 found.add(entry.name)
                 yield Clip(entry.path, str(target / entry.name), entry.stat().st_size)
-            similar = match_names(listed, found)
-            missing += [(str(source / name), _missing(name, split, similar.get(name))) for name in listed - found]
+            similar = describe_similar(listed, found, f"{split}.json")
+            hints = {name: f"; {told}" for name, told in similar.items()}
+            for name in listed - found:
+                missing.append((str(source / name), f"named in {split}.json, but not there{hints.get(name, '')}"))
 
     def bytes_needed(self) -> int:
         """What the clips will take that are not there yet, by the sizes of the files and the first clip's form."""
@@ -218,12 +220,6 @@ def _describe_lack(folder: pathlib.Path, rate: int) -> str:
         f"{folder}: expected audio above {rate} Hz ({above}) to make that from, found {max(there)} Hz at most, which "
         f"would gain nothing but samples; {published}"
     )
-
-
-def _missing(name: str, split: str, similar: str | None) -> str:
-    """What is wrong with a clip that is not there; `similar` is a file that is much like it."""
-    hint = f"; {describe_similar(name, similar, f'{split}.json')}" if similar else ""
-    return f"named in {split}.json, but not there{hint}"
 
 
 def _scan(folder: pathlib.Path, listed: frozenset[str]) -> Iterator[os.DirEntry[str]]:
