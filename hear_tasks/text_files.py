@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 BYTE_ORDER_MARK = "\ufeff"
 UNPACK_AGAIN = "unpack the task's tarball again"
+_MOST_LINES = 20
+"""Of many that are alike, such as the faults of a task."""
 
 
 class FileFault(Exception):
@@ -107,6 +110,12 @@ def listed(names: list[str] | tuple[str, ...], limit: int = 5) -> str:
     """Some names in a row, the rest counted."""
     shown = ", ".join(names[:limit])
     return f"{shown} and {len(names) - limit:,} more" if len(names) > limit else shown
+
+
+def first_lines(lines: Sequence[str], rest: str = "") -> list[str]:
+    """The first of many lines, and how many more there are; `rest` is put behind that."""
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([f"... and {more} more{rest}"] if more > 0 else [])]
 
 
 def shown(value: object) -> str:

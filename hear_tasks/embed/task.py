@@ -19,8 +19,8 @@ from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, TaskError, clip_orders, read_task_file
+from hear_tasks.text_files import first_lines
 
-_MAX_LISTED = 20
 READERS = 8
 """Threads that read headers and contents of clips."""
 
@@ -211,5 +211,4 @@ def _similar_files(audio: pathlib.Path, splits: tuple[Split, ...]) -> dict[pathl
 
 def listed(messages: list[str]) -> str:
     """Messages as lines, the first of them."""
-    rest = [f"... and {len(messages) - _MAX_LISTED} more"] if len(messages) > _MAX_LISTED else []
-    return "\n".join([*map(on_own_lines, messages[:_MAX_LISTED]), *rest])
+    return "\n".join(map(on_own_lines, first_lines(messages)))

@@ -15,7 +15,10 @@ from hear_cacophony.commands.model_options import (
     window_options,
 )
 from hear_cacophony.engine.options import PROTOCOLS
+from hear_cacophony.printable import on_one_line
+from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.evaluate.datasets import DATASETS, Evaluation, find_dataset
+from hear_tasks.text_files import first_lines
 
 _WHAT = {
     Evaluation.ZERO_SHOT: "classify clips by the words for their classes: top-1 and top-5",
@@ -96,7 +99,6 @@ def _add_particulars(parser: argparse.ArgumentParser, evaluation: Evaluation) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hear_tasks.evaluate.report import listed_lines
     from hear_tasks.evaluate.request import Request
     from hear_tasks.evaluate.run import evaluate
 
@@ -115,8 +117,8 @@ def _run(args: argparse.Namespace) -> int:
     )
     report = evaluate(request)
     print(report.as_text())
-    for line in listed_lines(report.faults):
-        print(f"evaluate: {line}", file=sys.stderr)
+    for line in first_lines(report.faults, f": see {RESULTS_FILE}"):
+        print(f"evaluate: {on_one_line(line)}", file=sys.stderr)
     return 1 if report.faults else 0
 
 

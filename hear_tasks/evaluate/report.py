@@ -10,14 +10,10 @@ from typing import Any
 
 from hear_cacophony.printable import on_one_line
 from hear_cacophony.text_table import text_table
-from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.evaluate.evaluator import Scored
 from hear_tasks.evaluate.listing import Listing
 from hear_tasks.evaluate.model import Weights
 from hear_tasks.evaluate.request import Request
-
-_LISTED = 20
-"""Names that are printed; the JSON file has them all."""
 
 _FILE = "published.csv"
 
@@ -140,12 +136,6 @@ class Report:
             else []
         )
         return f"{table}\n({'; '.join(but)})" if but else table
-
-
-def listed_lines(lines: Sequence[str]) -> list[str]:
-    """The first of many lines, and how many more there are."""
-    more = len(lines) - _LISTED
-    return [*map(on_one_line, lines[:_LISTED]), *([f"... and {more} more: see {RESULTS_FILE}"] if more > 0 else [])]
 
 
 def _signed(difference: float | None) -> str:

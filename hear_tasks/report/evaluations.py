@@ -14,6 +14,7 @@ from hear_cacophony.pages.blocks import Block, Heading
 from hear_tasks.evaluate import RESULTS_FILE
 from hear_tasks.report.evaluated_clips import captioned_blocks, classified_blocks, retrieved_blocks
 from hear_tasks.report.settings import Settings
+from hear_tasks.text_files import first_lines
 
 _KINDS = ("zero-shot", "retrieval", "captioning")
 _DEPTHS = (RESULTS_FILE, f"*/{RESULTS_FILE}", f"*/*/{RESULTS_FILE}")
@@ -198,8 +199,7 @@ def _blocks(each: Evaluated, cells: SoundCells, pictures: int) -> list[Block]:
     faults = [f"missing: {name}" for name in clips.get("missing", [])]
     faults += [f"unreadable: {file}: {reason}" for file, reason in clips.get("unreadable", {}).items()]
     if faults:
-        more = [f"... and {len(faults) - 20} more: see {RESULTS_FILE}"] if len(faults) > 20 else []
-        blocks.append(Text([*faults[:20], *more], warns=True))
+        blocks.append(Text(first_lines(faults, f": see {RESULTS_FILE}"), warns=True))
     if content.get("remarks"):
         blocks.append(Text(content["remarks"]))
     blocks += [Facts(facts), Heading("Scores"), _scores(content)]
