@@ -59,6 +59,12 @@ def read_if_whole(file: pathlib.Path) -> Any:
         return None
 
 
+def read_object_if_whole(file: pathlib.Path) -> dict[str, Any]:
+    """As `read_if_whole`, of an object; {} also where something else is in the file."""
+    content = read_if_whole(file)
+    return content if isinstance(content, dict) else {}
+
+
 def _describe_bad_json(text: str, error: ValueError) -> str:
     if not text.strip():
         return "expected JSON, got an empty file"

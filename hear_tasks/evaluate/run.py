@@ -30,7 +30,7 @@ from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
 from hear_tasks.evaluate.retrieval import Retrieval
 from hear_tasks.evaluate.zero_shot import ZeroShot
-from hear_tasks.text_files import read_if_whole
+from hear_tasks.text_files import read_object_if_whole
 
 _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
     Evaluation.ZERO_SHOT: ZeroShot,
@@ -63,7 +63,7 @@ def evaluate(
     weights, tokenizer = find_weights(model), tokenizer_digests(model.tokenizer.files)
     folder = request.out / weights.folder_name / request.folder_name
     folder.mkdir(parents=True, exist_ok=True)
-    before = read_if_whole(folder / RESULTS_FILE) or {}
+    before = read_object_if_whole(folder / RESULTS_FILE)
     _check_tokenizer(folder, before, tokenizer)
     with open_kept(folder.parent / "kept", _identity(evaluator, model, weights), tell) as kept:
         clips, found, faults = _compute(evaluator, listing, model, kept)

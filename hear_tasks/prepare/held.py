@@ -12,7 +12,7 @@ from typing import IO
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.file_identity import FileState
 from hear_tasks.prepare.tar_stream import ArchiveError, audio_of, opened, read_first_audio
-from hear_tasks.text_files import read_if_whole
+from hear_tasks.text_files import read_object_if_whole
 
 NOTE_FILE = ".unpacked-from.json"
 """In a folder of audio, with which it goes: the tarball that it came from, and all audio that this one holds."""
@@ -93,8 +93,8 @@ def _remedy(task: pathlib.Path) -> str:
 
 def _noted(state: FileState, folder: pathlib.Path) -> list[tuple[str, str]] | None:
     """All audio of the tarball in this state, if that in a folder came from it; None where nothing tells so."""
-    noted = read_if_whole(folder / NOTE_FILE)
-    if not isinstance(noted, dict) or noted.get("tarball") != list(dataclasses.astuple(state)):
+    noted = read_object_if_whole(folder / NOTE_FILE)
+    if noted.get("tarball") != list(dataclasses.astuple(state)):
         return None
     return [(str(name), str(rate)) for name, rate in noted.get("audio", ())] if state.tells_of_changes else None
 

@@ -17,7 +17,7 @@ from hear_tasks.prepare.resample_clip import Clip, Conversion
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, TaskError, read_task_file
-from hear_tasks.text_files import is_number, read_if_whole
+from hear_tasks.text_files import is_number, read_object_if_whole
 
 SOURCE_NOTE = ".made-from.json"
 """In a folder of audio, with which it goes: the number, in its file system, of the folder that it was made from, and
@@ -72,8 +72,8 @@ class Plan:
 
         Or from another one of a split: whoever exchanges that changes no time of the files in it.
         """
-        noted = read_if_whole(self.made / SOURCE_NOTE)
-        if not isinstance(noted, dict):
+        noted = read_object_if_whole(self.made / SOURCE_NOTE)
+        if not noted:
             return False
         of_splits = noted.get("splits")  # earlier versions have noted none
         if not isinstance(of_splits, dict):

@@ -15,7 +15,7 @@ from hear_tasks.download import tarball_name
 from hear_tasks.registry import TASKS
 from hear_tasks.reproduce.options import PUBLISHED_RATE
 from hear_tasks.task_folder import METADATA_FILE
-from hear_tasks.text_files import read_if_whole
+from hear_tasks.text_files import read_object_if_whole
 
 PUT_ASIDE = ".going-"
 """Start of the names of folders that are being removed, so that half a folder is never taken for a whole one."""
@@ -32,8 +32,7 @@ class Made:
     def __init__(self, task: pathlib.Path, archives: pathlib.Path) -> None:
         self._task = task
         self._file = archives / f"{task.name}.made.json"
-        noted = read_if_whole(self._file)
-        noted = noted if isinstance(noted, dict) else {}
+        noted = read_object_if_whole(self._file)
         self._names = {str(name) for name in noted.get("names", ())}
         self._whole = {int(rate) for rate in noted.get("whole", ())}
         self.tarball = archives / tarball_name(next(each for each in TASKS if each.directory == task.name))

@@ -9,7 +9,7 @@ from hear_cacophony.files.atomic_write import write_json
 from hear_tasks.reproduce.jobs import Job
 from hear_tasks.reproduce.models import RunModel
 from hear_tasks.reproduce.options import Options, Phase
-from hear_tasks.text_files import read_if_whole
+from hear_tasks.text_files import read_object_if_whole
 
 
 def note(out: pathlib.Path, name: str, reason: str) -> None:
@@ -30,8 +30,7 @@ def forget(out: pathlib.Path, name: str) -> None:
 
 def noted(out: pathlib.Path, name: str) -> str:
     """Why it did not come; "" where nothing is noted."""
-    found = read_if_whole(_file(out, name))
-    return str(found.get("reason", "")) if isinstance(found, dict) else ""
+    return str(read_object_if_whole(_file(out, name)).get("reason", ""))
 
 
 def _file(out: pathlib.Path, name: str) -> pathlib.Path:
