@@ -16,7 +16,7 @@ import numpy as np
 from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.progress import ProgressLine, clock
 from hear_cacophony.sounds.pump import ReadAhead, WriteBehind
-from hear_tasks.embed.clips import BadClipError, check_samples
+from hear_tasks.embed.clips import BadClipError, find_fault
 from hear_tasks.embed.model import FailedClipsError, Model
 from hear_tasks.embed.plan import Plan, make_plan
 from hear_tasks.embed.record import lost_files
@@ -115,9 +115,8 @@ class _Run:
         batch_seconds: float | None,
         tell: Callable[[str], None],
     ) -> None:
-        self._plan, self._work, self._embedder = plan, work, plan.embedder
-        self._identity, self._tell = identity, tell
-        embedder = plan.embedder
+        self._plan, self._work, self._identity, self._tell = plan, work, identity, tell
+        self._embedder = embedder = plan.embedder
         self._tokens = embedder.tokens_per_batch if batch_seconds is None else embedder.tokens(batch_seconds)
         self.results = embedder.results(plan, place)
         self._start = time.monotonic()
@@ -135,7 +134,7 @@ class _Run:
             self._tell(f"{task.name}: work of an earlier run is done again: {reason}")
         with TaskProgress(task.name, len(task.clips), task.samples, task.sample_rate) as progress:
             batches = self._remaining(plan.batches(self._tokens))
-            clips, self._earlier_samples = self._shares_done()
+            clips, self._earlier_samples = self._shares(np.flatnonzero(self._done()))
             progress.advance(clips, self._earlier_samples)
             while batches:
                 batches = self._try(batches, progress)
@@ -144,8 +143,12 @@ class _Run:
 
     def _remaining(self, batches: list[Batch]) -> list[Batch]:
         """Those of the batches that hold a window which is not done."""
-        done = self._work.done_windows(len(self._plan.windows))
+        done = self._done()
         return [batch for batch in batches if not done[list(batch.windows)].all()]
+
+    def _done(self) -> np.ndarray:
+        """Which windows are done, bool, shape (windows,)."""
+        return self._work.done_windows(len(self._plan.windows))
 
     def _try(self, batches: list[Batch], progress: TaskProgress) -> list[Batch]:
         """Compute batches; those that are left where the memory of the devices did not do, in smaller pieces."""
@@ -193,7 +196,7 @@ class _Run:
 
     def _write(self, result: tuple[Batch, np.ndarray]) -> None:
         batch, embedded = result
-        self.results.write(self._work, batch, embedded, self._work.missing(batch.windows))
+        self.results.write(self._work, batch, embedded, ~self._done()[list(batch.windows)])
         self._work.mark(batch.windows)
 
     def _next(self, reader: ReadAhead[Batch, np.ndarray]) -> np.ndarray:
@@ -222,10 +225,6 @@ class _Run:
         told = [f"{message}\n  for {names_of(files, _MOST_NAMED)}" for message, files in by_message.items()]
         return f"the plugin fails for {len(self._failed)} clips ({others}):\n" + listed(told)
 
-    def _shares_done(self) -> tuple[float, int]:
-        """Clips and samples that earlier runs have done."""
-        return self._shares(np.flatnonzero(self._work.done_windows(len(self._plan.windows))))
-
     def _shares(self, windows: Iterable[int]) -> tuple[float, int]:
         """Clips and samples that windows stand for; a window of a long clip is a part of it."""
         first, clips = self._plan.first_windows, self._plan.task.clips
@@ -236,17 +235,9 @@ class _Run:
     def _all_bad_clips(self, first: BadClipError) -> str:
         """All clips of the task that cannot be read, so that they can be mended in one go."""
         self._tell(f"{first}; checking all other clips of the task")
-        bad: list[str] = []
-
-        def check(clip) -> None:
-            try:
-                check_samples(clip)
-            except BadClipError as error:
-                bad.append(str(error))
-
         with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(check, self._plan.task.clips))
-        return listed(sorted({str(first), *bad}))
+            faults = {str(first), *pool.map(find_fault, self._plan.task.clips)}
+        return listed(sorted(faults - {""}))
 
     def finish(self, clip_files: bool) -> None:
         """Write the files of the task and give them their place."""

@@ -6,7 +6,7 @@ import abc
 import importlib.util
 import itertools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hear_cacophony.engine.batches import Batch
     from hear_cacophony.engine.embedding import Embedder
 
-_FLOAT, _TIME = np.dtype(np.float32), np.dtype(np.float64)
+_TIME = np.dtype(np.float64)
 
 _PLACE = np.dtype([("first", "<i8"), ("count", "<i8"), ("kind", "S4")])
 """Where the embeddings of a clip lie, how many there are, and the type of their timestamps."""
@@ -37,7 +37,7 @@ class EventResults(Results):
 
     @abc.abstractmethod
     def _times(self, clip: int) -> np.ndarray:
-        """Timestamps of a clip in milliseconds, as through the HEAR API."""
+        """Timestamps of a clip in milliseconds, as through the HEAR API: ours are float32."""
 
     def write_labels(self, work: WorkFolder, split: Split, first: int) -> None:
         labels: list[list[str]] = []
@@ -63,38 +63,35 @@ class PlannedEventResults(EventResults):
     def __init__(self, plan: Plan, place: pathlib.Path, model: Embedder) -> None:
         super().__init__(plan, place)
         self._embedder = model
-        counts = [len(model.timestamps(clip.samples)) for clip in plan.task.clips]
-        bounds = plan.task.first_clips()
-        self._splits = np.repeat(np.arange(len(plan.task.splits)), np.diff(bounds))
-        self._counts = np.array(counts)
-        in_split = [np.cumsum([0, *counts[start:stop]]) for start, stop in itertools.pairwise(bounds)]
-        self._totals = [int(starts[-1]) for starts in in_split]
-        self._starts = np.concatenate([starts[:-1] for starts in in_split])
+        self._counts = [len(model.timestamps(clip.samples)) for clip in plan.task.clips]
+        self._totals: list[int] = []
+        self._places: list[tuple[str, int]] = []  # of each clip, its file and its first row there
+        for split, clips in plan.task.clips_by_split():
+            *starts, total = itertools.accumulate(self._counts[clips.start : clips.stop], initial=0)
+            self._totals.append(total)
+            self._places += [(self._embeddings_file(split), start) for start in starts]
 
     @property
     def files(self) -> dict[str, int]:
-        window = self._size * _FLOAT.itemsize
         return {
-            self._embeddings_file(split): total * window
+            self._embeddings_file(split): total * self._row_bytes
             for split, total in zip(self._task.splits, self._totals, strict=True)
         }
 
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Iterable[bool]) -> None:
         for index, embeddings in itertools.compress(zip(batch.windows, embedded, strict=True), wanted):
             window = self._plan.windows[index]
             kept, first = self._embedder.kept_times(window, self.count(window.clip))
-            place = (self._starts[window.clip] + first) * self._size * _FLOAT.itemsize
-            file = self._embeddings_file(self._task.splits[self._splits[window.clip]])
-            work.write(file, int(place), embeddings[kept].tobytes())
+            file, start = self._places[window.clip]
+            work.write(file, int(start + first) * self._row_bytes, embeddings[kept].tobytes())
 
     def count(self, clip: int) -> int:
-        return int(self._counts[clip])
+        return self._counts[clip]
 
     def write_embeddings(self, work: WorkFolder) -> list[int]:
         return self._totals
 
     def _times(self, clip: int) -> np.ndarray:
-        """Timestamps of a clip in milliseconds, float32 as through the HEAR API."""
         return self._embedder.timestamps(self._task.clips[clip].samples).astype(np.float32)
 
 
@@ -117,14 +114,14 @@ class GrowingEventResults(EventResults):
         """Bytes on the disk, once there is a clip to judge by; 0 before that."""
         done = self._places["count"] > 0 if self._end else np.zeros(0, bool)
         samples = sum(itertools.compress((clip.samples for clip in self._task.clips), done))
-        row = self._size * _FLOAT.itemsize
-        return round((2 * row + _TIME.itemsize) * (self._end or 0) * self._task.samples / samples) if samples else 0
+        row = 2 * self._row_bytes + _TIME.itemsize
+        return round(row * (self._end or 0) * self._task.samples / samples) if samples else 0
 
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Iterable[bool]) -> None:
         if self._end is None:
             self._end = self._earlier_end(work)
         for clip, (embeddings, times) in itertools.compress(zip(batch.windows, embedded, strict=True), wanted):
-            work.write("embeddings", self._end * self._size * _FLOAT.itemsize, embeddings.tobytes())
+            work.write("embeddings", self._end * self._row_bytes, embeddings.tobytes())
             work.write("times", self._end * _TIME.itemsize, times.astype(_TIME).tobytes())
             place = np.array((self._end, len(times), times.dtype.str.encode()), _PLACE)
             work.write("places", clip * _PLACE.itemsize, place.tobytes())
@@ -136,7 +133,7 @@ class GrowingEventResults(EventResults):
         self._places = np.fromfile(work.path("places"), _PLACE)
         self._places[~work.done_windows(len(self._places))] = np.zeros((), _PLACE)
         end = int((self._places["first"] + self._places["count"]).max())
-        for name, size in (("embeddings", self._size * _FLOAT.itemsize), ("times", _TIME.itemsize)):
+        for name, size in (("embeddings", self._row_bytes), ("times", _TIME.itemsize)):
             if work.path(name).stat().st_size < end * size:
                 raise TaskError(f"{work.path(name)}: cut short; remove {work.path('')} and embed the task again")
         return end
@@ -149,12 +146,12 @@ class GrowingEventResults(EventResults):
         self._all_times = np.fromfile(work.path("times"), _TIME, self._end)
         grown = np.memmap(work.path("embeddings"), np.float32, "r", shape=(self._end, self._size))
         totals = []
-        bounds = itertools.pairwise(self._task.first_clips())
-        for split, (start, stop) in zip(self._task.splits, bounds, strict=True):
+        for split, clips in self._task.clips_by_split():
+            places = self._places[clips.start : clips.stop]
             with work.path(self._embeddings_file(split)).open("wb") as file:
-                for first, count, _ in self._places[start:stop]:
+                for first, count, _ in places:
                     file.write(grown[first : first + count].tobytes())
-            totals.append(int(self._places["count"][start:stop].sum()))
+            totals.append(int(places["count"].sum()))
         return totals
 
     def _times(self, clip: int) -> np.ndarray:

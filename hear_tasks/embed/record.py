@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_tasks.embed.task import READERS, Task
 from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE, lost_files_of
-from hear_tasks.text_files import listed, read_if_whole
+from hear_tasks.text_files import listed, read_if_whole, read_object_if_whole
 
 RECORD_FILE = "embedded-from.json"
 """For each folder of audio, RATE/SPLIT, the digest of each clip's content by its name, and what spares reading it."""
@@ -23,10 +22,9 @@ _MAX_NAMED = 3
 
 def write_record(folder: pathlib.Path, task: Task) -> None:
     """Note in the folder of a task's embeddings what its clips were."""
-    clips = iter(task.clips)
     audio: dict[str, dict[str, str]] = {}
-    for split in task.splits:
-        members = [next(clips) for _ in split.order]
+    for split, clips in task.clips_by_split():
+        members = task.clips[clips.start : clips.stop]
         place = members[0].file.parent.relative_to(task.folder)
         audio[place.as_posix()] = {name: clip.digest for name, clip in zip(split.order, members, strict=True)}
     record = {"audio": audio, "states": sorted(task.digests.rows())}
@@ -61,19 +59,14 @@ def describe_lost(lost: dict[str, str]) -> str:
 
 def _names(folder: pathlib.Path) -> list[str]:
     """Names of the files of embeddings that predictions read."""
-    events = _metadata(folder).get("embedding_type") == "event"
+    events = read_object_if_whole(folder / METADATA_FILE).get("embedding_type") == "event"
     endings = (*_SPLIT_FILES, _EVENT_FILE) if events else _SPLIT_FILES
     return [METADATA_FILE, VOCABULARY_FILE, *(f"{split}{ending}" for split in _splits(folder) for ending in endings)]
 
 
 def _splits(folder: pathlib.Path) -> list[str]:
-    splits = _metadata(folder).get("splits")
+    splits = read_object_if_whole(folder / METADATA_FILE).get("splits")
     return splits if isinstance(splits, list) else []
-
-
-def _metadata(folder: pathlib.Path) -> dict[str, Any]:
-    content = read_if_whole(folder / METADATA_FILE)
-    return content if isinstance(content, dict) else {}
 
 
 def _size_by_shape(target: pathlib.Path, name: str) -> int | None:
@@ -97,8 +90,8 @@ def compare_with_task(target: pathlib.Path, task: pathlib.Path) -> list[str]:
     differences = [told for name in copied if (told := _compare_file(target / name, task / name))]
     for split in _splits(target):
         differences += _compare_split(target / f"{split}.json", task / f"{split}.json")
-    record = read_if_whole(target / RECORD_FILE)
-    if isinstance(record, dict) and "audio" in record:
+    record = read_object_if_whole(target / RECORD_FILE)
+    if "audio" in record:
         digests = ContentDigests(record["states"])
         for folder, clips in record["audio"].items():
             if (task / pathlib.Path(folder).parts[0]).is_dir():  # audio of a rate may go, as a whole, when it is used

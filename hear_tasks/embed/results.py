@@ -13,7 +13,7 @@ import os
 import pathlib
 import pickle
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 4096
 """Clips whose windows are held at once when windows are merged."""
-
-_FLOAT = np.dtype(np.float32)
 
 MergeWindows = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Makes the embeddings of clips, float32, from those of their windows, their weights, and where each clip begins."""
@@ -56,6 +54,7 @@ class Results(abc.ABC):
         self._plan, self._place = plan, place
         self._task = plan.task
         self._size = plan.embedder.size
+        self._row_bytes = self._size * np.dtype(np.float32).itemsize
 
     @property
     @abc.abstractmethod
@@ -68,7 +67,7 @@ class Results(abc.ABC):
         return 2 * sum(self.files.values())
 
     @abc.abstractmethod
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Iterable[bool]) -> None:
         """Write the results of a batch, shape (windows, ...): of the windows that are `wanted`, one for each."""
 
     @abc.abstractmethod
@@ -93,12 +92,12 @@ class Results(abc.ABC):
         _copy(self._task.folder / VOCABULARY_FILE, work.task)
         write_record(work.task, self._task)
         counts = self.write_embeddings(work)
-        for split, count, first in zip(self._task.splits, counts, self._task.first_clips(), strict=False):
+        for (split, clips), count in zip(self._task.clips_by_split(), counts, strict=True):
             _copy(self._task.folder / f"{split.name}.json", work.task)
             (work.task / f"{split.name}.embedding-dimensions.json").write_text(json.dumps((count, self._size)))
-            self.write_labels(work, split, first)
+            self.write_labels(work, split, clips.start)
             if clip_files:
-                self._write_clip_files(work, split, count, first)
+                self._write_clip_files(work, split, count, clips.start)
 
     def _write_clip_files(self, work: WorkFolder, split: Split, count: int, first: int) -> None:
         (work.task / split.name).mkdir(exist_ok=True)
@@ -134,23 +133,22 @@ class SceneResults(Results):
 
     @property
     def files(self) -> dict[str, int]:
-        return {"windows": len(self._plan.windows) * self._size * _FLOAT.itemsize}
+        return {"windows": len(self._plan.windows) * self._row_bytes}
 
-    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Sequence[bool]) -> None:
+    def write(self, work: WorkFolder, batch: Batch, embedded: np.ndarray, wanted: Iterable[bool]) -> None:
         for window, embedding in itertools.compress(zip(batch.windows, embedded, strict=True), wanted):
-            work.write("windows", window * self._size * _FLOAT.itemsize, embedding.tobytes())
+            work.write("windows", window * self._row_bytes, embedding.tobytes())
 
     def count(self, clip: int) -> int:
         return 1
 
     def write_embeddings(self, work: WorkFolder) -> list[int]:
         windows = np.memmap(work.path("windows"), np.float32, "r", shape=(len(self._plan.windows), self._size))
-        bounds = self._task.first_clips()
-        for split, (start, stop) in zip(self._task.splits, itertools.pairwise(bounds), strict=True):
+        for split, clips in self._task.clips_by_split():
             with work.path(self._embeddings_file(split)).open("wb") as file:
-                for first in range(start, stop, _CHUNK):
-                    file.write(self._merged(windows, first, min(stop, first + _CHUNK)).tobytes())
-        return np.diff(bounds).tolist()
+                for first in clips[::_CHUNK]:
+                    file.write(self._merged(windows, first, min(clips.stop, first + _CHUNK)).tobytes())
+        return [len(split.order) for split in self._task.splits]
 
     def _merged(self, windows: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Embeddings of the clips from `start` to `stop`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -73,12 +74,10 @@ class Task:
         """Samples of all its clips."""
         return sum(clip.samples for clip in self.clips)
 
-    def first_clips(self) -> list[int]:
-        """Index in `clips` of each split's first clip, and their number."""
-        starts = [0]
-        for split in self.splits:
-            starts.append(starts[-1] + len(split.order))
-        return starts
+    def clips_by_split(self) -> list[tuple[Split, range]]:
+        """The splits, each with the indices of its clips in `clips`."""
+        ends = itertools.accumulate(len(split.order) for split in self.splits)
+        return [(split, range(end - len(split.order), end)) for split, end in zip(self.splits, ends, strict=True)]
 
 
 def read_task(folder: pathlib.Path, rate: int) -> Task:

@@ -40,13 +40,11 @@ class WorkFolder:
 
     Attributes:
         task: the future folder of the task.
-        resumed: windows that were done when it was opened.
     """
 
     def __init__(self, target: pathlib.Path, folder: pathlib.Path) -> None:
         self._target, self._folder = target, folder
         self.task = folder / "task"
-        self.resumed = 0
         self._done = -1
         self._unmarked: list[int] = []
         self._files: dict[pathlib.Path, int] = {}
@@ -78,7 +76,6 @@ class WorkFolder:
         self._done = self._open(self._folder / "done", windows)
         if reason is not None:
             write_text(self._folder / "settings", json.dumps(settings, indent=1))
-        self.resumed = int(self.done_windows(windows).sum())
         return reason or ""
 
     def _difference(self, settings: dict[str, Any]) -> str | None:
@@ -121,11 +118,6 @@ class WorkFolder:
     def done_windows(self, windows: int) -> np.ndarray:
         """Which windows are done, bool, shape (windows,)."""
         return np.frombuffer(os.pread(self._done, windows, 0), np.uint8).astype(bool)
-
-    def missing(self, windows: Sequence[int]) -> list[bool]:
-        """For each of these windows whether it is still to be done; those that are done stay as they are."""
-        done = self.done_windows(os.fstat(self._done).st_size)
-        return [not done[window] for window in windows]
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         """Write all of `data` to a results file."""

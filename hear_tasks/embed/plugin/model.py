@@ -7,7 +7,7 @@ import hashlib
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,14 +30,6 @@ BATCH_SAMPLES = 1_344_000
 _FULL_SCALE = 1 << 15
 _PAST_THE_END_MS = 1.0
 """Rounding; hear-validator allows none, but refuses nothing that ends with its clip."""
-
-
-class _Caller(Protocol):
-    """A plugin in this process, or in one of its own."""
-
-    facts: dict[str, Any]
-
-    def call(self, kind: str, audio: np.ndarray) -> list[np.ndarray]: ...
 
 
 class PluginModel(Model):
@@ -66,9 +58,7 @@ class PluginModel(Model):
         self.name = name
         source = pathlib.Path(path).name if path else "none"
         md5 = _digest(pathlib.Path(path)) if path else ""
-        self._plugin: _Caller = (
-            PluginProcess(python, name, path, options) if python else Plugin(name, path, dict(options))
-        )
+        self._plugin = PluginProcess(python, name, path, options) if python else Plugin(name, path, dict(options))
         facts = self._plugin.facts
         self.sample_rate: int = facts["sample_rate"]
         self.scene_embedding_size: int = facts["scene_embedding_size"]
