@@ -421,7 +421,7 @@ def test_the_rate_of_the_plugin_chooses_the_audio(plugin, tmp_path, capsys):
     task = make_scene_task(tmp_path / "tasks", clips=1)
     (task / "16000").rename(task / "48000")
     name = plugin(TORCH.replace("= 16000,", "= 44100,"))
-    assert load_module(name).sample_rate == 44_100
+    assert load_module(name).model.sample_rate == 44_100
     assert embed(task.parent, tmp_path / "out", name) == 1
     assert f"no such folder; make it from the 48 kHz audio: hear-cacophony prepare --rates 44100 {task}" in (
         capsys.readouterr().err

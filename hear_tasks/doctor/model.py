@@ -86,7 +86,7 @@ def check_module(request: ModuleRequest, findings: Findings) -> ModelFacts | Non
     from hear_tasks.embed import load_module  # here, as it imports the encoders
 
     try:
-        module = load_module(request.name, request.path, request.options, python=request.python)
+        model = load_module(request.name, request.path, request.options, python=request.python).model
     except Exception as error:  # whatever a plugin raises
         message = f"expected a HEAR module that loads, got: {error}"
         findings.error("module", request.name, message, _fix_loading(request, str(error)))
@@ -96,16 +96,16 @@ def check_module(request: ModuleRequest, findings: Findings) -> ModelFacts | Non
         findings.warn(
             "module-file", request.name, message, "correct --model, unless it is a name that the module knows"
         )
-    if module.sample_rate not in SAMPLE_RATES:
+    if model.sample_rate not in SAMPLE_RATES:
         message = (
-            f"expected a sample rate of {listed([str(rate) for rate in SAMPLE_RATES])} Hz, got {module.sample_rate}"
+            f"expected a sample rate of {listed([str(rate) for rate in SAMPLE_RATES])} Hz, got {model.sample_rate}"
         )
         findings.error("module-rate", request.name, message, "let the module resample from one of these")
-    for problem in module.model.find_problems():
+    for problem in model.find_problems():
         findings.error(
             "module-api", request.name, f"expected embeddings as the HEAR API has them, got: {problem}", _FIX
         )
-    return ModelFacts(module.sample_rate, module.model.scene_embedding_size, module.model.timestamp_embedding_size)
+    return ModelFacts(model.sample_rate, model.scene_embedding_size, model.timestamp_embedding_size)
 
 
 def _fix_loading(request: ModuleRequest, error: str) -> str:

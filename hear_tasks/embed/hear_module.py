@@ -33,11 +33,6 @@ class HearModule:
     options: Mapping[str, Any]
 
     @property
-    def sample_rate(self) -> int:
-        """Samples per second of the audio that it takes: the task's folder that it is read from."""
-        return self.model.sample_rate
-
-    @property
     def folder_name(self) -> str:
         """The folder of its embeddings, named as heareval does."""
         return folder_name(self.name, self.options)

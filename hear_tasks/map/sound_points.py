@@ -30,7 +30,7 @@ def module_points(sounds: Sequence[Sound], module: HearModule) -> Points:
     """The embeddings of sounds by a HEAR module, which are kept, too."""
 
     def read(name: str) -> np.ndarray:
-        return read_audio_at(name, module.sample_rate)
+        return read_audio_at(name, module.model.sample_rate)
 
     def compute(clips: list[np.ndarray], _: list[Sound]) -> dict[str, np.ndarray]:
         return {"embeddings": module.model.embed_scenes(clips)}
