@@ -158,23 +158,18 @@ class WorkFolder:
         self.task.rename(self._target)
         sync_folder(self._target.parent)
 
-    def _keep_scores(self) -> None:
-        """Bring back what others have left beside embeddings that were finished before, and lost: their scores."""
-        before = self._folder / "before"
-        if (before / EMBEDDED_FILE).exists():
-            for entry in before.iterdir():
-                if not (self._target / entry.name).exists():
-                    entry.rename(self._target / entry.name)
-
     def _close(self) -> None:
         for number in self._files.values():
             os.close(number)
         self._files.clear()
 
     def remove(self) -> None:
-        """Remove the working folder."""
-        self._close()
-        self._keep_scores()
+        """Remove the working folder; what others have left beside embeddings before, their scores, comes back."""
+        before = self._folder / "before"
+        if (before / EMBEDDED_FILE).exists():  # they were finished, and lost
+            for entry in before.iterdir():
+                if not (self._target / entry.name).exists():
+                    entry.rename(self._target / entry.name)
         shutil.rmtree(self._folder)
 
 
