@@ -65,7 +65,7 @@ class FileProgress(ProgressLine):
 
     def line(self, seconds: float) -> str:
         """What is told after `seconds` of work."""
-        left = _time_left(self._done - (self._earlier or 0), self._total - self._done, seconds)
+        left = time_left(self._done - (self._earlier or 0), self._total - self._done, seconds)
         return f"{self._title}: {self._done} of {self._total} files, {left}"
 
 
@@ -87,7 +87,7 @@ class ByteProgress(ProgressLine):
         """What is told after `seconds` of work."""
         part = self._done / max(self._total, 1)
         speed = self._done / 1e6 / max(seconds, 1e-9)
-        left = _time_left(self._done, self._total - self._done, seconds)
+        left = time_left(self._done, self._total - self._done, seconds)
         return f"{self._title}: {part:4.0%} of {self._total / 1e6:,.1f} MB, {speed:,.1f} MB/s, {left}"
 
 
@@ -128,11 +128,12 @@ class TransferProgress(ProgressLine):
         told = f"{self._title}: {self._done_files} of {self._files} files, {done / 1e6:,.1f}"
         if self._total < done or not self._total:  # a host did not tell beforehand
             return f"{told} MB, {speed:,.1f} MB/s, time left unknown"
-        left = _time_left(self._came, self._total - done, seconds)
+        left = time_left(self._came, self._total - done, seconds)
         return f"{told} of {self._total / 1e6:,.1f} MB, {speed:,.1f} MB/s, {left}"
 
 
-def _time_left(done: float, to_do: float, seconds: float) -> str:
+def time_left(done: float, to_do: float, seconds: float) -> str:
+    """How long the rest takes, by what was done in so many seconds; whatever both are counted in."""
     return f"{clock(to_do * seconds / done)} left" if done > 0 else "time left unknown"
 
 

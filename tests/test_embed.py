@@ -356,7 +356,7 @@ def test_samples_are_read_as_libsndfile_reads_them(form, subtype, tmp_path):
     assert (clip.offset is not None) == (subtype == "PCM_16" and form == "WAV")
     for dtype in ["int16", "float32"] if clip.pcm_16 else ["float32"]:
         target = np.empty(1_000, dtype)
-        read_piece(clip, 700, 1_700, target)
+        read_piece(clip, 700, target)
         assert np.array_equal(target, soundfile.read(file, start=700, stop=1_700, dtype=dtype)[0])
 
 

@@ -9,8 +9,8 @@ from hear_cacophony.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from hear_tasks.embed.engine import IN_WORK
     from hear_tasks.embed.hear_module import HearModule, claim_folder, load_module
+    from hear_tasks.embed.model import Plan, make_plan
     from hear_tasks.embed.own_model import OwnModel
-    from hear_tasks.embed.plan import Plan, make_plan
     from hear_tasks.embed.record import compare_with_task, describe_lost, lost_files
     from hear_tasks.embed.run import embed_tasks
     from hear_tasks.embed.task import Split, read_splits, read_task
@@ -21,8 +21,8 @@ __getattr__ = lazy_exports(
     {
         "engine": ("IN_WORK",),
         "hear_module": ("HearModule", "claim_folder", "load_module"),
+        "model": ("Plan", "make_plan"),
         "own_model": ("OwnModel",),
-        "plan": ("Plan", "make_plan"),
         "record": ("compare_with_task", "describe_lost", "lost_files"),
         "run": ("embed_tasks",),
         "task": ("Split", "read_splits", "read_task"),

@@ -90,8 +90,8 @@ def _read_header(file: pathlib.Path) -> tuple[int, int, Clip]:
     return header.rate, header.channels, Clip(file, frames, header.subtype == "PCM_16", None, header.remark)
 
 
-def read_piece(clip: Clip, start: int, stop: int, target: np.ndarray) -> None:
-    """Read samples from `start` to `stop` into `target`, int16 or float32, shape (stop - start,).
+def read_piece(clip: Clip, start: int, target: np.ndarray) -> None:
+    """Read samples from `start` on into `target`, int16 or float32, shape (samples,).
 
     Raises:
         BadClipError: fewer samples than the header says, NaN or infinite samples, or not readable.
@@ -101,7 +101,7 @@ def read_piece(clip: Clip, start: int, stop: int, target: np.ndarray) -> None:
         got = _copy(clip, start, target) if plain else _decode(clip, start, target)
     except (ValueError, OSError) as error:
         raise BadClipError(f"{clip.file}: {error}") from error
-    if got < stop - start:
+    if got < len(target):
         raise BadClipError(
             f"{clip.file}: expected {clip.samples} samples by its header, got {start + got}; was a copy interrupted?"
         )

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hear_cacophony.files.full_disk import describe_full, is_full
-from hear_cacophony.progress import ProgressLine, clock
+from hear_cacophony.progress import ProgressLine, time_left
 from hear_cacophony.sounds.pump import ReadAhead, WriteBehind
 from hear_tasks.embed.clips import BadClipError, find_fault
-from hear_tasks.embed.model import FailedClipsError, Model
-from hear_tasks.embed.plan import Plan, make_plan
+from hear_tasks.embed.model import FailedClipsError, Model, Plan, make_plan
 from hear_tasks.embed.record import lost_files
 from hear_tasks.embed.results import Results, check_clip_file_names
 from hear_tasks.embed.task import READERS, Task, listed, read_task
@@ -129,8 +128,7 @@ class _Run:
         plan, task = self._plan, self._plan.task
         # Neither devices nor sizes of batches are among them: windows that are done stay done.
         settings = {**self._identity, "task": task.fingerprint}
-        reason = self._work.start(len(plan.windows), settings, self.results.files)
-        if reason:
+        if reason := self._work.start(len(plan.windows), settings, self.results.files):
             self._tell(f"{task.name}: work of an earlier run is done again: {reason}")
         with TaskProgress(task.name, len(task.clips), task.samples, task.sample_rate) as progress:
             batches = self._remaining(plan.batches(self._tokens))
@@ -155,6 +153,8 @@ class _Run:
         self._shapes |= {(batch.size, batch.steps) for batch in batches}
         try:
             self._pump(batches, progress)
+        except BadClipError as error:
+            raise TaskError(self._all_bad_clips(error)) from error
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and _OUT_OF_MEMORY not in str(error):
                 raise
@@ -188,7 +188,8 @@ class _Run:
                 progress.advance(*self._shares(batch.windows))
 
             for batch in batches:
-                in_work.append(self._run(self._next(reader), batch))
+                (audio,) = next(reader)
+                in_work.append(self._run(audio, batch))
                 if len(in_work) >= IN_WORK:
                     collect()
             while in_work:
@@ -198,13 +199,6 @@ class _Run:
         batch, embedded = result
         self.results.write(self._work, batch, embedded, ~self._done()[list(batch.windows)])
         self._work.mark(batch.windows)
-
-    def _next(self, reader: ReadAhead[Batch, np.ndarray]) -> np.ndarray:
-        try:
-            (audio,) = next(reader)
-            return audio
-        except BadClipError as error:
-            raise TaskError(self._all_bad_clips(error)) from error
 
     def _run(self, audio: np.ndarray, batch: Batch) -> tuple[Batch, Any]:
         """A batch with its results, perhaps not yet computed; without the clips that a plugin fails for."""
@@ -283,12 +277,11 @@ class TaskProgress(ProgressLine):
 
     def line(self, seconds: float) -> str:
         """What is told after `seconds` of work."""
-        hours = 3600 * self._rate
-        done, total = self._samples / hours, self._total_samples / hours
-        speed = (self._samples - (self._earlier or 0)) / hours / max(seconds, 1e-9) * 3600
-        left = f"{clock((total - done) / speed * 3600)} left" if speed > 0 else "time left unknown"
-        part = self._samples / self._total_samples
+        hour, total = 3600 * self._rate, self._total_samples
+        computed = self._samples - (self._earlier or 0)
+        speed = computed / self._rate / max(seconds, 1e-9)
         return (
-            f"{self._title}: {part:4.0%}, {self._clips:.0f} of {self._total_clips} clips, "
-            f"{done:.2f} of {total:.2f} h of audio, {speed:.0f} h/h, {left}"
+            f"{self._title}: {self._samples / total:4.0%}, {self._clips:.0f} of {self._total_clips} clips, "
+            f"{self._samples / hour:.2f} of {total / hour:.2f} h of audio, {speed:.0f} h/h, "
+            f"{time_left(computed, total - self._samples, seconds)}"
         )

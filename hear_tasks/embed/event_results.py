@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hear_tasks.embed.plan import Plan
+from hear_tasks.embed.model import Plan
 from hear_tasks.embed.results import Results, pickle_labels, write_json
 from hear_tasks.embed.task import Split
 from hear_tasks.embed.work_folder import WorkFolder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +14,10 @@ from hear_cacophony.engine.options import Options
 from hear_cacophony.engine.windows import Window
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
 from hear_tasks.embed.event_results import PlannedEventResults
-from hear_tasks.embed.model import ClipEmbedder, Model
+from hear_tasks.embed.model import ClipEmbedder, Model, Plan
 from hear_tasks.embed.results import Results, SceneResults
 from hear_tasks.registry import TASKS, EmbeddingType
 from hear_tasks.task_folder import UNTRAINED
-
-if TYPE_CHECKING:
-    from hear_tasks.embed.plan import Plan
 
 _PUBLISHED_SECONDS = {task.directory: task.published_seconds for task in TASKS}
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hear_tasks.embed.plan import Plan
+from hear_tasks.embed.model import Plan
 from hear_tasks.embed.record import write_record
 from hear_tasks.embed.task import Split, Task
 from hear_tasks.embed.work_folder import WorkFolder

@@ -7,22 +7,19 @@ import hashlib
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hear_cacophony.engine.batches import Batch
 from hear_cacophony.engine.windows import Window, WindowSpan
 from hear_tasks.embed.event_results import GrowingEventResults
-from hear_tasks.embed.model import ClipEmbedder, FailedClipsError, Model
+from hear_tasks.embed.model import ClipEmbedder, FailedClipsError, Model, Plan
 from hear_tasks.embed.plugin.call import SCENE, TIMESTAMPS, Plugin, PluginApiError, PluginError, PluginMemoryError
 from hear_tasks.embed.plugin.process import PluginProcess
 from hear_tasks.embed.plugin.source import digest_code
 from hear_tasks.embed.results import Results, SceneResults
 from hear_tasks.registry import EmbeddingType
-
-if TYPE_CHECKING:
-    from hear_tasks.embed.plan import Plan
 
 BATCH_SAMPLES = 1_344_000
 """Samples in a batch unless told otherwise: 84 s at 16 kHz, as many as heareval takes at any rate."""
@@ -48,9 +45,7 @@ class PluginModel(Model):
         python: str | None = None,
         tell: Callable[[str], None] = lambda message: print(f"embed: {message}", file=sys.stderr, flush=True),
     ) -> None:
-        """Load a plugin.
-
-        See `hear_module.load_module`.
+        """Load a plugin; see `hear_module.load_module`.
 
         Raises:
             PluginError: it cannot be loaded, or lacks something of the HEAR API; the message says what.
@@ -217,7 +212,7 @@ def check_scenes(arrays: list[np.ndarray], clips: int, size: int) -> np.ndarray:
         PluginError: embeddings are not finite, which depends on the clip.
     """
     (embeddings,) = arrays
-    if embeddings.ndim != 2 or embeddings.shape[0] != clips or embeddings.shape[1] != size:
+    if embeddings.shape != (clips, size):
         raise PluginApiError(
             f"get_scene_embeddings: expected shape (n_sounds, scene_embedding_size) = ({clips}, {size}), got "
             f"{embeddings.shape}{_hint(embeddings, clips, size)}"
@@ -231,8 +226,7 @@ def check_timestamps(
     """For each clip of a batch its embeddings, shape (timestamps, size), float32, and its timestamps in milliseconds.
 
     Raises:
-        PluginApiError: they are not what they have to be; the message says what was expected and what came.
-        PluginError: embeddings are not finite, which depends on the clip.
+        PluginApiError, PluginError: see `check_scenes`.
     """
     embeddings, times = arrays
     name = "get_timestamp_embeddings"
