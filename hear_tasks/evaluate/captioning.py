@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.files.atomic_write import write_json, write_text
 from hear_cacophony.installed import check_installed
 from hear_cacophony.printable import as_text
 from hear_cacophony.text.tokenizer import tokenizer_digests
 from hear_tasks.evaluate.evaluator import Computed, Evaluator, Scored
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.evaluate.model import AudioTextModel
 from hear_tasks.evaluate.protocols import CAPTION_SEED, CAPTION_TEMPERATURE
 
 JAVA_VERSIONS = range(8, 14)

@@ -6,7 +6,6 @@ import argparse
 import pathlib
 import sys
 import textwrap
-from typing import Any
 
 from hear_cacophony.commands.model_options import (
     add_tokenizer_option,
@@ -102,6 +101,7 @@ def _run(args: argparse.Namespace) -> int:
     from hear_tasks.evaluate.request import Request
     from hear_tasks.evaluate.run import evaluate
 
+    tokenizer = {} if args.tokenizer is None else {"tokenizer": args.tokenizer}
     request = Request(
         args.evaluation,
         find_dataset(args.dataset, args.evaluation),
@@ -113,15 +113,10 @@ def _run(args: argparse.Namespace) -> int:
         seed=args.seed,
         beams=getattr(args, "beams", None),
         devices=device_indices(args.devices),
-        options=_options(args),
+        options=window_options(args) | tokenizer,
     )
     report = evaluate(request)
     print(report.as_text())
     for line in first_lines(report.faults, f": see {RESULTS_FILE}"):
         print(f"evaluate: {on_one_line(line)}", file=sys.stderr)
     return 1 if report.faults else 0
-
-
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    tokenizer = {} if args.tokenizer is None else {"tokenizer": args.tokenizer}
-    return window_options(args) | tokenizer

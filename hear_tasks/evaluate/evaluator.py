@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.evaluate.model import AudioTextModel
 from hear_tasks.evaluate.protocols import choose_patches
 from hear_tasks.evaluate.request import Request
 

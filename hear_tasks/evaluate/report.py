@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import importlib.resources
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.printable import on_one_line
 from hear_cacophony.text_table import text_table
 from hear_tasks.evaluate.evaluator import Scored
 from hear_tasks.evaluate.listing import Listing
-from hear_tasks.evaluate.model import Weights
 from hear_tasks.evaluate.request import Request
 
 _FILE = "published.csv"
@@ -24,7 +24,7 @@ class Report:
 
     Attributes:
         request: what was asked for.
-        weights: the weights of the model.
+        model: what was evaluated.
         tokenizer: digests of the files of its tokenizer, by their paths.
         listing: what the data set holds.
         unreadable: why clips could not be used, by file.
@@ -33,7 +33,7 @@ class Report:
     """
 
     request: Request
-    weights: Weights
+    model: AudioTextModel
     tokenizer: dict[str, str]
     listing: Listing
     unreadable: dict[str, str]
@@ -51,11 +51,18 @@ class Report:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """The scores beside the published figures."""
-        found = compare(self.request.evaluation, self.request.dataset.title, self.scored.scores)
-        if self.request.published and not self.weights.untrained:
-            return found
-        return [dataclasses.replace(each, difference=None) for each in found]
+        """The scores beside every published figure that there is of them: fractions from 0 to 1."""
+        alike = self.request.published and not self.model.untrained
+        compared = (self.request.evaluation, self.request.dataset.title)
+        text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+        found = []
+        for row in csv.DictReader(text.splitlines()):
+            ours = self.scored.scores.get(row["measure"])
+            if ours is not None and (row["task"], row["dataset"]) == compared:
+                published = float(row["value"])
+                difference = ours - published if alike else None
+                found.append(Comparison(row["measure"], ours, published, difference, row["source"]))
+        return found
 
     @property
     def used(self) -> int:
@@ -64,7 +71,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The whole report."""
-        request, weights = self.request, self.weights
+        request, model = self.request, self.model
         return {
             "evaluation": str(request.evaluation),
             "dataset": request.dataset.title,
@@ -72,7 +79,7 @@ class Report:
             "protocol": request.protocol,
             "limits": {**dataclasses.asdict(request.limits), "patches": request.limits.patches},
             "options": dict(request.options),
-            "model": dataclasses.asdict(weights),
+            "model": {"source": model.source, "md5": model.md5, "untrained": model.untrained},
             "tokenizer": self.tokenizer,
             "clips": {
                 "listed": self.listing.listed,
@@ -95,11 +102,11 @@ class Report:
         return "\n\n".join(part for part in parts if part)
 
     def _head(self) -> str:
-        request, weights, listing = self.request, self.weights, self.listing
-        known = "untrained: a baseline, not a result" if weights.untrained else f"MD5 {weights.md5 or 'unknown'}"
+        request, model, listing = self.request, self.model, self.listing
+        known = "untrained: a baseline, not a result" if model.untrained else f"MD5 {model.md5 or 'unknown'}"
         missing, unreadable = len(listing.missing), len(self.unreadable)
         lines = [
-            f"{request.dataset.title}, {request.evaluation}, protocol {request.protocol}, {weights.source} ({known})",
+            f"{request.dataset.title}, {request.evaluation}, protocol {request.protocol}, {model.source} ({known})",
             f"clips: {self.used} of {listing.listed}, {missing} missing, {unreadable} unreadable",
             f"tokenizer: {' and '.join(self.tokenizer)}",
             *listing.remarks,
@@ -129,12 +136,9 @@ class Report:
             return f"no published figures of {self.request.evaluation} on {self.request.dataset.title}"
         table = "\n".join(text_table([("", "ours", "published", "difference", "source"), *rows], right=(1, 2, 3)))
         but = [] if self.request.published else ["the published figures are of the published protocol"]
-        but += ["ours of untrained weights"] if self.weights.untrained else []
-        but += (
-            [f"missing from ours: {len(self.listing.missing)} of {self.listing.listed} clips"]
-            if self.listing.missing
-            else []
-        )
+        but += ["ours of untrained weights"] if self.model.untrained else []
+        missing = len(self.listing.missing)
+        but += [f"missing from ours: {missing} of {self.listing.listed} clips"] if missing else []
         return f"{table}\n({'; '.join(but)})" if but else table
 
 
@@ -167,15 +171,3 @@ class Comparison:
     published: float
     difference: float | None
     source: str
-
-
-def compare(task: str, dataset: str, scores: Mapping[str, float]) -> list[Comparison]:
-    """The scores beside every published figure that there is of them: fractions from 0 to 1."""
-    text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
-    rows = [row for row in csv.DictReader(text.splitlines()) if (row["task"], row["dataset"]) == (task, dataset)]
-    figures = [(row["measure"], scores.get(row["measure"]), float(row["value"]), row["source"]) for row in rows]
-    return [
-        Comparison(measure, ours, published, ours - published, source)
-        for measure, ours, published, source in figures
-        if ours is not None
-    ]

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.printable import as_text
 from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.evaluate.model import AudioTextModel
 
 RANKS = (1, 5, 10)
 DEPTH = 10
@@ -187,12 +187,9 @@ def text_to_audio(similarities: np.ndarray, captions: Captions, *, published: bo
 
 
 def audio_to_text(similarities: np.ndarray, captions: Captions, *, published: bool = False) -> dict[str, Estimate]:
-    """Metrics of finding captions by their clips, one query for each clip.
+    """As `text_to_audio`, of finding captions by their clips, one query for each clip.
 
-    Similarities have the shape (captions, clips); as published, copies of a text take places in the ranking.
-
-    Returns:
-        Estimates by "R@1", "R@5", "R@10", "mAP@10".
+    As published, copies of a text take places in the ranking.
     """
     texts, similarities = captions.ranked_texts(similarities, published=published)
     clips = captions.clips_by_text

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from hear_cacophony.commands.model_options import check_tokenizer
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.engine.devices import Devices
+from hear_cacophony.engine.load_audio_text import load_audio_text_model
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.installed import check_installed
@@ -24,7 +28,6 @@ from hear_tasks.evaluate.captioning import Captioning
 from hear_tasks.evaluate.datasets import Evaluation
 from hear_tasks.evaluate.evaluator import Computed, Evaluator
 from hear_tasks.evaluate.listing import Clip, Listing
-from hear_tasks.evaluate.model import AudioTextModel, Weights, find_weights, load_model
 from hear_tasks.evaluate.protocols import is_longer, read_published
 from hear_tasks.evaluate.report import Report
 from hear_tasks.evaluate.request import Request
@@ -37,6 +40,21 @@ _EVALUATORS: dict[Evaluation, type[Evaluator]] = {
     Evaluation.RETRIEVAL: Retrieval,
     Evaluation.CAPTIONING: Captioning,
 }
+
+
+def load_model(path: str, **options: Any) -> AudioTextModel:
+    """Load a model with its text side.
+
+    As `hear_cacophony.load_audio_text_model`, with its options.
+
+    Raises:
+        FileNotFoundError: no such file, or no tokenizer.
+        ValueError: the file has no text side, or the tokenizer is that of another model.
+    """
+    check_tokenizer(path, options.get("tokenizer"))
+    model = load_audio_text_model(path, **options)
+    _ = model.tokenizer  # read now, since without one all that is computed of clips would wait for it
+    return model
 
 
 def evaluate(
@@ -60,21 +78,27 @@ def evaluate(
     listing = request.dataset.read(request.data)
     tell(f"{request.dataset.title}: {len(listing.clips)} of {listing.listed} clips, {len(listing.missing)} missing")
     model = load(request.model, protocol=request.protocol, devices=Devices(request.devices), **request.options)
-    weights, tokenizer = find_weights(model), tokenizer_digests(model.tokenizer.files)
-    folder = request.out / weights.folder_name / request.folder_name
+    tokenizer = tokenizer_digests(model.tokenizer.files)
+    folder = request.out / _folder_name(model) / request.folder_name
     folder.mkdir(parents=True, exist_ok=True)
     before = read_object_if_whole(folder / RESULTS_FILE)
     _check_tokenizer(folder, before, tokenizer)
-    with open_kept(folder.parent / "kept", _identity(evaluator, model, weights), tell) as kept:
+    with open_kept(folder.parent / "kept", _identity(evaluator, model), tell) as kept:
         clips, found, faults = _compute(evaluator, listing, model, kept)
         (folder / RESULTS_FILE).unlink(missing_ok=True)  # not to stand beside files of this evaluation, if it is killed
         scored = evaluator.score(model, Computed(clips, found.values, listing.classes), folder)
         limit = request.limits.patches
         shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]
-        report = Report(request, weights, tokenizer, listing, listing.unreadable | faults, shortened, scored)
+        report = Report(request, model, tokenizer, listing, listing.unreadable | faults, shortened, scored)
         write_json(folder / RESULTS_FILE, report.as_json())
     tell(f"{folder}: {f'replaced what was of {data}' if (data := before.get('data')) else 'written'}")
     return report
+
+
+def _folder_name(model: AudioTextModel) -> str:
+    """A name for the folder of what is made with the weights of a model."""
+    stem = re.sub(r"[^\w.-]+", "_", pathlib.PurePath(model.source).stem)
+    return f"{stem}-{model.md5[:8]}" if model.md5 else stem
 
 
 def _check_tokenizer(folder: pathlib.Path, before: Mapping[str, Any], tokenizer: Mapping[str, str]) -> None:
@@ -116,12 +140,12 @@ def _compute(
     return [by_file[sound.name] for sound in found.sounds], found, faults
 
 
-def _identity(evaluator: Evaluator, model: AudioTextModel, weights: Weights) -> dict[str, Any]:
+def _identity(evaluator: Evaluator, model: AudioTextModel) -> dict[str, Any]:
     """All that a clip's value depends on but the clip."""
     request = evaluator.request
     seed = {"seed_of_patches": request.patch_seed} if request.published else {}
     return {
-        "weights": weights.identity,
+        "weights": model.md5 or model.source,
         "dataset": request.dataset.name,
         "protocol": request.protocol,
         "seconds": request.limits.seconds,

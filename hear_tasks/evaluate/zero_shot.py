@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.commands.sound_options import format_csv
+from hear_cacophony.engine.audio_text import AudioTextModel
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_cacophony.installed import check_installed
 from hear_cacophony.pages.confusion import confused_pairs
@@ -17,7 +18,6 @@ from hear_cacophony.printable import as_text
 from hear_tasks.evaluate.confusion_picture import draw_confusion
 from hear_tasks.evaluate.evaluator import Computed, EmbeddingEvaluator, Scored
 from hear_tasks.evaluate.listing import Clip
-from hear_tasks.evaluate.model import AudioTextModel
 
 TOP = 5
 
@@ -39,13 +39,10 @@ class ZeroShot(EmbeddingEvaluator):
         scores = {f"top{k}": found.top(k) for k in (1, TOP)}
         intervals = {f"top{k}": found.interval(k) for k in (1, TOP)}
         folds = _folds(found, [clip.fold for clip in clips])
-        per_class = {
-            name: {"clips": found.count(i), "top1": found.top(1, i), f"top{TOP}": found.top(TOP, i)}
-            for i, name in enumerate(classes)
-        }
         prompt = " and ".join(map(repr, self.request.templates))
         few = [f"top{TOP} says nothing of {len(classes)} classes"] if len(classes) <= TOP else []
-        details = {"templates": list(self.request.templates), "classes": len(classes), "per_class": per_class, **folds}
+        counted = {"classes": len(classes), "per_class": found.per_class}
+        details = {"templates": list(self.request.templates), **counted, **folds}
         lines = [f"{len(classes)} classes, prompt {prompt}", *few, *_describe_folds(folds)]
         return Scored(scores, details, lines, intervals)
 
@@ -68,7 +65,7 @@ class ZeroShot(EmbeddingEvaluator):
             predicted.append((clip.name, classes[truth], *first, *best, clip.fold, as_text(str(clip.path))))
         ranked = (f"{what}_{i}" for i in range(1, shown + 1) for what in ("best", "probability"))
         columns = ("file", "class", "predicted", "probability", "rank_of_class", "probability_of_class", *ranked)
-        per_class = [(name, found.count(i), found.top(1, i), found.top(TOP, i)) for i, name in enumerate(classes)]
+        per_class = [(name, *each.values()) for name, each in found.per_class.items()]
         confused = [(name, *row) for name, row in zip(classes, matrix.tolist(), strict=True)]
         for name, header, rows in (
             ("predictions.csv", (*columns, "fold", "path"), predicted),
@@ -96,27 +93,29 @@ class Classified:
     ranked: np.ndarray
     probabilities: np.ndarray
 
-    def top(self, k: int, index: int | None = None) -> float:
-        """Part of the clips (of those of one class) whose class is among the `k` likeliest; nan without a clip."""
-        chosen = np.ones(len(self.truths), bool) if index is None else self.truths == index
-        hits = (self.ranked[chosen, :k] == self.truths[chosen, None]).any(axis=1)
+    def top(self, k: int, chosen: np.ndarray | slice = slice(None)) -> float:
+        """Part of the clips, or of the chosen ones, whose class is among the `k` likeliest; nan without a clip."""
+        hits = self._hits(k)[chosen]
         return float(hits.mean()) if len(hits) else float("nan")
 
-    def of(self, chosen: np.ndarray) -> Classified:
-        """The same of some of the clips."""
-        return Classified(self.classes, self.truths[chosen], self.ranked[chosen], self.probabilities[chosen])
+    def _hits(self, k: int) -> np.ndarray:
+        return (self.ranked[:, :k] == self.truths[:, None]).any(axis=1)
+
+    def scores(self, chosen: np.ndarray) -> dict[str, float]:
+        """How many clips are chosen, by a bool for each, and `top` of them."""
+        return {"clips": int(chosen.sum()), **{f"top{k}": self.top(k, chosen) for k in (1, TOP)}}
+
+    @property
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """`scores` of the clips of each class, by its name."""
+        return {name: self.scores(self.truths == i) for i, name in enumerate(self.classes)}
 
     def interval(self, k: int) -> tuple[float, float]:
         """95% interval of `top(k)` of all clips, by Wilson's score, which lies in [0, 1]."""
         from scipy.stats import binomtest  # takes long to load
 
-        hits = int((self.ranked[:, :k] == self.truths[:, None]).any(axis=1).sum())
-        found = binomtest(hits, len(self.truths)).proportion_ci(0.95, method="wilson")
+        found = binomtest(int(self._hits(k).sum()), len(self.truths)).proportion_ci(0.95, method="wilson")
         return float(found.low), float(found.high)
-
-    def count(self, index: int) -> int:
-        """Clips of a class."""
-        return int((self.truths == index).sum())
 
     def confusion(self) -> np.ndarray:
         """Numbers of clips, shape (classes, classes): rows are their classes, columns what they were taken for."""
@@ -147,12 +146,10 @@ def _folds(found: Classified, folds: Sequence[str]) -> dict[str, Any]:
     names = sorted(set(folds) - {""}, key=lambda name: (len(name), name))
     if len(names) < 2:
         return {}
-    members = {name: np.array([fold == name for fold in folds]) for name in names}
-    scores = {name: {f"top{k}": found.of(chosen).top(k) for k in (1, TOP)} for name, chosen in members.items()}
+    scores = {name: found.scores(np.array(folds) == name) for name in names}
     top1 = [each["top1"] for each in scores.values()]
-    clips = {name: int(chosen.sum()) for name, chosen in members.items()}
     summary = {"top1_mean": float(np.mean(top1)), "top1_std": float(np.std(top1, ddof=1))}
-    return {"folds": {name: {"clips": clips[name], **scores[name]} for name in names}, "over_folds": summary}
+    return {"folds": scores, "over_folds": summary}
 
 
 def _describe_folds(folds: dict[str, Any]) -> list[str]:
