@@ -13,7 +13,7 @@ from typing import Any
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_cacophony.frontend.audio_file import open_audio
-from hear_tasks.prepare.resample_clip import Clip, Conversion
+from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, TaskError, read_task_file
@@ -31,21 +31,21 @@ _SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How to prepare one task at one rate.
+    """How to prepare one task at one rate, and what became of it.
 
     Attributes:
         task: where it is, and where it goes.
         conversion: from which rate to which; there is nothing to do where both are one.
         splits: its splits, each with the names of the clips that its file lists.
-        bad: files that cannot be read, each with its fault.
         size: bytes of its audio.
+        tally: what became of its clips, and what is wrong with its split files.
     """
 
     task: Task
     conversion: Conversion
     splits: dict[str, frozenset[str]]
-    bad: tuple[tuple[str, str], ...]
     size: int
+    tally: Tally
 
     @property
     def rate(self) -> int:
@@ -95,10 +95,10 @@ class Plan:
         numbers = {split: folder.stat().st_ino for split, folder in folders.items() if folder.is_dir()}
         return {"inode": self.made_from.stat().st_ino, "splits": numbers}
 
-    def batches(self, missing: list[tuple[str, str]]) -> Iterator[list[Clip]]:
-        """Clips in handfuls; what a split names but is not there is added to `missing`."""
+    def batches(self) -> Iterator[list[Clip]]:
+        """Clips in handfuls; what a split names but is not there is noted as bad."""
         batch: list[Clip] = []
-        for clip in self._clips(missing):
+        for clip in self._clips():
             batch.append(clip)
             if len(batch) == _BATCH_CLIPS or sum(each.size for each in batch) >= _BATCH_BYTES:
                 yield batch
@@ -106,20 +106,20 @@ class Plan:
         if batch:
             yield batch
 
-    def _clips(self, missing: list[tuple[str, str]]) -> Iterator[Clip]:
+    def _clips(self) -> Iterator[Clip]:
         for split, listed in self.splits.items():
             source, target = self.made_from / split, self.made / split
             if not source.is_dir():
-                missing.append((str(source), f"expected the audio of split {split}, found no folder"))
+                self.tally.bad.append((str(source), f"expected the audio of split {split}, found no folder"))
                 continue
             found: set[str] = set()
             for entry in _scan(source, listed):
                 found.add(entry.name)
                 yield Clip(entry.path, str(target / entry.name), entry.stat().st_size)
             similar = describe_similar(listed, found, f"{split}.json")
-            hints = {name: f"; {told}" for name, told in similar.items()}
             for name in listed - found:
-                missing.append((str(source / name), f"named in {split}.json, but not there{hints.get(name, '')}"))
+                hint = f"; {similar[name]}" if name in similar else ""
+                self.tally.bad.append((str(source / name), f"named in {split}.json, but not there{hint}"))
 
     def bytes_needed(self) -> int:
         """What the clips will take that are not there yet, by the sizes of the files and the first clip's form."""
@@ -152,17 +152,17 @@ def make_plan(task: Task, rate: int) -> Plan:
     source_rate = _choose_source_rate(task, rate)
     conversion = Conversion(source_rate, rate, metadata["sample_duration"])
     if source_rate == rate:
-        return Plan(task, conversion, {}, (), 0)
+        return Plan(task, conversion, {}, 0, Tally())
     folder = task.source / str(source_rate)
     found = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
-    bad: list[tuple[str, str]] = []
+    tally = Tally()
     splits = {
-        split: _listed_names(task.source / f"{split}.json", bad) for split in sorted(found | set(metadata["splits"]))
+        split: _listed_names(task.source / f"{split}.json", tally) for split in sorted(found | set(metadata["splits"]))
     }
     sizes = [entry.stat().st_size for split in found for entry in _scan(folder / split, splits[split])]
     if not sizes:
         raise TaskError(f"{folder}: expected SPLIT/*.wav, found none; was the tarball unpacked to the end?")
-    return Plan(task, conversion, splits, tuple(bad), sum(sizes))
+    return Plan(task, conversion, splits, sum(sizes), tally)
 
 
 def _read_metadata(task: pathlib.Path) -> dict[str, Any]:
@@ -232,14 +232,14 @@ def _scan(folder: pathlib.Path, listed: frozenset[str]) -> Iterator[os.DirEntry[
                 yield entry
 
 
-def _listed_names(file: pathlib.Path, bad: list[tuple[str, str]]) -> frozenset[str]:
-    """The clips of a split, if it has its file; one that cannot be read is added to `bad`."""
+def _listed_names(file: pathlib.Path, tally: Tally) -> frozenset[str]:
+    """The clips of a split, if it has its file; one that cannot be read is noted as bad."""
     if not file.exists():
         return frozenset()
     try:
         names = frozenset(read_task_file(file))
     except TaskError as error:
-        bad.append((str(file), str(error).removeprefix(f"{file}: ")))
+        tally.bad.append((str(file), str(error).removeprefix(f"{file}: ")))
         return frozenset()
     _check_plain(file, names)
     return names

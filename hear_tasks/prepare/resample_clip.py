@@ -184,7 +184,9 @@ def _is_fitted(frames: int, conversion: Conversion) -> bool:
 def _is_current(clip: Clip, rate: int, samples: int) -> bool:
     """Whether the result is there, of the right form and length, and not older than its source."""
     try:
-        if _is_newer(os.stat(clip.source), os.stat(clip.target)):
+        source, target = os.stat(clip.source), os.stat(clip.target)
+        # Whether it has changed since; a copy may bring an old time along, but not when it came.
+        if source.st_mtime_ns > target.st_mtime_ns or source.st_ctime_ns > target.st_ctime_ns:
             return False
         with open_audio(clip.target) as audio:
             found = audio.header
@@ -192,11 +194,6 @@ def _is_current(clip: Clip, rate: int, samples: int) -> bool:
         return False
     form = (found.format, found.subtype, found.channels, found.rate, found.frames)
     return form == ("WAV", "PCM_16", 1, rate, samples)
-
-
-def _is_newer(source: os.stat_result, target: os.stat_result) -> bool:
-    """Whether a source has changed since its result was made; a copy may bring an old time along, not when it came."""
-    return source.st_mtime_ns > target.st_mtime_ns or source.st_ctime_ns > target.st_ctime_ns
 
 
 def _resample(source: AudioFile, conversion: Conversion, samples: int) -> Iterator[np.ndarray]:

@@ -15,7 +15,7 @@ from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.printable import on_one_line
 from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare.plan import Plan, make_plan
-from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
+from hear_tasks.prepare.resample_clip import Clip, Tally
 from hear_tasks.prepare.sources import Task, find_sources, lock_folder, unpack_all
 from hear_tasks.prepare.workers import Workers
 from hear_tasks.task_folder import SAMPLE_RATES, UNFINISHED_CLIP, TaskError
@@ -141,17 +141,16 @@ def _plan_or_report(task: Task, rate: int) -> Plan | TaskReport:
 def _prepare(plans: list[Plan | TaskReport], workers: Workers) -> list[TaskReport]:
     """Prepare one task at all its rates; whatever is wrong with it leaves the other tasks alone."""
     fit = [plan for plan in plans if isinstance(plan, Plan)]
-    tallies = {plan.rate: Tally() for plan in fit}
-    error = _prepare_rates(fit, workers, tallies) if fit else ""
+    error = _prepare_rates(fit, workers) if fit else ""
     return [
         plan
         if isinstance(plan, TaskReport)
-        else TaskReport(plan.task.target, plan.rate, plan.source_rate, tallies[plan.rate], error)
+        else TaskReport(plan.task.target, plan.rate, plan.source_rate, plan.tally, error)
         for plan in plans
     ]
 
 
-def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally]) -> str:
+def _prepare_rates(plans: list[Plan], workers: Workers) -> str:
     """Make the audio of a task at the rates of its plans; what is wrong, "" if nothing is."""
     task = plans[0].task
     to_make = [_anew_if_of_another(plan) for plan in plans if plan.source_rate]
@@ -163,18 +162,17 @@ def _prepare_rates(plans: list[Plan], workers: Workers, tallies: dict[int, Tally
                 _copy_description(task)
                 _check_room(task, to_make)
                 for plan in to_make:
-                    tallies[plan.rate].bad += plan.bad
                     if not plan.conversion.anew:
                         plan.note_source()
-                workers.resample(_batches(to_make, tallies), tallies)
+                workers.resample(_batches(to_make))
                 for plan in to_make:  # of those that were of another folder, when none of these is left
-                    if plan.conversion.anew and not tallies[plan.rate].failure:
+                    if plan.conversion.anew and not plan.tally.failure:
                         plan.note_source()
             except KeyboardInterrupt:
                 workers.end()
                 _remove_temporaries(task, to_make)
                 raise
-        return _describe_faults(task, to_make, tallies.values())
+        return _describe_faults(task, to_make)
     except (TaskError, OSError) as fault:
         return str(fault)
 
@@ -184,12 +182,12 @@ def _anew_if_of_another(plan: Plan) -> Plan:
     return dataclasses.replace(plan, conversion=dataclasses.replace(plan.conversion, anew=plan.is_of_another()))
 
 
-def _batches(plans: list[Plan], tallies: dict[int, Tally]) -> Iterator[tuple[Conversion, list[Clip]]]:
+def _batches(plans: list[Plan]) -> Iterator[tuple[Plan, list[Clip]]]:
     """The clips of all plans, the rates in turn, so that a source is read again while the system still holds it."""
-    for batches in itertools.zip_longest(*(plan.batches(tallies[plan.rate].bad) for plan in plans)):
+    for batches in itertools.zip_longest(*(plan.batches() for plan in plans)):
         for plan, batch in zip(plans, batches, strict=True):
             if batch:
-                yield plan.conversion, batch
+                yield plan, batch
 
 
 def _remove_temporaries(task: Task, plans: list[Plan]) -> None:
@@ -226,11 +224,11 @@ def _check_room(task: Task, plans: list[Plan]) -> None:
         )
 
 
-def _describe_faults(task: Task, plans: list[Plan], tallies: Iterable[Tally]) -> str:
+def _describe_faults(task: Task, plans: list[Plan]) -> str:
     """One message with every fault, "" if there is none; a bad file is named once, whatever the number of rates."""
     whole = Tally()
-    for tally in tallies:
-        whole.add(tally)
+    for plan in plans:
+        whole.add(plan.tally)
     lines = []
     if whole.failure:
         lines.append(_describe_failure(task, plans, whole.clips, whole.failure))

@@ -96,11 +96,7 @@ def _is_tarball(file: pathlib.Path) -> bool:
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:
-    """Each task once, also where it was named by two paths.
-
-    Raises:
-        ValueError: two tasks would go to one place.
-    """
+    """Each task once, also where it was named by two paths; ValueError where two tasks would go to one place."""
     targets: dict[pathlib.Path, Task] = {}
     for task in tasks:
         other = targets.setdefault(task.target.resolve(), task)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import signal
 from collections.abc import Iterable
-from typing import Self
 
 from hear_cacophony.progress import ByteProgress
 from hear_tasks.child_process import end_with_parent, signals_kept_from_children
-from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally, resample_clips
+from hear_tasks.prepare.plan import Plan
+from hear_tasks.prepare.resample_clip import Clip, Tally, resample_clips
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Workers:
+class Workers(contextlib.AbstractContextManager):
     """Processes that resample, and how far they are. They end with this one, however that ends."""
 
     def __init__(self, jobs: int, progress: ByteProgress) -> None:
@@ -24,9 +25,6 @@ class Workers:
         self._progress = progress
         self._most_pending = 4 * jobs
         self._others = set(multiprocessing.active_children())
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
@@ -38,26 +36,26 @@ class Workers:
             process.kill()
             process.join()
 
-    def resample(self, batches: Iterable[tuple[Conversion, list[Clip]]], tallies: dict[int, Tally]) -> None:
+    def resample(self, batches: Iterable[tuple[Plan, list[Clip]]]) -> None:
         """Make the clips of all batches, a few batches ahead at a time, until one cannot be written."""
         pending: dict[concurrent.futures.Future[Tally], Tally] = {}
-        for conversion, batch in batches:
+        for plan, batch in batches:
             with signals_kept_from_children(*_SIGNALS):
-                future = self._pool.submit(resample_clips, batch, conversion)
-            pending[future] = tallies[conversion.rate]
-            if len(pending) == self._most_pending:
-                self._collect(pending)
-            if any(tally.failure for tally in tallies.values()):
+                future = self._pool.submit(resample_clips, batch, plan.conversion)
+            pending[future] = plan.tally
+            if len(pending) == self._most_pending and not self._collect(pending):
                 break
         while pending:
             self._collect(pending)
 
-    def _collect(self, pending: dict[concurrent.futures.Future[Tally], Tally]) -> None:
+    def _collect(self, pending: dict[concurrent.futures.Future[Tally], Tally]) -> bool:
+        """Whether all that is done meanwhile could be written."""
         done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
         for future in done:
             result = future.result()
             pending.pop(future).add(result)
             self._progress.advance(result.size)
+        return not any(future.result().failure for future in done)
 
 
 def _start() -> None:
