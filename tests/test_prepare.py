@@ -27,13 +27,13 @@ from damaged_audio import FORMS, cut, encode, without_length
 
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare import archives, held, plan, prepare_tasks, resample_clip, sources, workers
+from hear_tasks.prepare import archives, plan, prepare_tasks, resample_clip, sources, workers
 from hear_tasks.prepare.command import add_parser
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 from hear_tasks.prepare.run import describe_task
 
 SPLITS = ("train", "valid", "test")
-NOTES = (held.NOTE_FILE, plan.SOURCE_NOTE)
+NOTES = (archives.NOTE_FILE, plan.SOURCE_NOTE)
 COMMAND = """
 import argparse, sys
 from hear_tasks.prepare.command import add_parser
@@ -742,7 +742,7 @@ def test_a_tarball_that_is_unpacked_is_not_read_again(tmp_path, monkeypatch):
     pack(tmp_path / "tones.tar.gz", make_task(tmp_path / "elsewhere"))
     prepare_tasks([tmp_path / "tones.tar.gz"], jobs=1)
     prepare_tasks([tmp_path / "tones.tar.gz"], tmp_path / "out", jobs=1)
-    monkeypatch.setattr(held, "_compare", lambda *_: pytest.fail("it takes long"))
+    monkeypatch.setattr(archives, "_compare", lambda *_: pytest.fail("it takes long"))
     for given, out in (([tmp_path], None), ([tmp_path / "tones.tar.gz"], tmp_path / "out")):
         report = prepare_tasks(given, out, jobs=1)
         assert [(task.tally.kept, task.tally.written) for task in report.tasks] == [(6, 0)]
@@ -797,8 +797,8 @@ def test_what_is_there_of_a_tarball_without_a_note_is_compared_once(tmp_path, mo
     tarball = pack(tmp_path / "tones.tar.gz", task)
     shutil.copytree(task, tmp_path / "out" / task.name)
     before = (tmp_path / "out" / task.name / "48000").stat().st_ino
-    read, compare = [], held._compare
-    monkeypatch.setattr(held, "_compare", lambda *given: read.append(given) or compare(*given))
+    read, compare = [], archives._compare
+    monkeypatch.setattr(archives, "_compare", lambda *given: read.append(given) or compare(*given))
     for _ in range(2):
         assert prepare_tasks([tarball], tmp_path / "out", jobs=1).errors == ()
         assert len(read) == 1
@@ -872,7 +872,8 @@ def test_progress_of_a_tarball_ends_at_its_size(tmp_path):
         for folder in ("out", "out", "new"):
             done: list[int] = []
             (tmp_path / file.name[:5] / folder).mkdir(parents=True, exist_ok=True)
-            archives.unpack(file, tmp_path / file.name[:5] / folder, done.append)
+            found = sources._unpack_one(sources.Tarball(file, tmp_path / file.name[:5] / folder), [], done.append)
+            assert [task.source.name for task in found[0]] == ["tones-v1-full"]
             assert min(done) >= 0
             assert sum(done) == file.stat().st_size
 

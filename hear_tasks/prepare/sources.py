@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator
 from hear_cacophony.files.lock import BusyError, lock_file
 from hear_cacophony.progress import ByteProgress
 from hear_tasks.prepare import archives
-from hear_tasks.prepare.held import find_held
 from hear_tasks.prepare.tar_stream import SUFFIXES, ArchiveError
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES
 
@@ -126,13 +125,13 @@ def unpack_all(tarballs: list[Tarball], tasks: list[Task], jobs: int) -> tuple[l
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(jobs))
         stop = threading.Event()
 
-        def advance(done: int) -> None:
+        def count(size: int) -> None:
             if stop.is_set():
                 raise concurrent.futures.CancelledError
-            progress.advance(done)
+            progress.advance(size)
 
         try:
-            pending = [threads.submit(_unpack_one, tarball, tasks, advance) for tarball in tarballs]
+            pending = [threads.submit(_unpack_one, tarball, tasks, count) for tarball in tarballs]
             answers = [future.result() for future in pending]
         except BaseException:
             stop.set()
@@ -140,20 +139,25 @@ def unpack_all(tarballs: list[Tarball], tasks: list[Task], jobs: int) -> tuple[l
     return [task for found, _ in answers for task in found], [error for _, error in answers if error]
 
 
-def _unpack_one(tarball: Tarball, tasks: list[Task], advance: Callable[[int], None]) -> tuple[list[Task], str]:
-    """The tasks of a tarball, or what is wrong."""
+def _unpack_one(tarball: Tarball, tasks: list[Task], count: Callable[[int], None]) -> tuple[list[Task], str]:
+    """The tasks of a tarball, or what is wrong; `count` is called with bytes that were read for the first time."""
+    counted = 0
     given = {task.source.name: task for task in tasks if task.source != tarball.folder / task.source.name}
 
     def place(name: str) -> Task:
         unpacked = tarball.folder / name
         return given.get(name, Task(unpacked, unpacked))
 
+    def advance(done: int) -> None:
+        nonlocal counted
+        new = max(0, done - counted)
+        counted += new
+        count(new)
+
     try:
-        held = find_held(tarball.file, lambda name: place(name).source, advance, note=False) if given else None
+        held = archives.find_held(tarball.file, lambda name: place(name).source, advance, note=False) if given else []
         if held:
             return [place(name) for name in held], ""
-        if held is not None:
-            advance = archives.uncounted(advance)
         names = archives.unpack(tarball.file, tarball.folder, advance)
         return [Task(tarball.folder / name, tarball.folder / name) for name in names], ""
     except ArchiveError as error:

@@ -54,7 +54,7 @@ def opened(
 
     Args:
         archive: the tarball.
-        advance: called with the number of its bytes that were read since the last call.
+        advance: called with the number of its bytes that were read so far.
 
     Returns:
         Path below the tasks' folder, contents and size in bytes of each file, up to the checked end. The contents have
@@ -85,13 +85,10 @@ class _Counted:
 
     def __init__(self, file: BinaryIO, advance: Callable[[int], None]) -> None:
         self._file, self._advance = file, advance
-        self._position = 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        done = max(0, self._file.tell() - self._position)
-        self._position += done
-        self._advance(done)
+        self._advance(self._file.tell())
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
