@@ -24,7 +24,8 @@ class Report:
 
     Attributes:
         request: what was asked for.
-        model: what was evaluated.
+        model: what was evaluated; its MD5 is that of the file that its weights were published in, else of the file they
+            are in, "" of untrained ones.
         tokenizer: digests of the files of its tokenizer, by their paths.
         listing: what the data set holds.
         unreadable: why clips could not be used, by file.
