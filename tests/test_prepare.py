@@ -27,7 +27,7 @@ from damaged_audio import FORMS, cut, encode, without_length
 
 from hear_cacophony.frontend.audio_file import open_audio
 from hear_cacophony.progress import ByteProgress
-from hear_tasks.prepare import archives, plan, prepare_tasks, resample_clip, sources, workers
+from hear_tasks.prepare import archives, plan, prepare_tasks, resample_clip, run, sources, workers
 from hear_tasks.prepare.command import add_parser
 from hear_tasks.prepare.resample_clip import Clip, Conversion, resample_clips
 from hear_tasks.prepare.run import describe_task
@@ -400,6 +400,23 @@ def test_rates_are_resumed_each_by_itself_and_bad_clips_named_once(tmp_path):
     assert second == "tones-v1-full at 32000 Hz: 1 clips made from 48000 Hz, 4 there already, not whole, see below"
     assert result.stderr.count("train-0.wav: expected an audio file, this is empty") == 1
     assert contents(task / "32000") == whole
+
+
+def test_a_source_that_goes_after_planning_is_told_and_the_other_tasks_go_on(tmp_path, monkeypatch):
+    first, second = (make_task(tmp_path / "tasks", name=name) for name in ("a-v1-full", "b-v1-full"))
+    planned = run.make_plan
+
+    def make_plan_and_lose(task, rate):
+        made = planned(task, rate)
+        if task.target == first:
+            shutil.rmtree(first / "48000")
+        return made
+
+    monkeypatch.setattr(run, "make_plan", make_plan_and_lose)
+    report = prepare_tasks([tmp_path / "tasks"], rates=[16_000], jobs=1)
+    assert [each.error != "" for each in report.tasks] == [True, False]
+    assert str(first) in report.errors[0]
+    assert soundfile.info(second / "16000/train/train-0.wav").samplerate == 16_000
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hear_tasks.predict.grids import Configuration, to_json
 from hear_tasks.predict.task import Partition, Task
 from hear_tasks.predict.training import Training
 from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE, TRAININGS_FILE, lost_files_of
-from hear_tasks.text_files import read_if_whole
+from hear_tasks.text_files import read_object_if_whole
 
 PREDICTIONS = "predictions"
 """What the mark of done calls the files with predictions."""
@@ -131,9 +131,7 @@ def prediction_sizes(task: Task) -> dict[str, int]:
 
 def lost_predictions(folder: pathlib.Path) -> list[str]:
     """Files with predictions that a finished task had and that are gone or cut; heareval's own mark tells of none."""
-    noted = read_if_whole(folder / PREDICTED_FILE)
-    sizes = noted.get(PREDICTIONS, {}) if isinstance(noted, dict) else {}
-    return list(lost_files_of(folder, sizes))
+    return list(lost_files_of(folder, read_object_if_whole(folder / PREDICTED_FILE).get(PREDICTIONS, {})))
 
 
 def is_done(folder: pathlib.Path) -> bool:

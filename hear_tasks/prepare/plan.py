@@ -132,11 +132,11 @@ class Plan:
             yield from _scan(folder / split, listed)
 
     def _bytes_per_sample(self) -> int:
-        first = next(self._scan_splits(self.made_from)).path
         try:
-            with open_audio(first) as audio:
+            first = next(self._scan_splits(self.made_from))
+            with open_audio(first.path) as audio:
                 return _SAMPLE_BYTES.get(audio.header.subtype, 2)
-        except (OSError, ValueError):
+        except (OSError, ValueError, StopIteration):  # of which the clips tell
             return 2
 
 

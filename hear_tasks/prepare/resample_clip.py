@@ -75,7 +75,7 @@ class Tally:
             were added at the end, or samples left out there, for at most `DURATION_TOLERANCE_MS`.
         clipped: among the made ones, those with samples beyond full scale after resampling.
         clipped_samples: number of such samples, which were set to full scale.
-        most_clipped: source with most of them, and how many; ("", 0) if there are none.
+        most_clipped: source with most of them, and how many, 0 if there are none.
         bad: source and fault of each clip that could not be made.
         size: bytes of the sources that were dealt with.
         failure: the error that stopped the writing of further clips, None if there was none.

@@ -153,10 +153,10 @@ def _prepare(plans: list[Plan | TaskReport], workers: Workers) -> list[TaskRepor
 def _prepare_rates(plans: list[Plan], workers: Workers) -> str:
     """Make the audio of a task at the rates of its plans; what is wrong, "" if nothing is."""
     task = plans[0].task
-    to_make = [_anew_if_of_another(plan) for plan in plans if plan.source_rate]
     try:
         task.target.mkdir(parents=True, exist_ok=True)
         with lock_folder(task.target, task.target.parent):
+            to_make = [_anew_if_of_another(plan) for plan in plans if plan.source_rate]
             _remove_temporaries(task, to_make)
             try:
                 _copy_description(task)
