@@ -91,7 +91,8 @@ def evaluate(
         shortened = [clip.name for clip, samples in zip(clips, found.samples, strict=True) if is_longer(samples, limit)]
         report = Report(request, model, tokenizer, listing, listing.unreadable | faults, shortened, scored)
         write_json(folder / RESULTS_FILE, report.as_json())
-    tell(f"{folder}: {f'replaced what was of {data}' if (data := before.get('data')) else 'written'}")
+    replaced = before.get("data")
+    tell(f"{folder}: replaced what was of {replaced}" if replaced else f"{folder}: written")
     return report
 
 
