@@ -416,6 +416,7 @@ def test_a_source_that_goes_after_planning_is_told_and_the_other_tasks_go_on(tmp
     report = prepare_tasks([tmp_path / "tasks"], rates=[16_000], jobs=1)
     assert [each.error != "" for each in report.tasks] == [True, False]
     assert str(first) in report.errors[0]
+    assert not (first / "16000").exists()
     assert soundfile.info(second / "16000/train/train-0.wav").samplerate == 16_000
 
 

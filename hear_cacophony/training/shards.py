@@ -1,8 +1,8 @@
 """Packed sounds on the disk: what `pack` writes, and training reads.
 
 A folder of shards holds `pack.json` (what was packed, how many shards that makes) and for each shard
-`clips-00000.arrayrecord`, the samples of its clips as 16-bit little-endian integers at 16 kHz, mono, a record for each
-begun second of a clip; and `clips-00000.json`, which is written last, with what there is in it.
+`clips-00000.arrayrecord`, the samples of its clips as 16-bit little-endian integers at 16 kHz, mono, in records of 2 s,
+of which the last one of a clip has the rest; and `clips-00000.json`, which is written last, with what there is in it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = 2
 FULL_SCALE = 1 << 15
 """Of 16-bit samples."""
 
-RECORD_LENGTH = SAMPLE_RATE
+RECORD_LENGTH = 2 * SAMPLE_RATE
 """Samples of a record; the last one of a clip has the rest. A record is read whole: with one for each clip, excerpts of
 2 s of music in pieces of 30 s took four times as long to read.
 """
@@ -208,7 +208,7 @@ def read_plan(folder: pathlib.Path) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: damaged ({error!r}); delete the folder, and pack again") from error
     if found != FORMAT:
-        raise ValueError(f"{file}: expected format {FORMAT}, found {found}; pack again with this version")
+        raise ValueError(f"{file}: expected format {FORMAT}, found {found}; delete the folder, and pack again")
     return plan
 
 

@@ -86,8 +86,9 @@ class Plan:
     def note_source(self) -> None:
         """Note that all audio that is made is of that in `made_from`, or will be."""
         with contextlib.suppress(OSError):  # whoever writes the audio has the failure, too
-            self.made.mkdir(parents=True, exist_ok=True)
-            write_json(self.made / SOURCE_NOTE, self._source_note())
+            note = self._source_note()
+            self.made.mkdir(parents=True, exist_ok=True)  # others take it for audio that is there
+            write_json(self.made / SOURCE_NOTE, note)
 
     def _source_note(self) -> dict[str, Any]:
         """With those of the splits' folders that are there."""
