@@ -68,8 +68,10 @@ def test_a_single_patch_is_kept_and_one_restored_at_least(model, noise):
     assert model.reconstruct(noise(500), 0.01).kept.sum() == 7
 
 
-def test_of_a_model_of_normalised_patches_mean_and_variance_are_the_true_ones(model, noise):
-    found = model.reconstruct(noise(28_000), 0.75, normalised=True)
+@pytest.mark.parametrize("told_by", ["file", "caller"])
+def test_of_a_model_of_normalised_patches_mean_and_variance_are_the_true_ones(told_by, model, tmp_path, noise):
+    write_checkpoint(PARAMETERS, tmp_path / "AudioMAE.ckpt", normalised=told_by == "file")
+    found = Reconstructor(tmp_path / "AudioMAE.ckpt", normalised=told_by == "caller").reconstruct(noise(28_000), 0.75)
     plain = model.reconstruct(noise(28_000), 0.75)
     own, raw, truth = (
         np.asarray(spectrogram.to_patches(each))[~found.kept]

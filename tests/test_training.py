@@ -21,7 +21,9 @@ from repeats import first
 from tokenizer_files import write_tokenizer
 
 from hear_cacophony import load_audio_text_model, load_embedding_model
+from hear_cacophony.checkpoint.decoder import restores_normalised
 from hear_cacophony.checkpoint.read import read_checkpoint, summarize_checkpoint
+from hear_cacophony.checkpoint.write import write_checkpoint
 from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
 from hear_cacophony.text.tokenizer import TOKENIZER_FILE, load_tokenizer
@@ -53,7 +55,7 @@ SMALL = [
     "--steps", "60", "--batch", "8", "--learning-rate", "3e-3", "--warmup", "1", "--seconds", "1", "--patches", "24",
     "--held-out", "0.2",
 ]  # fmt: skip
-SMALL_OF = {"audiomae": ["--restore", "20"], "cacophony": ["--tokens", "16"]}
+SMALL_OF = {"audiomae": ["--restore", "20", "--no-normalise"], "cacophony": ["--tokens", "16"]}
 """What makes of the command the options of `options`."""
 
 
@@ -440,6 +442,18 @@ def test_the_last_few_checkpoints_are_kept(shards, tmp_path):
     given = options("audiomae", checkpoint_every=1)
     train_some(given, shards, start(given), tmp_path / "run", keep=2, stop_at=4)
     assert sorted(os.listdir(tmp_path / "run/checkpoints")) == ["3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "after"), [(True, [], True), (False, [], False), (True, ["--no-normalise"], False)]
+)
+def test_stage_1_goes_on_with_the_patches_that_a_checkpoint_was_trained_on(before, asked, after, shards, tmp_path):
+    file, out = tmp_path / "begun.ckpt", tmp_path / "run"
+    write_checkpoint(drawn_parameters(AUDIOMAE, SMALLEST, 0), file, normalised=before)
+    more = ["--start", str(file), "--stop-at", "0", "--batch", "8", "--seconds", "1", *asked]
+    assert main(["train", "audiomae", "--data", str(shards.folder), "--out", str(out), *more]) == 0
+    assert json.loads((out / "run.json").read_text())["options"]["normalise"] is after
+    assert restores_normalised(out / "AudioMAE.ckpt") is after
 
 
 def test_both_commands_one_after_the_other_from_sounds(sounds, tokenizer_folder, tmp_path, capsys):

@@ -173,8 +173,9 @@ def test_small_has_the_parameters_that_its_name_promises_and_every_size_can_pool
 def test_a_long_run_learns_from_its_start_and_a_checkpoint_has_the_defaults_of_its_size():
     assert default_options(AUDIOMAE, "small")["warmup"] == 500
     assert default_options(AUDIOMAE, "small", steps=200) == {
-        "steps": 200, "learning_rate": 1e-3, "warmup": 20, "seconds": 2.0, "restore": 40,
+        "steps": 200, "learning_rate": 1e-3, "warmup": 20, "seconds": 2.0, "restore": 40, "normalise": True,
     }  # fmt: skip
+    assert not default_options(AUDIOMAE, "base")["normalise"]
     assert default_options(CACOPHONY, "base")["seconds"] == 30
     assert [nearest_name(change_sizes(SIZES["base"], width=width)) for width in (64, 192, 384, 768)] == [
         "tiny", "small", "small", "base",

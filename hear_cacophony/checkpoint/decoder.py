@@ -15,11 +15,13 @@ import numpy as np
 from hear_cacophony.checkpoint.checkpoint import CheckpointError
 from hear_cacophony.checkpoint.checks import check_finite, report_problems, shape_problems
 from hear_cacophony.checkpoint.converted_file import SUFFIX
-from hear_cacophony.checkpoint.flax_file import layer_sizes, leaf_forms, read_array, scan_flax_file
+from hear_cacophony.checkpoint.flax_file import entry_names, layer_sizes, leaf_forms, read_array, scan_flax_file
 from hear_cacophony.checkpoint.parameters import Shapes, below, dense, encoder_tree, expected_shapes
 from hear_cacophony.model.stages import AUDIOMAE, PATCH_SIZE, EncoderConfig
 
 DECODER = "AudioDecoder_0"
+NORMALISED = "normalised_patches"
+"""What stands beside the parameters where the decoder restores patches of mean 0 and variance 1; `train` writes it."""
 
 
 class DecoderSide(NamedTuple):
@@ -53,6 +55,11 @@ def read_decoder(path: str | os.PathLike[str]) -> DecoderSide:
         parameters = {name: np.asarray(read_array(stream, leaves[name], file), np.float32) for name in expected}
     check_finite(parameters, file)
     return DecoderSide(config, parameters)
+
+
+def restores_normalised(path: str | os.PathLike[str]) -> bool:
+    """Whether a stage 1 file tells that its decoder restores patches of mean 0 and variance 1."""
+    return NORMALISED in entry_names(pathlib.Path(path))
 
 
 def _encoder_size(shapes: Shapes, config: EncoderConfig) -> int:

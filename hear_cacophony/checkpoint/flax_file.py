@@ -123,6 +123,15 @@ def scan_flax_file(file: pathlib.Path) -> dict[str, Leaf]:
     Raises:
         CheckpointError: the file is of another kind, truncated or damaged.
     """
+    return _scan(file)[0]
+
+
+def entry_names(file: pathlib.Path) -> list[str]:
+    """What a file holds under ['0'], 'params' among it; errors as in `scan_flax_file`."""
+    return _scan(file)[1]
+
+
+def _scan(file: pathlib.Path) -> tuple[dict[str, Leaf], list[str]]:
     _refuse_foreign(file)
     with file.open("rb") as stream:
         scanner = MsgpackScanner(stream, file)
@@ -132,7 +141,7 @@ def scan_flax_file(file: pathlib.Path) -> dict[str, Leaf]:
             f"{file}: expected parameters under ['0']['params'], found {scanner.outline()}; "
             "is this the checkpoint of a training run of Cacophony?"
         )
-    return leaves
+    return leaves, scanner.entries
 
 
 def read_array(stream: BinaryIO, leaf: Leaf, file: pathlib.Path, rows: slice | None = None) -> np.ndarray:

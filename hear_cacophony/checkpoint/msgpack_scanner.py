@@ -72,7 +72,12 @@ _HEADERS: dict[int, tuple[str, str | int]] = {
 
 
 class MsgpackScanner:
-    """Walks one msgpack value, keeping the arrays under ['0']['params']."""
+    """Walks one msgpack value, keeping the arrays under ['0']['params'].
+
+    Attributes:
+        entries: the names under ['0'] so far.
+        found_parameters: whether 'params' is among them.
+    """
 
     def __init__(self, stream: BinaryIO, file: pathlib.Path) -> None:
         self._stream = stream
@@ -80,7 +85,7 @@ class MsgpackScanner:
         self._size = os.fstat(stream.fileno()).st_size
         self._leaves: dict[str, Leaf] = {}
         self._top: list[str] = []
-        self._second: list[str] = []
+        self.entries: list[str] = []
         self.found_parameters = False
 
     def scan(self) -> dict[str, Leaf]:
@@ -92,7 +97,7 @@ class MsgpackScanner:
     def outline(self) -> str:
         """The names at the top of the file, for an error message."""
         top = ", ".join(map(repr, self._top)) or "no names"
-        return f"{top} at the top" + (f" and {', '.join(map(repr, self._second))} under ['0']" if self._second else "")
+        return f"{top} at the top" + (f" and {', '.join(map(repr, self.entries))} under ['0']" if self.entries else "")
 
     def _walk(self, path: tuple[str, ...]) -> None:
         if len(path) > MAX_DEPTH:
@@ -187,7 +192,7 @@ class MsgpackScanner:
         if path == ():
             self._top.append(name)
         elif path == ("0",):
-            self._second.append(name)
+            self.entries.append(name)
 
     def _map_names(self) -> Iterator[str]:
         kind, length = self._header()

@@ -10,12 +10,13 @@ import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import Checkpoint
 from hear_cacophony.checkpoint.converted_file import new_converted_file, write_converted_file
+from hear_cacophony.checkpoint.decoder import NORMALISED
 from hear_cacophony.checkpoint.read import read_checkpoint
 from hear_cacophony.files.atomic_write import write_bytes
 
 
 def write_checkpoint(
-    parameters: Mapping[str, np.ndarray], file: str | os.PathLike[str], *, step: int = 0
+    parameters: Mapping[str, np.ndarray], file: str | os.PathLike[str], *, step: int = 0, normalised: bool = False
 ) -> pathlib.Path:
     """Write parameters as the published files hold them, and what is needed of them as .safetensors beside it.
 
@@ -25,6 +26,7 @@ def write_checkpoint(
         parameters: float32 arrays by full path, of all towers.
         file: the file to write, such as AudioMAE.ckpt.
         step: training steps so far.
+        normalised: whether the decoder of stage 1 restores patches of mean 0 and variance 1, which is noted.
 
     Returns:
         The .safetensors file.
@@ -38,8 +40,9 @@ def write_checkpoint(
 
     path = pathlib.Path(file)
     tree = unflatten_dict({name: np.asarray(array) for name, array in parameters.items()}, sep="/")
-    state = {"0": {"step": step, "params": tree, "opt_state": {}}}
-    write_bytes(path, serialization.msgpack_serialize(state))
+    notes = {NORMALISED: True} if normalised else {}
+    state = {"step": step, "params": tree, "opt_state": {}, **notes}
+    write_bytes(path, serialization.msgpack_serialize({"0": state}))
     checkpoint = read_checkpoint(path)
     if checkpoint.stage.text_paths:
         checkpoint = read_checkpoint(path, with_text=True)

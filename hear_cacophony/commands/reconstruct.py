@@ -31,8 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of each file at most (default: 10)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the patches to keep (default: 0)")
     parser.add_argument(
-        "--normalised", action="store_true", help="the model was trained on patches of mean 0 and variance 1"
-    )
+        "--normalised", action="store_true",
+        help="the model was trained on patches of mean 0 and variance 1; files of `train` tell it themselves",
+    )  # fmt: skip
     parser.set_defaults(func=_run)
 
 
@@ -54,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
     clips = [(name, read_audio(name)) for name in args.files]
     from hear_cacophony.training.reconstruction import Reconstructor  # behind the checks, as jax is slow to import
 
-    model = Reconstructor(args.model or find_weights(AUDIOMAE))
+    model = Reconstructor(args.model or find_weights(AUDIOMAE), normalised=args.normalised)
     rows = []
     for name, clip in clips:
         part = clip[: round(args.seconds * SAMPLE_RATE)]
@@ -62,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
             told = f"the first {len(part) / SAMPLE_RATE:g} of {len(clip) / SAMPLE_RATE:.1f} s; --seconds"
             print(f"reconstruct: {name}: {told}", file=sys.stderr)
         for ratio in args.mask_ratio:
-            found = model.reconstruct(part, ratio, args.seed, normalised=args.normalised)
+            found = model.reconstruct(part, ratio, args.seed)
             rows.append((f"{pathlib.PurePath(name).name}\n{ratio:.0%} to restore", found))
             print(f"{name}: {ratio:g} to restore: mean squared error {found.error:.6f}", end="")
             print(f", of each patch's mean {found.error_of_means:.6f}")

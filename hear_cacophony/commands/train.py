@@ -109,7 +109,10 @@ def _add_stage_1_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--restore", type=int, metavar="N", help="most patches that are restored (default: base 150, others 40)"
     )
-    group.add_argument("--normalise", action="store_true", help="restore patches of mean 0 and variance 1")
+    group.add_argument(
+        "--normalise", action=argparse.BooleanOptionalAction,
+        help="restore patches of mean 0 and variance 1 (default: not with base; from --start on as before)",
+    )  # fmt: skip
 
 
 def _add_stage_2_options(parser: argparse.ArgumentParser) -> None:
@@ -227,6 +230,7 @@ def _sizes_and_tokenizer(args: argparse.Namespace) -> tuple[Sizes, Tokenizer | N
 def _options(args: argparse.Namespace, sizes: Sizes) -> TrainOptions:
     import dataclasses
 
+    from hear_cacophony.checkpoint.decoder import restores_normalised
     from hear_cacophony.model.stages import find_stage
     from hear_cacophony.training.defaults import default_options, nearest_name
     from hear_cacophony.training.options import TrainOptions
@@ -235,6 +239,8 @@ def _options(args: argparse.Namespace, sizes: Sizes) -> TrainOptions:
     given: dict[str, Any] = {name: x for name, x in vars(args).items() if name in names and x is not None}
     size = nearest_name(sizes) if args.start else args.size or _BASE
     defaults = default_options(find_stage(args.stage), size, args.steps)
+    if args.start and not find_stage(args.stage).text_paths:
+        defaults["normalise"] = restores_normalised(args.start)
     return TrainOptions(**{**defaults, **given, "sizes": sizes})
 
 

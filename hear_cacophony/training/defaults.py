@@ -26,15 +26,20 @@ class Defaults:
     seconds: tuple[float, float]
     patches: int
     restore: int
+    normalise: bool
 
 
 DEFAULTS = {
-    "tiny": Defaults(steps=5_000, learning_rate=1e-3, seconds=(2.0, 10.0), patches=200, restore=40),
-    "small": Defaults(steps=10_000, learning_rate=1e-3, seconds=(2.0, 10.0), patches=200, restore=40),
-    "base": Defaults(steps=100_000, learning_rate=2e-4, seconds=(10.0, 30.0), patches=500, restore=150),
+    "tiny": Defaults(steps=5_000, learning_rate=1e-3, seconds=(2.0, 10.0), patches=200, restore=40, normalise=True),
+    "small": Defaults(steps=10_000, learning_rate=1e-3, seconds=(2.0, 10.0), patches=200, restore=40, normalise=True),
+    "base": Defaults(
+        steps=100_000, learning_rate=2e-4, seconds=(10.0, 30.0), patches=500, restore=150, normalise=False
+    ),
 }
 """Those of tiny and small are for some hours of a few CPU cores: short excerpts, of which many are seen. The learning
-rate of base is from Huang et al., 2022 (AudioMAE), for 512 clips."""
+rate of base is from Huang et al., 2022 (AudioMAE), for 512 clips. With patches of mean 0 and variance 1 the demo tasks
+scored 0.380 in the mean after 3,000 steps of small, and 0.401 after 4,000; with patches as they are 0.361 and less, and
+0.346 before training."""
 
 
 def nearest_name(sizes: Sizes) -> str:
@@ -59,4 +64,4 @@ def default_options(stage: Stage, size: str, steps: int | None = None) -> dict[s
         "warmup": min(int(WARMUP_SHARE * steps), MOST_WARMUP),
         "seconds": of.seconds[stage.number - 1],
     }
-    return {**told, "restore": of.restore} if first else {**told, "patches": of.patches}
+    return {**told, "restore": of.restore, "normalise": of.normalise} if first else {**told, "patches": of.patches}

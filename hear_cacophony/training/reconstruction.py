@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hear_cacophony.checkpoint.decoder import read_decoder
+from hear_cacophony.checkpoint.decoder import read_decoder, restores_normalised
 from hear_cacophony.checkpoint.read import read_checkpoint
 from hear_cacophony.engine.batches import bucket_steps
 from hear_cacophony.engine.window_embedders import whole_steps
@@ -59,8 +59,13 @@ class Reconstructor:
         source: name of its file.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, normalised: bool = False) -> None:
         """Read a checkpoint of stage 1.
+
+        Args:
+            path: the file.
+            normalised: that it was trained on patches of mean 0 and variance 1, where the file does not tell: those of
+                `train` do. What is restored gets mean and variance of the true patches then, which it cannot know.
 
         Raises:
             FileNotFoundError: no such file.
@@ -70,18 +75,15 @@ class Reconstructor:
         self.source = checkpoint.source
         self._model = MaskedAutoencoder(checkpoint.config, decoder.config)
         self._parameters = {**checkpoint.parameters, **decoder.parameters}
+        self._normalised = normalised or restores_normalised(path)
 
-    def reconstruct(
-        self, clip: np.ndarray, mask_ratio: float, seed: int = 0, *, normalised: bool = False
-    ) -> Reconstruction:
+    def reconstruct(self, clip: np.ndarray, mask_ratio: float, seed: int = 0) -> Reconstruction:
         """Keep some patches of a clip, drawn without replacement, and restore the others.
 
         Args:
             clip: 16 kHz mono in [-1, 1], shape (samples,), float32.
             mask_ratio: share of the patches to restore, above 0 and below 1; one is kept, and one restored, at least.
             seed: what is kept depends on it and on the length of the clip alone.
-            normalised: whether the model was trained on patches of mean 0 and variance 1; those that it restores get
-                mean and variance of the true ones then, which it cannot know.
 
         Raises:
             ValueError: a ratio that is not between 0 and 1.
@@ -107,7 +109,7 @@ class Reconstructor:
             steps=padded,
         )
         original, found = np.asarray(patches)[:count], np.asarray(restored)[: count - keep]
-        if normalised:
+        if self._normalised:
             truth = original[~kept]
             found = found * np.sqrt(truth.var(axis=1, keepdims=True) + VARIANCE_EPSILON) + truth.mean(1, keepdims=True)
         joined = original.copy()

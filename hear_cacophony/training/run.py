@@ -227,7 +227,8 @@ class _Run:
 
     def _write_result(self, state: State, file: pathlib.Path) -> None:
         parameters = {path: np.asarray(array) for path, array in state.parameters.items()}
-        write_checkpoint(parameters, file, step=int(state.step))
+        normalised = self.options.of is AUDIOMAE and self.options.normalise
+        write_checkpoint(parameters, file, step=int(state.step), normalised=normalised)
         rows = read_metrics(self.out / "metrics.csv")
         write_text(
             self.out / "README.md", card(self.options, self.shards, self.batches, rows, self.held_out.extent, file)
