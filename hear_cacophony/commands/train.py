@@ -235,11 +235,12 @@ def _options(args: argparse.Namespace, sizes: Sizes) -> TrainOptions:
     from hear_cacophony.training.defaults import default_options, nearest_name
     from hear_cacophony.training.options import TrainOptions
 
+    stage = find_stage(args.stage)
     names = {field.name for field in dataclasses.fields(TrainOptions)}
     given: dict[str, Any] = {name: x for name, x in vars(args).items() if name in names and x is not None}
     size = nearest_name(sizes) if args.start else args.size or _BASE
-    defaults = default_options(find_stage(args.stage), size, args.steps)
-    if args.start and not find_stage(args.stage).text_paths:
+    defaults = default_options(stage, size, args.steps)
+    if args.start and not stage.text_paths:
         defaults["normalise"] = restores_normalised(args.start)
     return TrainOptions(**{**defaults, **given, "sizes": sizes})
 

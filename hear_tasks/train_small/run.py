@@ -12,7 +12,7 @@ from hear_tasks.train_small.collect import LICENCES, LIST_FILE, TABLE_FILE, coll
 from hear_tasks.train_small.packages import TRAINING
 from hear_tasks.train_small.probes import build_probes
 
-RECIPE = ("--size", "small", "--normalise", "--weight-decay", "1e-2", "--held-out", "0.02")
+RECIPE = ("--size", "small", "--weight-decay", "1e-2", "--held-out", "0.02")
 """Arguments of `hear-cacophony train`, besides what it takes for small: 3.6 million parameters, excerpts of 2 s."""
 
 SCORES = 4
