@@ -335,6 +335,15 @@ def run_in_place_of_phase(monkeypatch, code: str) -> None:
 SLOT = hardware.Slot("cpu 0", None, None, 3)
 
 
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGTERM)", "sys.exit(128 + signal.SIGTERM)"])
+def test_a_phase_that_hears_of_the_end_of_its_job_first_is_interrupted(end, options, monkeypatch):
+    job = job_of(options.tasks[0], options.out)
+    run_in_place_of_phase(monkeypatch, f"import os, signal, sys; {end}")
+    options.out.mkdir()
+    assert run_job(job, Phase.EMBED, SLOT, options, Stop(), print).startswith("INTERRUPTED: interrupted by SIGTERM; ")
+    assert read_state(job, Phase.EMBED)[0] is State.STOPPED
+
+
 def test_the_cause_is_the_end_of_the_log(options, monkeypatch):
     job = job_of(options.tasks[0], options.out)
     lines = "import sys, os; [print(i) for i in range(9)]; print('RuntimeError: it broke'); print(); "

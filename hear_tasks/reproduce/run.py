@@ -20,7 +20,7 @@ from hear_tasks.reproduce.not_come import left_out, missing_tasks, without_weigh
 from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import now
 from hear_tasks.reproduce.report import free_room, unfinished, write_report
-from hear_tasks.reproduce.run_job import Stop, tidy
+from hear_tasks.reproduce.run_job import Stop, interrupted_by, tidy
 from hear_tasks.reproduce.schedule import run_jobs
 
 _SAYING = threading.Lock()
@@ -45,8 +45,7 @@ def run(options: Options, command: Command) -> int:
             )
             stop.request(reason, 1)
         else:
-            reason = f"interrupted by {signal.Signals(number).name}; the same command goes on where it was"
-            stop.request(reason, 128 + number)
+            stop.request(interrupted_by(number), 128 + number)
         command.farewell = f"reproduce: {stop.reason}"
 
     command.hear = hear

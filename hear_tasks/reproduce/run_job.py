@@ -55,6 +55,13 @@ print("gpu" if any(found) else "cpu")
 """
 """A plugin is of one of the two; which, only loading it would tell."""
 
+_ASKING_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def interrupted_by(number: int) -> str:
+    """What is said of a phase that a signal has ended."""
+    return f"interrupted by {signal.Signals(number).name}; the same command goes on where it was"
+
 
 class Stop:
     """A request to end, which a signal makes and whoever works looks for.
@@ -180,7 +187,7 @@ def _missing_gpu(model: RunModel, phase: Phase, environment: dict[str, str], sto
         told = err if status else out
         told.seek(0)
         lines = told.read().strip().splitlines() or ["nothing"]
-    if stop.is_requested() or (status == 0 and lines[-1] == "gpu"):
+    if stop.is_requested() or _asked_to_end(status) or (status == 0 and lines[-1] == "gpu"):
         return []
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     return [
@@ -242,6 +249,11 @@ def _judge(attempt: Attempt, job: Job, phase: Phase, status: int, stop: Stop, lo
         attempt.outcome = Outcome.FAILED if stop.final else Outcome.INTERRUPTED
         attempt.cause = [stop.reason]
         return
+    asked = _asked_to_end(status)
+    if asked:
+        attempt.outcome = Outcome.INTERRUPTED
+        attempt.cause = [interrupted_by(asked)]
+        return
     attempt.outcome = Outcome.FAILED
     attempt.cause = last_lines(log, offset)
     if status < 0:
@@ -250,6 +262,11 @@ def _judge(attempt: Attempt, job: Job, phase: Phase, status: int, stop: Stop, lo
         attempt.cause.append(f"FAILED: ended by the signal {name}{hint}")
     elif not attempt.cause:
         attempt.cause = [f"exit status {status}, and no output"]
+
+
+def _asked_to_end(status: int) -> signal.Signals | None:
+    """The signal to end that a process has ended of: a cluster sends it to all of a job, and this one may hear last."""
+    return next((number for number in _ASKING_TO_END if status in (-number, 128 + number)), None)
 
 
 def last_lines(log: pathlib.Path, offset: int) -> list[str]:
