@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
+
+from hear_cacophony.files.json_file import parse_json
 
 OURS = "hear_cacophony"
 _COST_OF_PEERS = "those of hear_tasks.plugins need 20 passes of 5 to 10 s for each second of an event task"
@@ -36,7 +37,7 @@ def add_task_option(parser: argparse.ArgumentParser, what: str) -> None:
 def json_object(text: str) -> dict[str, Any]:
     """A JSON object given as an argument."""
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"""expected JSON such as '{{"key": 1}}', got {text!r} ({error})""") from None
     if not isinstance(content, dict):

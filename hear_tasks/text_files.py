@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from hear_cacophony.files.json_file import parse_json, read_json
+
 BYTE_ORDER_MARK = "\ufeff"
 UNPACK_AGAIN = "unpack the task's tarball again"
 _MOST_LINES = 20
@@ -39,9 +41,7 @@ def read_object(file: pathlib.Path) -> tuple[dict[str, Any], list[str]]:
         return dict(members)
 
     try:
-        content = json.loads(text, object_pairs_hook=keep_pairs)
-    except RecursionError as error:
-        raise FileFault("expected a JSON object, got brackets nested too deeply") from error
+        content = parse_json(text, keep_pairs)
     except ValueError as error:
         raise FileFault(_describe_bad_json(text, error)) from error
     if not isinstance(content, dict):
@@ -54,7 +54,7 @@ def read_object(file: pathlib.Path) -> tuple[dict[str, Any], list[str]]:
 def read_if_whole(file: pathlib.Path) -> Any:
     """The content of a JSON file; None where there is no whole one, as after a kill."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except (OSError, ValueError):
         return None
 

@@ -100,6 +100,8 @@ def test_captions_of_every_form_are_read(tmp_path):
         ("t.jsonl", b'{"file": "000.wav"}\n', r"line 1: expected a text in 'caption', or several"),
         ("t.jsonl", b'{"file": "000.wav", "captions": ["a", " "]}', r"expected a text as a caption, got ' '"),
         ("t.jsonl", b'{"file": "000.wav", "caption": "a"', r"line 1: expected a JSON object on each line"),
+        ("t.jsonl", b'{"file": "000.wav", "captions": ' + b"[" * 100_000, r"line 1: .*brackets nested too deeply"),
+        ("t.csv", b"file,captions\n000.wav," + b"[" * 100_000, r"line 2: expected a list of texts .*got '\[{60}'"),
         ("t.jsonl", b'{"caption": "a"}', r"expected the path of a sound in 'file', got None"),
         ("t.jsonl", b'{"file": "000.wav", "captions": ["a"], "synthetic": [true, true]}', r"of 1 captions, got 2"),
         (
@@ -338,6 +340,12 @@ def test_of_a_webdataset_shard_nothing_is_dropped_unsaid(tmp_path):
 def test_captions_of_a_webdataset_shard_that_are_no_texts_are_refused(text, tmp_path):
     write_tar(tmp_path / "0.tar", {"a.wav": b"RIFF", "a.json": json.dumps({"text": text}).encode()})
     with pytest.raises(ValueError, match=r"0.tar: the member a.json .*expected a text or a list of texts in 'text'"):
+        find_sources([tmp_path / "0.tar"])
+
+
+def test_a_webdataset_shard_with_brackets_nested_too_deeply_is_refused(tmp_path):
+    write_tar(tmp_path / "0.tar", {"a.wav": b"RIFF", "a.json": b"[" * 100_000})
+    with pytest.raises(ValueError, match=r"0.tar: the member a.json .*brackets nested too deeply"):
         find_sources([tmp_path / "0.tar"])
 
 

@@ -110,3 +110,9 @@ def test_a_folder_keeps_to_its_training(commands, tmp_path, capsys):
     assert main([str(tmp_path), "--score-at", "0", "--tasks-dir", "tasks", "--", *TRAINING]) == 0
     assert main([str(tmp_path), "--score-at", "0", "--tasks-dir", "tasks", "--", *TRAINING, "--seed", "1"]) == 1
     assert "holds the scores of" in capsys.readouterr().err
+
+
+def test_a_damaged_note_of_the_training_is_named(commands, tmp_path, capsys):
+    (tmp_path / "train_and_score.json").write_text("")
+    assert main([str(tmp_path), "--score-at", "0", "--tasks-dir", "tasks", "--", *TRAINING]) == 1
+    assert "train_and_score.json: damaged (Expecting value" in capsys.readouterr().err

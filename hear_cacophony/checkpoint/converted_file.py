@@ -18,6 +18,7 @@ from hear_cacophony.checkpoint.file_md5 import DIGEST_BLOCK, FileDigest
 from hear_cacophony.checkpoint.parameters import Shapes, expected_shapes
 from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, lazy_text, text_sizes
 from hear_cacophony.files.atomic_write import write_file
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
 
@@ -129,7 +130,7 @@ def _checked_metadata(metadata: Mapping[str, str] | None, file: pathlib.Path) ->
         )
     try:
         stage = next(stage for stage in STAGES if stage.name == metadata["stage"])
-        config = _checked_config(json.loads(metadata["config"]))
+        config = _checked_config(parse_json(metadata["config"]))
         untrained = {"true": True, "false": False}[metadata["untrained"]]
         return _Metadata(stage, config, metadata["source"], metadata["md5"], untrained)
     except (KeyError, StopIteration, TypeError, ValueError) as error:

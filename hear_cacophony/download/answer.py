@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import urllib.parse
 from typing import TYPE_CHECKING
 
 from hear_cacophony.download.remote_file import HostError, RemoteFile
+from hear_cacophony.files.json_file import parse_json
 
 if TYPE_CHECKING:
     import requests
@@ -76,8 +76,8 @@ def reason_of(response: requests.Response) -> str:
     with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
         said = response.raw.read(_MOST_SAID_BYTES, decode_content=True)
     text = said.decode("utf-8", "replace")
-    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-        text = str(json.loads(text)["message"])
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        text = str(parse_json(text)["message"])
     return " ".join(text.split())[:_MOST_SAID]
 
 

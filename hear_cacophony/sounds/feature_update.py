@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 import zipfile
@@ -14,6 +13,7 @@ import numpy as np
 import safetensors
 
 from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.printable import as_text
 from hear_cacophony.sounds.chunks import Results
 from hear_cacophony.sounds.feature_files import SUFFIXES
@@ -105,15 +105,15 @@ def _read_npz(path: pathlib.Path) -> _Read:
     with np.load(path, allow_pickle=False) as features:
         digests = features["digests"].tolist() if "digests" in features.files else None
         arrays = {name: features[name] for name in features.files if name not in ("files", "digests", "about")}
-        return features["files"].tolist(), digests, json.loads(str(features["about"])), arrays
+        return features["files"].tolist(), digests, parse_json(str(features["about"])), arrays
 
 
 def _read_safetensors(path: pathlib.Path) -> _Read:
     with safetensors.safe_open(path, framework="numpy") as tensors:
         told = tensors.metadata() or {}
         arrays = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
-    digests = json.loads(told["digests"]) if "digests" in told else None
-    return json.loads(told["files"]), digests, json.loads(told["about"]), arrays
+    digests = parse_json(told["digests"]) if "digests" in told else None
+    return parse_json(told["files"]), digests, parse_json(told["about"]), arrays
 
 
 def _read_parquet(path: pathlib.Path) -> _Read:
@@ -121,7 +121,7 @@ def _read_parquet(path: pathlib.Path) -> _Read:
 
     table = parquet.read_table(path)
     metadata = table.schema.metadata or {}
-    told = {key: json.loads(value) for key in _TOLD if (value := metadata.get(key.encode())) is not None}
+    told = {key: parse_json(value) for key in _TOLD if (value := metadata.get(key.encode())) is not None}
     arrays = {"embeddings": np.stack(table["embedding"].to_numpy())}
     if "timestamp_ms" in table.column_names:
         arrays["timestamps"] = table["timestamp_ms"].to_numpy()

@@ -28,6 +28,7 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_cacophony.files.cache_folder import cache_folder, make_writable_folder
 from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.files.json_file import parse_json, read_json
 from hear_cacophony.files.lock import folder_in_turn
 from hear_cacophony.sounds.find import Sound
 
@@ -276,7 +277,7 @@ def _hash(value: Any) -> str:
 
 def _read_about(file: pathlib.Path) -> dict[str, Any]:
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        return json.loads(arrays[_ABOUT].tobytes())
+        return parse_json(arrays[_ABOUT].tobytes())
 
 
 def _read_arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
@@ -294,6 +295,6 @@ def _entry(arrays: Mapping[str, np.ndarray], name: str, row: int) -> np.ndarray:
 
 def _read_digests(file: pathlib.Path) -> list[list[str | int]]:
     try:
-        return json.loads(file.read_text())
+        return read_json(file)
     except (FileNotFoundError, ValueError):
         return []

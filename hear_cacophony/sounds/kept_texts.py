@@ -18,6 +18,7 @@ from hear_cacophony.engine.tokens import MAX_TOKENS
 from hear_cacophony.engine.zero_shot import TEMPLATE, embed_labels, similarities
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.cache_folder import cache_folder
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.text.tokenizer import Tokenizer
 
 MOST_TEXTS = 1000
@@ -89,6 +90,6 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
     """Embeddings by text; none where the file is not there, or damaged: they can be made again."""
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return dict(zip(json.loads(arrays["texts"].tobytes()), arrays["embeddings"], strict=True))
+            return dict(zip(parse_json(arrays["texts"].tobytes()), arrays["embeddings"], strict=True))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}

@@ -14,6 +14,7 @@ import safetensors
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.cache_folder import make_writable_folder
 from hear_cacophony.files.file_identity import ContentDigests, FileState
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.chunks import Chunks, Compute
@@ -98,9 +99,9 @@ def _read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> _Index:
             metadata = tensors.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError(f"expected {FORMAT!r}, got {metadata.get('format')!r}")
-            made_by, contents = json.loads(metadata["identity"]), json.loads(metadata["contents"])
+            made_by, contents = parse_json(metadata["identity"]), parse_json(metadata["contents"])
             index = _Index(
-                dict(zip(contents, tensors.get_tensor("embeddings"), strict=True)), json.loads(metadata["digests"])
+                dict(zip(contents, tensors.get_tensor("embeddings"), strict=True)), parse_json(metadata["digests"])
             )
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(

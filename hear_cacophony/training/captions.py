@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hear_cacophony.files.csv_table import read_csv, read_utf8
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.text.characters import check_characters
 
 TABLES = (".csv", ".jsonl")
@@ -94,11 +94,11 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
         return [_checked_text(value)]
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             value = None
     if not isinstance(value, list) or not value:
-        raise ValueError(f"expected a list of texts in 'captions', got {row[given[0]]!r}")
+        raise ValueError(f"expected a list of texts in 'captions', got {str(row[given[0]])[:60]!r}")
     return [_checked_text(each) for each in value]
 
 
@@ -133,7 +133,7 @@ def _json_rows(file: pathlib.Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise ValueError(f"{file}, line {number}: expected a JSON object on each line ({error})") from error
         if not isinstance(row, dict):

@@ -15,6 +15,7 @@ import numpy as np
 
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.file_identity import ContentDigests
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.files.lock import folder_in_turn, locked_folder
 from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, SAMPLE_RATE, count_frames
 from hear_cacophony.progress import FileProgress
@@ -101,7 +102,7 @@ def pack(
 
 def _read_contents(folder: pathlib.Path) -> ContentDigests:
     try:
-        return ContentDigests(json.loads((folder / _CONTENTS).read_text(encoding="utf-8")))
+        return ContentDigests(read_json(folder / _CONTENTS))
     except (FileNotFoundError, ValueError, TypeError):
         return ContentDigests()
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.frontend.spectrogram import SAMPLE_RATE
 from hear_cacophony.training.captions import Caption, Captions
 
@@ -92,7 +93,7 @@ def read_index(folder: pathlib.Path, number: int) -> ShardIndex | None:
     if not file.exists():
         return None
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = read_json(file)
         clips = tuple(
             Clip(**{**each, "captions": tuple(Caption(*caption) for caption in each["captions"])})
             for each in told["clips"]
@@ -203,7 +204,7 @@ def read_plan(folder: pathlib.Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        plan = json.loads(file.read_text(encoding="utf-8"))
+        plan = read_json(file)
         found, _ = plan["format"], plan["shards"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: damaged ({error!r}); delete the folder, and pack again") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.tar_file import TarMember, read_members
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.find import FOREIGN_ENDINGS, READABLE_ENDINGS, files_below, find_sounds, has_sound
@@ -218,7 +218,7 @@ def _member_captions(tar: pathlib.Path, name: str, content: bytes) -> Captions:
         text = content.decode("utf-8-sig")
         if name.lower().endswith(".txt"):
             return tuple(Caption(line.strip()) for line in text.splitlines() if line.strip())
-        return tuple(_webdataset_captions(json.loads(text)))
+        return tuple(_webdataset_captions(parse_json(text)))
     except (UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{tar}: the member {name} is no text in UTF-8, or no JSON with captions ({error})") from error
 

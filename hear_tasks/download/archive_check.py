@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib.util
-import json
 import os
 import pathlib
 import zipfile
 
 from hear_cacophony.download.remote_file import WrongFileError, is_html
+from hear_cacophony.files.json_file import parse_json
 
 _BLOCK_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -103,7 +103,7 @@ def _check_table(file: pathlib.Path) -> str:
 
 def _check_json(file: pathlib.Path) -> str:
     try:
-        json.loads(file.read_bytes())
+        parse_json(file.read_bytes())
     except ValueError as error:
         raise WrongFileError(f"{file}: expected JSON, could not read it ({error}); is it cut?") from error
     return f"JSON; {_NOT_KNOWN}"

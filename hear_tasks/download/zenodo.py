@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import urllib.parse
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from hear_cacophony.download.http import HttpSource, read_url
 from hear_cacophony.download.mirror import Mirror, measure
 from hear_cacophony.download.remote_file import Checksum, HostError, RemoteFile
 from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.files.json_file import parse_json
 
 HOST = "zenodo.org"
 
@@ -134,9 +134,9 @@ def _parse(content: bytes, where: str) -> dict[str, RemoteFile]:
         HostError: it is no record.
     """
     try:
-        files = json.loads(content)["files"]
+        files = parse_json(content)["files"]
         return {file["key"]: _file(file, where) for file in files}
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise HostError(f"{where}: expected a record of Zenodo as JSON, could not read it ({error!r})") from error
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hear_cacophony.files.json_file import parse_json
 from hear_tasks.grids import DEFAULT_GRID, GRID_POINTS, Grid
 from hear_tasks.registry import HearTask
 
@@ -73,8 +74,8 @@ def _read_run(directory: str, text: str) -> Run:
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return None
 
 

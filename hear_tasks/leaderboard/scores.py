@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from hear_cacophony.files.json_file import parse_json
 from hear_tasks.leaderboard.grid import Run, check_grid, find_run, official_grids, read_runs
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask
 from hear_tasks.task_folder import (
@@ -124,8 +124,8 @@ def read_json(file: pathlib.Path, remedy: str) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        content = parse_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise TaskProblem(f"{file}: damaged or half-written ({error}); {remedy}") from error
     if not isinstance(content, dict):
         raise TaskProblem(f"{file}: expected a JSON object, got {type(content).__name__}; {remedy}")

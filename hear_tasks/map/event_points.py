@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from hear_cacophony.files.json_file import read_json
 
 MOST_EVENTS = 20_000
 """Most events of a task that are drawn; of more, as many at random."""
@@ -84,7 +85,7 @@ def event_embeddings(folder: pathlib.Path, split: str, frames: np.ndarray, event
     """
     file = folder / f"{split}.filename-timestamps.json"
     try:
-        places = [(pathlib.PurePath(name).name, float(time)) for name, time in json.loads(file.read_text("utf-8"))]
+        places = [(pathlib.PurePath(name).name, float(time)) for name, time in read_json(file)]
         if len(places) != len(frames):
             raise ValueError(f"{len(places)} times of {len(frames)} embeddings")
     except (OSError, ValueError, TypeError) as error:

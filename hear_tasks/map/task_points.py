@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from hear_cacophony.files.json_file import read_json
 from hear_tasks.embed import Split, read_splits
 from hear_tasks.map.event_points import chosen, event_embeddings, events_of
 from hear_tasks.map.points import Colours, Points
@@ -92,7 +92,7 @@ def _read_embeddings(folder: pathlib.Path, split: str, clips: int | None) -> np.
     """The embeddings of a split, shape (clips, size); with None for `clips` those along time, of any number."""
     file = folder / f"{split}.embeddings.npy"
     try:
-        count, size = json.loads((folder / f"{split}.embedding-dimensions.json").read_text())
+        count, size = read_json(folder / f"{split}.embedding-dimensions.json")
         if clips is not None and count != clips:
             raise ValueError(f"{count} embeddings of {clips} clips")
         if os.stat(file).st_size != 4 * count * size:

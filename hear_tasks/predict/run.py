@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import errno
-import json
 import multiprocessing.connection
 import multiprocessing.process
 import os
@@ -20,6 +19,7 @@ from typing import cast
 import torch
 
 from hear_cacophony.files.full_disk import describe_full, is_full
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.lock import BusyError
 from hear_cacophony.printable import on_one_line
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
@@ -140,7 +140,7 @@ def _read_gpus(text: str | None) -> list[int]:
     if text is None:
         return available
     try:
-        gpus = json.loads(text)
+        gpus = parse_json(text)
     except ValueError:
         gpus = None
     if not isinstance(gpus, list) or not all(type(gpu) is int for gpu in gpus):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hear_cacophony.files.json_file import parse_json
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE, TaskError
 
@@ -132,10 +132,10 @@ def read_json(file: pathlib.Path, kind: type, remedy: str = EMBED_AGAIN) -> Any:
         TaskError: it is not there, is damaged, or holds something else.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TaskError(f"{file}: not there; embed the task again") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise TaskError(f"{file}: damaged or cut short ({error}); {remedy}") from error
     if not isinstance(content, kind):
         raise TaskError(f"{file}: expected a JSON {kind.__name__}, got {type(content).__name__}; {remedy}")

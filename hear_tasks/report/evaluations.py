@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.pages import Column, Facts, Page, PageFolder, SoundCells, Table, Text, check_pages, write_pages
 from hear_cacophony.pages.blocks import Block, Heading
 from hear_tasks.evaluate import RESULTS_FILE
@@ -97,9 +97,9 @@ def _read(files: Any) -> tuple[list[Evaluated], list[str]]:
     found, problems = [], []
     for file in files:
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             _check(content)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             problems.append(f"{file}: damaged, or no results of an evaluation ({error!r}); run the evaluation again")
         else:
             found.append(Evaluated(file.parent, content))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hear_cacophony.files.json_file import read_json
 from hear_tasks.report.tensor_pickle import DamagedPickle, read_tensor_pickle
 from hear_tasks.task_folder import METADATA_FILE, SCORES_FILE, VOCABULARY_FILE, clip_orders
 
@@ -95,7 +95,7 @@ def read_predicted(folder: pathlib.Path, task: pathlib.Path | None) -> Predicted
     gaps: list[str] = []
     metadata = _read_json(places, METADATA_FILE, gaps) or {}
     labels = _read_labels(places, gaps)
-    scores = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
+    scores = read_json(folder / SCORES_FILE)
     predicted = Predicted(metadata, labels, scores, (), ())
     clips = _clips(places, metadata, gaps)
     tests = [_read_test(folder, name, predicted, clips.get(name, {}), gaps) for name in predicted.test_scores]
@@ -112,8 +112,8 @@ def _read_json(places: Sequence[pathlib.Path], name: str, gaps: list[str]) -> di
         gaps.append(f"no {name} in {' or '.join(map(str, places))}")
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(file)
+    except (OSError, ValueError) as error:
         gaps.append(f"{file}: cannot be read ({error})")
         return None
     if not isinstance(content, dict):

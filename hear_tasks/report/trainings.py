@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from hear_cacophony.files.json_file import read_json
 from hear_tasks.leaderboard import find_run, read_runs
 from hear_tasks.task_folder import LOG_FILE, TRAININGS_FILE
 
@@ -68,9 +69,9 @@ def _from_our_file(
 ) -> list[TrainingRecord]:
     """[] where the file is not there, is damaged, or is of another run than the scores."""
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))["trainings"]
+        rows = read_json(file)["trainings"]
         records = [_record(row, parts, scores.get("hparams")) for row in rows]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return []
     chosen = {record.test for record in records if record.chosen}
     return records if chosen == set(parts) else []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.embed import compare_with_task, is_done, lost_files
 from hear_tasks.grids import SEEDS
@@ -102,13 +102,13 @@ class Job:
         """How long a finished phase took, by the notes beside the embeddings; None where they do not tell."""
         name, key = (EMBEDDING_PROFILE, "time_elapsed") if phase is Phase.EMBED else (PREDICTED_FILE, "time")
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            return round(json.loads((self.target / name).read_text(encoding="utf-8"))[key], 1)
+            return round(read_json(self.target / name)[key], 1)
         return None
 
     @property
     def rows(self) -> int:
         """Embeddings of the task, of all splits together; 0 where there are none yet."""
-        counts = [json.loads(file.read_text())[0] for file in self.target.glob("*.embedding-dimensions.json")]
+        counts = [read_json(file)[0] for file in self.target.glob("*.embedding-dimensions.json")]
         return sum(counts)
 
 
@@ -142,11 +142,11 @@ def embeddings_folder(options: Options, model: RunModel) -> pathlib.Path:
 def audio_bytes(task: pathlib.Path) -> int:
     """Bytes of a task's audio at 16 kHz; by its metadata where all clips have the same length."""
     try:
-        metadata = json.loads((task / METADATA_FILE).read_text(encoding="utf-8"))
+        metadata = read_json(task / METADATA_FILE)
         seconds = metadata["sample_duration"]
         names = metadata["splits"]
         if seconds is not None and all(map(is_plain_name, names)):
-            splits = [json.loads((task / f"{name}.json").read_text(encoding="utf-8")) for name in names]
+            splits = [read_json(task / f"{name}.json") for name in names]
             return sum(map(len, splits)) * (WAV_HEADER_BYTES + 2 * round(seconds * 16_000))
     except (OSError, ValueError, TypeError, KeyError):
         pass  # the embedding will tell what is wrong
@@ -180,7 +180,7 @@ def check_out(options: Options) -> None:
     if not file.exists():
         return
     try:
-        noted = json.loads(file.read_text(encoding="utf-8"))
+        noted = read_json(file)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{file}: cannot be read ({error}); which options were the scores beside it made with?"

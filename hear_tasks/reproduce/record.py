@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import datetime
 import enum
-import json
 import os
 import socket
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.files.lock import BusyError, is_held, lock_file
 from hear_tasks.embed import is_busy
 from hear_tasks.reproduce.jobs import Job
@@ -107,7 +107,7 @@ def read_attempts(job: Job, phase: Phase) -> list[Attempt]:
     Where the run was killed after a phase was done and before that was noted, heareval's marks complete the record.
     """
     try:
-        content = json.loads(job.record(phase).read_text(encoding="utf-8"))
+        content = read_json(job.record(phase))
         attempts = [
             Attempt(**{**each, "outcome": Outcome(each["outcome"]) if each["outcome"] else None})
             for each in content["attempts"]

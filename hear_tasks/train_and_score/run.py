@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import shutil
 from collections.abc import Sequence
 
 from hear_cacophony.files.atomic_write import write_file, write_json, write_text
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.model.stages import find_stage
 from hear_tasks.child_process import run_module
 from hear_tasks.leaderboard import Model, read_models
@@ -74,7 +74,10 @@ def _claim(plan: Plan) -> None:
         plan.out.mkdir(parents=True, exist_ok=True)
         write_json(file, ours)
         return
-    noted = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        noted = read_json(file)
+    except ValueError as error:
+        raise ValueError(f"{file}: damaged ({error}); which training are the scores beside it of?") from error
     if noted != ours:
         raise ValueError(f"{plan.out}: holds the scores of {noted}, got {ours}; choose another folder")
 

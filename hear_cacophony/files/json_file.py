@@ -1,0 +1,34 @@
+"""Reading JSON, whatever stands in it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+
+def read_json(file: pathlib.Path) -> Any:
+    """What a JSON file in UTF-8 holds.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON; see `parse_json`.
+    """
+    return parse_json(file.read_text(encoding="utf-8"))
+
+
+def parse_json(text: str | bytes, make_object: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """What a text holds.
+
+    Args:
+        text: in UTF-8 where it is bytes.
+        make_object: makes what stands for an object, of its names and values; a dict unless given.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deeply to be read, of which Python tells otherwise.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=make_object)
+    except RecursionError as error:
+        raise ValueError("brackets nested too deeply") from error
