@@ -102,6 +102,7 @@ def test_captions_of_every_form_are_read(tmp_path):
         ("t.jsonl", b'{"file": "000.wav", "caption": "a"', r"line 1: expected a JSON object on each line"),
         ("t.jsonl", b'{"file": "000.wav", "captions": ' + b"[" * 100_000, r"line 1: .*brackets nested too deeply"),
         ("t.csv", b"file,captions\n000.wav," + b"[" * 100_000, r"line 2: expected a list of texts .*got '\[{60}'"),
+        ("t.jsonl", b'{"file": "000.wav", "captions": 5}', r"expected a list of texts in 'captions', got 5$"),
         ("t.jsonl", b'{"caption": "a"}', r"expected the path of a sound in 'file', got None"),
         ("t.jsonl", b'{"file": "000.wav", "captions": ["a"], "synthetic": [true, true]}', r"of 1 captions, got 2"),
         (

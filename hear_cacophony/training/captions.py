@@ -89,16 +89,17 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
         raise ValueError("expected either 'caption' or 'captions', got both")
     if not given:
         raise ValueError("expected a text in 'caption', or several in 'captions', got none")
-    value = row[given[0]]
+    value = told = row[given[0]]
     if given[0] == "caption":
         return [_checked_text(value)]
     if isinstance(value, str):
+        told = value[:60]
         try:
             value = parse_json(value)
         except ValueError:
             value = None
     if not isinstance(value, list) or not value:
-        raise ValueError(f"expected a list of texts in 'captions', got {str(row[given[0]])[:60]!r}")
+        raise ValueError(f"expected a list of texts in 'captions', got {told!r}")
     return [_checked_text(each) for each in value]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from hear_cacophony.files.atomic_write import PREFIX, write_json
-from hear_cacophony.files.json_file import parse_json, read_json
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.text.tokenizer import Tokenizer, tokenizer_digests
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.processes import Processes, SharedError, say
@@ -82,7 +82,7 @@ def check_agreement(processes: Processes, record: Record, out: pathlib.Path) -> 
         SharedError: their options, data, folders or numbers of devices differ.
     """
     own = {"record": record, "out": str(out.absolute()), "devices": jax.local_device_count()}
-    told = [parse_json(each) for each in processes.gather("it opens the data", json.dumps(own))]
+    told = [json.loads(each) for each in processes.gather("it opens the data", json.dumps(own))]
     for index, other in enumerate(told):
         here = f"in process {index}"
         differences = list(_differences(told[0]["record"], other["record"], "in process 0", here))

@@ -10,7 +10,7 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from hear_tasks.leaderboard.scores import Score, TaskProblem, holds_results, is_task, read_json, read_score
+from hear_tasks.leaderboard.scores import Score, TaskProblem, holds_results, is_task, read_score, read_whole_object
 from hear_tasks.task_folder import SCORES_FILE, UNTRAINED, WEIGHTS_FILE
 
 _LIGHTNING_LOGS = ("logs", "lightning_logs")
@@ -146,7 +146,7 @@ def read_weights(folder: pathlib.Path) -> Weights:
     file = folder / WEIGHTS_FILE
     if not file.exists():
         return Weights()
-    content = read_json(file, "delete it, and run the embeddings again")
+    content = read_whole_object(file, "delete it, and run the embeddings again")
     name, md5, module = content.get("weights"), content.get("md5") or "", content.get("module") or ""
     if not (isinstance(name, str) and isinstance(md5, str) and isinstance(module, str)):
         raise TaskProblem(f'{file}: expected {{"weights": file name or "{UNTRAINED}", "md5": MD5}}, got {content}')

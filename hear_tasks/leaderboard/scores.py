@@ -14,7 +14,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from hear_cacophony.files.json_file import parse_json
+from hear_cacophony.files.json_file import read_json
 from hear_tasks.leaderboard.grid import Run, check_grid, find_run, official_grids, read_runs
 from hear_tasks.registry import TASKS, EmbeddingType, HearTask
 from hear_tasks.task_folder import (
@@ -79,7 +79,7 @@ def read_score(folder: pathlib.Path) -> Score:
     """
     _check_started(folder)
     file = folder / SCORES_FILE
-    content = read_json(file, _PREDICT_AGAIN)
+    content = read_whole_object(file, _PREDICT_AGAIN)
     task = _TASKS.get(folder.name)
     metadata = _read_metadata(folder, task)
     tests = _tests(content)
@@ -114,7 +114,7 @@ def _check_started(folder: pathlib.Path) -> None:
     raise TaskProblem(f"{folder}: no {SCORES_FILE}: {reason}")
 
 
-def read_json(file: pathlib.Path, remedy: str) -> dict[str, Any]:
+def read_whole_object(file: pathlib.Path, remedy: str) -> dict[str, Any]:
     """The object in a JSON file.
 
     `remedy` says what to do where it is damaged.
@@ -124,7 +124,7 @@ def read_json(file: pathlib.Path, remedy: str) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     try:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except ValueError as error:
         raise TaskProblem(f"{file}: damaged or half-written ({error}); {remedy}") from error
     if not isinstance(content, dict):
@@ -137,7 +137,7 @@ def _read_metadata(folder: pathlib.Path, task: HearTask | None) -> dict[str, Any
     file = folder / METADATA_FILE
     if not file.exists():
         return {}
-    metadata = read_json(file, _EMBED_AGAIN)
+    metadata = read_whole_object(file, _EMBED_AGAIN)
     evaluation = metadata.get("evaluation")
     if not isinstance(evaluation, list) or not evaluation or not isinstance(evaluation[0], str):
         raise TaskProblem(f'{file}: expected a list of scores as "evaluation", got {evaluation!r}')
@@ -261,7 +261,7 @@ def _read_done(folder: pathlib.Path, runs: Sequence[Run]) -> dict[str, Any]:
     """
     file = folder / PREDICTED_FILE
     if file.exists():
-        return read_json(file, _PREDICT_AGAIN)
+        return read_whole_object(file, _PREDICT_AGAIN)
     own = [run for run in runs if run.directory == folder.name]
     if own and own[-1].results is None:
         raise TaskProblem(

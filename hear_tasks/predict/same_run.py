@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hear_cacophony.files.file_identity import ContentDigests
-from hear_tasks.predict.task import Task, read_json
+from hear_tasks.predict.task import Task, read_task_json
 from hear_tasks.task_folder import METADATA_FILE, PREDICTED_FILE, VOCABULARY_FILE, TaskError
 
 ENGINE = "hear_cacophony 1"
@@ -72,7 +72,7 @@ def compare_finished(folder: pathlib.Path, asked: Mapping[str, Any]) -> str:
     Raises:
         TaskError: their mark is damaged.
     """
-    done = read_json(folder / PREDICTED_FILE, dict, _AGAIN)
+    done = read_task_json(folder / PREDICTED_FILE, dict, _AGAIN)
     there = _digest(folder, done.get("inputs", {}))
     noted = {name: digest for name, digest in done.get("inputs", {}).items() if name in there}
     return _decisive_differences({**done, "inputs": noted}, {**asked, "engine": ENGINE, "inputs": there})
@@ -84,7 +84,7 @@ def check_done(task: Task, run: Mapping[str, Any], tell: Callable[[str], None]) 
     Raises:
         TaskError: it is another one; the message says how.
     """
-    done = read_json(task.folder / PREDICTED_FILE, dict, _AGAIN)
+    done = read_task_json(task.folder / PREDICTED_FILE, dict, _AGAIN)
     differences = _decisive_differences(done, run)
     if differences:
         raise TaskError(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from hear_tasks.predict.events import Events, Frames
-from hear_tasks.predict.task import EMBED_AGAIN, Task, explain_unknown, read_dimensions, read_json
+from hear_tasks.predict.task import EMBED_AGAIN, Task, explain_unknown, read_dimensions, read_task_json
 from hear_tasks.task_folder import VOCABULARY_FILE, TaskError
 
 _CHUNK_BYTES = 1 << 24
@@ -173,7 +173,7 @@ def _encode(task: Task, split: str, labels: Sequence[list[Any]]) -> np.ndarray:
 def _clips_of_labels(file: pathlib.Path) -> dict[str, str]:
     """A clip that has each label, of a split's file of scenes or events; {} where that cannot be told."""
     try:
-        clips = read_json(file, dict)
+        clips = read_task_json(file, dict)
         return {
             str(label["label"] if isinstance(label, dict) else label): f"{clip} in {file.name}"
             for clip, labels in reversed(clips.items())
@@ -203,14 +203,14 @@ def read_split_events(task: Task, name: str) -> SplitEvents:
 
     rows, _ = read_dimensions(task.folder, name)
     file = task.folder / f"{name}.filename-timestamps.json"
-    pairs = read_json(file, list)
+    pairs = read_task_json(file, list)
     if len(pairs) != rows:
         raise TaskError(f"{file}: timestamps of {len(pairs)} frames, but {rows} embeddings; {EMBED_AGAIN}")
     with _faults_of(file, f"; {EMBED_AGAIN}"):
         names, times = [str(clip) for clip, _ in pairs], [float(time) for _, time in pairs]
         frames = Frames.from_rows(names, times)
     events_file = task.folder / f"{name}.json"
-    listed = read_json(events_file, dict)
+    listed = read_task_json(events_file, dict)
     with _faults_of(events_file):
         targets = Events.from_lists(listed)
     _check_clips(file, name, set(frames.clips), set(listed))

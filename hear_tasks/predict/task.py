@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hear_cacophony.files.json_file import parse_json
+from hear_cacophony.files.json_file import read_json
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE, TaskError
 
@@ -101,7 +101,7 @@ def read_task(folder: pathlib.Path) -> Task:
         lost = (folder / EMBEDDED_FILE).exists()
         remedy = "embed the task again" if lost else "expected the embeddings of a task, EMBEDDINGS/MODULE/TASK"
         raise TaskError(f"{folder}: no {METADATA_FILE} in it; {remedy}")
-    metadata = read_json(file, dict)
+    metadata = read_task_json(file, dict)
     _check_metadata(file, metadata)
     numbers, renamed = _read_vocabulary(folder / VOCABULARY_FILE)
     partitions = _partitions(file, metadata)
@@ -125,14 +125,14 @@ def read_task(folder: pathlib.Path) -> Task:
     )
 
 
-def read_json(file: pathlib.Path, kind: type, remedy: str = EMBED_AGAIN) -> Any:
+def read_task_json(file: pathlib.Path, kind: type, remedy: str = EMBED_AGAIN) -> Any:
     """The content of a file, of this kind.
 
     Raises:
         TaskError: it is not there, is damaged, or holds something else.
     """
     try:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except FileNotFoundError:
         raise TaskError(f"{file}: not there; embed the task again") from None
     except ValueError as error:
@@ -262,7 +262,7 @@ def _embedding_size(folder: pathlib.Path, splits: list[str]) -> int:
 def read_dimensions(folder: pathlib.Path, split: str) -> tuple[int, int]:
     """How many embeddings a split has, and their size."""
     file = folder / f"{split}.embedding-dimensions.json"
-    dimensions = read_json(file, list)
+    dimensions = read_task_json(file, list)
     if len(dimensions) != 2 or not all(type(each) is int and each >= 0 for each in dimensions) or not dimensions[1]:
         raise TaskError(f"{file}: expected [embeddings, size], got {dimensions}; {EMBED_AGAIN}")
     return dimensions[0], dimensions[1]

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from hear_cacophony.files.atomic_write import write_bytes
-from hear_cacophony.files.json_file import parse_json, read_json
+from hear_cacophony.files.json_file import read_json
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.progress import clock
 from hear_tasks.predict.same_run import list_differences
@@ -50,7 +50,7 @@ class WorkFolder:
             Why earlier trainings are done again, "" if there were none, None if they are not.
         """
         text = json.dumps(settings)
-        reason = self._difference(parse_json(text))
+        reason = self._difference(json.loads(text))
         if reason is not None:
             for file in self._folder.glob("*training-*"):
                 file.unlink()
