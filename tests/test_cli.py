@@ -90,6 +90,21 @@ def test_an_option_whose_number_is_left_out_may_stand_before_a_folder(tmp_path, 
     assert "none: no such file or folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"a": ', "expected JSON such as"),
+        ("[1]", "expected a JSON object such as"),
+        ("[" * 5000, "(brackets nested too deeply)"),
+    ],
+)
+def test_model_options_that_are_no_object_are_told(text, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--module", "hear_cacophony", "--model-options", text])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_unknown_command_lists_the_known_ones(capsys):
     with pytest.raises(SystemExit):
         main(["inform"])
