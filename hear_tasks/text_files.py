@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from hear_cacophony.files.json_file import parse_json, read_json
+from hear_cacophony.files.json_file import parse_json, read_json, read_json_object
 
 BYTE_ORDER_MARK = "\ufeff"
 UNPACK_AGAIN = "unpack the task's tarball again"
@@ -60,9 +60,11 @@ def read_if_whole(file: pathlib.Path) -> Any:
 
 
 def read_object_if_whole(file: pathlib.Path) -> dict[str, Any]:
-    """As `read_if_whole`, of an object; {} also where something else is in the file."""
-    content = read_if_whole(file)
-    return content if isinstance(content, dict) else {}
+    """The object of a JSON file; {} where there is no whole one."""
+    try:
+        return read_json_object(file)
+    except (OSError, ValueError):
+        return {}
 
 
 def _describe_bad_json(text: str, error: ValueError) -> str:

@@ -45,5 +45,6 @@ def test_compiled_functions_are_kept_in_the_users_cache_and_a_cut_entry_is_repla
     assert run(stream="stderr", XDG_CACHE_HOME=str(tmp_path)) == ""
     assert all(len(file.read_bytes()) > len(content) // 2 for file, content in entries.items())
     assert run(stream="stderr", XDG_CACHE_HOME=str(tmp_path)) == ""
+    (folder / "whole.json").write_text("[]")
     next(iter(entries)).write_bytes(b"")  # cut since it was found whole
     assert run(stream="stderr", XDG_CACHE_HOME=str(tmp_path)) == ""

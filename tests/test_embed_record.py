@@ -15,6 +15,7 @@ from hear_cacophony.files import file_identity
 from hear_tasks.cli import main
 from hear_tasks.doctor.examination import _check_embedded
 from hear_tasks.doctor.report import Severity
+from hear_tasks.embed.hear_module import claim_folder
 from hear_tasks.embed.record import RECORD_FILE, compare_with_task
 from hear_tasks.embed.task import read_task
 from hear_tasks.embed.work_folder import WorkFolder, is_done
@@ -99,6 +100,14 @@ def test_the_doctor_compares_finished_embeddings_with_their_task(task, tmp_path)
     assert finding.severity is Severity.ERROR
     assert f"{first_split(task)}.json: labels of" in finding.message
     assert _check_embedded([task], tmp_path / "nosuch") == []
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_note_of_the_weights_that_is_damaged_is_no_leave_to_mix_models(content, tmp_path):
+    claim_folder(tmp_path, {"md5": "1"})
+    (tmp_path / "weights.json").write_text(content)
+    with pytest.raises(ValueError, match=r"weights\.json: cannot be read .*; which weights made these embeddings\?"):
+        claim_folder(tmp_path, {"md5": "2"})
 
 
 def test_the_record_tells_the_rate(task, tmp_path):

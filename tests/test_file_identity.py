@@ -61,6 +61,13 @@ def test_a_file_is_read_once_for_all_spellings_and_processes(tmp_path, reads, mo
     assert reads == ["clip.wav"]
 
 
+@pytest.mark.parametrize("content", ["", "5", "[5]", '[["a", 1]]', '[["a", "b", 3, 4, 5, "digest"]]', '{"a": 1}'])
+def test_kept_digests_that_are_damaged_are_taken_again(content, tmp_path):
+    assert ContentDigests.kept_in(tmp_path / "kept").rows() == []
+    (tmp_path / "kept").write_text(content)
+    assert ContentDigests.kept_in(tmp_path / "kept").rows() == []
+
+
 def test_times_that_are_not_the_systems_own_are_not_believed(tmp_path, reads, monkeypatch):
     """Those of a file in an image (squashfs, ISO 9660) are what its maker chose, and images are rebuilt."""
     here = write(tmp_path / "clip.wav", b"one")

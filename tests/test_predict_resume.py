@@ -227,6 +227,9 @@ def test_a_mark_without_scores_is_no_finished_run(task):
     (task / "prediction-done.json").write_text("")
     with pytest.raises(ValueError, match=r"damaged or cut short .* delete prediction-done.json"):
         run(task)
+    (task / "prediction-done.json").write_text('{"inputs": 5}')
+    with pytest.raises(ValueError, match=r'expected digests by file as "inputs", got 5; delete prediction-done.json'):
+        run(task)
 
 
 def test_input_that_changes_meanwhile_gives_no_scores(task):

@@ -273,9 +273,10 @@ def test_scores_of_another_grid_are_not_mixed_in(tmp_path, options, capsys, monk
     assert command.main([*given, "--grid", "default", "--protocol", "published"]) == 1
     told = capsys.readouterr().err
     assert "holds a run with --protocol hear there, published now; --grid faster there, default now" in told
-    (options.out / "settings.json").write_text("{")
-    assert command.main(given) == 1
-    assert "which options were the scores beside it made with?" in capsys.readouterr().err
+    for content in ("{", "[]"):
+        (options.out / "settings.json").write_text(content)
+        assert command.main(given) == 1
+        assert "which options were the scores beside it made with?" in capsys.readouterr().err
 
 
 def test_predictions_of_another_grid_or_of_other_embeddings_do_not_count(options):

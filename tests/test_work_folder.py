@@ -53,10 +53,11 @@ def test_work_on_another_task_or_with_other_weights_is_done_again(key, value, tm
         assert not work.done_windows(4).any()
 
 
-def test_damaged_settings_are_no_reason_to_trust_the_work(tmp_path):
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_damaged_settings_are_no_reason_to_trust_the_work(content, tmp_path):
     with open_work_folder(tmp_path / "task") as work:
         begin(work)
-    (tmp_path / ".embedding-task" / "settings").write_text("{")
+    (tmp_path / ".embedding-task" / "settings").write_text(content)
     with open_work_folder(tmp_path / "task") as work:
         assert begin(work) == "its settings are damaged"
 

@@ -13,7 +13,6 @@ import threading
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.cache_folder import cache_folder
 from hear_cacophony.files.file_identity import ContentDigests, FileState
-from hear_cacophony.files.json_file import read_json
 
 DIGEST_BLOCK = 1 << 22
 """Bytes that are digested at a time."""
@@ -74,10 +73,7 @@ def _kept_file() -> pathlib.Path:
 
 
 def _read_known() -> ContentDigests:
-    try:
-        return ContentDigests(read_json(_kept_file()))
-    except (OSError, ValueError, TypeError):
-        return ContentDigests()
+    return ContentDigests.kept_in(_kept_file())
 
 
 def _keep(state: FileState, md5: str) -> None:

@@ -11,7 +11,7 @@ import jax
 
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.cache_folder import cache_folder, make_writable_folder
-from hear_cacophony.files.json_file import read_json
+from hear_cacophony.files.json_file import read_json_object
 
 MIN_COMPILE_SECONDS = 0.3
 """Functions that compile faster are not worth a file."""
@@ -49,7 +49,7 @@ def _remove_cut(folder: pathlib.Path) -> None:
     """
     noted: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
-        noted = read_json(folder / _WHOLE_FILE)
+        noted = read_json_object(folder / _WHOLE_FILE)
     whole = {}
     for file in folder.glob("*-cache"):
         with contextlib.suppress(FileNotFoundError):  # of another process that does the same

@@ -9,10 +9,13 @@ import dataclasses
 import errno
 import hashlib
 import os
+import pathlib
 import stat
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Self
+
+from hear_cacophony.files.json_file import read_json
 
 DIGEST_BYTES = 16
 _BLOCK_BYTES = 1 << 18
@@ -86,8 +89,16 @@ class ContentDigests:
     """
 
     def __init__(self, rows: Iterable[Sequence[str | int]] = ()) -> None:
-        self._known = {FileState(*state): str(digest) for *state, digest in rows}  # type: ignore[arg-type]
+        self._known = {FileState(str(place), *map(int, state)): str(digest) for place, *state, digest in rows}
         self._lock = threading.Lock()
+
+    @classmethod
+    def kept_in(cls, file: pathlib.Path) -> Self:
+        """Those whose `rows` a file holds as JSON; none where it is not there, or damaged: they are taken again."""
+        try:
+            return cls(read_json(file))
+        except (OSError, ValueError, TypeError):
+            return cls()
 
     def of(self, path: str | os.PathLike[str]) -> str:
         """As `content_digest`, of a file that is read only if it has changed, or was never read before."""

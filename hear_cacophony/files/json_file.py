@@ -18,6 +18,19 @@ def read_json(file: pathlib.Path) -> Any:
     return parse_json(file.read_text(encoding="utf-8"))
 
 
+def read_json_object(file: pathlib.Path) -> dict[str, Any]:
+    """As `read_json`, of an object.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or holds something else.
+    """
+    content = read_json(file)
+    if not isinstance(content, dict):
+        raise ValueError(f"expected a JSON object, got {type(content).__name__}")
+    return content
+
+
 def parse_json(text: str | bytes, make_object: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """What a text holds.
 

@@ -28,7 +28,7 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_cacophony.files.cache_folder import cache_folder, make_writable_folder
 from hear_cacophony.files.file_identity import ContentDigests
-from hear_cacophony.files.json_file import parse_json, read_json
+from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.lock import folder_in_turn
 from hear_cacophony.sounds.find import Sound
 
@@ -89,7 +89,7 @@ class KeptResults:
         self._places: dict[tuple[str, str], tuple[pathlib.Path, int]] = {}
         self._sizes: set[int] = set()
         self._read_both = functools.lru_cache(_READ_AT_ONCE)(lambda file: (_read_about(file), _read_arrays(file)))
-        self.digests = ContentDigests(_read_digests(folder / _DIGESTS))
+        self.digests = ContentDigests.kept_in(folder / _DIGESTS)
         for file in sorted(folder.glob("chunk-*.npz")):
             try:
                 self._take(file, _read_about(file))
@@ -118,7 +118,7 @@ class KeptResults:
 
         What another process has saved meanwhile stays, one digest for each place.
         """
-        before = _read_digests(self._folder / _DIGESTS)
+        before = ContentDigests.kept_in(self._folder / _DIGESTS).rows()
         rows = list({row[0]: row for row in [*before, *self.digests.rows()]}.values())
         if rows != before:
             write_text(self._folder / _DIGESTS, json.dumps(rows))
@@ -291,10 +291,3 @@ def _entry(arrays: Mapping[str, np.ndarray], name: str, row: int) -> np.ndarray:
         return arrays[name][row : row + 1]
     start = int(arrays[_LENGTHS][:row].sum())
     return arrays[name][start : start + int(arrays[_LENGTHS][row])]
-
-
-def _read_digests(file: pathlib.Path) -> list[list[str | int]]:
-    try:
-        return read_json(file)
-    except (FileNotFoundError, ValueError):
-        return []

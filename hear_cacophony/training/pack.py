@@ -15,7 +15,6 @@ import numpy as np
 
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.file_identity import ContentDigests
-from hear_cacophony.files.json_file import read_json
 from hear_cacophony.files.lock import folder_in_turn, locked_folder
 from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, SAMPLE_RATE, count_frames
 from hear_cacophony.progress import FileProgress
@@ -85,7 +84,7 @@ def pack(
     waiting = f"{folder}: another process packs into it; waiting for that"
     with folder_in_turn(folder, tell, waiting) if wait else locked_folder(folder, tell):
         shards = -(-len(sources) // SOUNDS_PER_SHARD)
-        contents = _read_contents(folder)
+        contents = ContentDigests.kept_in(folder / _CONTENTS)
         _check_plan(folder, {"format": FORMAT, "shards": shards, "sounds": _digest(sources, contents)})
         write_json(folder / _CONTENTS, contents.rows())
         parts: list[ShardIndex] = []
@@ -98,13 +97,6 @@ def pack(
                 parts.append(done or _write_shard(folder, number, members, workers, progress))
     left_out = {name: why for part in parts for name, why in part.left_out.items()}
     return Packed([clip for part in parts for clip in part.clips], left_out)
-
-
-def _read_contents(folder: pathlib.Path) -> ContentDigests:
-    try:
-        return ContentDigests(read_json(folder / _CONTENTS))
-    except (FileNotFoundError, ValueError, TypeError):
-        return ContentDigests()
 
 
 def _digest(sources: Sequence[Source], contents: ContentDigests) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.files.atomic_write import write_text_once
-from hear_cacophony.files.json_file import read_json
+from hear_cacophony.files.json_file import read_json_object
 from hear_tasks.embed.model import Model
 from hear_tasks.embed.plugin.call import PluginError
 from hear_tasks.embed.plugin.model import PluginModel
@@ -121,7 +121,7 @@ def claim_folder(folder: pathlib.Path, identity: Mapping[str, Any]) -> None:
     except OSError as error:  # that of a full disk names no file
         raise OSError(error.errno, f"could not be written ({error.strerror})", str(file)) from error
     try:
-        earlier = read_json(file)
+        earlier = read_json_object(file)
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read ({error}); which weights made these embeddings?") from error
     differing = [key for key in identity if key in earlier and earlier[key] != identity[key]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,8 +73,15 @@ def _splits(folder: pathlib.Path) -> list[str]:
 def _size_by_shape(target: pathlib.Path, name: str) -> int | None:
     """Bytes that a file of embeddings has by the file with their shape; None of other files."""
     split = name.removesuffix(".embeddings.npy")
-    shape = read_if_whole(target / f"{split}.embedding-dimensions.json") if split != name else None
-    return _FLOAT_BYTES * shape[0] * shape[1] if isinstance(shape, list) else None
+    shape = read_shape(target / f"{split}.embedding-dimensions.json") if split != name else None
+    return None if shape is None else _FLOAT_BYTES * math.prod(shape)
+
+
+def read_shape(file: pathlib.Path) -> tuple[int, int] | None:
+    """How many embeddings a split has, and their size, by the file that tells both; None where it does not."""
+    shape = read_if_whole(file)
+    tells = isinstance(shape, list) and len(shape) == 2 and all(type(each) is int and each >= 0 for each in shape)
+    return (shape[0], shape[1]) if tells else None
 
 
 def compare_with_task(target: pathlib.Path, task: pathlib.Path) -> list[str]:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from hear_cacophony.files.atomic_write import sync_folder, sync_tree, write_text
-from hear_cacophony.files.json_file import read_json
+from hear_cacophony.files.json_file import read_json_object
 from hear_cacophony.files.lock import is_held, locked_folder
 from hear_tasks.embed.record import lost_files, write_mark
 from hear_tasks.task_folder import EMBEDDED_FILE
@@ -82,7 +82,7 @@ class WorkFolder:
     def _difference(self, settings: dict[str, Any]) -> str | None:
         """What differs from earlier work; "" if there was none, None if nothing does."""
         try:
-            earlier = read_json(self._folder / "settings")
+            earlier = read_json_object(self._folder / "settings")
         except FileNotFoundError:
             return ""
         except ValueError:

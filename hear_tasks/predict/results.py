@@ -131,7 +131,8 @@ def prediction_sizes(task: Task) -> dict[str, int]:
 
 def lost_predictions(folder: pathlib.Path) -> list[str]:
     """Files with predictions that a finished task had and that are gone or cut; heareval's own mark tells of none."""
-    return list(lost_files_of(folder, read_object_if_whole(folder / PREDICTED_FILE).get(PREDICTIONS, {})))
+    sizes = read_object_if_whole(folder / PREDICTED_FILE).get(PREDICTIONS)
+    return list(lost_files_of(folder, sizes)) if isinstance(sizes, dict) else []
 
 
 def is_done(folder: pathlib.Path) -> bool:

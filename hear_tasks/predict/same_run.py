@@ -72,10 +72,19 @@ def compare_finished(folder: pathlib.Path, asked: Mapping[str, Any]) -> str:
     Raises:
         TaskError: their mark is damaged.
     """
-    done = read_task_json(folder / PREDICTED_FILE, dict, _AGAIN)
+    done = _read_done(folder)
     there = _digest(folder, done.get("inputs", {}))
     noted = {name: digest for name, digest in done.get("inputs", {}).items() if name in there}
     return _decisive_differences({**done, "inputs": noted}, {**asked, "engine": ENGINE, "inputs": there})
+
+
+def _read_done(folder: pathlib.Path) -> dict[str, Any]:
+    file = folder / PREDICTED_FILE
+    done = read_task_json(file, dict, _AGAIN)
+    inputs = done.get("inputs", {})
+    if not isinstance(inputs, dict):
+        raise TaskError(f'{file}: expected digests by file as "inputs", got {inputs!r}; {_AGAIN}')
+    return done
 
 
 def check_done(task: Task, run: Mapping[str, Any], tell: Callable[[str], None]) -> None:
@@ -84,7 +93,7 @@ def check_done(task: Task, run: Mapping[str, Any], tell: Callable[[str], None]) 
     Raises:
         TaskError: it is another one; the message says how.
     """
-    done = read_task_json(task.folder / PREDICTED_FILE, dict, _AGAIN)
+    done = _read_done(task.folder)
     differences = _decisive_differences(done, run)
     if differences:
         raise TaskError(

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from hear_cacophony.files.atomic_write import write_bytes
-from hear_cacophony.files.json_file import read_json
+from hear_cacophony.files.json_file import read_json_object
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.progress import clock
 from hear_tasks.predict.same_run import list_differences
@@ -60,7 +60,7 @@ class WorkFolder:
     def _difference(self, settings: dict[str, Any]) -> str | None:
         """What differs from earlier work; "" if there was none, None if nothing does."""
         try:
-            earlier = read_json(self._folder / "settings")
+            earlier = read_json_object(self._folder / "settings")
         except FileNotFoundError:
             return ""
         except ValueError:

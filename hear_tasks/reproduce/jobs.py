@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hear_cacophony.files.atomic_write import write_json
-from hear_cacophony.files.json_file import read_json
+from hear_cacophony.files.json_file import read_json, read_json_object
 from hear_cacophony.files.plain_name import is_plain_name
-from hear_tasks.embed import compare_with_task, is_done, lost_files
+from hear_tasks.embed import compare_with_task, is_done, lost_files, read_shape
 from hear_tasks.grids import SEEDS
 from hear_tasks.predict import compare_finished
 from hear_tasks.reproduce.models import RunModel
@@ -107,9 +107,9 @@ class Job:
 
     @property
     def rows(self) -> int:
-        """Embeddings of the task, of all splits together; 0 where there are none yet."""
-        counts = [read_json(file)[0] for file in self.target.glob("*.embedding-dimensions.json")]
-        return sum(counts)
+        """Embeddings of the task, of all splits together, as far as their files tell."""
+        shapes = map(read_shape, self.target.glob("*.embedding-dimensions.json"))
+        return sum(shape[0] for shape in shapes if shape is not None)
 
 
 def make_jobs(options: Options) -> list[Job]:
@@ -180,7 +180,7 @@ def check_out(options: Options) -> None:
     if not file.exists():
         return
     try:
-        noted = read_json(file)
+        noted = read_json_object(file)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{file}: cannot be read ({error}); which options were the scores beside it made with?"

@@ -23,7 +23,7 @@ from hear_tasks.reproduce.options import Options, Phase
 from hear_tasks.reproduce.record import State, now, read_attempts, read_state
 from hear_tasks.reproduce.run_job import summary
 from hear_tasks.task_folder import WEIGHTS_FILE
-from hear_tasks.text_files import read_if_whole
+from hear_tasks.text_files import read_object_if_whole
 
 TEXT, MARKDOWN, CSV, PLOT = (f"leaderboard.{suffix}" for suffix in ("txt", "md", "csv", "png"))
 MANIFEST = "manifest.json"
@@ -150,7 +150,7 @@ def _commit() -> str | None:
 
 def _model(options: Options, model: RunModel) -> dict[str, Any]:
     """What a model is, by the note beside its embeddings where there is one."""
-    noted = read_if_whole(embeddings_folder(options, model) / WEIGHTS_FILE) or {}
+    noted = read_object_if_whole(embeddings_folder(options, model) / WEIGHTS_FILE)
     plugin = {"options": dict(model.options), "python": model.python, "version": noted.get("version")}
     return {"module": model.module, **_weights(model, noted), **({} if model.stage else plugin)}
 
@@ -176,7 +176,7 @@ def _job(job: Job, score: Score | None) -> dict[str, Any]:
         "task": job.task.name,
         "audio_bytes": job.size,
         "score": None if score is None else dataclasses.asdict(score),
-        "embedding": read_if_whole(job.target / EMBEDDING_PROFILE) or {},
+        "embedding": read_object_if_whole(job.target / EMBEDDING_PROFILE),
         **{
             phase.value: {
                 "state": read_state(job, phase)[0],
