@@ -160,10 +160,12 @@ def test_a_last_batch_of_one_row(tmp_path):
 
 
 def test_arguments(task, capsys):
-    refuse(task, "expected 1 or more grid points, got 0", grid_points=0)
-    refuse(task, "unknown grid 'slow'; expected one of default, fast, faster", grid="slow")
+    refuse(task, "--grid-points: expected 1 or more, got 0", grid_points=0)
+    refuse(task, "--grid: expected one of default, fast, faster, got 'slow'", grid="slow")
+    refuse(task, "--seeds: expected one of heareval, independent, got 'own'", seeds="own")
     for arguments, message in [
-        (["--grid", "slow"], "--grid: expected one of default, fast, faster"),
+        (["--grid", "slow"], "--grid: expected one of default, fast, faster, got 'slow'"),
+        (["--threads", "0"], "--threads: expected 1 or more, got 0"),
         (["--jobs", "0"], "--jobs: expected 1 or more, got 0"),
         (["--gpus", "[99]"], "--gpus: [99]: torch sees"),
         (["--gpus", "a"], "--gpus: expected a list of indices"),

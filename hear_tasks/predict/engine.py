@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from hear_tasks.grids import GRID_POINTS, SEEDS
+from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
 from hear_tasks.predict.evaluation import Test, has_score, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points
 from hear_tasks.predict.network import make_network
@@ -41,6 +41,13 @@ from hear_tasks.task_folder import PREDICTED_FILE, SCORES_FILE, VOCABULARY_FILE
 from hear_tasks.text_files import listed
 
 
+def checked_count(option: str, count: int | None) -> int | None:
+    """What an option counts, None where it is not given; ValueError where that is below 1."""
+    if count is not None and count < 1:
+        raise ValueError(f"--{option}: expected 1 or more, got {count}")
+    return count
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How a task is predicted.
@@ -51,6 +58,9 @@ class Options:
         gpu: index of the GPU to use, None for the CPU.
         threads: of the CPU, 1 or more; sums are rounded by their number.
         seeds: one of `SEEDS`.
+
+    Raises:
+        ValueError: there is no such grid or seeds, or fewer than one point or thread is asked for.
     """
 
     grid: str = "default"
@@ -58,6 +68,13 @@ class Options:
     gpu: int | None = None
     threads: int = 1
     seeds: str = SEEDS[0]
+
+    def __post_init__(self) -> None:
+        for name, value, choices in (("grid", self.grid, GRIDS), ("seeds", self.seeds, SEEDS)):
+            if value not in choices:
+                raise ValueError(f"--{name}: expected one of {', '.join(choices)}, got {value!r}")
+        checked_count("grid-points", self.grid_points)
+        checked_count("threads", self.threads)
 
     @property
     def device(self) -> torch.device:

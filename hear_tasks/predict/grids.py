@@ -45,12 +45,8 @@ def choose_points(grid: str, count: int, metadata: Mapping[str, Any]) -> list[Co
     The metadata of the task may change the grid.
 
     Raises:
-        ValueError: there is no such grid, fewer than one point is asked for, or the metadata is at fault.
+        ValueError: the metadata is at fault.
     """
-    if grid not in GRIDS:
-        raise ValueError(f"unknown grid {grid!r}; expected one of {', '.join(GRIDS)}")
-    if count < 1:
-        raise ValueError(f"expected 1 or more grid points, got {count}")
     values = {**_usable(GRIDS[grid]), **_BY_TASK.get(metadata["task_name"], {}), **_changes(metadata)}
     names = sorted(values)
     points = [dict(zip(names, each, strict=True)) for each in itertools.product(*(values[name] for name in names))]

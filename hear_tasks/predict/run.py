@@ -12,7 +12,7 @@ import pathlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import cast
 
@@ -22,9 +22,9 @@ from hear_cacophony.files.full_disk import describe_full, is_full
 from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.lock import BusyError
 from hear_cacophony.printable import on_one_line
-from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
+from hear_tasks.grids import GRID_POINTS, SEEDS
 from hear_tasks.predict import fork_server
-from hear_tasks.predict.engine import Options, predict_folder
+from hear_tasks.predict.engine import Options, checked_count, predict_folder
 from hear_tasks.task_folder import find_embedded
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -64,8 +64,7 @@ def predict_task(
             those asked for; the message says what to do.
         hear_cacophony.files.lock.BusyError: another process predicts the task.
     """
-    _check_choice("seeds", seeds, SEEDS)
-    options = Options(grid, grid_points, gpu, _checked("threads", threads) or torch.get_num_threads(), seeds)
+    options = Options(grid, grid_points, gpu, torch.get_num_threads() if threads is None else threads, seeds)
     return predict_folder(pathlib.Path(folder), options, tell, wait=wait)
 
 
@@ -94,11 +93,11 @@ def predict_tasks(
     Raises:
         ValueError: an argument is not possible.
     """
-    _check_choice("grid", grid, GRIDS)
-    _check_choice("seeds", seeds, SEEDS)
-    options = Options(grid, _checked("grid-points", grid_points) or GRID_POINTS, seeds=seeds)
+    options = Options(grid, grid_points, seeds=seeds)
     paths = find_embedded(map(pathlib.Path, folders))
-    slots = make_slots(options, len(paths), _read_gpus(gpus), _checked("jobs", jobs), _checked("threads", threads))
+    slots = make_slots(
+        options, len(paths), _read_gpus(gpus), checked_count("jobs", jobs), checked_count("threads", threads)
+    )
     largest_first = sorted(paths, key=_bytes, reverse=True)
     if len(slots) == 1:
         outcomes = {folder: _try_task(folder, slots[0]) for folder in largest_first}
@@ -122,17 +121,6 @@ def make_slots(
     share = wished or (torch.get_num_threads() if count == 1 else max(1, cores // count))
     places = [gpus[number % len(gpus)] if gpus else None for number in range(count)]
     return [dataclasses.replace(options, gpu=gpu, threads=share) for gpu in places]
-
-
-def _checked(name: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise ValueError(f"--{name}: expected 1 or more, got {value}")
-    return value
-
-
-def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"--{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 def _read_gpus(text: str | None) -> list[int]:
