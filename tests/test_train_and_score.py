@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from hear_tasks.leaderboard import read_models
 from hear_tasks.train_and_score import run
 from hear_tasks.train_and_score.__main__ import main
+from hear_tasks.train_and_score.curve import format_curve
 
 TRAINING = ("audiomae", "--data", "shards", "--steps", "40")
 SCORES = {"logmel": 0.5, "step-0000000": 0.25, "step-0000010": 0.375, "step-0000020": 0.75, "step-0000040": 0.875}
@@ -59,10 +61,21 @@ def test_each_step_is_trained_to_and_scored_and_shown_beside_the_baseline(comman
     assert commands.made == ["embed", "predict", "train 0", "embed", "predict", "train 20", "embed", "predict"]
     assert [each.read_text() for each in sorted((tmp_path / "checkpoints").glob("*.ckpt"))] == ["0", "20"]
     lines = [line.split() for line in (tmp_path / "scores.txt").read_text().splitlines()]
-    assert lines[0] == ["step", "own-v1-full"]
-    assert lines[2:] == [["log-mel", "0.500"], ["0", "(untrained)", "0.250"], ["20", "0.750"]]
+    assert lines[0] == ["step", "own-v1-full", "mean"]
+    assert lines[2:] == [["log-mel", *["0.500"] * 2], ["0", "(untrained)", *["0.250"] * 2], ["20", *["0.750"] * 2]]
     assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
     assert "20             0.750" in capsys.readouterr().out
+
+
+def test_the_mean_is_of_all_tasks_or_not_told(tmp_path):
+    for name, scores in {"logmel": {"a-v1-full": 0.5, "b-v1-full": 0.25}, "step": {"a-v1-full": 0.75}}.items():
+        for task, score in scores.items():
+            folder = tmp_path / name / task
+            folder.mkdir(parents=True)
+            content = {"test": {"test_loss": 1.0, "test_score": score, "test_top1_acc": score}, "hparams": {}}
+            (folder / "test.predicted-scores.json").write_text(json.dumps(content))
+    lines = format_curve([7], read_models([tmp_path / "logmel", tmp_path / "step"])).splitlines()
+    assert [line.split() for line in lines[2:]] == [["log-mel", "0.500", "0.250", "0.375"], ["7", "0.750"]]
 
 
 def test_what_is_trained_is_not_trained_again_and_other_steps_are_added(commands, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pathlib
+import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,21 +20,24 @@ _INCHES = (2.6, 2.2)
 
 
 def format_curve(steps: Sequence[int], models: Sequence[Model]) -> str:
-    """A table: a line for the log-mel baseline, one for each step, and a column for each task.
+    """A table: a line for the log-mel baseline, one for each step, and a column for each task and for their mean.
 
     Args:
         steps: in order.
         models: the log-mel baseline, then that of each step.
     """
     rows = leaderboard_rows(models)
-    heads = [["step", *(row.label for row in rows)], ["", *(row.metric for row in rows)]]
+    heads = [["step", *(row.label for row in rows), "mean"], ["", *(row.metric for row in rows), "of all tasks"]]
     names = ["log-mel", *("0 (untrained)" if step == 0 else str(step) for step in steps)]
-    lines = [[name, *(_cell(row.scores[i]) for row in rows)] for i, name in enumerate(names)]
+    lines = [[name, *_cells([row.scores[i] for row in rows])] for i, name in enumerate(names)]
     return "\n".join(text_table([*heads, *lines])) + "\n"
 
 
-def _cell(score: Score | None) -> str:
-    return "" if score is None else f"{score.value:.3f}"
+def _cells(scores: Sequence[Score | None]) -> list[str]:
+    """Those of a line, the mean last, which is told where every task has a score."""
+    values = [score.value for score in scores if score is not None]
+    mean = f"{statistics.fmean(values):.3f}" if len(values) == len(scores) else ""
+    return [*("" if score is None else f"{score.value:.3f}" for score in scores), mean]
 
 
 def plot_curve(picture: pathlib.Path, steps: Sequence[int], models: Sequence[Model]) -> None:
