@@ -393,11 +393,12 @@ def test_rates_are_resumed_each_by_itself_and_bad_clips_named_once(tmp_path):
     whole = contents(task / "32000")
     (task / "32000" / "test" / "test-0.wav").unlink()
     (task / "48000" / "train" / "train-0.wav").write_bytes(b"")
-    result = run_command(task, "--rates", "16000,32000", "--jobs", 1)
+    result = run_command(task, "--rates", "16000,32000,48000", "--jobs", 1)
     assert result.returncode == 1
-    first, second = result.stdout.splitlines()
+    first, second, third = result.stdout.splitlines()
     assert first == "tones-v1-full at 16000 Hz: 5 clips made from 48000 Hz, 0 there already, not whole, see below"
     assert second == "tones-v1-full at 32000 Hz: 1 clips made from 48000 Hz, 4 there already, not whole, see below"
+    assert third == "tones-v1-full at 48000 Hz: there already, the highest rate that it has"
     assert result.stderr.count("train-0.wav: expected an audio file, this is empty") == 1
     assert contents(task / "32000") == whole
 

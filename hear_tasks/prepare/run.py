@@ -142,12 +142,13 @@ def _prepare(plans: list[Plan | TaskReport], workers: Workers) -> list[TaskRepor
     """Prepare one task at all its rates; whatever is wrong with it leaves the other tasks alone."""
     fit = [plan for plan in plans if isinstance(plan, Plan)]
     error = _prepare_rates(fit, workers) if fit else ""
-    return [
-        plan
-        if isinstance(plan, TaskReport)
-        else TaskReport(plan.task.target, plan.rate, plan.source_rate, plan.tally, error)
-        for plan in plans
-    ]
+    makes = any(plan.source_rate for plan in fit)
+
+    def report(plan: Plan) -> TaskReport:
+        of_this = error if plan.source_rate or not makes else ""  # what is there has no part in faults of what is made
+        return TaskReport(plan.task.target, plan.rate, plan.source_rate, plan.tally, of_this)
+
+    return [plan if isinstance(plan, TaskReport) else report(plan) for plan in plans]
 
 
 def _prepare_rates(plans: list[Plan], workers: Workers) -> str:
