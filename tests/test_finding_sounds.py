@@ -128,6 +128,7 @@ def test_scores_along_time_are_those_of_the_excerpts(text_model, monkeypatch, ca
         (["--sort", "cat"], "--sort: expected one of the labels, dog, rain, got 'cat'"),
         (["--along", "0"], "--along: expected 0.2 seconds or more"),
         (["--along", "nan"], "--along: expected 0.2 seconds or more"),
+        (["--along", "inf"], "--along: expected 0.2 seconds or more, got inf"),
         (["--along", "--sort", "dog"], "--sort does not go with --along"),
         (["--plot", "a.png"], "--plot goes with --along"),
         (["--along", "--plot", "a.txt"], "ends in one of .png, .pdf, .svg"),

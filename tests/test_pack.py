@@ -68,6 +68,7 @@ def test_captions_of_every_form_are_read(tmp_path):
     )
     rows = [
         {"file": "002.wav", "captions": ["a", "b"], "synthetic": [False, True]},
+        {"file": "002.wav", "captions": ["e", "f"], "synthetic": ["true", "no"]},
         {"file": "001.wav", "caption": "c\u2028d", "synthetic": ["made up"]},
     ]
     (tmp_path / "some.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n")
@@ -75,7 +76,7 @@ def test_captions_of_every_form_are_read(tmp_path):
     assert {pathlib.Path(source.name).name: source.captions for source in sources} == {
         "000.wav": (Caption('rain, then "thunder"\nand wind'), Caption("drops")),
         "001.wav": (Caption("Ärger", True), Caption("c\u2028d"), Caption("made up", True)),
-        "002.wav": (Caption("a"), Caption("b", True)),
+        "002.wav": (Caption("a"), Caption("b", True), Caption("e", True), Caption("f")),
     }
     pack(sources, tmp_path / "shards")
     assert Shards(tmp_path / "shards").clips[1].captions == sources[1].captions
@@ -110,6 +111,13 @@ def test_captions_of_every_form_are_read(tmp_path):
             b'{"file": "000.wav", "captions": ["a dog \\ud83d barks"]}',
             r"t.jsonl, line 1: a caption: expected whole characters, got the half one '\\ud83d' at 6, in 'a dog ",
         ),
+        ("t.jsonl", b'{"file": "000.wav", "caption": "a", "caption": "b"}', r"each name once, found 'caption' more"),
+        ("t.jsonl", b'{"file": "000.wav", "caption": "a", "caption_2": "b"}', r"line 1: .*, found 'caption_2'; re"),
+        ("t.csv", b"file,caption,Synthetic\n000.wav,rain,1\n", r"line 2: .*'synthetic', found 'Synthetic'; re"),
+        ("t.csv", b"file,caption\n.,rain\n", r"expected the paths of sounds, found .*/\.; name folders, tar files"),
+        ("t.txt", b"t.txt\n", r"expected the paths of sounds, found .*t.txt; name folders, tar files"),
+        ("t.tsv", b"file\tcaption\n", r"t.tsv: expected a table of sounds as .csv or .jsonl, got .tsv; save it"),
+        ("t.json", b"[]", r"t.json: expected a table of sounds as .csv or .jsonl, got .json"),
         ("t.txt", b"\n\n", r"expected the paths of sounds, found none"),
         ("t.txt", b"000.wav\n001.wav\n", r"1 of 2 sounds are not there"),
     ],
@@ -150,24 +158,34 @@ def test_webdataset_shards_are_read_and_cut_ones_refused(tmp_path):
 
 
 def test_what_cannot_be_read_or_is_too_short_is_left_out_and_told(tmp_path, capsys):
-    files = write_sounds(tmp_path / "sounds", 3)
+    files = write_sounds(tmp_path / "sounds", 4)
     files[0].write_bytes(b"no sound")
     soundfile.write(files[1], np.full(2000, 0.1), 16_000)
+    soundfile.write(files[3], np.full(16_000, 12_000.0), 16_000, subtype="FLOAT")
     errors = tmp_path / "errors.csv"
     assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "shards"), "--errors", str(errors)]) == 0
     listed = errors.read_text().splitlines()
-    assert [line.partition(",")[0] for line in listed] == ["file", str(files[0]), str(files[1])]
+    assert [line.partition(",")[0] for line in listed] == ["file", *map(str, (files[0], files[1], files[3]))]
     assert listed[2] == f'{files[1]},"expected at least a patch, 160 ms, got 125 ms"'
     printed = capsys.readouterr()
     assert "000.wav: expected an audio file" in printed.err
     assert "001.wav: expected at least a patch, 160 ms, got 125 ms" in printed.err
     assert "1 clips, 0.00 hours, 0 silent clips, 0 captions, 0 synthetic captions" in printed.out
-    assert "2 sounds were left out" in printed.out
+    assert "003.wav: expected samples in [-1, 1], got a peak of 12000; are these 16-bit integers" in printed.err
+    assert "3 sounds were left out" in printed.out
     files[2].write_bytes(b"none either")
     assert main(["pack", str(tmp_path / "sounds"), "--out", str(tmp_path / "other")]) == 1
     assert "no sound could be packed" in capsys.readouterr().err
     with pytest.raises(ValueError, match="expected clips, found none"):
         Shards(tmp_path / "other")
+
+
+def test_a_place_that_cannot_be_a_folder_of_shards_is_told(tmp_path):
+    sources = find_sources(write_sounds(tmp_path, 1))
+    with pytest.raises(ValueError, match=r"000\.wav: expected a folder, or a new name for one, found a file"):
+        pack(sources, tmp_path / "000.wav")
+    with pytest.raises(ValueError, match="expected a folder whose path is UTF-8, as training needs"):
+        pack(sources, tmp_path / os.fsdecode(b"\xff"))
 
 
 def test_a_link_to_nothing_is_left_out_and_told(tmp_path):
@@ -341,6 +359,23 @@ def test_of_a_webdataset_shard_nothing_is_dropped_unsaid(tmp_path):
 def test_captions_of_a_webdataset_shard_that_are_no_texts_are_refused(text, tmp_path):
     write_tar(tmp_path / "0.tar", {"a.wav": b"RIFF", "a.json": json.dumps({"text": text}).encode()})
     with pytest.raises(ValueError, match=r"0.tar: the member a.json .*expected a text or a list of texts in 'text'"):
+        find_sources([tmp_path / "0.tar"])
+
+
+def test_members_of_equal_names_that_lead_outside_are_those_of_their_tar_files(tmp_path):
+    sound = write_sounds(tmp_path, 1)[0].read_bytes()
+    for name in ("one", "two"):
+        write_tar(tmp_path / f"{name}.tar", {"../x.wav": sound, "../x.txt": name.encode()})
+    sources = find_sources([tmp_path / "one.tar", tmp_path / "two.tar", tmp_path / "." / "one.tar"])
+    assert [source.captions for source in sources] == [2 * (Caption("one"),), (Caption("two"),)]
+
+
+def test_captions_of_a_webdataset_shard_end_with_their_lines_alone(tmp_path):
+    sound = write_sounds(tmp_path, 1)[0].read_bytes()
+    write_tar(tmp_path / "0.tar", {"a.wav": sound, "a.txt": "rain\u2028then\x0bwind\r\ndrops\n".encode()})
+    assert [each.text for each in find_sources([tmp_path / "0.tar"])[0].captions] == ["rain\u2028then\x0bwind", "drops"]
+    write_tar(tmp_path / "0.tar", {"a.wav": sound, "a.json": b'{"text": "rain", "text": "wind"}'})
+    with pytest.raises(ValueError, match=r"the member a\.json .*expected each name once, found 'text' more often"):
         find_sources([tmp_path / "0.tar"])
 
 

@@ -98,6 +98,8 @@ def test_a_picture_is_drawn_and_errors_are_told(checkpoint, tmp_path, monkeypatc
     assert "a $b$.wav: the first 1.5 of 2.5 s; --seconds" in told.err
     assert told.out.count("of each patch's mean 0.0") == 2
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    assert main([*arguments, "--seconds", "inf", "--out", "whole.png"]) == 0
+    assert "; --seconds" not in capsys.readouterr().err
     before = (tmp_path / "p.png").read_bytes()
     assert main([*arguments, "--out", "p.png"]) == 1
     assert "p.png exists" in capsys.readouterr().err

@@ -294,23 +294,116 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch(shards, tmp_path
     np.testing.assert_allclose(got, expected[:3], rtol=1e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_last_state(
-    shards, tmp_path, monkeypatch
+def times_1e30(state, metrics):
+    return state._replace(parameters={path: 1e30 * x for path, x in state.parameters.items()}), metrics
+
+
+def no_loss(state, metrics):
+    return state, metrics._replace(loss=np.float32("nan"))
+
+
+@pytest.mark.parametrize(
+    ("at", "spoil", "told"),
+    [
+        (4, no_loss, r"step 4: the loss is nan and the norm of its gradient .*, the state of step 3 is kept; a lower"),
+        (3, times_1e30, r"step 3: the loss of the held-out clips is (nan|inf), there is no checkpoint yet; a lower"),
+    ],
+)
+def test_what_is_not_finite_stops_the_run_names_its_clips_and_keeps_the_last_state(
+    at, spoil, told, shards, tmp_path, monkeypatch
 ):
     given, made = options("audiomae"), run.make_step
 
-    def overflow(state, metrics):
-        return state._replace(parameters={path: 1e30 * x for path, x in state.parameters.items()}), metrics
+    def make(*of_run):
+        step = made(*of_run)
+        return lambda state, *others: (spoil if int(state.step) == at - 1 else lambda *both: both)(
+            *step(state, *others)
+        )
+
+    monkeypatch.setattr(run, "make_step", make)
+    with pytest.raises(ValueError, match=told + r" --learning-rate.*\d\d\.wav"):
+        train_some(given, shards, start(given), tmp_path / "run")
+    assert os.listdir(tmp_path / "run/checkpoints") == (["3"] if at == 4 else [])
+    assert not (tmp_path / "run/AudioMAE.ckpt").exists()
+
+
+def test_a_state_that_is_not_finite_is_not_saved_when_a_signal_comes(shards, tmp_path, monkeypatch):
+    given, made, from_step = options("audiomae"), run.make_step, Batches.from_step
 
     def make(*of_run):
         step = made(*of_run)
-        return lambda state, *others: (overflow if int(state.step) == 2 else lambda *both: both)(*step(state, *others))
+        return lambda state, *others: (times_1e60 if int(state.step) == 1 else lambda *both: both)(
+            *step(state, *others)
+        )
+
+    def times_1e60(state, metrics):
+        return state._replace(parameters={path: 1e30 * (1e30 * x) for path, x in state.parameters.items()}), metrics
+
+    def stop(self, first):
+        for step, batch in enumerate(from_step(self, first), first):
+            if step == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
 
     monkeypatch.setattr(run, "make_step", make)
-    told = r"step 4: the loss is (nan|inf) .* the state of step 3 is kept; a lower --learning-rate.*\d\d\.wav"
-    with pytest.raises(ValueError, match=told):
+    monkeypatch.setattr(Batches, "from_step", stop)
+    with pytest.raises(ValueError, match=r"step 2: the largest parameter is (nan|inf), there is no checkpoint yet"):
         train_some(given, shards, start(given), tmp_path / "run")
-    assert not (tmp_path / "run/AudioMAE.ckpt").exists()
+    assert os.listdir(tmp_path / "run/checkpoints") == []
+
+
+def test_files_of_a_run_that_are_lost_or_edited_are_told(shards, tmp_path, undisturbed, capsys):
+    given, out = options("audiomae"), shutil.copytree(undisturbed("audiomae"), tmp_path / "run")
+    rows = (out / "metrics.csv").read_text()
+    (out / "metrics.csv").write_text("\ufeff" + rows, encoding="utf-8")  # as a spreadsheet saves it
+    train_some(given, shards, start(given), out)
+    assert (out / "metrics.csv").read_text() == rows
+    assert "any more" not in capsys.readouterr().err
+    (out / "metrics.csv").unlink()
+    train_some(given, shards, start(given), out)
+    assert "metrics.csv: 6 of the 6 steps that were made are not in it any more" in capsys.readouterr().err
+    assert "| steps | 6 |" in (out / "README.md").read_text()
+    for content, told in [
+        (rows.partition("\n")[2], r"metrics\.csv: expected the columns step,loss,.*; was it edited"),
+        (rows.replace("\n3,", "\nthree,"), r"metrics\.csv, line 4: expected a step and its figures .*; was it edited"),
+    ]:
+        (out / "metrics.csv").write_text(content)
+        with pytest.raises(ValueError, match=told):
+            train_some(given, shards, start(given), out)
+    (out / "metrics.csv").write_text(rows)
+    shutil.rmtree(out / "checkpoints")
+    train_some(given, shards, start(given), out)
+    assert "no checkpoint of the 6 steps that were made is there; beginning anew" in capsys.readouterr().err
+    assert result(out, "audiomae") == result(undisturbed("audiomae"), "audiomae")
+
+
+def test_a_run_that_never_began_leaves_its_folder_to_another(shards, tmp_path):
+    def refuse():
+        raise ValueError("nothing to start from")
+
+    with pytest.raises(ValueError, match="nothing to start from"):
+        train_some(options("audiomae", seed=1), shards, refuse, tmp_path / "run")
+    given = options("audiomae")
+    train_some(given, shards, start(given), tmp_path / "run", stop_at=0)
+    assert json.loads((tmp_path / "run/run.json").read_text())["options"]["seed"] == 0
+    with pytest.raises(ValueError, match="holds a run of other options: seed is 0 there, 1 was given"):
+        train_some(options("audiomae", seed=1), shards, start(given), tmp_path / "run")
+
+
+def test_captions_that_are_cut_are_told(shards, tokenizer, tmp_path, capsys):
+    lengths = [
+        len(ids) for text in (*KINDS, *(f"this is {kind}" for kind in KINDS)) for ids in tokenizer.encode([text], 99)
+    ]
+    given = options("cacophony", tokens=sorted(lengths)[-3])
+    train_some(given, shards, start(given), tmp_path / "run", tokenizer=tokenizer, stop_at=0)
+    cut = 20 * sum(length > given.tokens for length in lengths)
+    told = (
+        f"train: {cut} captions are cut at --tokens {given.tokens}, marks included; the longest one has {max(lengths)}"
+    )
+    assert cut > 0
+    assert told in capsys.readouterr().err
+    row = f"| captions cut at {given.tokens} tokens | {cut}, the longest of {max(lengths)} |"
+    assert row in (tmp_path / "run/README.md").read_text()
 
 
 def test_sounds_are_held_out_by_their_names_whatever_these_are():
@@ -346,13 +439,15 @@ def test_batches_that_cannot_be_made_are_refused_before_anything_is_written(chan
         ({"mask_ratio": 1.0}, r"--mask-ratio 1.0: expected a share between 0 and 1"),
         ({"batch": 9, "accumulate": 2}, r"--batch 9: expected a multiple of --accumulate 2"),
         ({"audio": "x"}, r"--audio and --text are for stage 2"),
+        ({"steps": 10**20}, r"--steps 100000000000000000000: expected at most 1,000,000,000"),
+        ({"stage": "cacophony", "batch": 4, "accumulate": 4}, r"--accumulate 4: expected 2 clips or more in each part"),
         ({"seconds": 0.1}, r"--seconds 0.1: expected 0.16 to 120"),
         ({"precision": "float16"}, r"--precision float16: expected float32 or bfloat16"),
     ],
 )
 def test_impossible_options_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        options("audiomae", **changes)
+        options(**{"stage": "audiomae", **changes})
 
 
 def test_a_folder_keeps_to_its_run(shards, sounds, tmp_path, undisturbed):
@@ -478,6 +573,9 @@ def test_both_commands_one_after_the_other_from_sounds(sounds, tokenizer_folder,
     ]
     on += [*SMALL_OF["cacophony"], "--stop-at", "1", "--start", str(second_out / "Cacophony.ckpt")]
     assert main([*on, *tokenizer]) == 0
+    capsys.readouterr()
+    assert main([*given, "--data", str(shards), str(shards)]) == 1
+    assert f"--data: {shards} is packed, and goes alone; pack all sounds into one folder" in capsys.readouterr().err
     small = write_tokenizer(tmp_path / "other tokenizer", size=500)
     assert main([*on, "--tokenizer", str(small)]) == 1
     assert "expected a vocabulary of 512 entries" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hear_cacophony.checkpoint.checkpoint import Checkpoint
+from hear_cacophony.checkpoint.checks import check_finite
 from hear_cacophony.checkpoint.converted_file import new_converted_file, write_converted_file
 from hear_cacophony.checkpoint.decoder import NORMALISED
 from hear_cacophony.checkpoint.read import read_checkpoint
@@ -33,12 +34,13 @@ def write_checkpoint(
 
     Raises:
         OSError: a file cannot be written; what was there stays.
-        CheckpointError: the parameters are not those of a stage, or not finite.
+        CheckpointError: the parameters are not finite, of which nothing is written, or not those of a stage.
     """
     from flax import serialization  # here, as it takes long to load, and reading needs none of it
     from flax.traverse_util import unflatten_dict
 
     path = pathlib.Path(file)
+    check_finite(parameters, path)
     tree = unflatten_dict({name: np.asarray(array) for name, array in parameters.items()}, sep="/")
     notes = {NORMALISED: True} if normalised else {}
     state = {"step": step, "params": tree, "opt_state": {}, **notes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -145,7 +146,7 @@ def _check(args: argparse.Namespace, labels: list[str], templates: list[str]) ->
         raise ValueError(f"--threshold: expected {kind}, got {args.threshold:g}")
     if args.sort is not None and args.sort not in labels:
         raise ValueError(f"--sort: expected one of the labels, {', '.join(labels)}, got {args.sort!r}")
-    if args.along is not None and not args.along >= LEAST_SECONDS:
+    if args.along is not None and not LEAST_SECONDS <= args.along < math.inf:
         raise ValueError(f"--along: expected {LEAST_SECONDS:g} seconds or more, got {args.along:g}")
     if args.along is not None and args.sort is not None:
         raise ValueError("--sort does not go with --along, whose excerpts stay in the order of time")

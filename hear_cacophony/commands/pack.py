@@ -18,8 +18,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "pack",
         help="decode sounds once, into a few large files, for training",
         description="Decode sounds to 16 kHz, in parallel, into a few large files, which training reads. What was "
-        "interrupted goes on where it was. Sounds that cannot be read, or are shorter than 160 ms, are left out and "
-        "listed; the exit status is 1 only where nothing is left.",
+        "interrupted goes on where it was. Sounds that cannot be read, are shorter than 160 ms, or go far beyond full "
+        "scale are left out and listed; the exit status is 1 only where nothing is left.",
     )
     parser.add_argument(
         "paths",

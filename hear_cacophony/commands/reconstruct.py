@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     model = Reconstructor(args.model or find_weights(AUDIOMAE), normalised=args.normalised)
     rows = []
     for name, clip in clips:
-        part = clip[: round(args.seconds * SAMPLE_RATE)]
+        part = clip[: round(min(args.seconds * SAMPLE_RATE, len(clip)))]
         if len(part) < len(clip):
             told = f"the first {len(part) / SAMPLE_RATE:g} of {len(clip) / SAMPLE_RATE:.1f} s; --seconds"
             print(f"reconstruct: {name}: {told}", file=sys.stderr)

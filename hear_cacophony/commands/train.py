@@ -144,8 +144,9 @@ def _run(args: argparse.Namespace) -> int:
 
 def _checked_options(args: argparse.Namespace) -> tuple[TrainOptions, Tokenizer | None]:
     """The options of a run, and in stage 2 its tokenizer; what is wrong with any argument but the data is told."""
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"--out {args.out}: expected a folder, or a new name for one, found a file")
+    from hear_cacophony.training.shards import check_folder
+
+    check_folder(args.out)
     if args.keep < 1:
         raise ValueError(f"--keep {args.keep}: expected at least 1")
     if args.stop_at is not None and args.stop_at < 0:
@@ -268,7 +269,10 @@ def _open_shards(args: argparse.Namespace, processes: Processes) -> Shards:
 def _are_packed(data: Sequence[str]) -> bool:
     from hear_cacophony.training.shards import read_plan
 
-    return len(data) == 1 and pathlib.Path(data[0]).is_dir() and read_plan(pathlib.Path(data[0])) is not None
+    packed = [each for each in data if pathlib.Path(each).is_dir() and read_plan(pathlib.Path(each)) is not None]
+    if packed and len(data) > 1:
+        raise ValueError(f"--data: {packed[0]} is packed, and goes alone; pack all sounds into one folder")
+    return bool(packed)
 
 
 def _first_parameters(options: TrainOptions) -> Parameters:

@@ -88,11 +88,14 @@ def is_loud(clips: Sequence[np.ndarray]) -> bool:
 
 def warn_loud(clips: Sequence[np.ndarray]) -> None:
     """Warn that samples lie far outside [-1, 1]."""
-    peak = max(map(_peak, clips))
-    warnings.warn(
-        f"expected samples in [-1, 1], got a peak of {peak:.6g}: the embeddings will be off; "
-        "are these 16-bit integers as floats? divide them by 32768",
-        stacklevel=3,
+    warnings.warn(describe_loud(clips, ": the embeddings will be off"), stacklevel=3)
+
+
+def describe_loud(clips: Sequence[np.ndarray], follows: str = "") -> str:
+    """What is wrong with samples far outside [-1, 1], what follows from it, and what may be the cause."""
+    return (
+        f"expected samples in [-1, 1], got a peak of {max(map(_peak, clips)):.6g}{follows}; "
+        "are these 16-bit integers as floats? divide them by 32768"
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +30,9 @@ READ_AHEAD = 4
 
 TOKEN_LENGTHS = (16, 32, 48, 77, 100)
 """Compiled lengths of texts."""
+
+_ENCODED_AT_ONCE = 10_000
+"""Texts whose tokens are held at a time."""
 
 _ORDER, _HELD_OUT = 1, 2
 """What keeps the seeds of rows in training and of held-out clips apart."""
@@ -134,6 +138,22 @@ class Batches:
         """The clips in the batch of a step, on all processes."""
         size = self._options.batch
         return [self.split.training[self._order[row]] for row in range(step * size, (step + 1) * size)]
+
+    @functools.cached_property
+    def cut_captions(self) -> tuple[int, int]:
+        """Stage 2: how many captions, of all clips, are longer than the longest text, and the tokens of the longest."""
+        if self._tokenizer is None:
+            return 0, 0
+        limit = self._options.tokens
+        texts = [caption.text for clip in self._shards.clips for caption in clip.captions]
+        # A token has a byte or more, so that most texts need not be encoded for this.
+        candidates = [text for text in texts if len(text.encode()) > limit - 2]
+        lengths = [
+            len(ids)
+            for first in range(0, len(candidates), _ENCODED_AT_ONCE)
+            for ids in self._tokenizer.encode(candidates[first : first + _ENCODED_AT_ONCE], sys.maxsize, warn=False)
+        ]
+        return sum(length > limit for length in lengths), max(lengths, default=0)
 
     def load(self, step: int) -> Batch:
         """The rows of this process in the batch of a step."""

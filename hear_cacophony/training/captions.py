@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hear_cacophony.files.csv_table import read_csv, read_utf8
@@ -14,6 +14,7 @@ from hear_cacophony.text.characters import check_characters
 TABLES = (".csv", ".jsonl")
 LISTS = (".txt", ".lst")
 
+_NAMES = ("file", "caption", "captions", "synthetic")
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
@@ -43,19 +44,20 @@ def read_table(file: pathlib.Path) -> dict[str, Captions]:
     Each row has `file`, its path from the folder of the table on, and one of `caption`, a text, and `captions`, several
     (in CSV a JSON list). `synthetic` tells whether they were made by a machine: true or false; or in JSON lines also
     a list, of truth values, one for each caption, or of texts, which are further captions. Rows of the same file
-    are put together.
+    are put together. Other columns are left alone, but for those that may be meant as one of these.
 
     Returns:
         Captions by path, in the order of the table.
 
     Raises:
-        ValueError: it is no regular file, not UTF-8, a column is missing, a row is damaged, or a caption empty; the
-            line is named.
+        ValueError: it is no regular file, not UTF-8, a column is missing, there twice or spelled in another way, a row
+            is damaged, or a caption empty; the line is named.
     """
     rows = _csv_rows(file) if file.suffix.lower() == ".csv" else _json_rows(file)
     table: dict[str, Captions] = {}
     for line, row in rows:
         try:
+            _check_names(row)
             name = row.get("file")
             if not isinstance(name, str) or not name.strip():
                 raise ValueError(f"expected the path of a sound in 'file', got {name!r}")
@@ -64,6 +66,30 @@ def read_table(file: pathlib.Path) -> dict[str, Captions]:
         except ValueError as error:
             raise ValueError(f"{file}, line {line}: {error}") from error
     return _checked_table(file, table)
+
+
+def each_name_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON of its names and values.
+
+    Raises:
+        ValueError: a name is there twice, of which the last value would count.
+    """
+    names = [name for name, _ in members]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"expected each name once, found {', '.join(map(repr, twice))} more often")
+    return dict(members)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse what would be passed over: "Synthetic", or "caption_2" beside "caption"."""
+    for name in names:
+        meant = name.strip().lower().rstrip("0123456789_- ")
+        if meant in _NAMES and name not in _NAMES:
+            raise ValueError(
+                f"expected {', '.join(map(repr, _NAMES))}, found {name!r}; rename it, or take it out. Several captions "
+                "go into 'captions', or each into a row of its own"
+            )
 
 
 def read_captions(row: Mapping[str, Any]) -> Captions:
@@ -75,7 +101,7 @@ def read_captions(row: Mapping[str, Any]) -> Captions:
     """
     texts = _texts(row)
     synthetic = row.get("synthetic", False)
-    if isinstance(synthetic, list) and all(isinstance(each, str) for each in synthetic):
+    if isinstance(synthetic, list) and all(isinstance(each, str) and each.lower() not in _FLAGS for each in synthetic):
         return tuple(Caption(text) for text in texts) + tuple(Caption(_checked_text(each), True) for each in synthetic)
     flags = synthetic if isinstance(synthetic, list) else [synthetic] * len(texts)
     if len(flags) != len(texts):
@@ -134,7 +160,7 @@ def _json_rows(file: pathlib.Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = parse_json(line)
+            row = parse_json(line, each_name_once)
         except ValueError as error:
             raise ValueError(f"{file}, line {number}: expected a JSON object on each line ({error})") from error
         if not isinstance(row, dict):
@@ -149,6 +175,12 @@ def _place(file: pathlib.Path, name: str) -> str:
 def _checked_table(file: pathlib.Path, table: dict[str, Captions]) -> dict[str, Captions]:
     if not table:
         raise ValueError(f"{file}: expected the paths of sounds, found none")
+    packed = [name for name in table if name.lower().endswith((*TABLES, *LISTS, ".tar")) or os.path.isdir(name)]
+    if packed:
+        raise ValueError(
+            f"{file}: expected the paths of sounds, found {packed[0]}; name folders, tar files, lists and tables by "
+            "themselves"
+        )
     missing = [name for name in table if not os.path.isfile(name)]
     if missing:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")

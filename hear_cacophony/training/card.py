@@ -22,6 +22,7 @@ def card(
     options: TrainOptions,
     shards: Shards,
     batches: Batches,
+    steps: int,
     rows: Sequence[Mapping[str, str]],
     looked_at: str,
     file: pathlib.Path,
@@ -32,6 +33,7 @@ def card(
         options: those of the run.
         shards: what it was trained on.
         batches: of the run.
+        steps: that were made.
         rows: of `metrics.csv`.
         looked_at: how many of the held-out clips its losses are of.
         file: the checkpoint.
@@ -40,6 +42,9 @@ def card(
     data = [("folder", str(shards.folder)), *describe(shards.clips), ("digest", shards.identity)]
     data.append(("held out", f"{len(batches.split.held_out):,} clips"))
     data.append(("looked at of these", looked_at))
+    cut, longest = batches.cut_captions
+    if cut:
+        data.append((f"captions cut at {options.tokens} tokens", f"{cut:,}, the longest of {longest}"))
     told = dataclasses.asdict(options)
     sizes = told.pop("sizes")
     used = ("encoder", "decoder") if stage.number == 1 else ("encoder", "text")
@@ -54,7 +59,7 @@ def card(
             f"`{file.name}` (MD5 {digest}) has the published layout; `{file.with_suffix('.safetensors').name}` holds",
             "what inference needs of it.",
             *_section("Data", data),
-            *_section("Result", _result(rows)),
+            *_section("Result", [("steps", str(steps)), *_losses(rows)]),
             *_section("Sizes", [(name, _listed(sizes[name])) for name in used]),
             *_section("Options", [(name, str(value)) for name, value in told.items()]),
             *_section("Made with", [*versions, ("devices", devices)]),
@@ -63,9 +68,9 @@ def card(
     )
 
 
-def _result(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
-    """What came of the steps that were made, if any."""
-    told = [("steps", rows[-1]["step"] if rows else "0")]
+def _losses(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """What came of the steps that were made, as far as rows tell of any."""
+    told = []
     looked = [row for row in rows if row["held_out_loss"]]
     if looked:
         told += [("training loss, last step", rows[-1]["loss"]), ("held-out loss", looked[-1]["held_out_loss"])]

@@ -65,7 +65,7 @@ class HeldOut:
 
         In stage 1 "patch_mean_loss", too: what it were if each patch were restored as its own mean. In stage 2
         "recall_at_1": the share of clips for which the most similar one of their first captions is their own, or is
-        equal to it.
+        equal to it; of a single clip it would tell nothing, and is not there.
         """
         measured = [
             {name: np.asarray(x) for name, x in self._measure(parameters, self._mesh.split(load())).items()}
@@ -74,7 +74,7 @@ class HeldOut:
         told = {"held_out_loss": float(np.mean([each["loss"] for each in measured]))}
         if "patch_mean_loss" in measured[0]:
             told["patch_mean_loss"] = float(np.mean([each["patch_mean_loss"] for each in measured]))
-        if "audio" in measured[0]:
+        if "audio" in measured[0] and self.clips > 1:
             audio, text = (np.concatenate([each[name] for each in measured]) for name in ("audio", "text"))
             numbers = [number for part, _ in self._parts for number in part]
             told["recall_at_1"] = recall_at_1(audio @ text.T, [self._captions[number][0].text for number in numbers])

@@ -11,6 +11,8 @@ from typing import Any
 from hear_cacophony.files.atomic_write import write_file, write_text
 from hear_cacophony.installed import without
 
+METRICS = "metrics.csv"
+
 COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "held_out_loss", "recall_at_1", "patch_mean_loss")
 """Of `metrics.csv`: nothing in it depends on time."""
 
@@ -33,7 +35,7 @@ class Metrics:
             from tensorboardX import SummaryWriter  # extra `train`
 
         self._folder = folder
-        self.file = folder / "metrics.csv"
+        self.file = folder / METRICS
         rows = [row for row in read_metrics(self.file) if int(row["step"]) <= step]
         write_text(self.file, "".join(_line(row) for row in [dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]))
         self._stream = self.file.open("a", encoding="utf-8", newline="")
@@ -61,11 +63,26 @@ class Metrics:
 
 
 def read_metrics(file: pathlib.Path) -> list[dict[str, str]]:
-    """Rows of a metrics file by column; none where there is no file. A last line that a kill has cut is left out."""
+    """Rows of a metrics file by column; none where there is no file. A last line that a kill has cut is left out.
+
+    Raises:
+        ValueError: it holds something else; the line is named.
+    """
     if not file.exists():
         return []
-    whole = file.read_text(encoding="utf-8").rpartition("\n")[0]
-    return list(csv.DictReader(whole.splitlines()))
+    lines = file.read_text(encoding="utf-8-sig").rpartition("\n")[0].splitlines()
+    if lines and lines[0] != ",".join(COLUMNS):
+        raise ValueError(f"{file}: expected the columns {','.join(COLUMNS)}, found {lines[0][:60]!r}; was it edited?")
+    rows = list(csv.DictReader(lines))
+    for number, row in enumerate(rows, 2):
+        try:
+            int(row["step"])
+            [float(x) for name, x in row.items() if x or name == "loss"]
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{file}, line {number}: expected a step and its figures ({error}); was it edited?"
+            ) from error
+    return rows
 
 
 def draw_losses(rows: Sequence[Mapping[str, str]], picture: pathlib.Path) -> None:

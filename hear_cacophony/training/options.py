@@ -11,6 +11,9 @@ from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
 from hear_cacophony.model.stages import AUDIOMAE, Stage, find_stage
 from hear_cacophony.training.sizes import Sizes
 
+MOST_STEPS = 1_000_000_000
+"""That 32 bits count."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
@@ -74,6 +77,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "accumulate", "patches", "restore", "checkpoint_every"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
+        self._check("steps", self.steps <= MOST_STEPS, f"at most {MOST_STEPS:,}")
         self._check("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
         self._check("warmup", 0 <= self.warmup < self.steps, f"less than the {self.steps} steps")
         self._check("weight_decay", 0 <= self.weight_decay < math.inf, "a number of 0 or more")
@@ -88,6 +92,11 @@ class TrainOptions:
         self._check("seed", self.seed >= 0, "0 or more")
         if self.batch % self.accumulate:
             raise ValueError(f"--batch {self.batch}: expected a multiple of --accumulate {self.accumulate}")
+        if self.of is not AUDIOMAE and self.batch // self.accumulate < 2:
+            raise ValueError(
+                f"--batch {self.batch}, --accumulate {self.accumulate}: expected 2 clips or more in each part of a "
+                "batch, as stage 2 contrasts those of a part with each other"
+            )
         if self.start and (self.audio or self.text):
             raise ValueError("--start goes on from all towers of a checkpoint; it goes with neither --audio nor --text")
         if self.of is AUDIOMAE and (self.audio or self.text):

@@ -16,6 +16,7 @@ import numpy as np
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.file_identity import ContentDigests
 from hear_cacophony.files.lock import folder_in_turn, locked_folder
+from hear_cacophony.frontend.audio_checks import describe_loud, is_loud
 from hear_cacophony.frontend.spectrogram import PATCH_FRAMES, SAMPLE_RATE, count_frames
 from hear_cacophony.progress import FileProgress
 from hear_cacophony.training.shards import (
@@ -24,6 +25,7 @@ from hear_cacophony.training.shards import (
     PLAN,
     Clip,
     ShardIndex,
+    check_folder,
     read_index,
     read_plan,
     shard_files,
@@ -67,7 +69,8 @@ def pack(
 ) -> Packed:
     """Pack sounds into a folder of shards. What an earlier call has packed stays.
 
-    Sounds that cannot be read, and those shorter than a patch (160 ms), are left out, and told.
+    Sounds that cannot be read, those shorter than a patch (160 ms), and those that go far beyond full scale, are left
+    out, and told.
 
     Args:
         sources: what to pack.
@@ -77,10 +80,11 @@ def pack(
         wait: whether to wait where another process packs into the folder.
 
     Raises:
-        ValueError: the folder holds other sounds, or other files.
+        ValueError: the folder holds other sounds, or other files, or its name is no UTF-8.
         BusyError: another process packs into it, and `wait` is False.
         OSError: a shard cannot be written.
     """
+    check_folder(folder)
     waiting = f"{folder}: another process packs into it; waiting for that"
     with folder_in_turn(folder, tell, waiting) if wait else locked_folder(folder, tell):
         shards = -(-len(sources) // SOUNDS_PER_SHARD)
@@ -182,6 +186,8 @@ def _read(source: Source) -> np.ndarray | str:
         return str(error)
     if count_frames(len(samples)) < PATCH_FRAMES:
         return f"{source.name}: expected at least a patch, 160 ms, got {1000 * len(samples) / SAMPLE_RATE:.0f} ms"
+    if is_loud([samples]):
+        return f"{source.name}: {describe_loud([samples])}"
     return to_integers(samples)
 
 

@@ -19,6 +19,8 @@ from hear_cacophony.training.shards import Shards
 
 RECORD = "run.json"
 
+CHECKPOINTS = "checkpoints"
+
 PACKED = "shards"
 """Folder in that of a run, for sounds that come unpacked."""
 
@@ -46,17 +48,17 @@ def make_record(options: TrainOptions, shards: Shards, tokenizer: Tokenizer | No
 def check_record(out: pathlib.Path, record: Record) -> None:
     """Refuse a folder that holds another run, and note which one it holds from now on.
 
-    A record of an earlier version that names no tokenizer gets that which is given; this is told.
+    That of a run that never began, as where what it was to start from was at fault, is replaced. A record of an earlier
+    version that names no tokenizer gets that which is given; this is told.
 
     Raises:
         ValueError: it does, or it holds files of something else; or its record is damaged.
     """
     file = out / RECORD
-    if not file.exists():
-        names = [each.name for each in out.iterdir() if each.name not in _MAY_BE_THERE]
-        others = sorted(name for name in names if not name.startswith(PREFIX))
-        if others:
-            raise ValueError(f"{out}: expected a new or empty folder, or that of a run, found {', '.join(others[:3])}")
+    made = _made(out)
+    if made and not file.exists():
+        raise ValueError(f"{out}: expected a new or empty folder, or that of a run, found {', '.join(made[:3])}")
+    if not made:
         write_json(file, record)
         return
     try:
@@ -73,6 +75,14 @@ def check_record(out: pathlib.Path, record: Record) -> None:
         given = " and ".join(record[_TOKENIZER])
         say(f"{file}: of an earlier version, which noted no tokenizer; going on with {given}, noted from now on")
         write_json(file, record)
+
+
+def _made(out: pathlib.Path) -> list[str]:
+    """What is in a folder that the beginning of a run does not leave there."""
+    names = {each.name for each in out.iterdir() if not each.name.startswith(PREFIX)} - {RECORD, *_MAY_BE_THERE}
+    if CHECKPOINTS in names and not any((out / CHECKPOINTS).iterdir()):
+        names.remove(CHECKPOINTS)
+    return sorted(names)
 
 
 def check_agreement(processes: Processes, record: Record, out: pathlib.Path) -> None:

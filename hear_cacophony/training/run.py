@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from hear_cacophony.checkpoint.write import write_checkpoint
@@ -22,12 +23,12 @@ from hear_cacophony.training.card import card
 from hear_cacophony.training.checkpoints import Checkpoints
 from hear_cacophony.training.held_out import HeldOut
 from hear_cacophony.training.initial import Parameters, training_shapes
-from hear_cacophony.training.metrics import Metrics, read_metrics
+from hear_cacophony.training.metrics import METRICS, Metrics, read_metrics
 from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.processes import Processes, SharedError, Whereabouts, say
 from hear_cacophony.training.progress import TrainProgress
-from hear_cacophony.training.record import check_agreement, check_record, make_record
+from hear_cacophony.training.record import CHECKPOINTS, check_agreement, check_record, make_record
 from hear_cacophony.training.shards import Shards
 from hear_cacophony.training.step import Mesh, State, StepMetrics, first_state, learning_rate, make_step
 
@@ -107,7 +108,7 @@ class _Run:
         self.step = make_step(self.objective, options, mesh)
         captions = [clip.captions for clip in shards.clips]
         self.held_out = HeldOut(self.objective.measure, batches, captions, options.batch, mesh)
-        self.checkpoints = Checkpoints(out / "checkpoints", keep)
+        self.checkpoints = Checkpoints(out / CHECKPOINTS, keep)
         self.schedule = learning_rate(options)
         self.pending: list[StepMetrics] = []
         self.metrics: Metrics | None = None
@@ -135,6 +136,8 @@ class _Run:
         state = first_state(parameters, self.options, self.mesh)
         if first:
             state = self.checkpoints.restore(first, state)
+        if self.processes.index == 0:
+            self._tell_of_lost(first)
         self.metrics = Metrics(self.out, first) if self.processes.index == 0 else None
         if signals.came and self.processes.count == 1:
             raise Stopped(f"stopped after step {first} of {self.options.steps}; the same command goes on")
@@ -147,6 +150,15 @@ class _Run:
         file = self.out / self.options.of.release.file_name
         self.processes.first(f"it writes {file}", lambda: self._write_result(state, file))
         return file
+
+    def _tell_of_lost(self, first: int) -> None:
+        """Tell which files of the run are gone, though it goes on without them."""
+        steps = {int(row["step"]) for row in read_metrics(self.out / METRICS)}
+        if steps and not first:
+            say(f"{self.out}: no checkpoint of the {max(steps)} steps that were made is there; beginning anew")
+        lost = first - len(steps & set(range(1, first + 1)))
+        if lost:
+            say(f"{self.out / METRICS}: {lost} of the {first} steps that were made are not in it any more")
 
     def _close(self) -> None:
         self.checkpoints.close()
@@ -187,6 +199,8 @@ class _Run:
         return state
 
     def _begin_to_save(self, state: State, step: int) -> None:
+        """Begin to write a state, from which the run can go on: the loss of a step is that of the parameters before."""
+        self._check_finite(step, {"largest parameter": float(_largest(state.parameters))})
         if self.metrics is not None:
             self.metrics.sync()
         self.checkpoints.save(step, state)
@@ -200,7 +214,7 @@ class _Run:
         rows: list[dict[str, Any]] = []
         for made, metrics in enumerate(self.pending, step - len(self.pending) + 1):
             loss, norm = float(metrics.loss), float(metrics.gradient_norm)
-            self._check_finite(made, loss, norm)
+            self._check_finite(made, {"loss": loss, "norm of its gradient": norm})
             rate = float(self.schedule(made - 1))
             rows.append({"step": made, "loss": loss, "learning_rate": rate, "gradient_norm": norm})
         self.pending.clear()
@@ -209,11 +223,12 @@ class _Run:
         if look_at is not None:
             self.looked = self.held_out.look(look_at.parameters)
             rows[-1] |= self.looked
+            self._check_finite(step, {"loss of the held-out clips": self.looked["held_out_loss"]})
         if self.metrics is not None:
             self.metrics.write(rows)
 
-    def _check_finite(self, step: int, loss: float, norm: float) -> None:
-        if np.isfinite(loss) and np.isfinite(norm):
+    def _check_finite(self, step: int, told: Mapping[str, float]) -> None:
+        if np.isfinite(list(told.values())).all():
             return
         self.checkpoints.wait()
         last = self.checkpoints.latest()
@@ -221,7 +236,7 @@ class _Run:
         names = [self.shards.clips[number].name for number in self.batches.numbers(step - 1)]
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         raise SharedError(
-            f"step {step}: the loss is {loss:g} and the norm of its gradient {norm:g}, {kept}; a lower "
+            f"step {step}: {' and '.join(f'the {name} is {value:g}' for name, value in told.items())}, {kept}; a lower "
             f"--learning-rate, or a longer --warmup? Its clips: {', '.join(names[:8])}{more}"
         )
 
@@ -229,10 +244,15 @@ class _Run:
         parameters = {path: np.asarray(array) for path, array in state.parameters.items()}
         normalised = self.options.of is AUDIOMAE and self.options.normalise
         write_checkpoint(parameters, file, step=int(state.step), normalised=normalised)
-        rows = read_metrics(self.out / "metrics.csv")
-        write_text(
-            self.out / "README.md", card(self.options, self.shards, self.batches, rows, self.held_out.extent, file)
-        )
+        rows = read_metrics(self.out / METRICS)
+        steps, extent = int(state.step), self.held_out.extent
+        write_text(self.out / "README.md", card(self.options, self.shards, self.batches, steps, rows, extent, file))
+
+
+@jax.jit
+def _largest(parameters: Mapping[str, jax.Array]) -> jax.Array:
+    """The largest magnitude; NaN where there is one."""
+    return jnp.max(jnp.stack([jnp.abs(each).max() for each in parameters.values()]))
 
 
 def _check_data(options: TrainOptions, shards: Shards, batches: Batches, mesh: Mesh) -> None:
@@ -256,6 +276,9 @@ def _check_data(options: TrainOptions, shards: Shards, batches: Batches, mesh: M
     for clip in shards.clips:
         for caption in clip.captions:
             check_characters(caption.text, f"{shards.folder}: a caption of {clip.name}")
+    cut, longest = batches.cut_captions
+    if cut:
+        say(f"{cut:,} captions are cut at --tokens {options.tokens}, marks included; the longest one has {longest}")
 
 
 class _Signals:

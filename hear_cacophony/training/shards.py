@@ -124,11 +124,13 @@ class Shards:
 
         Raises:
             FileNotFoundError: no such folder, or none that `pack` made.
-            ValueError: it is not packed to its end, a shard is cut short, or it holds no clip or only silence.
+            ValueError: it is not packed to its end, a shard is cut short, it holds no clip or only silence, or its name
+                is no UTF-8.
         """
         from array_record.python.array_record_data_source import ArrayRecordDataSource  # extra `train`
 
         path = self.folder = pathlib.Path(folder)
+        check_folder(path)
         plan = read_plan(path)
         if plan is None:
             raise FileNotFoundError(f"{path}: expected a folder that `hear-cacophony pack` made; it has no {PLAN}")
@@ -192,6 +194,22 @@ class Shards:
         if size != index.size:
             raise ValueError(f"{records}: expected {index.size} bytes, got {size}; was a copy interrupted?")
         return index
+
+
+def check_folder(folder: pathlib.Path) -> None:
+    """Refuse a place that cannot be written to: array_record and orbax take names in UTF-8 alone.
+
+    Raises:
+        ValueError: it is a file, or its path is no UTF-8.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, or a new name for one, found a file")
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{folder}: expected a folder whose path is UTF-8, as training needs; choose another"
+        ) from None
 
 
 def read_plan(folder: pathlib.Path) -> dict[str, Any] | None:

@@ -17,11 +17,13 @@ from hear_cacophony.files.tar_file import TarMember, read_members
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds.find import FOREIGN_ENDINGS, READABLE_ENDINGS, files_below, find_sounds, has_sound
 from hear_cacophony.text.characters import check_characters
-from hear_cacophony.training.captions import LISTS, TABLES, Caption, Captions, read_list, read_table
+from hear_cacophony.training.captions import LISTS, TABLES, Caption, Captions, each_name_once, read_list, read_table
 
 _TAR = ".tar"
 _PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 _UNPACK = "expected a .tar file, whose sounds can be read at random; decompress it first"
+
+_OTHER_TABLES = (".tsv", ".json", ".ndjson", ".parquet", ".xls", ".xlsx", ".ods")
 
 _APPLE_DOUBLE = "._"
 """How what a Mac packs beside a file is named; it has neither sound nor captions."""
@@ -127,10 +129,11 @@ def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
     """
     if not paths:
         raise ValueError("expected sounds: a folder, files, or a .txt, .csv, .jsonl or .tar file that names them")
-    found: dict[str, Source] = {}
+    found: dict[tuple[str, str], Source] = {}
     for path in paths:
         for source in _sources_of(pathlib.Path(path)):
-            place = os.path.realpath(source.name)
+            # What a tar file calls a member leads nowhere outside of it.
+            place = os.path.realpath(source.file), source.name.removeprefix(source.file)
             known = found.get(place)
             found[place] = dataclasses.replace(known, captions=known.captions + source.captions) if known else source
     return list(found.values())
@@ -150,6 +153,8 @@ def _sources_of(path: pathlib.Path) -> Iterator[Source]:
         yield from (_file_source(*each) for each in read_table(path).items())
     elif suffix in LISTS:
         yield from (_file_source(*each) for each in read_list(path).items())
+    elif suffix in _OTHER_TABLES:
+        raise ValueError(f"{path}: expected a table of sounds as {' or '.join(TABLES)}, got {suffix}; save it as that")
     else:
         yield _file_source(str(path), ())
 
@@ -217,8 +222,8 @@ def _member_captions(tar: pathlib.Path, name: str, content: bytes) -> Captions:
     try:
         text = content.decode("utf-8-sig")
         if name.lower().endswith(".txt"):
-            return tuple(Caption(line.strip()) for line in text.splitlines() if line.strip())
-        return tuple(_webdataset_captions(parse_json(text)))
+            return tuple(Caption(line.strip()) for line in text.split("\n") if line.strip())
+        return tuple(_webdataset_captions(parse_json(text, each_name_once)))
     except (UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{tar}: the member {name} is no text in UTF-8, or no JSON with captions ({error})") from error
 
