@@ -99,7 +99,10 @@ def test_a_picture_is_drawn_and_errors_are_told(checkpoint, tmp_path, monkeypatc
     assert told.out.count("of each patch's mean 0.0") == 2
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     assert main([*arguments, "--seconds", "inf", "--out", "whole.png"]) == 0
-    assert "; --seconds" not in capsys.readouterr().err
+    assert capsys.readouterr().err == ""
+    soundfile.write("loud.wav", 9_000 * noise(8_000), 16_000, subtype="FLOAT")
+    assert main(["reconstruct", "loud.wav", "--model", str(checkpoint), "--out", "loud.png"]) == 0
+    assert "loud.wav: expected samples in [-1, 1], got a peak of" in capsys.readouterr().err
     before = (tmp_path / "p.png").read_bytes()
     assert main([*arguments, "--out", "p.png"]) == 1
     assert "p.png exists" in capsys.readouterr().err

@@ -39,6 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.checkpoint.find import find_weights
+    from hear_cacophony.frontend.audio_checks import describe_loud, is_loud
     from hear_cacophony.frontend.read_audio import read_audio
     from hear_cacophony.frontend.spectrogram import SAMPLE_RATE, STEP_LENGTH
     from hear_cacophony.model.stages import AUDIOMAE
@@ -59,6 +60,8 @@ def _run(args: argparse.Namespace) -> int:
     rows = []
     for name, clip in clips:
         part = clip[: round(min(args.seconds * SAMPLE_RATE, len(clip)))]
+        if is_loud([part]):
+            print(f"reconstruct: {name}: {describe_loud([part])}", file=sys.stderr)
         if len(part) < len(clip):
             told = f"the first {len(part) / SAMPLE_RATE:g} of {len(clip) / SAMPLE_RATE:.1f} s; --seconds"
             print(f"reconstruct: {name}: {told}", file=sys.stderr)
