@@ -45,7 +45,7 @@ def test_what_one_command_has_embedded_no_other_embeds_again(text_model, monkeyp
 
 def embeddings_of(folder: str, identity: dict, compute) -> tuple[list[str], np.ndarray, dict[str, str]]:
     with open_embeddings(find_sounds([folder]), identity, "test") as found:
-        found.compute(compute, "test")
+        found.compute(lambda: compute, "test")
         chunks = list(found)
         names = [sound.name for chunk in chunks for sound in chunk.sounds]
         return names, np.concatenate([chunk.arrays["embeddings"] for chunk in chunks]), found.faults

@@ -218,7 +218,7 @@ def test_embeddings_that_are_not_finite_are_told_and_left_out(monkeypatch, capsy
     write_tones(pathlib.Path("sounds"), 3)
     with open_embeddings(find_sounds(["sounds"]), identity(), "test") as found:
         rows = np.array([[1, 2], [np.nan, 0], [3, 5]], np.float32)
-        found.compute(lambda clips, sounds: {"embeddings": rows[: len(clips)]}, "test")
+        found.compute(lambda: lambda clips, sounds: {"embeddings": rows[: len(clips)]}, "test")
     assert main(["map", "sounds", "--model", "random-tiny", "--out", "m.html"]) == 1
     assert "map: sounds/001.wav: expected a finite embedding, got NaN or infinity" in capsys.readouterr().err
     assert [row[0][0] for row in rows_of("m.html")] == ["sounds/000.wav", "sounds/002.wav"]

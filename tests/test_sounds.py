@@ -259,6 +259,20 @@ def test_an_impossible_output_is_told_before_any_work(out, message, sounds, caps
     assert not cache_folder("embeddings").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--window", "inf"], "hear-cacophony: window_seconds=inf is not possible; expected 8 to 600"),
+        (["--devices", "99"], "hear-cacophony: expected some of the devices 0 to "),
+    ],
+)
+@pytest.mark.parametrize("given", [["features", "--out", "f.npz"], ["search", "rain"], ["map", "--out", "m.html"]])
+def test_what_is_wrong_with_the_model_is_no_fault_of_the_sounds(given, options, message, sounds, text_model, capsys):
+    assert main([*given, "sounds", *text_model, *options]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(message)
+
+
 def test_a_hop_without_timestamps_is_an_error(sounds, capsys):
     arguments = ["features", str(sounds), "--model", "random-tiny", "--hop", "20", "--out", "f.npz"]
     assert main(arguments) == 1

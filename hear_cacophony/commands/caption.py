@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
     compute = _captions(model, args.method, dict(zip((sound.name for sound in sounds), keys, strict=True)), chosen)
     found: dict[str, str] = {}
     with open_chunks(sounds, {"command": "caption", **about}, "caption") as chunks:
-        chunks.compute(read_clips(model.audio.check_length), compute, "caption")
+        chunks.compute(read_clips(model.audio.check_length), lambda: compute, "caption")
         for chunk in chunks:
             for sound, ids in zip(chunk.sounds, chunk.arrays.get("ids", ()), strict=True):
                 found[sound.name] = tokenizer.decode(ids[1:].tolist()).strip()

@@ -119,7 +119,7 @@ def _open_timestamps(args: argparse.Namespace, sounds: list[Sound], summary: Che
     model = _loader(args)()
     about = {"kind": "timestamp", **identify_model(summary, engine_options(args))}
     with open_chunks(sounds, about, "features") as results:
-        results.compute(read_clips(model.check_length), timestamp_embeddings(model), "features")
+        results.compute(read_clips(model.check_length), lambda: timestamp_embeddings(model), "features")
         yield results
 
 

@@ -34,6 +34,9 @@ Read = Callable[[str], np.ndarray]
 Compute = Callable[[list[np.ndarray], list[Sound]], Mapping[str, np.ndarray]]
 """From clips, and the sounds that they are of, to arrays as in `Chunk`; ValueError where a clip cannot be used."""
 
+Prepare = Callable[[], Compute]
+"""Gives what computes, such as from a model that it loads, whenever clips need it. Its errors are of no sound."""
+
 
 class Results(Protocol):
     """Results of sounds, chunk by chunk in their order."""
@@ -81,12 +84,12 @@ class Chunks:
         """What is wrong with sounds that have no results, by name."""
         return {name: fault for chunk in self for name, fault in chunk.faults.items()}
 
-    def compute(self, read: Read, compute: Compute, title: str) -> None:
+    def compute(self, read: Read, prepare: Prepare, title: str) -> None:
         """Compute the chunks that are missing; sounds are read ahead, and results written behind.
 
         Args:
             read: reads a file; several threads call it.
-            compute: computes the results of some clips.
+            prepare: gives what computes the results of some clips.
             title: stands before the progress.
         """
         missing = [part for part in self._parts if not self._kept.has(part)]
@@ -94,7 +97,7 @@ class Chunks:
 
         with _work(self._kept, missing, read, title, total) as (parts, write):
             for part, clips in parts:
-                write(part, _make_chunk(clips, compute))
+                write(part, _make_chunk(clips, prepare))
 
 
 @contextlib.contextmanager
@@ -128,7 +131,7 @@ class Embeddings:
         for start in range(0, len(self._sounds), _GATHERED):
             yield self._kept.gather(self._sounds[start : start + _GATHERED])
 
-    def compute(self, compute: Compute, title: str, read: Read | None = None) -> None:
+    def compute(self, prepare: Prepare, title: str, read: Read | None = None) -> None:
         """Embed what is missing; arguments as in `Chunks.compute`, with `read_audio` unless told otherwise.
 
         Chunks are cut from all sounds, and contents that an earlier chunk has are left out of later ones, so that
@@ -142,7 +145,7 @@ class Embeddings:
         with _work(self._kept, [part for part in parts if part], read or read_audio, title, total) as (groups, write):
             for _, clips in groups:
                 new = [each for each in clips if isinstance(each, _Fault) or (each.digest, each.sound.tag) not in seen]
-                chunk = _make_chunk(new, compute)
+                chunk = _make_chunk(new, prepare)
                 self.faults |= chunk.faults
                 seen.update((digest, sound.tag) for sound, digest in zip(chunk.sounds, chunk.digests, strict=True))
                 if chunk.sounds:
@@ -230,11 +233,12 @@ def _read_or_fault(sound: Sound, read: Read, digests: ContentDigests) -> _Clip |
     return _Clip(sound, digest, clip)
 
 
-def _make_chunk(read: Sequence[_Clip | _Fault], compute: Compute) -> Chunk:
+def _make_chunk(read: Sequence[_Clip | _Fault], prepare: Prepare) -> Chunk:
     faults = {each.sound.name: each.reason for each in read if isinstance(each, _Fault)}
     clips = [each for each in read if isinstance(each, _Clip)]
     arrays: Mapping[str, np.ndarray] = {}
     if clips:
+        compute = prepare()
         try:
             arrays = _compute(compute, clips)
         except ValueError:

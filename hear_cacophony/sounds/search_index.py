@@ -17,7 +17,7 @@ from hear_cacophony.files.file_identity import ContentDigests, FileState
 from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.sorted_safetensors import save_sorted
 from hear_cacophony.frontend.read_audio import read_audio
-from hear_cacophony.sounds.chunks import Chunks, Compute
+from hear_cacophony.sounds.chunks import Chunks, Prepare
 from hear_cacophony.sounds.faults import tell
 from hear_cacophony.sounds.find import Sound, deciding_ending
 from hear_cacophony.sounds.kept_results import open_unfinished
@@ -30,7 +30,7 @@ def find_embeddings(
     file: pathlib.Path,
     sounds: Sequence[Sound],
     identity: Mapping[str, Any],
-    compute: Compute,
+    prepare: Prepare,
 ) -> Matches:
     """The embeddings of a folder's files: those that an index has of their contents, and the others computed anew.
 
@@ -38,7 +38,7 @@ def find_embeddings(
         file: where the index is kept; it is brought up to date. Where another process does so, this one waits.
         sounds: the files of the folder now.
         identity: model and options, for JSON.
-        compute: gives `embeddings`.
+        prepare: gives what computes `embeddings`.
 
     Raises:
         ValueError: the file is damaged, no index, or was made with another model or other options.
@@ -52,7 +52,7 @@ def find_embeddings(
         if missing:
             make_writable_folder(file.parent, "choose another --index")
         chunks = Chunks(kept, kept.missing(missing))
-        chunks.compute(read_audio, compute, "search")
+        chunks.compute(read_audio, prepare, "search")
         new = kept.values(missing, "embeddings")
         embedded = dict(zip(new.sounds, new.values, strict=True))
         embedded |= {sound: row for sound in sounds if (row := index.find(sound)) is not None}

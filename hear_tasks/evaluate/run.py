@@ -133,7 +133,8 @@ def _compute(
         return {"values": evaluator.compute(model, samples, [by_file[sound.name] for sound in some])}
 
     chunks = Chunks(kept, kept.missing(sounds))
-    chunks.compute(read_published if evaluator.request.published else read_audio, compute, evaluator.request.evaluation)
+    read = read_published if evaluator.request.published else read_audio
+    chunks.compute(read, lambda: compute, evaluator.request.evaluation)
     found, faults = kept.values(sounds, "values"), chunks.faults
     if not found.sounds:
         file, reason = next(iter(faults.items()))
