@@ -75,6 +75,8 @@ def test_another_temperature_is_not_compiled_anew(model, sounds):
     [
         ("greedy", {"seed": 3}, "seed goes with method='sample' only, not 'greedy', which draws no random numbers"),
         ("beam", {"keys": np.zeros((1, 2), np.uint32)}, "keys goes with method='sample' only, not 'beam'"),
+        ("sample", {"seed": 1 << 32}, "seed=4294967296 is not possible; expected 0 to 4294967295"),
+        ("sample", {"seed": -1}, "seed=-1 is not possible; expected 0 to 4294967295"),
         ("sample", {"seed": 3, "keys": np.zeros((1, 2), np.uint32)}, "expected a seed or keys, got both"),
     ],
 )

@@ -525,6 +525,15 @@ def test_clips_of_a_table_may_have_another_ending(tmp_path):
     assert READERS["clotho"](tmp_path).clips[0].path.suffix == ".wav", "as the table says"
 
 
+def test_two_clips_of_a_table_have_two_files(tmp_path):
+    write_clotho(tmp_path)
+    table = tmp_path / "clotho_captions_evaluation.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1].replace(".wav", ".flac", 1)]) + "\n")
+    with pytest.raises(LayoutError, match=r"\.wav: expected one clip of the table, got '.*\.wav' and '.*\.flac'"):
+        READERS["clotho"](tmp_path)
+
+
 def test_unknown_data_set_and_one_of_another_evaluation():
     with pytest.raises(ValueError, match=r"unknown data set 'ESC 10'; expected one of esc50, .*did you mean esc50\?"):
         find_dataset("ESC 10", Evaluation.ZERO_SHOT)

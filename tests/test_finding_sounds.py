@@ -20,6 +20,7 @@ from tones_on_disk import write_tones
 import hear_cacophony
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds import duplicates as duplicates_module
+from hear_cacophony.sounds import feature_update
 from hear_cacophony.sounds.duplicates import find_duplicates
 from hear_cacophony.sounds.excerpts import excerpt_times
 from hear_cacophony.sounds.find import Sound
@@ -223,10 +224,12 @@ def test_groups_of_duplicates_are_whole(block, monkeypatch):
     assert groups[0][2].similarity == pytest.approx(np.cos(0.2), abs=1e-6)
     assert find_duplicates(matches([1.0, 0.0], "a"), 0.5) == []
     assert find_duplicates(matches([], ""), 0.5) == []
-    [same] = find_duplicates(matches([[0.6, 0.8]] * 4, "aabc"), 1.0000002)
+    [same] = find_duplicates(matches([[0.6, 0.8]] * 4, "aabc"), 1.001)
     assert [(each.sound.name, each.same_content) for each in same] == [("s0", True), ("s1", True)]
     [all_equal] = find_duplicates(matches([[0.6, 0.8]] * 4, "abcd"), 0.999)
     assert len(all_equal) == 4
+    [rounded] = find_duplicates(matches([[0.6, 0.7999995]] * 2, "ab"), 1.0)
+    assert len(rounded) == 2
 
 
 # features --update
@@ -291,6 +294,39 @@ def test_an_update_keeps_the_row_of_a_sound_that_became_a_link_to_another(tones,
         np.testing.assert_array_equal(after[name], rows)
 
 
+def test_an_update_tells_what_cannot_be_read_any_more_and_keeps_its_row(tones, capsys):
+    command = ["features", "sounds", "--model", "random-tiny"]
+    assert main([*command, "--out", "f.npz"]) == 0
+    pathlib.Path("link.npz").symlink_to("f.npz")
+    before = contents("f.npz")
+    pathlib.Path(tones[0]).write_text("no audio")
+    write_tones(pathlib.Path("sounds"), 1, first=5)
+    assert main([*command, "--update", "link.npz"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == "link.npz: 1 new, 0 changed, 0 gone, 1 unreadable, 4 as before"
+    assert f"features: {tones[0]}: cannot be read any more; what link.npz has of it stays" in printed.err
+    assert pathlib.Path("link.npz").is_symlink()
+    assert list(contents("f.npz")) == [*before, "sounds/005.wav"]
+
+
+def test_what_another_process_has_written_meanwhile_is_not_overwritten(tones, monkeypatch, capsys):
+    command = ["features", "sounds", "--model", "random-tiny"]
+    assert main([*command, "--out", "f.npz"]) == 0
+    write_tones(pathlib.Path("sounds"), 1, first=5)
+    shutil.copy("f.npz", "other.npz")
+    written = pathlib.Path("f.npz").read_bytes()
+    real = feature_update.Updated
+
+    def update_at_once(*given):
+        pathlib.Path("other.npz").replace("f.npz")
+        return real(*given)
+
+    monkeypatch.setattr(feature_update, "Updated", update_at_once)
+    assert main([*command, "--update", "f.npz"]) == 1
+    assert "f.npz: was changed by another process meanwhile; run the same command again" in capsys.readouterr().err
+    assert pathlib.Path("f.npz").read_bytes() == written
+
+
 def test_an_update_from_another_folder_tells_that_sounds_are_the_same(tones, monkeypatch, capsys):
     command = ["features", "--model", "random-tiny"]
     assert main([*command, "sounds", "--out", "f.npz"]) == 0
@@ -327,9 +363,29 @@ def test_an_update_of_parquet(tones):
     np.testing.assert_allclose(*embeddings, atol=1e-5)
 
 
+def test_rows_that_another_program_has_moved_or_taken_out_are_told(tones, capsys):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    command = ["features", "sounds", "--model", "random-tiny"]
+    assert main([*command, "--out", "f.parquet"]) == main([*command, "--out", "f.npz"]) == 0
+    table = parquet.read_table("f.parquet")
+    for name, other in (("sorted", table.sort_by([("file", "descending")])), ("cut", table.slice(1))):
+        parquet.write_table(other, f"{name}.parquet")
+        capsys.readouterr()
+        assert main([*command, "--update", f"{name}.parquet"]) == 1
+        assert "the column file has other rows than its metadata tell; were rows taken out, " in capsys.readouterr().err
+    with np.load("f.npz") as features:
+        kept = dict(features)
+    for name, told in (("embeddings", "4 embeddings"), ("digests", "4 digests")):
+        np.savez("cut.npz", **{**kept, name: kept[name][1:]})
+        assert main([*command, "--update", "cut.npz"]) == 1
+        assert f"cut.npz: expected 5 rows of 5 files, found {told}; were rows" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--update", "f.npz", "--errors", "f.npz"], "--errors f.npz: exists, and is no earlier list of errors"),
+        (["--out", "g.npz", "--errors", "g.npz"], "--errors g.npz: expected another file than that of the features"),
         (["--update", "none.npz"], "none.npz: no such file of features to add to"),
         (["--update", "f.npz", "--timestamps"], "holds features of another kind (kind 'scene' there, 'timestamp' now)"),
         (["--update", "f.npz", "--window", "10"], "holds features of another kind (options {} there"),

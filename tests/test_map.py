@@ -144,6 +144,8 @@ def test_colours_by_a_column_know_files_by_path_end_name_or_stem():
         writer.writerows(
             [["id", "filename", "kind"], [1, "b/1.wav", "dog"], [2, "2.wav", "rain"], [3, "three", "x, y"]]
         )
+    pathlib.Path("two.csv").write_text("name,file,kind\nA,1.wav,dog\n")
+    assert Table(pathlib.Path("two.csv"), "kind").colours(["1.wav"])[0].values == ["dog"]
     colours, missing = Table(pathlib.Path("t.csv"), "kind").colours(["/s/b/1.wav", "q/2.wav", "three.flac", "4.wav"])
     assert (colours.values, missing) == (["dog", "rain", "x, y", NOT_LISTED], 1)
     assert not colours.are_numbers
@@ -234,9 +236,11 @@ def identity() -> dict:
 
 def test_colours_by_label_are_those_of_classify(text_model, capsys):
     write_tones(pathlib.Path("sounds"), 5)
-    assert main(["map", "sounds", "--labels", "dog,rain,speech", "--out", "m.html", *text_model]) == 0
+    assert main(["map", "sounds", "--labels", 'dog,"rain, heavy",speech', "--out", "m.html", *text_model]) == 0
     capsys.readouterr()
-    assert main(["classify", "sounds", "--labels", "dog,rain,speech", "--json", "--top", "1", *text_model]) == 0
+    assert (
+        main(["classify", "sounds", "--labels", 'dog,"rain, heavy",speech', "--json", "--top", "1", *text_model]) == 0
+    )
     best = json.loads(capsys.readouterr().out)["files"]
     assert {row[0][0]: row[1] for row in rows_of("m.html")} == {name: each[0]["label"] for name, each in best.items()}
 

@@ -109,7 +109,7 @@ def _formatted(args: argparse.Namespace, found: dict[str, str], about: dict[str,
         return format_json(about, found)
     if args.csv:
         return format_csv(("file", "caption"), [(as_text(name), caption) for name, caption in found.items()])
-    return "".join(f"{on_one_line(name)}: {caption}\n" for name, caption in found.items())
+    return "".join(f"{on_one_line(name)}: {on_one_line(caption)}\n" for name, caption in found.items())
 
 
 def _write_page(args: argparse.Namespace, found: dict[str, str], about: dict[str, Any]) -> None:

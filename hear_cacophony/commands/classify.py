@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import math
 import pathlib
@@ -30,6 +29,7 @@ from hear_cacophony.commands.sound_options import (
     format_csv,
     format_json,
     read_lines,
+    split_labels,
 )
 from hear_cacophony.printable import as_text, on_one_line
 from hear_cacophony.progress import clock
@@ -118,17 +118,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _labels(args: argparse.Namespace) -> list[str]:
     if args.labels_file is None:
-        return _split(args.labels)
+        return split_labels(args.labels)
     return read_lines(args.labels_file, "--labels-file", "a label")
-
-
-def _split(labels: str) -> list[str]:
-    """Labels between commas, as in a row of CSV: one with a comma of its own stands in quotes."""
-    try:
-        [row] = csv.reader([labels], skipinitialspace=True, strict=True)
-    except (csv.Error, ValueError) as error:
-        raise ValueError(f"--labels {labels}: expected labels between commas, quotes in pairs ({error})") from error
-    return [label.strip() for label in row]
 
 
 def _check(args: argparse.Namespace, labels: list[str], templates: list[str]) -> None:

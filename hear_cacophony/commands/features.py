@@ -50,6 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from hear_cacophony.checkpoint.load import load_summary
+    from hear_cacophony.files.file_identity import FileState
     from hear_cacophony.sounds.faults import check_errors_file, tell_faults
     from hear_cacophony.sounds.feature_files import check_feature_file, write_features
     from hear_cacophony.sounds.feature_update import Updated, new_or_changed, read_features
@@ -62,9 +63,12 @@ def _run(args: argparse.Namespace) -> int:
     file = args.out or args.update
     check_feature_file(file, replace=args.update is not None)
     check_errors_file(args.errors)
+    if args.errors is not None and os.path.realpath(args.errors) == os.path.realpath(file):
+        raise ValueError(f"--errors {args.errors}: expected another file than that of the features")
     sounds = find_sounds(args.paths)
     summary = load_summary(args.model)
     about = {"kind": "timestamp" if args.timestamps else "scene", **identify_model(summary, engine_options(args))}
+    state = FileState.of(file) if args.update is not None and file.is_file() else None
     old = None if args.update is None else read_features(file, about)
     if old is not None and args.timestamps:  # which are not kept
         sounds = new_or_changed(sounds, old)
@@ -76,6 +80,8 @@ def _run(args: argparse.Namespace) -> int:
         else:
             updated = Updated(old, results)
             if updated.new or updated.changed:
+                if FileState.of(file) != state:
+                    raise ValueError(f"{file}: was changed by another process meanwhile; run the same command again")
                 write_features(file, updated, about, replace=True)
             _tell_update(file, updated)
     tell_untrained(summary, "features")
@@ -88,6 +94,8 @@ def _tell_update(file: pathlib.Path, updated: Updated) -> None:
 
     for name in updated.changed:
         tell(f"features: {on_one_line(name)}: has changed, and is replaced")
+    for name in updated.unreadable:
+        tell(f"features: {on_one_line(name)}: cannot be read any more; what {file} has of it stays")
     for name, found in updated.gone.items():
         there = "leads to another sound of them now" if os.path.exists(name) else "is gone"
         gone = f"features: {on_one_line(name)}: {there}; what {file} has of it stays"
@@ -96,6 +104,7 @@ def _tell_update(file: pathlib.Path, updated: Updated) -> None:
             gone += f"; is this the folder that {file} was made in?"
         tell(gone)
     counts = {"new": updated.new, "changed": updated.changed, "gone": updated.gone}
+    counts |= {"unreadable": updated.unreadable} if updated.unreadable else {}
     print(
         f"{file}: {', '.join(f'{len(names)} {kind}' for kind, names in counts.items())}, {updated.unchanged} as before"
     )

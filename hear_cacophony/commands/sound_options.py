@@ -83,3 +83,12 @@ def read_lines(path: pathlib.Path, option: str, what: str) -> list[str]:
     if not found:
         raise ValueError(f"{option} {path}: expected {what} in each line, the file has none")
     return found
+
+
+def split_labels(labels: str) -> list[str]:
+    """Labels between commas, as in a row of CSV: one with a comma of its own stands in quotes."""
+    try:
+        [row] = csv.reader([labels], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"--labels {labels}: expected labels between commas, quotes in pairs ({error})") from error
+    return [label.strip() for label in row]

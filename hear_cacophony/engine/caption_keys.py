@@ -19,7 +19,12 @@ def caption_keys(numbers: Iterable[int], seed: int) -> np.ndarray:
     Args:
         numbers: place of each clip in its data set.
         seed: of all of them.
+
+    Raises:
+        ValueError: a seed of more than 32 bits, of which the rest would count for nothing, or below 0.
     """
+    if not 0 <= seed < 1 << 32:
+        raise ValueError(f"seed={seed} is not possible; expected 0 to {(1 << 32) - 1}")
     with jax.threefry_partitionable(False):
         base = jax.random.PRNGKey(seed)
         return np.array([jax.random.split(jax.random.fold_in(base, number), 1)[0] for number in numbers], np.uint32)
@@ -29,7 +34,8 @@ def choose_keys(method: str, clips: int, seed: int | None, keys: np.ndarray | No
     """The keys of so many clips, shape (clips, 2), uint32: those given, or those of the seed.
 
     Raises:
-        ValueError: a seed or keys for a method that draws nothing, both at once, or keys of another shape or dtype.
+        ValueError: an impossible seed, a seed or keys for a method that draws nothing, both at once, or keys of another
+            shape or dtype.
     """
     given = [name for name, value in (("seed", seed), ("keys", keys)) if value is not None]
     if given and method != "sample":

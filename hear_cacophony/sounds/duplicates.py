@@ -12,6 +12,9 @@ from hear_cacophony.sounds.matches import Matches
 _BLOCK = 1024
 """Sounds that are compared with all others at once."""
 
+_ROUNDING = 1e-6
+"""Of similarities: that of equal embeddings may be as much below 1."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Duplicate:
@@ -50,7 +53,7 @@ def _groups(found: Matches, threshold: float) -> np.ndarray:
     numbers: dict[str, int] = {}
     groups = np.array([numbers.setdefault(digest, i) for i, digest in enumerate(found.digests)], int)
     for start in range(0, count, _BLOCK):
-        near = embeddings[start : start + _BLOCK] @ embeddings.T >= threshold
+        near = embeddings[start : start + _BLOCK] @ embeddings.T >= threshold - _ROUNDING
         rows, columns = np.nonzero(near)
         links = (groups[rows + start], groups[columns])
         graph = coo_array((np.ones(len(rows), bool), links), shape=(count, count))

@@ -13,7 +13,7 @@ def excerpt_bounds(samples: int, seconds: float) -> list[tuple[int, int]]:
 
     A rest of less than half an excerpt goes to the one before.
     """
-    length = round(seconds * SAMPLE_RATE)
+    length = round(min(seconds * SAMPLE_RATE, samples))
     count = max(1, (samples + length // 2) // length)
     starts = [i * length for i in range(count)]
     return list(zip(starts, [*starts[1:], samples], strict=True))

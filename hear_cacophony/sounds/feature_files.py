@@ -43,7 +43,7 @@ def check_feature_file(path: pathlib.Path, *, replace: bool = False) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a file that ends in one of {', '.join(SUFFIXES)}")
-    if path.exists() and not replace:
+    if os.path.lexists(path) and not replace:
         raise FileExistsError(f"{path} exists; delete it first, or choose another name")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder for the features")
@@ -57,7 +57,7 @@ def write_features(path: pathlib.Path, chunks: Results, about: Mapping[str, Any]
     """Write the results of all chunks, whole or not at all.
 
     Args:
-        path: the file.
+        path: the file, or a link to it, which stays.
         replace: whether it takes the place of one that is there; otherwise there must be none.
         chunks: results with `embeddings`, and for timestamps `timestamps` and `lengths`.
         about: model and options, for JSON; it goes into the file, too.
@@ -75,7 +75,8 @@ def write_features(path: pathlib.Path, chunks: Results, about: Mapping[str, Any]
         raise ValueError("none of the files could be read, so there are no features to write")
     write = {".npz": _write_npz, ".parquet": _write_parquet, ".safetensors": _write_safetensors}[path.suffix]
     check_feature_file(path, replace=replace)
-    write_file(path, lambda part: write(part, names, chunks, json.dumps(about, sort_keys=True)))
+    file = pathlib.Path(os.path.realpath(path))
+    write_file(file, lambda part: write(part, names, chunks, json.dumps(about, sort_keys=True)))
     return len(names)
 
 

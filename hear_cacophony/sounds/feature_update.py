@@ -23,6 +23,8 @@ from hear_cacophony.sounds.kept_results import Chunk
 _TOLD = ("hear_cacophony", "files", "digests", "lengths")
 """What the metadata of a .parquet file hold."""
 
+_OTHER_ROWS = "were rows taken out, or put in another order? make it anew"
+
 _GATHERED = 256
 """Sounds in a chunk that is written."""
 
@@ -71,7 +73,22 @@ def read_features(path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Row
         raise ValueError(
             f"{path}: does not tell the contents of its files, as it is of an earlier version; make it anew"
         )
+    _check_rows(path, names, digests, arrays)
     return dict(zip(_keys(names), _rows(names, digests, arrays), strict=True))
+
+
+def _check_rows(
+    path: pathlib.Path, names: Sequence[str], digests: Sequence[str], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse rows that are not those of the names, as after another program has written the file."""
+    lengths = arrays.get("lengths", np.ones(len(names), int))
+    counts = {"digests": len(digests), "lengths": len(lengths)}
+    wrong = {name: count for name, count in counts.items() if count != len(names)}
+    total = int(lengths.sum())
+    wrong |= {name: len(x) for name, x in arrays.items() if name != "lengths" and len(x) != total}
+    if wrong:
+        told = ", ".join(f"{count} {name}" for name, count in wrong.items())
+        raise ValueError(f"{path}: expected {total} rows of {len(names)} files, found {told}; {_OTHER_ROWS}")
 
 
 def _place(name: str) -> str:
@@ -126,6 +143,9 @@ def _read_parquet(path: pathlib.Path) -> _Read:
     if "timestamp_ms" in table.column_names:
         arrays["timestamps"] = table["timestamp_ms"].to_numpy()
         arrays["lengths"] = np.array(told["lengths"])
+    names = np.repeat(np.array(list(map(as_text, told["files"])), object), arrays.get("lengths", 1))
+    if table["file"].to_pylist() != names.tolist():
+        raise ValueError(f"the column file has other rows than its metadata tell; {_OTHER_ROWS}")
     return told["files"], told.get("digests"), told["hear_cacophony"], arrays
 
 
@@ -150,6 +170,7 @@ class Updated:
         new, changed: names of audio files.
         gone: those that are not there, or links to others that there are rows of now, whose rows stay; each with a new
             one of the same content, or None.
+        unreadable: those whose rows stay, as they are there, but cannot be read any more.
         unchanged: how many there are.
         faults: as those of the results.
     """
@@ -165,7 +186,9 @@ class Updated:
         found = {self._rows[_place(name)].digest: name for name in self.new}
         gone = (row for key, row in old.items() if key != _place(row.name) or not os.path.exists(row.name))
         self.gone = {row.name: found.get(row.digest) for row in gone}
-        self.unchanged = len(old) - len(self.changed) - len(self.gone)
+        faulty = (old[key].name for key in map(_place, self.faults) if key in old)
+        self.unreadable = [name for name in faulty if name not in self.gone]
+        self.unchanged = len(old) - len(self.changed) - len(self.gone) - len(self.unreadable)
 
     def _take(self, row: Row) -> None:
         key = _place(row.name)

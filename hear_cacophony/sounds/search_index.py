@@ -116,8 +116,9 @@ def _read_index(file: pathlib.Path, identity: Mapping[str, Any]) -> _Index:
 
 def check_index(file: pathlib.Path, identity: Mapping[str, Any]) -> None:
     """Raise ValueError, before any work, where `find_embeddings` would for the index."""
-    if file.is_dir():
-        raise ValueError(f"{file}: expected a file for the index of a folder, got a folder; choose another --index")
+    if file.exists() and not file.is_file():
+        found = "a folder" if file.is_dir() else "a pipe or a device"
+        raise ValueError(f"{file}: expected a file for the index of a folder, got {found}; choose another --index")
     _read_index(file, identity)
 
 

@@ -97,14 +97,15 @@ def make_listing(
     in words, `folds` the fold of each clip by its name. What `group` finds in a clip's name has one class alone.
 
     Raises:
-        LayoutError: a name is there twice with different texts, a group has two classes, or no clip is there that can
-            be read.
+        LayoutError: a name is there twice with different texts, two names are of one file, a group has two classes, or
+            no clip is there that can be read.
     """
     table, repeated = _distinct(entries, files)
     if group is not None:
         _check_groups(table, group, tables)
     missing = [entry for entry in table if entry.path is None]
     there = [(number, entry, entry.path) for number, entry in enumerate(table) if entry.path is not None]
+    _check_files(there)
     clips = tuple(
         Clip(number, entry.name, path, entry.texts, (folds or {}).get(entry.name, ""))
         for number, entry, path in there
@@ -142,6 +143,14 @@ def _distinct(entries: Iterable[Entry], files: ClipFiles) -> tuple[list[Entry], 
             raise LayoutError(f"{where}: {entry.name!r} is in the table twice, as {first.texts} and as {entry.texts}")
         repeated += first is not entry
     return list(table.values()), [repeated_rows(repeated)] if repeated else []
+
+
+def _check_files(there: Iterable[tuple[int, Entry, pathlib.Path]]) -> None:
+    """Each clip has a file of its own, though a name may have another ending than its file."""
+    first: dict[pathlib.Path, str] = {}
+    for _, entry, path in there:
+        if first.setdefault(path, entry.name) != entry.name:
+            raise LayoutError(f"{path}: expected one clip of the table, got {first[path]!r} and {entry.name!r}")
 
 
 def _check_groups(table: Iterable[Entry], group: re.Pattern[str], files: Sequence[pathlib.Path]) -> None:

@@ -47,7 +47,8 @@ class Table:
             raise ValueError(f"--table {error}") from None
         if column not in header:
             raise ValueError(f"--table {path}: expected a column {column!r}, there are {', '.join(header) or 'none'}")
-        names = next((name for name in header if name.lower() in _FILE_COLUMNS), header[0])
+        known = [name for wanted in _FILE_COLUMNS for name in header if name.lower() == wanted]
+        names = next(iter(known), header[0])
         self._title = column
         self._values: dict[str, str] = {}
         for line, row in rows:

@@ -17,7 +17,7 @@ from hear_cacophony.commands.model_options import (
     summarize_text_model,
     tell_untrained,
 )
-from hear_cacophony.commands.sound_options import add_errors_option, read_lines
+from hear_cacophony.commands.sound_options import add_errors_option, read_lines, split_labels
 from hear_cacophony.printable import on_one_line
 from hear_tasks.module_options import add_module_options, merge_options
 
@@ -120,7 +120,7 @@ def _labels(args: argparse.Namespace) -> list[str]:
 
     if args.labels_file is not None:
         return check_labels(read_lines(args.labels_file, "--labels-file", "a label"))
-    return check_labels([label.strip() for label in args.labels.split(",")]) if args.labels is not None else []
+    return check_labels(split_labels(args.labels)) if args.labels is not None else []
 
 
 def _read_table(args: argparse.Namespace) -> Table:
