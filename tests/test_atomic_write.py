@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 
@@ -42,6 +43,28 @@ def test_what_was_there_stays_where_writing_fails(tmp_path):
         write_file(tmp_path / "a", write)
     assert (tmp_path / "a").read_text() == "before"
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_pipe_takes_the_content_and_stays(tmp_path):
+    """A file in place of /dev/null, as the administrator can put it there, is in the way of all programs."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "one, ü")
+    assert os.read(reader, 100).decode() == "one, ü"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_an_open_file_is_written_to_and_not_replaced(tmp_path):
+    """That /dev/stdout leads to a file does not make it one."""
+    write = "import pathlib, sys; from hear_cacophony.files.atomic_write import write_text; write_text(pathlib.Path"
+    with (tmp_path / "out").open("wb") as out:
+        command = [sys.executable, "-c", f"{write}('/proc/self/fd/1'), 'one')"]
+        subprocess.run(command, stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "one"
+    assert os.listdir(tmp_path) == ["out"]
 
 
 def test_the_first_of_several_processes_wins_and_all_can_read_it(tmp_path):

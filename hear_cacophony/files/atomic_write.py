@@ -16,9 +16,14 @@ from hear_cacophony.files.lock import BusyError, lock_file
 PREFIX = ".writing-"
 """Start of the names of unfinished files. One that a killed process has left is never taken for a finished one."""
 
+_DEVICES = ("/dev", "/dev/fd", "/proc/self/fd")
+"""Folders of devices and open files, in which nothing is to be replaced: /dev/stdout may lead to a file."""
+
 
 def write_file(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
     """Write a file whole or not at all, in place of any that is there.
+
+    A device or a pipe, such as /dev/null, stays what it is, and takes the content when it is whole.
 
     Args:
         path: the file; its folder is made where it is missing.
@@ -27,6 +32,9 @@ def write_file(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> N
     Raises:
         OSError: it cannot be written; what was there stays.
     """
+    if _takes_a_stream(path):
+        _write_stream(path, write)
+        return
     with _beside(path) as part:
         write(part)
         _sync(part)
@@ -93,6 +101,20 @@ def sync_tree(folder: pathlib.Path) -> None:
             if not file.is_symlink():
                 _sync(file)
         _sync(pathlib.Path(parent))
+
+
+def _takes_a_stream(path: pathlib.Path) -> bool:
+    """Whether there is something in whose place no file may come."""
+    in_its_place = path.is_file() and os.path.abspath(path.parent) not in _DEVICES
+    return path.exists() and not path.is_dir() and not in_its_place
+
+
+def _write_stream(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        part = pathlib.Path(folder) / path.name
+        write(part)
+        with part.open("rb") as content, path.open("wb") as stream:
+            shutil.copyfileobj(content, stream)
 
 
 @contextlib.contextmanager

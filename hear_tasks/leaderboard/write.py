@@ -120,6 +120,6 @@ def _write_text(path: pathlib.Path, text: str, show: Callable[[str], object], te
 
 def _write(path: pathlib.Path, write: Callable[[pathlib.Path], None], tell: Callable[[str], object]) -> None:
     """Write a file, and tell whether there was one before."""
-    existed = path.exists()
+    existed = path.is_file()
     write(path)
     tell(f"{path}: {'replaced' if existed else 'written'}")
