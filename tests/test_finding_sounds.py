@@ -18,6 +18,7 @@ pytest.importorskip("tokenizers", reason="the extra 'text' is not installed")
 from tones_on_disk import write_tones
 
 import hear_cacophony
+from hear_cacophony.files.lock import locked_file
 from hear_cacophony.frontend.read_audio import read_audio
 from hear_cacophony.sounds import duplicates as duplicates_module
 from hear_cacophony.sounds import feature_update
@@ -325,6 +326,19 @@ def test_what_another_process_has_written_meanwhile_is_not_overwritten(tones, mo
     assert main([*command, "--update", "f.npz"]) == 1
     assert "f.npz: was changed by another process meanwhile; run the same command again" in capsys.readouterr().err
     assert pathlib.Path("f.npz").read_bytes() == written
+
+
+def test_of_two_updates_that_write_at_once_one_is_told(tones, capsys):
+    command = ["features", "sounds", "--model", "random-tiny", "--timestamps"]
+    assert main([*command, "--out", "f.npz"]) == 0
+    write_tones(pathlib.Path("sounds"), 1, first=5)
+    written = pathlib.Path("f.npz").read_bytes()
+    with locked_file(pathlib.Path("f.npz"), print):
+        assert main([*command, "--update", "f.npz"]) == 1
+    assert "f.npz: another process works on it" in capsys.readouterr().err
+    assert pathlib.Path("f.npz").read_bytes() == written
+    assert main([*command, "--update", "f.npz"]) == 0
+    assert len(contents("f.npz")) == 6
 
 
 def test_an_update_from_another_folder_tells_that_sounds_are_the_same(tones, monkeypatch, capsys):

@@ -7,8 +7,8 @@ import contextlib
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from hear_cacophony.commands.model_options import (
     add_model_options,
@@ -23,6 +23,7 @@ from hear_cacophony.commands.sound_options import add_errors_option, add_paths
 if TYPE_CHECKING:
     from hear_cacophony.checkpoint.checkpoint import CheckpointSummary
     from hear_cacophony.engine.embedding import EmbeddingModel
+    from hear_cacophony.files.file_identity import FileState
     from hear_cacophony.sounds.chunks import Results
     from hear_cacophony.sounds.feature_update import Updated
     from hear_cacophony.sounds.find import Sound
@@ -80,12 +81,23 @@ def _run(args: argparse.Namespace) -> int:
         else:
             updated = Updated(old, results)
             if updated.new or updated.changed:
-                if FileState.of(file) != state:
-                    raise ValueError(f"{file}: was changed by another process meanwhile; run the same command again")
-                write_features(file, updated, about, replace=True)
+                _replace(file, state, updated, about)
             _tell_update(file, updated)
     tell_untrained(summary, "features")
     return status
+
+
+def _replace(file: pathlib.Path, read: FileState | None, updated: Updated, about: Mapping[str, Any]) -> None:
+    """Write a file of features anew, unless it is another one by now than was read."""
+    from hear_cacophony.files.file_identity import FileState
+    from hear_cacophony.files.lock import locked_file
+    from hear_cacophony.sounds.faults import tell
+    from hear_cacophony.sounds.feature_files import write_features
+
+    with locked_file(file, lambda message: tell(f"features: {message}")):
+        if FileState.of(file) != read:
+            raise ValueError(f"{file}: was changed by another process meanwhile; run the same command again")
+        write_features(file, updated, about, replace=True)
 
 
 def _tell_update(file: pathlib.Path, updated: Updated) -> None:

@@ -54,6 +54,21 @@ def lock_file(
 
 
 @contextlib.contextmanager
+def locked_file(path: pathlib.Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a file that is there; `tell` takes the remark that there are none.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    number = os.open(path, os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY)  # NFS locks what may be written
+    try:
+        lock_file(number, path, tell)
+        yield
+    finally:
+        os.close(number)
+
+
+@contextlib.contextmanager
 def locked_folder(
     folder: pathlib.Path, tell: Callable[[str], None] = lambda _: None, *, wait: bool = False
 ) -> Iterator[None]:
