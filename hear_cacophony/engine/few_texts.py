@@ -1,8 +1,8 @@
 """A few texts without JAX: the text encoder in NumPy, on parameters read layer by layer as they are needed.
 
 For the labels of a folder that is embedded already, importing JAX, tracing, and arranging all parameters take several
-times as long as the products. What comes out is that of `TextModel`, to float32's rounding. A text shares a batch of a
-fixed size with others of its bucket, so that its embedding does not depend on which those are.
+times as long as the products. What comes out is that of `TextModel`, to float32's rounding. Each text goes through the
+encoder by itself: on some processors BLAS rounds a text otherwise by its place in a batch, also in one of a fixed size.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from hear_cacophony.checkpoint.checkpoint import LazyParameters, TextSide
 from hear_cacophony.checkpoint.parameters import TEXT_LAYERS
 from hear_cacophony.engine.tokens import bucket_tokens, check_tokens, pad_tokens
 from hear_cacophony.model.stages import Stage, TextConfig
-
-BATCH = 4
-"""Texts that go through the encoder together."""
 
 _NORM_EPSILON = 1e-5
 _MASKED = np.float32(-1e10)
@@ -44,16 +41,15 @@ class FewTexts:
             CheckpointError: the file has changed, or its parameters are not finite.
         """
         texts = check_tokens(tokens, self._config)
-        batches = list(_batches([len(ids) for ids in texts]))
-        padded = [pad_tokens([texts[i] for i in members], BATCH, bucket) for members, bucket in batches]
+        padded = [pad_tokens([ids], 1, bucket_tokens(len(ids))) for ids in texts]
         masks = [np.arange(ids.shape[1]) < lengths[:, None] for ids, lengths in padded]
         states = [self._embedded(ids) for ids, _ in padded]
         for i in range(self._config.num_layers):
             layer = _Layer(self._parameters, f"{self._tower}/{TEXT_LAYERS}", i, self._config)
             states = [layer(x, mask) for x, mask in zip(states, masks, strict=True)]
         results = np.empty((len(texts), self.embedding_size), np.float32)
-        for (members, _), x, mask in zip(batches, states, masks, strict=True):
-            results[members] = self._pooled(x, mask)[: len(members)]
+        for i, (x, mask) in enumerate(zip(states, masks, strict=True)):
+            results[i] = self._pooled(x, mask)[0]
         return results
 
     def _embedded(self, ids: np.ndarray) -> np.ndarray:
@@ -107,14 +103,6 @@ class _Layer:
 
 
 _Variables = dict[str, np.ndarray]
-
-
-def _batches(lengths: Sequence[int]) -> list[tuple[list[int], int]]:
-    """Up to `BATCH` texts of one bucket each, with the bucket."""
-    members: dict[int, list[int]] = {}
-    for i, length in enumerate(lengths):
-        members.setdefault(bucket_tokens(length), []).append(i)
-    return [(each[k : k + BATCH], bucket) for bucket, each in members.items() for k in range(0, len(each), BATCH)]
 
 
 def _dense(x: np.ndarray, variables: _Variables) -> np.ndarray:
