@@ -105,8 +105,8 @@ def sync_tree(folder: pathlib.Path) -> None:
 
 def _takes_a_stream(path: pathlib.Path) -> bool:
     """Whether there is something in whose place no file may come."""
-    in_its_place = path.is_file() and os.path.abspath(path.parent) not in _DEVICES
-    return path.exists() and not path.is_dir() and not in_its_place
+    among_devices = os.path.abspath(path.parent) in _DEVICES
+    return path.exists() and not path.is_dir() and (among_devices or not path.is_file())
 
 
 def _write_stream(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
