@@ -155,6 +155,57 @@ def test_earlier_pages_give_way_whole(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a b.html", "a b_files", "out"]
 
 
+def _add_notes(folder):
+    (folder / "notes.md").write_text("mine")
+
+
+def _add_link(folder):
+    (folder / "recordings").symlink_to(folder.parent, target_is_directory=True)
+
+
+def _add_folder(folder):
+    (folder / "of mine" / "empty").mkdir(parents=True)
+
+
+def _lose_list(folder):
+    next(folder.rglob("list.json")).write_text('{"files": 3}')
+
+
+@pytest.mark.parametrize("change", [_add_notes, _add_link, _add_folder, _lose_list])
+def test_what_people_put_among_the_pages_is_not_replaced_with_them(tmp_path, change):
+    def again():
+        write_pages(tmp_path / "out", lambda pages: pages.write("index", Page("title", [])))
+        write_page(tmp_path / "one.html", lambda pages: Page("title", []))
+
+    again()
+    again()
+    page = (tmp_path / "one.html").read_bytes()
+    for folder, make in (
+        (tmp_path / "out", lambda: check_pages(tmp_path / "out")),
+        (tmp_path / "out" / "files", again),
+        (tmp_path / "one_files", lambda: check_page(tmp_path / "one.html")),
+    ):
+        before = set(folder.rglob("*"))
+        change(folder)
+        named = (*sorted(set(folder.rglob("*")) - before)[-1:], folder)[0]
+        with pytest.raises(FileExistsError, match=rf"{named}.*: not made with the earlier pages"):
+            make()
+        assert set(folder.rglob("*")) >= before
+    assert (tmp_path / "one.html").read_bytes() == page
+
+
+def test_what_people_put_among_the_pages_while_they_are_made_stays_too(tmp_path):
+    def build(pages):
+        if (tmp_path / "out").exists():
+            _add_notes(tmp_path / "out")
+        pages.write("index", Page("title", []))
+
+    write_pages(tmp_path / "out", build)
+    with pytest.raises(FileExistsError, match=r"notes\.md: not made with the earlier pages"):
+        write_pages(tmp_path / "out", build)
+    assert (tmp_path / "out" / "notes.md").read_text() == "mine"
+
+
 def test_pages_that_fail_leave_the_earlier_ones(tmp_path):
     write_pages(tmp_path / "out", lambda pages: pages.write("index", Page("first", [])))
 

@@ -1,15 +1,24 @@
-"""Whether pages can be made, and where: looked at before any work."""
+"""Whether pages can be made, and where, without loss of what is there: looked at before any work."""
 
 from __future__ import annotations
 
+import os
 import pathlib
+from collections.abc import Iterator
 
+from hear_cacophony.files.atomic_write import write_json
+from hear_cacophony.files.json_file import read_json_object
 from hear_cacophony.installed import check_installed
 
 GENERATOR = '<meta name="generator" content="hear-cacophony">'
 """In each page, near its beginning: what has it is ours, and may be replaced."""
 
 INDEX = "index.html"
+FILES = "files"
+"""The folder, beside the pages, with the files that they share."""
+
+_LIST = "list.json"
+"""Among the files of pages: the names of all that was made with them, which alone they may be replaced with."""
 
 _NEEDED = ("jinja2", "plotly", "matplotlib")
 """matplotlib brings pillow along."""
@@ -22,7 +31,7 @@ def check_pages(folder: pathlib.Path) -> bool:
 
     Raises:
         ModuleNotFoundError: a package is missing that pages are made with.
-        FileExistsError: it is a file, or holds something else.
+        FileExistsError: it is a file, or holds something else, beside earlier pages too.
     """
     check_installed("pages need", *_NEEDED, extra="pages")
     if not folder.exists():
@@ -36,6 +45,7 @@ def check_pages(folder: pathlib.Path) -> bool:
             f"{folder}: expected an empty folder, a new one or earlier pages, got one that holds something else; "
             "choose another name"
         )
+    _check_files(folder, folder / FILES)
     return True
 
 
@@ -45,7 +55,7 @@ def check_page(file: pathlib.Path) -> bool:
     Raises:
         ModuleNotFoundError: a package is missing that pages are made with.
         ValueError: the name does not end in .html.
-        FileExistsError: there is something else under it, or under the name of the folder beside it.
+        FileExistsError: there is something else under it, or under the name of the folder beside it, or in that.
         FileNotFoundError: its folder is not there.
     """
     check_installed("pages need", *_NEEDED, extra="pages")
@@ -60,12 +70,43 @@ def check_page(file: pathlib.Path) -> bool:
         raise FileExistsError(
             f"{files_beside(file)}: exists, and files of the page would go there; choose another name"
         )
+    if files_beside(file).exists():
+        _check_files(files_beside(file), files_beside(file))
     return ours
 
 
 def files_beside(file: pathlib.Path) -> pathlib.Path:
     """The folder with the files of a single page."""
     return file.with_name(f"{file.stem}_files")
+
+
+def list_files(folder: pathlib.Path, files: pathlib.Path) -> None:
+    """Write down, in the folder of their files, all that was made with the pages in `folder`."""
+    (files / _LIST).touch()
+    write_json(files / _LIST, {"files": sorted(_names(folder))})
+
+
+def _check_files(folder: pathlib.Path, files: pathlib.Path) -> None:
+    """Raise FileExistsError where `folder` holds what was not made with the pages whose files are in `files`."""
+    try:
+        made = read_json_object(files / _LIST).get("files")
+    except (OSError, ValueError):
+        made = None
+    others = sorted(set(_names(folder)) - set(map(str, made if isinstance(made, list) else [])))
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise FileExistsError(
+            f"{folder / others[0]}{more}: not made with the earlier pages there (see {files / _LIST}), "
+            "and would be deleted with them; move it elsewhere, or choose another name for the pages"
+        )
+
+
+def _names(folder: pathlib.Path) -> Iterator[str]:
+    """What is below a folder, from it: files, links to anything, folders that are empty or cannot be read."""
+    for parent, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for name in (*files, *links) if files or folders else ("",):
+            yield os.path.relpath(os.path.join(parent, name), folder)
 
 
 def _is_ours(page: pathlib.Path) -> bool:

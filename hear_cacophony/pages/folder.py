@@ -15,11 +15,10 @@ from urllib.parse import quote_from_bytes
 from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.build_folder import build_folder
 from hear_cacophony.pages.blocks import Column, Page, Plot, Table
-from hear_cacophony.pages.checks import INDEX, check_page, check_pages, files_beside
+from hear_cacophony.pages.checks import FILES, INDEX, check_page, check_pages, files_beside, list_files
 from hear_cacophony.pages.render import render
 from hear_cacophony.pages.script_data import script_json
 
-_FILES = "files"
 _CHUNK_ROWS = 2000
 _PLAIN_REM, _SOUND_REM, _LINE_REM, _MARGIN_REM = 2.1, 8.2, 1.35, 0.6
 _LANE_REM, _MOST_NAMED, _THIN_LANES_REM = 1.15, 12, 4.5  # as in sound.js and style.css
@@ -41,9 +40,10 @@ def write_pages(folder: pathlib.Path, build: Callable[[PageFolder], object]) -> 
     check_pages(folder)
 
     def fill(part: pathlib.Path) -> None:
-        pages = PageFolder(part, part / _FILES, _FILES)
-        build(pages)
+        build(PageFolder(part, part / FILES, FILES))
         assert (part / INDEX).exists(), "the pages begin with an index"
+        list_files(part, part / FILES)
+        check_pages(folder)  # again: the work may have taken long
 
     build_folder(folder, fill, replace=True)
 
@@ -65,6 +65,8 @@ def write_page(file: pathlib.Path, build: Callable[[PageFolder], Page]) -> None:
     def fill(part: pathlib.Path) -> None:
         pages = PageFolder(part, part, quote_from_bytes(os.fsencode(files.name)))
         page.append(pages.render(file.stem, build(pages)))
+        list_files(part, part)
+        check_page(file)
 
     build_folder(files, fill, replace=True)
     write_text(file, page[0])
