@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from hear_cacophony.files.json_file import parse_json, read_json, read_json_object
 
@@ -104,14 +104,14 @@ def describe_type(value: object) -> str:
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a JSON value is a number, infinite and NaN included."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_moderate(value: object) -> bool:
     """Whether a JSON value is a number that stands for something: neither NaN nor beyond all bounds."""
-    return is_number(value) and -1e15 < value < 1e15  # type: ignore[operator]
+    return is_number(value) and -1e15 < value < 1e15
 
 
 def listed(names: list[str] | tuple[str, ...], limit: int = 5) -> str:

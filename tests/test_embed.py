@@ -311,7 +311,14 @@ def test_tasks_that_cannot_be_embedded(file, content, expected, tasks, tiny_chec
 
 @pytest.mark.parametrize(
     "event",
-    ['{"label": "low", "start": 5}', '{"label": "low", "start": 5, "end": 4}', '{"start": 5, "end": 6}', '"low"'],
+    [
+        '{"label": "low", "start": 5}',
+        '{"label": "low", "start": 5, "end": 4}',
+        '{"label": "low", "start": 5, "end": 1e999}',
+        '{"label": "low", "start": false, "end": 6}',
+        '{"start": 5, "end": 6}',
+        '"low"',
+    ],
 )
 def test_events_that_cannot_be_read(event, tasks, tiny_checkpoints, tmp_path, capsys):
     file = tasks / "test_events-v1-full" / "valid.json"

@@ -208,7 +208,9 @@ def test_segments_refuse_what_sed_eval_cannot_score():
     score_ours("segment_1s_er", {"x.wav": [event()]}, {"y.wav": [event("x")]})  # not among the scored clips
 
 
-@pytest.mark.parametrize("unfit", [{"label": "a", "start": 1.0}, event(start="1"), event(end=None), "a", {"start": 1}])
+@pytest.mark.parametrize(
+    "unfit", [{"label": "a", "start": 1.0}, event(start="1"), event(end=None), "a", {"start": 1}, event(start=True)]
+)
 def test_events_of_another_form_are_named(unfit):
     with pytest.raises(ValueError, match=r"expected events of y.wav to be .* got .*; was the task prepared in full"):
         Events.from_lists({"x.wav": [event()], "y.wav": [event(), unfit]})

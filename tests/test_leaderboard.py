@@ -334,9 +334,9 @@ def test_a_log_that_holds_the_runs_of_another_directory_too(run, tmp_path):
     assert (row["NSynth Pitch 5h"], row["NSynth Pitch 50h"]) == ("0.250000", "")
 
 
-def aggregated(value: float | None) -> str:
+def aggregated(value: float | None, key: str = "test_score_mean") -> str:
     content = scores_of(ESC50, 0.625)
-    content["aggregated_scores"]["test_score_mean"] = value
+    content["aggregated_scores"][key] = value
     return json.dumps(content)
 
 
@@ -360,6 +360,8 @@ WHOLE = json.dumps(scores_of(ESC50, 0.625), indent=4)
         ("{}", "got 0 splits"),
         (aggregated(None), "test_score_mean: expected a number, got None"),
         (aggregated(0.75), "test_score_mean 0.75 is not the mean of its 5 folds, 0.625"),
+        (aggregated(0.125, "test_score_std"), "test_score_std 0.125 is not the standard deviation of its 5 folds, 0;"),
+        (aggregated(10**400), "test_score_mean is inf: the task failed"),
         (aggregated(float("nan")), "test_score_mean is nan: the task failed"),
         (with_fold(float("nan")), "fold03: test_score is nan: the task failed"),
         (with_fold(62.5), "expected a fraction from 0 to 1, got 62.5; is it a percentage?"),
@@ -745,6 +747,24 @@ def test_plot_of_every_other_number_of_models(run, tmp_path, count):
     picture = tmp_path / "out.png"
     assert run(tmp_path / "emb", "--plot", picture)[0] == 0
     assert set(OKABE_ITO[:count]) <= colours(picture)
+
+
+def test_models_whose_names_begin_with_an_underscore_are_in_the_legend(tmp_path):
+    write_task(tmp_path / "_mine", ESC50, scores_of(ESC50, 0.5))
+    for expected in (["_mine", "chance"], ["_mine", "other", "chance"]):
+        (legend,) = draw_leaderboard(read_models([tmp_path])).legends
+        assert [text.get_text() for text in legend.get_texts()] == expected
+        assert len(legend.legend_handles) == len(expected)
+        if "other" not in expected:
+            write_task(tmp_path / "other", ESC50, scores_of(ESC50, 0.25))
+
+
+def test_a_deviation_below_zero_is_no_score(run, tmp_path):
+    content = {"aggregated_scores": {"test_score_mean": 0.5, "test_score_std": -0.25}}
+    folder = write_task(tmp_path / "model", "mine-v1-full", content)
+    status, out, err = run(tmp_path, "--plot", tmp_path / "out.png")
+    assert (status, out) == (1, "")
+    assert f"{folder / 'test.predicted-scores.json'}: test_score_std: expected 0 or more, got -0.25" in err
 
 
 def test_plot_of_nine_models_is_refused(run, tmp_path):

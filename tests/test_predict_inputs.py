@@ -202,6 +202,8 @@ def test_timestamps_of_other_clips(event_task):
         ({"label": "z", "start": 0.0, "end": 1.0}, r"{0}\.json: expected labels of .*, got 'z' in {0}-1\.wav"),
         ({"label": "a", "start": 0.0, "end": np.inf}, r"{0}\.json: expected finite times of events, .* in {0}-1\.wav"),
         ({"label": "a", "start": 0.0}, r"{0}\.json: expected events of {0}-1\.wav to be"),
+        ({"label": "a", "start": 0.0, "end": True}, r"{0}\.json: expected events of {0}-1\.wav to be"),
+        ({"label": "a", "start": 0.0, "end": 10**400}, r"{0}\.json: expected finite times of events, .* in {0}-1\.wav"),
     ],
 )
 def test_events_that_could_not_be_scored_in_the_end(event_task, split, event, message):
@@ -209,6 +211,34 @@ def test_events_that_could_not_be_scored_in_the_end(event_task, split, event, me
     events = json.loads((event_task / f"{split}.json").read_text())[f"{split}-1.wav"]
     change_json(event_task / f"{split}.json", **{f"{split}-1.wav": [*events, event]})
     refuse(event_task, message.format(split))
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ("", r"test\.json: expected a list of events of test-1\.wav, got ''"),
+        (
+            [{"label": "a", "start": 40.0, "end": 20.0}],
+            r"test\.json: expected finite .*, the end not before the start, got 40 to 20 ms in test-1\.wav",
+        ),
+        ([{"label": "a", "start": float("nan"), "end": 20.0}], r"test\.json: expected finite times of events"),
+    ],
+)
+def test_events_that_would_count_as_none_are_refused(event_task, listed, message):
+    change_json(event_task / "test.json", **{"test-1.wav": listed})
+    refuse(event_task, message)
+
+
+def test_events_before_their_clip_are_told(event_task):
+    change_json(event_task / "test.json", **{"test-1.wav": [{"label": "a", "start": -20.0, "end": 20.0}] * 2})
+    told = "test.json: 2 events begin before their clips, test-1.wav; they count, as in heareval"
+    assert predict(event_task)[0] == told
+
+
+def test_a_task_name_with_half_a_character_ends_no_run(task):
+    change_json(task / "task_metadata.json", task_name="half \ud83d")
+    predict(task)
+    assert "predict - half \\ud83d - " in (task / "prediction.log").read_text()
 
 
 def test_events_of_unknown_labels_are_told_before_training(event_task):

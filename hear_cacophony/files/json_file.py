@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,11 @@ def parse_json(text: str | bytes, make_object: Callable[[list[tuple[str, Any]]],
         ValueError: it is no JSON, or nested too deeply to be read, of which Python tells otherwise.
     """
     try:
-        return json.loads(text, object_pairs_hook=make_object)
+        return json.loads(text, object_pairs_hook=make_object, parse_int=_whole_number)
     except RecursionError as error:
         raise ValueError("brackets nested too deeply") from error
+
+
+def _whole_number(digits: str) -> int | float:
+    """One that is beyond all floats is infinite, as 1e999 is: as an int it passes for finite, and then overflows."""
+    return int(digits) if len(digits) <= sys.float_info.max_10_exp else float(digits)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar
 from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, TaskError, clip_orders, read_task_file
-from hear_tasks.text_files import first_lines
+from hear_tasks.text_files import first_lines, is_number
 
 READERS = 8
 """Threads that read headers and contents of clips."""
@@ -168,7 +169,7 @@ def _is_event(event: Any) -> bool:
     if not isinstance(event, dict) or "label" not in event:
         return False
     start, end = event.get("start"), event.get("end")
-    return isinstance(start, int | float) and isinstance(end, int | float) and start <= end
+    return is_number(start) and is_number(end) and -math.inf < start <= end < math.inf
 
 
 def _read_clips(

@@ -12,6 +12,7 @@ from hear_tasks.leaderboard.published import PublishedRow
 from hear_tasks.leaderboard.table import Row, leaderboard_rows
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -84,15 +85,16 @@ def draw_leaderboard(models: Sequence[Model], published: Sequence[PublishedRow] 
     rows = leaderboard_rows(models)
     figure = Figure(layout="constrained")
     axes = figure.subplots()
-    _draw_ticks(axes, [(row.chance, line) for line, row in enumerate(rows)], "chance", _DASHED)
+    ticks = [_draw_ticks(axes, [(row.chance, line) for line, row in enumerate(rows)], "chance", _DASHED)]
     # One legend entry for all published rows: they are the background, the tables have their figures.
     points = [(each.scores.get(row.label), line) for line, row in enumerate(rows) for each in published]
-    _draw_ticks(axes, points, "published models", _PALE)
-    for index, model in enumerate(models):
-        _draw_model(axes, rows, index, model, len(models))
+    ticks.append(_draw_ticks(axes, points, "published models", _PALE))
+    markers = [_draw_model(axes, rows, index, model, len(models)) for index, model in enumerate(models)]
+    if any(score and score.reservations for row in rows for score in row.scores):
+        markers.append(_draw_marker(axes, "o", "#000000", "white", _HOLLOW))
     _label_axes(axes, rows)
     _end_axis_with_data(axes, rows, [value for value, _ in points if value is not None])
-    legend_lines = _add_legend(figure, axes, any(score and score.reservations for row in rows for score in row.scores))
+    legend_lines = _add_legend(figure, [*markers, *filter(None, ticks)])
     figure.set_size_inches(_WIDTH_INCHES, _height(len(rows), len(models), legend_lines))
     return figure
 
@@ -107,19 +109,26 @@ def _height(rows: int, models: int, legend_lines: int) -> float:
     )
 
 
-def _draw_ticks(axes: Axes, points: Sequence[tuple[float | None, int]], label: str, style: dict[str, Any]) -> None:
+def _draw_ticks(
+    axes: Axes, points: Sequence[tuple[float | None, int]], label: str, style: dict[str, Any]
+) -> Artist | None:
     """A short upright stroke for each value that there is."""
     there = [(value, line) for value, line in points if value is not None]
-    if there:
-        low, high = ([line + side * _BAND / 2 for _, line in there] for side in (-1, 1))
-        axes.vlines([value for value, _ in there], low, high, label=label, zorder=1, **style)
+    if not there:
+        return None
+    low, high = ([line + side * _BAND / 2 for _, line in there] for side in (-1, 1))
+    return axes.vlines([value for value, _ in there], low, high, label=label, zorder=1, **style)
 
 
-def _draw_model(axes: Axes, rows: Sequence[Row], index: int, model: Model, models: int) -> None:
+def _draw_marker(axes: Axes, shape: str, colour: str, face: str, label: str) -> Artist:
+    """A marker for the legend alone."""
+    return axes.plot([], [], shape, color=colour, markerfacecolor=face, markersize=_MARKER_POINTS, label=label)[0]
+
+
+def _draw_model(axes: Axes, rows: Sequence[Row], index: int, model: Model, models: int) -> Artist:
     """The markers of one model; those of all models lie below one another within a line."""
     colour, shape = COLOURS[index], _SHAPES[index]
     offset = _BAND * ((index + 0.5) / models - 0.5)
-    axes.plot([], [], shape, color=colour, markersize=_MARKER_POINTS, label=model.title)
     for line, row in enumerate(rows):
         score = row.scores[index]
         if score is not None:
@@ -134,6 +143,7 @@ def _draw_model(axes: Axes, rows: Sequence[Row], index: int, model: Model, model
                 elinewidth=0.8,
                 zorder=3,
             )
+    return _draw_marker(axes, shape, colour, colour, model.title)
 
 
 def _label_axes(axes: Axes, rows: Sequence[Row]) -> None:
@@ -171,11 +181,9 @@ def _has_deviations(rows: Sequence[Row]) -> bool:
     return any(score is not None and score.deviation is not None for row in rows for score in row.scores)
 
 
-def _add_legend(figure: Figure, axes: Axes, hollow: bool) -> int:
+def _add_legend(figure: Figure, handles: Sequence[Artist]) -> int:
     """Add a legend below the plot, in as many columns as fit; the number of its lines."""
-    if hollow:
-        axes.plot([], [], "o", color="#000000", markerfacecolor="white", markersize=_MARKER_POINTS, label=_HOLLOW)
-    handles, labels = axes.get_legend_handles_labels()
+    labels = [str(handle.get_label()) for handle in handles]  # those that begin with "_" too, such as a folder's
     columns = max(1, min(len(labels), _LEGEND_CHARACTERS // (max(map(len, labels)) + 5)))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=7)
     return -(-len(labels) // columns)

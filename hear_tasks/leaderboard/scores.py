@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import math
 import pathlib
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from hear_tasks.task_folder import (
     SCORES_FILE,
     VOCABULARY_FILE,
 )
+from hear_tasks.text_files import is_number
 
 _TASK_MARKS = (SCORES_FILE, METADATA_FILE, PREDICTED_FILE, LOG_FILE, EMBEDDED_FILE)
 
@@ -173,16 +175,24 @@ def _primary_score(
     if not isinstance(folds, dict):
         raise TaskProblem(f"{file}: aggregated_scores: expected a JSON object, got {folds!r}; {_PREDICT_AGAIN}")
     mean, deviation = (_number(file, key, folds.get(key), task) for key in ("test_score_mean", "test_score_std"))
-    if values and not math.isclose(mean, sum(values) / len(values), rel_tol=1e-6, abs_tol=1e-6):
-        raise TaskProblem(
-            f"{file}: test_score_mean {mean:g} is not the mean of its {len(values)} folds, "
-            f"{sum(values) / len(values):g}; {_PREDICT_AGAIN}"
-        )
+    if deviation < 0:
+        raise TaskProblem(f"{file}: test_score_std: expected 0 or more, got {deviation:g}; {_PREDICT_AGAIN}")
+    if values:
+        _check_folded(file, "test_score_mean", mean, "mean", statistics.fmean(values), len(values))
+    if len(values) > 1:
+        _check_folded(file, "test_score_std", deviation, "standard deviation", statistics.stdev(values), len(values))
     return mean, deviation
 
 
+def _check_folded(file: pathlib.Path, key: str, value: float, what: str, of_folds: float, folds: int) -> None:
+    if not math.isclose(value, of_folds, rel_tol=1e-6, abs_tol=1e-6):
+        raise TaskProblem(
+            f"{file}: {key} {value:g} is not the {what} of its {folds} folds, {of_folds:g}; {_PREDICT_AGAIN}"
+        )
+
+
 def _number(file: pathlib.Path, name: str, value: Any, task: HearTask | None) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise TaskProblem(f"{file}: {name}: expected a number, got {value!r}; {_PREDICT_AGAIN}")
     if not math.isfinite(value):
         hint = "; are its timestamps in milliseconds?" if task and task.embedding_type == EmbeddingType.EVENT else ""

@@ -37,8 +37,7 @@ from hear_tasks.predict.split import read_split, read_split_events, to_device
 from hear_tasks.predict.task import Partition, Task, read_task
 from hear_tasks.predict.trainer import Progress, StackedTrainer, Trainer, WorkFolder, open_work_folder, working_folder
 from hear_tasks.predict.training import Job, Training, check_training, predict_logits
-from hear_tasks.task_folder import PREDICTED_FILE, SCORES_FILE, VOCABULARY_FILE
-from hear_tasks.text_files import listed
+from hear_tasks.task_folder import PREDICTED_FILE, SCORES_FILE
 
 
 def checked_count(option: str, count: int | None) -> int | None:
@@ -182,7 +181,7 @@ class _TaskRun:
         scored = dict.fromkeys(name for each in task.partitions for name in (each.valid, each.test))
         self._events = {name: read_split_events(task, name) for name in scored} if task.is_event else {}
         self._check()
-        self._tell_of_unknown_events()
+        self._tell_of_odd_events()
         self._tell_of_tests_without_a_score()
 
     def run(self, work: WorkFolder) -> None:
@@ -202,17 +201,10 @@ class _TaskRun:
             for partition in self._task.partitions:
                 check_training(self._task, point, sum(len(self._splits[name]) for name in partition.train))
 
-    def _tell_of_unknown_events(self) -> None:
-        for name, split in self._events.items():
-            clips: dict[str, str] = {}
-            for clip, events in split.listed.items():
-                for event in events:
-                    clips.setdefault(str(event["label"]), clip)
-            unknown = [f"{label!r} in {clip}" for label, clip in clips.items() if label not in self._task.label_numbers]
-            if unknown:
-                self._tell(
-                    f"{name}.json: {listed(unknown)}: not in {VOCABULARY_FILE}; counts as missed, as in heareval"
-                )
+    def _tell_of_odd_events(self) -> None:
+        for name, events in self._events.items():
+            for remark in events.remarks(self._task.label_numbers):
+                self._tell(f"{name}.json: {remark}, as in heareval")
 
     def _tell_of_tests_without_a_score(self) -> None:
         for name in dict.fromkeys(each.test for each in self._task.partitions):

@@ -101,7 +101,7 @@ def run_test(
     evaluation = _evaluate(task, split, events, predictions.numpy(), task.scores, [postprocessing])
     if events is not None and evaluation.events is not None:
         kept |= {
-            "target_events": events.listed,
+            "target_events": events.lists,
             "predicted_events": evaluation.events.to_lists(),
             "timestamp": events.timestamps,
         }

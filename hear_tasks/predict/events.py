@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hear_tasks.text_files import is_number
+
 Event = Mapping[str, Any]
 """An event as in a task's files: "label", and "start" and "end" in milliseconds."""
 
@@ -40,10 +42,12 @@ class Events:
         """The events of a split's file: for each clip by name, its list of events.
 
         Raises:
-            ValueError: an event lacks a key, or a time of it is not a number.
+            ValueError: a clip has no list, an event lacks a key, or a time of it is not a number.
         """
         names = tuple(lists)
-        odd = next((name for name, listed in lists.items() if not isinstance(listed, Sequence)), None)
+        odd = next(
+            (name for name, each in lists.items() if isinstance(each, str) or not isinstance(each, Sequence)), None
+        )
         if odd is not None:
             raise ValueError(f"expected a list of events of {odd}, got {lists[odd]!r}; was the task prepared in full?")
         events = [event for listed in lists.values() for event in listed]
@@ -106,8 +110,8 @@ def _is_event(event: object) -> bool:
     return (
         isinstance(event, Mapping)
         and "label" in event
-        and isinstance(event.get("start"), int | float)
-        and isinstance(event.get("end"), int | float)
+        and is_number(event.get("start"))
+        and is_number(event.get("end"))
     )
 
 

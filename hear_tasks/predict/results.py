@@ -32,7 +32,7 @@ class Log:
 
     def __init__(self, task: Task) -> None:
         self._name = task.metadata["task_name"]
-        self._file = (task.folder / LOG_FILE).open("a", encoding="utf-8")
+        self._file = (task.folder / LOG_FILE).open("a", encoding="utf-8", errors="backslashreplace")
         self._formatter = logging.Formatter(_FORMAT)
 
     def __call__(self, message: str) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import pathlib
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from hear_tasks.predict.events import Events, Frames
 from hear_tasks.predict.task import EMBED_AGAIN, Task, explain_unknown, read_dimensions, read_task_json
 from hear_tasks.task_folder import VOCABULARY_FILE, TaskError
+from hear_tasks.text_files import listed
 
 _CHUNK_BYTES = 1 << 24
 _FLOAT_BYTES = 4
@@ -60,13 +61,28 @@ class SplitEvents:
         frames: where the rows stand in time.
         timestamps: of each row in milliseconds, float64 (rows,).
         targets: the events.
-        listed: the same as their file has them.
+        lists: the same as their file has them.
     """
 
     frames: Frames
     timestamps: torch.Tensor
     targets: Events
-    listed: dict[str, list[dict[str, Any]]]
+    lists: dict[str, list[dict[str, Any]]]
+
+    def remarks(self, labels: Collection[str]) -> Iterator[str]:
+        """What is odd about the events, which count all the same.
+
+        Args:
+            labels: those of the vocabulary.
+        """
+        events = [(clip, event) for clip, of_clip in self.lists.items() for event in of_clip]
+        clips: dict[str, str] = {}
+        for clip, event in events:
+            clips.setdefault(str(event["label"]), clip)
+        if unknown := [f"{label!r} in {clip}" for label, clip in clips.items() if label not in labels]:
+            yield f"{listed(unknown)}: not in {VOCABULARY_FILE}; counts as missed"
+        if early := [clip for clip, event in events if event["start"] < 0]:
+            yield f"{len(early)} events begin before their clips, {listed([*dict.fromkeys(early)])}; they count"
 
 
 def to_device(splits: Mapping[str, Split], device: torch.device, room: int) -> dict[str, Split]:
@@ -210,16 +226,17 @@ def read_split_events(task: Task, name: str) -> SplitEvents:
         names, times = [str(clip) for clip, _ in pairs], [float(time) for _, time in pairs]
         frames = Frames.from_rows(names, times)
     events_file = task.folder / f"{name}.json"
-    listed = read_task_json(events_file, dict)
+    lists = read_task_json(events_file, dict)
     with _faults_of(events_file):
-        targets = Events.from_lists(listed)
-    _check_clips(file, name, set(frames.clips), set(listed))
+        targets = Events.from_lists(lists)
+    _check_clips(file, name, set(frames.clips), set(lists))
+    _check_order(events_file, targets)
     _check_times(file, frames, targets)
     with _faults_of(events_file):
         check_filters(frames, task.postprocessings)
         for score in task.scores:
             EVENT_SCORES[score].compute(Events.none(frames.clips), targets, task.vocabulary)
-    return SplitEvents(frames, torch.tensor(times, dtype=torch.float64), targets, listed)
+    return SplitEvents(frames, torch.tensor(times, dtype=torch.float64), targets, lists)
 
 
 @contextlib.contextmanager
@@ -231,11 +248,22 @@ def _faults_of(file: pathlib.Path, remedy: str = "") -> Iterator[None]:
         raise TaskError(f"{file}: {error}{remedy}") from error
 
 
-def _check_clips(file: pathlib.Path, split: str, embedded: set[str], listed: set[str]) -> None:
-    for odd, told in ((embedded - listed, f"not in {split}.json"), (listed - embedded, f"in {split}.json alone")):
+def _check_clips(file: pathlib.Path, split: str, embedded: set[str], lists: set[str]) -> None:
+    for odd, told in ((embedded - lists, f"not in {split}.json"), (lists - embedded, f"in {split}.json alone")):
         if odd:
             more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
             raise TaskError(f"{file}: {min(odd)}{more}: {told}; are both files of the same task?")
+
+
+def _check_order(file: pathlib.Path, targets: Events) -> None:
+    """Such events would count as none, or as missed; heareval embeds no clip that has one."""
+    bad = np.flatnonzero(~(np.isfinite(targets.start) & np.isfinite(targets.end) & (targets.start <= targets.end)))
+    if len(bad):
+        start, end, clip = targets.start[bad[0]], targets.end[bad[0]], targets.clips[targets.clip[bad[0]]]
+        raise TaskError(
+            f"{file}: expected finite times of events, the end not before the start, got {start:g} to {end:g} ms in "
+            f"{clip}; was the task prepared in full?"
+        )
 
 
 def _check_times(file: pathlib.Path, frames: Frames, targets: Events) -> None:
