@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 
 import numpy as np
@@ -515,6 +516,51 @@ def test_clips_of_another_folder_are_all_made_again_after_a_kill(tmp_path, monke
     assert report.tally.replaced == 3
 
 
+def test_audio_that_was_not_made_here_is_left_alone_whatever_its_times(tmp_path):
+    """Also what came in a tarball, whose note would go on to tell that it is as it was."""
+    low = pack(tmp_path / "low.tar.gz", make_task(tmp_path / "low", rate=16_000))
+    high = pack(tmp_path / "high.tar.gz", make_task(tmp_path / "high"))
+    unpacked, brought = tmp_path / "out" / "tones-v1-full", tmp_path / "brought" / "tones-v1-full"
+    assert prepare_tasks([low], tmp_path / "out", jobs=1).errors == ()
+    shutil.copytree(tmp_path / "low" / "tones-v1-full", brought)
+    shutil.copytree(tmp_path / "high" / "tones-v1-full" / "48000", brought / "48000")
+    for task, source in ((unpacked, high), (brought, brought)):
+        before = contents(task / "16000")
+        for clip in task.glob("16000/*/*.wav"):
+            os.utime(clip, (0, 0))
+        for _ in range(2):
+            report = prepare_tasks([source], task.parent, jobs=1)
+            assert report.errors == ()
+            assert describe_task(report.tasks[0]) == (
+                "tones-v1-full at 16000 Hz: 0 clips made from 48000 Hz, 6 there already that this command did not "
+                "make, left as they are (move 16000/ away to have it made)"
+            )
+        assert contents(task / "16000") == before
+        assert not (task / "16000" / plan.SOURCE_NOTE).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda clip: clip.unlink(), "expected a clip, found none; "),
+        (lambda clip: clip.write_bytes(b""), "could not read it: "),
+        (lambda clip: soundfile.write(clip, np.zeros(2000), 8000), "expected 16000 Hz, mono, got 8000 Hz, 1 ch.; "),
+        (lambda clip: soundfile.write(clip, np.zeros(2000), 16_000), "expected 0.25 s, got 0.125 s; "),
+    ],
+)
+def test_what_is_wrong_with_audio_that_was_not_made_here_is_named(tmp_path, change, message):
+    task = make_task(tmp_path, clips=1)
+    make_task(tmp_path / "low", clips=1, rate=16_000)
+    (tmp_path / "low" / task.name / "16000").rename(task / "16000")
+    change(task / "16000/valid/valid-0.wav")
+    before = contents(task)
+    (error,) = prepare_tasks([task], jobs=1).errors
+    assert message in error
+    assert f"{task}/16000/valid/valid-0.wav: expected " in error
+    assert f"; {task}/16000 was not made by this command, which writes nothing there: move it away" in error
+    assert contents(task) == before
+
+
 def test_a_task_that_has_only_the_rate_asked_for_is_left_alone(tmp_path):
     task = make_task(tmp_path / "in", rate=16_000)
     before = contents(task)
@@ -825,6 +871,45 @@ def test_what_is_there_of_a_tarball_without_a_note_is_compared_once(tmp_path, mo
     assert prepare_tasks([tmp_path / "moved.tar.gz"], tmp_path / "out", jobs=1).errors == ()
     assert len(read) == 2
     assert (tmp_path / "out" / task.name / "48000").stat().st_ino == before
+
+
+def test_two_tarballs_of_one_name_are_unpacked_at_once(tmp_path, monkeypatch):
+    given = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        given.append(pack(folder / "task.tar.gz", make_task(tmp_path / "made", name=f"{name}-v1-full")))
+    both, extract = threading.Barrier(2), archives._extract
+
+    def at_once(*rest):
+        both.wait()
+        return extract(*rest)
+
+    monkeypatch.setattr(archives, "_extract", at_once)
+    monkeypatch.setattr(archives, "_check_room", lambda *_: None)
+    assert prepare_tasks(given, tmp_path / "out", jobs=2).errors == ()
+    prepare_tasks([tmp_path / "made"], jobs=1)
+    assert contents(tmp_path / "out") == contents(tmp_path / "made")
+
+
+def test_of_two_tarballs_with_one_task_unpacked_at_once_one_is_kept_whole(tmp_path, monkeypatch):
+    given = []
+    for name in ("one", "two"):
+        task = make_task(tmp_path / name)
+        (task / "labelvocabulary.csv").write_text(f"idx,label\n0,{name}\n")
+        given.append(pack(tmp_path / f"{name}.tar.gz", task))
+    both, move = threading.Barrier(2), archives._note_origin
+
+    def at_once(*rest):
+        move(*rest)
+        both.wait()
+
+    monkeypatch.setattr(archives, "_note_origin", at_once)
+    (error,) = prepare_tasks(given, tmp_path / "out", jobs=2).errors
+    assert "its labelvocabulary.csv differs from" in error
+    kept = "two" if error.startswith(str(given[0])) else "one"
+    prepare_tasks([tmp_path / kept], jobs=1)
+    assert contents(tmp_path / "out") == contents(tmp_path / kept)
 
 
 def test_a_second_rate_of_a_task_joins_the_first(tmp_path):

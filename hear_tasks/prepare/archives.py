@@ -14,6 +14,8 @@ import errno
 import os
 import pathlib
 import shutil
+import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
@@ -30,6 +32,9 @@ NOTE_FILE = ".unpacked-from.json"
 """In a folder of audio, with which it goes: the tarball that it came from, and all audio that this one holds."""
 
 _BLOCK = 1 << 20
+
+_MOVING = threading.Lock()
+"""Of two tarballs with one task the second finds what the first has moved, whole, and is compared with that."""
 
 Place = Callable[[str], pathlib.Path]
 """The directory of a task by its name, which need not be there."""
@@ -57,14 +62,15 @@ def unpack(archive: pathlib.Path, tasks: pathlib.Path, advance: Callable[[int], 
     held = find_held(archive, lambda name: tasks / name, advance, note=True)
     if held:
         return held
-    part = tasks / f"{UNFINISHED}{archive.name}"
+    part = pathlib.Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=tasks))
     state = FileState.of(archive)
     try:
         _check_room(archive, tasks)
         audio = _extract(archive, part, advance)
         _note_origin(state, audio, lambda name: part / name)
         os.sync()  # a folder that has its final name is whole, even after a loss of power
-        _move(archive, part, tasks)
+        with _MOVING:
+            _move(archive, part, tasks)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return list(dict.fromkeys(name for name, _ in audio))

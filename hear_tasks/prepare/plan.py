@@ -13,6 +13,7 @@ from typing import Any
 from hear_cacophony.files.atomic_write import write_json
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_cacophony.frontend.audio_file import open_audio
+from hear_tasks.prepare.archives import NOTE_FILE
 from hear_tasks.prepare.resample_clip import Clip, Conversion, Tally
 from hear_tasks.prepare.sources import Task
 from hear_tasks.similar_names import describe_similar
@@ -66,6 +67,12 @@ class Plan:
     def made(self) -> pathlib.Path:
         """The folder of the audio that is made."""
         return self.task.target / str(self.rate)
+
+    def is_brought(self) -> bool:
+        """Whether audio is there that was not made here: no note tells so, or one that it came in a tarball."""
+        if (self.made / SOURCE_NOTE).exists() and not (self.made / NOTE_FILE).exists():
+            return False
+        return any(True for _ in self._scan_splits(self.made))
 
     def is_of_another(self) -> bool:
         """Whether the audio that is there is noted to be made from another folder, wherever `made_from` lies.
@@ -124,6 +131,8 @@ class Plan:
 
     def bytes_needed(self) -> int:
         """What the clips will take that are not there yet, by the sizes of the files and the first clip's form."""
+        if self.conversion.brought:
+            return 0
         there = sum(entry.stat().st_size for entry in self._scan_splits(self.made))
         whole = self.size * self.rate * 2 // (self.conversion.source_rate * self._bytes_per_sample())
         return max(0, whole - there)

@@ -36,12 +36,14 @@ class Conversion:
         rate: sample rate of the results in Hz.
         seconds: the length of every clip, None if it varies.
         anew: whether results that are there are made again, as they are of other sources.
+        brought: whether the folder of the results holds audio that was not made here, in which nothing is written.
     """
 
     source_rate: int
     rate: int
     seconds: float | None
     anew: bool = False
+    brought: bool = False
 
     def samples(self, frames: int) -> int:
         """Samples in the result of a source of `frames` samples, at least 1.
@@ -71,6 +73,7 @@ class Tally:
         written: made, where there was nothing before.
         replaced: made, in place of a file of another form, length or source, or older than its source.
         kept: found complete.
+        brought: among the kept ones, those that were not made here.
         fitted: among the made ones, those whose source was not quite of the task's duration: zeros
             were added at the end, or samples left out there, for at most `DURATION_TOLERANCE_MS`.
         clipped: among the made ones, those with samples beyond full scale after resampling.
@@ -84,6 +87,7 @@ class Tally:
     written: int = 0
     replaced: int = 0
     kept: int = 0
+    brought: int = 0
     fitted: int = 0
     clipped: int = 0
     clipped_samples: int = 0
@@ -99,7 +103,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Take in what became of other clips."""
-        for name in ("written", "replaced", "kept", "fitted", "clipped", "clipped_samples", "size"):
+        for name in ("written", "replaced", "kept", "brought", "fitted", "clipped", "clipped_samples", "size"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.most_clipped = max(self.most_clipped, other.most_clipped, key=lambda each: (each[1], each[0]))
         self.bad += other.bad
@@ -117,7 +121,7 @@ def resample_clips(clips: list[Clip], conversion: Conversion) -> Tally:
         try:
             tally.add(_make_if_needed(clip, conversion))
         except ValueError as error:
-            tally.bad.append((clip.source, str(error)))
+            tally.bad.append((clip.target if conversion.brought else clip.source, str(error)))
         except OSError as error:
             tally.failure = error
             return tally
@@ -126,6 +130,9 @@ def resample_clips(clips: list[Clip], conversion: Conversion) -> Tally:
 
 
 def _make_if_needed(clip: Clip, conversion: Conversion) -> Tally:
+    if conversion.brought:
+        _check_brought(clip.target, conversion)
+        return Tally(kept=1, brought=1)
     with _open_source(clip.source) as source:
         frames = _checked_frames(source, clip.source, conversion)
         samples = conversion.samples(frames)
@@ -167,12 +174,34 @@ def _checked_frames(source: AudioFile, file: str, conversion: Conversion) -> int
             frames = sum(map(len, counted.blocks()))
     if not frames:
         raise ValueError("expected audio, got a WAV file without samples")
-    if seconds is not None and abs(frames - round(seconds * rate)) > rate * DURATION_TOLERANCE_MS // 1000:
+    if seconds is not None and not _is_of_length(frames, seconds, rate):
         raise ValueError(
             f"expected {seconds:g} s ({round(seconds * rate)} samples) as in task_metadata.json, got "
             f"{frames / rate:g} s ({frames} samples); is it cut short, or of another task?"
         )
     return frames
+
+
+def _check_brought(file: str, conversion: Conversion) -> None:
+    """Raise ValueError where a clip that was not made here is not there, or is not what its folder is for."""
+    folder = pathlib.PurePath(file).parent.parent
+    told = f"{{}}; {folder} was not made by this command, which writes nothing there: move it away to have it made"
+    try:
+        with open_audio(file) as audio:
+            found = audio.header
+    except FileNotFoundError as error:
+        raise ValueError(told.format("expected a clip, found none")) from error
+    except (OSError, ValueError) as error:
+        raise ValueError(told.format(f"expected an audio file, could not read it: {error}")) from error
+    if (found.rate, found.channels) != (conversion.rate, 1):
+        raise ValueError(told.format(f"expected {conversion.rate} Hz, mono, got {found.rate} Hz, {found.channels} ch."))
+    seconds = conversion.seconds
+    if seconds is not None and found.frames is not None and not _is_of_length(found.frames, seconds, found.rate):
+        raise ValueError(told.format(f"expected {seconds:g} s, got {found.frames / found.rate:g} s"))
+
+
+def _is_of_length(frames: int, seconds: float, rate: int) -> bool:
+    return abs(frames - round(seconds * rate)) <= rate * DURATION_TOLERANCE_MS // 1000
 
 
 def _is_fitted(frames: int, conversion: Conversion) -> bool:

@@ -60,6 +60,8 @@ def describe_task(report: TaskReport) -> str:
     if report.source_rate is None:
         return subject + ("not prepared" if report.error else "there already, the highest rate that it has")
     parts = [f"{tally.written} clips made from {report.source_rate} Hz", f"{tally.kept} there already"]
+    if tally.brought:
+        parts[-1] += f" that this command did not make, left as they are (move {report.rate}/ away to have it made)"
     if tally.replaced:
         parts.append(
             f"{tally.replaced} made again (of another length, form or source folder, or older than their source)"
@@ -88,8 +90,9 @@ def prepare_tasks(
     A clip is as long as its task's `sample_duration` says, or, where that is null, as its source to the
     nearest sample. Samples beyond full scale are set to full scale and counted. A clip that is there
     already, of the right form and length, of the same source folder and not older than its source, is
-    kept; one that is not so is made again. A bad clip is in its task's error with all others of the task,
-    and the good ones are made.
+    kept; one that is not so is made again. In a folder of audio that came otherwise, from a tarball or from
+    the user, nothing is written: its clips are kept, what it lacks is an error. A bad clip is in its task's
+    error with all others of the task, and the good ones are made.
     Processes are started afresh, so a script calls this under `if __name__ == "__main__":`.
 
     Args:
@@ -157,13 +160,13 @@ def _prepare_rates(plans: list[Plan], workers: Workers) -> str:
     try:
         task.target.mkdir(parents=True, exist_ok=True)
         with lock_folder(task.target, task.target.parent):
-            to_make = [_anew_if_of_another(plan) for plan in plans if plan.source_rate]
+            to_make = [_look_at_what_is_there(plan) for plan in plans if plan.source_rate]
             _remove_temporaries(task, to_make)
             try:
                 _copy_description(task)
                 _check_room(task, to_make)
                 for plan in to_make:
-                    if not plan.conversion.anew:
+                    if not (plan.conversion.anew or plan.conversion.brought):
                         plan.note_source()
                 workers.resample(_batches(to_make))
                 for plan in to_make:  # of those that were of another folder, when none of these is left
@@ -178,9 +181,14 @@ def _prepare_rates(plans: list[Plan], workers: Workers) -> str:
         return str(fault)
 
 
-def _anew_if_of_another(plan: Plan) -> Plan:
-    """A plan to make all clips, if those that are there were made from another folder."""
-    return dataclasses.replace(plan, conversion=dataclasses.replace(plan.conversion, anew=plan.is_of_another()))
+def _look_at_what_is_there(plan: Plan) -> Plan:
+    """A plan to make all clips if those that are there were made from another folder, none if they were not made here.
+
+    Whose audio was brought or unpacked may have none else: it is not ours to replace, whatever its times.
+    """
+    brought = plan.is_brought()
+    anew = not brought and plan.is_of_another()
+    return dataclasses.replace(plan, conversion=dataclasses.replace(plan.conversion, anew=anew, brought=brought))
 
 
 def _batches(plans: list[Plan]) -> Iterator[tuple[Plan, list[Clip]]]:
