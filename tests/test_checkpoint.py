@@ -292,6 +292,12 @@ def test_a_damaged_configuration_is_told(changes, tmp_path):
             read(file)
 
 
+def test_an_unknown_stage_of_a_converted_file_is_named(tmp_path):
+    file = converted_file(tmp_path / "bad.safetensors", tiny_parameters(AUDIOMAE), stage="whisper")
+    with pytest.raises(CheckpointError, match=r"unknown stage 'whisper'; expected one of 'audiomae', 'cacophony'"):
+        read_checkpoint(file)
+
+
 def test_a_converted_file_of_a_later_format_is_told(tmp_path):
     file = converted_file(tmp_path / "later.safetensors", tiny_parameters(AUDIOMAE), format_version="2")
     with pytest.raises(CheckpointError, match=r"\(hear_cacophony 1\), found hear_cacophony 2"):

@@ -329,7 +329,11 @@ def test_results_say_which_tokenizer_made_them(tmp_path, monkeypatch):
         file.write_text("others")
         with pytest.raises(ValueError, match=r"hear: holds results with another tokenizer .*; choose another --out"):
             evaluate("captioning", "clotho", data, model)
-        folder.rename(tmp_path / text)
+        shutil.copytree(folder, tmp_path / text)
+        (folder / "results.json").write_text('{"tokenizer": ["x"]}')
+        with pytest.raises(ValueError, match=r"results.json: damaged: .* got \['x'\]; move it away"):
+            evaluate("captioning", "clotho", data, model)
+        shutil.rmtree(folder)
     assert digests[0] != digests[1]
     assert model.clips == 10, "what another tokenizer wrote is none of its captions"
 

@@ -92,6 +92,22 @@ def test_a_clip_in_two_folds_is_refused(name, table, place, tmp_path):
         READERS[name](data)
 
 
+@pytest.mark.parametrize(
+    ("name", "table", "place"), [("esc50", "meta/esc50.csv", 1), ("urbansound8k", "metadata/UrbanSound8K.csv", 5)]
+)
+@pytest.mark.parametrize("form", [" {}", "0{}", "{} "])
+def test_a_fold_is_a_number_however_it_is_written(name, table, place, form, tmp_path):
+    data = {"esc50": write_esc50, "urbansound8k": write_urbansound8k}[name](tmp_path)
+    before = READERS[name](data)
+    lines = [line.split(",") for line in (data / table).read_text().splitlines()]
+    for line in lines[1::2]:
+        line[place] = form.format(line[place])
+    (data / table).write_text("\n".join(map(",".join, lines)))
+    again = READERS[name](data)
+    assert [(clip.fold, clip.path) for clip in again.clips] == [(clip.fold, clip.path) for clip in before.clips]
+    assert not again.missing
+
+
 def test_vggsound_takes_the_test_split_that_was_fetched(tmp_path):
     listing = READERS["vggsound"](write_vggsound(tmp_path))
     assert texts(listing) == {

@@ -132,6 +132,20 @@ def test_a_plugin_in_the_place_of_checkpoints(place, tmp_path):
     ]  # fmt: skip
 
 
+def test_lists_of_several_lines_are_taken_whole(place, tmp_path):
+    names = tmp_path / "names"
+    names.write_text(f"{PITCH},\n{EVENTS}\n")
+    lists = {"SBATCH_OPTIONS": """$'--qos=long\\n--nice'""", "EMBED_GPU": """$'--gres=gpu:1\\n--constraint=a100'"""}
+    config = write_config(place, "lines.conf", OUT=f'"{tmp_path / "out"}"', TASKS=f'"$(cat "{names}")"', **lists)
+    done = script("submit.sh", config, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"job 0: audiomae, {EVENTS}: embed" in done.stdout
+    assert f"job 3: cacophony, {PITCH}: embed" in done.stdout
+    assert " --qos=long --nice --gres=gpu:1 --constraint=a100 --cpus-per-task=1 " in done.stdout
+    names.write_text(f"{PITCH}\ngtzan\n")
+    assert "gtzan" in script("submit.sh", config, "--dry-run").stderr
+
+
 def test_wrong_arguments_and_places(place, tmp_path):
     config = write_config(place, "plain.conf")
     assert "no such configuration file; copy " in script("submit.sh", place / "none.conf").stderr

@@ -20,7 +20,7 @@ from hear_cacophony.checkpoint.text_side import checked_text_sizes, has_text, la
 from hear_cacophony.files.atomic_write import write_file
 from hear_cacophony.files.json_file import parse_json
 from hear_cacophony.files.sorted_safetensors import save_sorted
-from hear_cacophony.model.stages import STAGES, EncoderConfig, Stage
+from hear_cacophony.model.stages import EncoderConfig, Stage, find_stage
 
 FORMAT = "hear_cacophony"
 FORMAT_VERSION = "1"
@@ -129,11 +129,11 @@ def _checked_metadata(metadata: Mapping[str, str] | None, file: pathlib.Path) ->
             "make the file with: hear-cacophony convert IN OUT.safetensors"
         )
     try:
-        stage = next(stage for stage in STAGES if stage.name == metadata["stage"])
+        stage = find_stage(metadata["stage"])
         config = _checked_config(parse_json(metadata["config"]))
         untrained = {"true": True, "false": False}[metadata["untrained"]]
         return _Metadata(stage, config, metadata["source"], metadata["md5"], untrained)
-    except (KeyError, StopIteration, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{file}: the configuration in the file is damaged ({error!r})") from error
 
 

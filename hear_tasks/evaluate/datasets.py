@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from hear_tasks.evaluate.clip_files import YOUTUBE_NAMES, ClipFiles, find_numbered_clips, find_youtube_clips
 from hear_tasks.evaluate.listing import Entry, Listing, by_file, make_listing, repeated_rows, require
@@ -48,7 +48,7 @@ def read_esc50(data: pathlib.Path) -> Listing:
     rows = read_table(table, ("filename", "category", "fold"), checks={"fold": WHOLE_NUMBER})
     files = ClipFiles(data / "audio")
     named = ((row["filename"], row["filename"], (row["category"].strip(),)) for row in rows)
-    folds = _folds((table, row["filename"], row["fold"]) for row in rows)
+    folds = _folds((table, row["filename"], _fold(row)) for row in rows)
     entries = by_file(files, data / "audio", named)
     return make_listing(entries, files, [(2000, 50)], labelled=True, tables=[table], folds=folds, group=_ESC50_CLASS)
 
@@ -60,14 +60,19 @@ def read_urbansound8k(data: pathlib.Path) -> Listing:
     rows = read_table(table, columns, checks={"fold": WHOLE_NUMBER})
     files = ClipFiles(data / "audio")
     named = (
-        (name := row["slice_file_name"], os.path.join(f"fold{row['fold']}", name), (_spaced(row["class"]),))
+        (name := row["slice_file_name"], os.path.join(f"fold{_fold(row)}", name), (_spaced(row["class"]),))
         for row in rows
     )
-    folds = _folds((table, row["slice_file_name"], row["fold"]) for row in rows)
+    folds = _folds((table, row["slice_file_name"], _fold(row)) for row in rows)
     entries = by_file(files, data / "audio", named)
     return make_listing(
         entries, files, [(8732, 10)], labelled=True, tables=[table], folds=folds, group=_URBANSOUND8K_CLASS
     )
+
+
+def _fold(row: Mapping[str, str]) -> str:
+    """As the folders name it, whatever spaces or zeros a program has written before it."""
+    return str(int(row["fold"]))
 
 
 def _spaced(name: str) -> str:
@@ -125,7 +130,7 @@ def _tut_folds(folder: pathlib.Path, *, within: bool) -> Iterator[tuple[pathlib.
     for table in sorted(folder.glob("evaluation_setup/fold*_*.txt")):
         if found := _TUT_FOLD.fullmatch(table.name):
             for row in read_table(table, ("file",), header=False, others=2, delimiter="\t"):
-                yield table, prefix + row["file"], found[1]
+                yield table, prefix + row["file"], str(int(found[1]))
 
 
 def _folds(rows: Iterable[tuple[pathlib.Path, str, str]]) -> dict[str, str]:

@@ -105,6 +105,10 @@ def _folder_name(model: AudioTextModel) -> str:
 def _check_tokenizer(folder: pathlib.Path, before: Mapping[str, Any], tokenizer: Mapping[str, str]) -> None:
     """Raise ValueError where results with another tokenizer are there, which the name of the folder does not tell."""
     other = before.get("tokenizer", tokenizer)
+    if not (isinstance(other, dict) and all(isinstance(digest, str) for digest in other.values())):
+        raise ValueError(
+            f"{folder / RESULTS_FILE}: damaged: expected digests by files as its tokenizer, got {other!r}; move it away"
+        )
     if sorted(other.values()) != sorted(tokenizer.values()):
         raise ValueError(
             f"{folder}: holds results with another tokenizer ({' and '.join(other)}, of other content than "

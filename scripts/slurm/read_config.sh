@@ -43,6 +43,8 @@ read_config() {
     for key in "${config_keys[@]}"; do printf -v "$key" '%s' ''; done
     # shellcheck disable=SC1090
     . <(tr -d '\r' <"$file") || fail "$file: bash cannot read it"
+    # lists may have several lines, as "$(cat FILE)" gives
+    for key in SBATCH_OPTIONS EMBED_GPU PREDICT_GPU; do printf -v "$key" '%s' "${!key//$'\n'/ }"; done
     : "${EMBED_CPUS:=8}" "${EMBED_MEMORY:=32G}" "${EMBED_TIME:=12:00:00}"
     : "${DOWNLOAD_CPUS:=4}" "${DOWNLOAD_MEMORY:=8G}" "${DOWNLOAD_TIME:=12:00:00}"
     : "${PREDICT_CPUS:=8}" "${PREDICT_MEMORY:=48G}" "${PREDICT_TIME:=1-00:00:00}"
@@ -122,7 +124,7 @@ set_options() {
     selection=()
     if [ -n "$STAGE" ]; then selection+=(--stage "$STAGE"); fi
     # shellcheck disable=SC2153
-    IFS=, read -r -a tasks <<<"$TASKS"
+    IFS=$',\n' read -r -d '' -a tasks <<<"$TASKS" || true # it reads to the end, which it calls a failure
     for task in "${tasks[@]}"; do
         task=${task#"${task%%[![:space:]]*}"}
         selection+=(--task "${task%"${task##*[![:space:]]}"}")
