@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
+import hashlib
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ from hear_cacophony.files.lock import BusyError, locked_folder
 from hear_cacophony.model.stages import AUDIOMAE, CACOPHONY, find_stage
 from hear_cacophony.text.tokenizer import TOKENIZER_FILE, load_tokenizer
 from hear_cacophony.training import metrics, progress, run
+from hear_cacophony.training import result as training_result
 from hear_cacophony.training import step as training_step
 from hear_cacophony.training.batches import Batches, split_clips
 from hear_cacophony.training.initial import drawn_parameters
@@ -493,6 +495,93 @@ def test_a_folder_keeps_to_its_tokenizer(shards, tokenizer, tokenizer_folder, tm
     check_record(tmp_path, other)
     assert f"which noted no tokenizer; going on with {changed}, noted from now on" in capsys.readouterr().err
     assert json.loads((tmp_path / RECORD).read_text()) == other
+
+
+@pytest.mark.parametrize("option", ["start", "audio", "text"])
+def test_a_folder_keeps_to_what_it_started_from(option, shards, tmp_path, capsys):
+    file, out = tmp_path / "weights", tmp_path / "run"
+    out.mkdir()
+    file.write_text("first")
+    given = options("cacophony", **{option: str(file)})
+    record = make_record(given, shards, None)
+    assert record["starts"] == {option: hashlib.md5(b"first").hexdigest()}
+    check_record(out, record)
+    (out / "AudioMAE.ckpt").touch()  # the run began
+    shutil.copyfile(file, tmp_path / "same")
+    os.replace(tmp_path / "same", file)
+    check_record(out, make_record(given, shards, None))
+    file.write_text("other")
+    other = make_record(given, shards, None)
+    md5s = [each["starts"][option] for each in (record, other)]
+    with pytest.raises(ValueError, match=f"--{option} is a file of MD5 {md5s[0]} there, {md5s[1]} was given"):
+        check_record(out, other)
+    file.unlink()
+    check_record(out, make_record(given, shards, None))
+    assert json.loads((out / RECORD).read_text()) == record
+    assert not capsys.readouterr().err
+    del record["starts"]
+    (out / RECORD).write_text(json.dumps(record))
+    check_record(out, other)
+    assert "of an earlier version, which noted no content of what it started from" in capsys.readouterr().err
+    assert json.loads((out / RECORD).read_text()) == other
+
+
+def test_the_card_tells_the_content_of_what_was_started_from(shards, tmp_path):
+    (tmp_path / "weights").write_text("first")
+    given = options("audiomae", start=str(tmp_path / "weights"))
+    train_some(given, shards, start(given), tmp_path / "run", stop_at=0)
+    told = f"| start | {tmp_path}/weights (MD5 {hashlib.md5(b'first').hexdigest()}) |"
+    assert told in (tmp_path / "run/README.md").read_text()
+
+
+def test_what_was_changed_of_a_result_is_kept(shards, tmp_path, capsys):
+    given, out = options("audiomae"), tmp_path / "run"
+    train_some(given, shards, start(given), out, stop_at=0)
+    names = ["AudioMAE.ckpt", "AudioMAE.safetensors", "README.md"]
+    written = {name: (out / name).read_bytes() for name in names}
+    for name in names:
+        (out / name).write_text(f"my own {name}")
+    train_some(given, shards, start(given), out, stop_at=0)
+    told = capsys.readouterr().err
+    for name in names:
+        assert (out / name).read_text() == f"my own {name}"
+        assert f"train: {out / name}: changed since it was written; left as it is\n" in told
+    (out / "README.md").unlink()
+    train_some(given, shards, start(given), out, stop_at=0)
+    told = capsys.readouterr().err
+    assert {name: (out / name).read_bytes() for name in names} == written
+    assert (out / "AudioMAE-kept-1.ckpt").read_text() == "my own AudioMAE.ckpt"
+    assert (
+        f"{out}/AudioMAE.safetensors: changed since it was written, or not of this run; kept as AudioMAE-kept-1" in told
+    )
+    (out / "README.md").write_text("my own once more")
+    train_some(given, shards, start(given), out, stop_at=1)
+    assert "| steps | 1 |" in (out / "README.md").read_text()
+    assert (out / "README-kept-1.md").read_text() == "my own once more"
+    assert not (out / "AudioMAE-kept-2.ckpt").exists()
+
+
+def test_a_result_that_a_kill_left_unfinished_is_none_of_the_users(shards, tmp_path, monkeypatch):
+    given, out = options("audiomae"), tmp_path / "run"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training_result, "card", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_some(given, shards, start(given), out, stop_at=0)
+    train_some(given, shards, start(given), out, stop_at=0)
+    assert not list(out.glob("*-kept-*"))
+    assert "| steps | 0 |" in (out / "README.md").read_text()
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_packed(sounds, tmp_path, capsys):
+    (tmp_path / "mine.txt").touch()
+    given = ["train", "audiomae", "--data", str(sounds), "--out", str(tmp_path), *SMALL, *SMALL_OF["audiomae"]]
+    assert main(given) == 1
+    assert "expected a new or empty folder, or that of a run, found mine.txt" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["mine.txt"]
 
 
 def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(

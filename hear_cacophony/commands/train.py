@@ -144,9 +144,11 @@ def _run(args: argparse.Namespace) -> int:
 
 def _checked_options(args: argparse.Namespace) -> tuple[TrainOptions, Tokenizer | None]:
     """The options of a run, and in stage 2 its tokenizer; what is wrong with any argument but the data is told."""
+    from hear_cacophony.training.record import check_place
     from hear_cacophony.training.shards import check_folder
 
     check_folder(args.out)
+    check_place(args.out)
     if args.keep < 1:
         raise ValueError(f"--keep {args.keep}: expected at least 1")
     if args.stop_at is not None and args.stop_at < 0:

@@ -26,6 +26,7 @@ def card(
     rows: Sequence[Mapping[str, str]],
     looked_at: str,
     file: pathlib.Path,
+    starts: Mapping[str, str],
 ) -> str:
     """A text in Markdown.
 
@@ -37,6 +38,7 @@ def card(
         rows: of `metrics.csv`.
         looked_at: how many of the held-out clips its losses are of.
         file: the checkpoint.
+        starts: MD5 of each file that it started from, by the option.
     """
     stage = options.of
     data = [("folder", str(shards.folder)), *describe(shards.clips), ("digest", shards.identity)]
@@ -47,6 +49,7 @@ def card(
         data.append((f"captions cut at {options.tokens} tokens", f"{cut:,}, the longest of {longest}"))
     told = dataclasses.asdict(options)
     sizes = told.pop("sizes")
+    told |= {name: f"{told[name]} (MD5 {md5})" for name, md5 in starts.items()}
     used = ("encoder", "decoder") if stage.number == 1 else ("encoder", "text")
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {jax.process_count()} processes"
     versions = [(name, importlib.metadata.version(name)) for name in _PACKAGES]

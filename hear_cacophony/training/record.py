@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 
+from hear_cacophony.checkpoint.file_md5 import FileDigest
 from hear_cacophony.files.atomic_write import PREFIX, write_json
 from hear_cacophony.files.json_file import read_json
 from hear_cacophony.text.tokenizer import Tokenizer, tokenizer_digests
@@ -27,8 +29,10 @@ PACKED = "shards"
 _MAY_BE_THERE = ("lock", PACKED, "slurm", "logs")
 """In a new folder, the last two of jobs that were submitted to Slurm."""
 
-_TOKENIZER = "tokenizer"
-"""Entry of a record, in stage 2, that those of earlier versions lack."""
+_TOKENIZER, STARTS = "tokenizer", "starts"
+"""Entries of a record that those of earlier versions lack: digests of the files of the tokenizer, in stage 2, and of
+those that it starts from, by the option.
+"""
 
 Record = dict[str, Any]
 
@@ -37,11 +41,13 @@ def make_record(options: TrainOptions, shards: Shards, tokenizer: Tokenizer | No
     """What the result of a run depends on, as it is read back from its file.
 
     Raises:
-        OSError: a file of the tokenizer cannot be read.
+        OSError: a file of the tokenizer, or one that it starts from, cannot be read.
     """
     record = {"options": dataclasses.asdict(options), "data": shards.identity}
     if tokenizer is not None:
         record[_TOKENIZER] = tokenizer_digests(tokenizer.files)
+    if starts := start_digests(options):
+        record[STARTS] = starts
     return json.loads(json.dumps(record))
 
 
@@ -49,32 +55,50 @@ def check_record(out: pathlib.Path, record: Record) -> None:
     """Refuse a folder that holds another run, and note which one it holds from now on.
 
     That of a run that never began, as where what it was to start from was at fault, is replaced. A record of an earlier
-    version that names no tokenizer gets that which is given; this is told.
+    version that names no tokenizer, or not what the files held that it started from, gets what is given; this is told.
 
     Raises:
         ValueError: it does, or it holds files of something else; or its record is damaged.
     """
     file = out / RECORD
-    made = _made(out)
-    if made and not file.exists():
-        raise ValueError(f"{out}: expected a new or empty folder, or that of a run, found {', '.join(made[:3])}")
-    if not made:
+    check_place(out)
+    if not _made(out):
         write_json(file, record)
         return
     try:
         known = read_json(file)
-        names_none = _TOKENIZER in record and _TOKENIZER not in known
-        if names_none:
-            known[_TOKENIZER] = record[_TOKENIZER]
+        lacking = {name: record[name] for name in (_TOKENIZER, STARTS) if name in record and name not in known}
+        known |= lacking
         differences = list(_differences(known, record, "there", "was given"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{file}: damaged ({error!r}); bring it back, or choose another --out") from error
     if differences:
         raise ValueError(f"{out}: holds a run of other options: {'; '.join(differences)}; choose another --out")
-    if names_none:
+    if _TOKENIZER in lacking:
         given = " and ".join(record[_TOKENIZER])
         say(f"{file}: of an earlier version, which noted no tokenizer; going on with {given}, noted from now on")
-        write_json(file, record)
+    if STARTS in lacking:
+        say(f"{file}: of an earlier version, which noted no content of what it started from; that of now is noted")
+    if lacking:
+        write_json(file, known)
+
+
+def check_place(out: pathlib.Path) -> None:
+    """Raise ValueError where a folder holds files of something else than a run."""
+    made = _made(out) if out.is_dir() else []
+    if made and not (out / RECORD).exists():
+        raise ValueError(f"{out}: expected a new or empty folder, or that of a run, found {', '.join(made[:3])}")
+
+
+def start_digests(options: TrainOptions) -> dict[str, str]:
+    """MD5 of each file that a run starts from, by its option; of one that is gone, which is not needed twice, none."""
+    files = {name: getattr(options, name) for name in ("start", "audio", "text")}
+    digests = {}
+    for name, path in files.items():
+        if path and os.path.isfile(path):
+            with FileDigest(pathlib.Path(path)) as digest:
+                digests[name] = digest.md5()
+    return digests
 
 
 def _made(out: pathlib.Path) -> list[str]:
@@ -110,6 +134,10 @@ def _differences(known: Record, given: Record, there: str, here: str) -> Iterato
     one, other = known.get(_TOKENIZER, {}), given.get(_TOKENIZER, {})
     if sorted(one.values()) != sorted(other.values()):
         yield f"tokenizer is {' and '.join(one)} {there}, {' and '.join(other)}, of other content, {here}"
+    one, other = known.get(STARTS, {}), given.get(STARTS, {})
+    for name in one.keys() & other.keys():
+        if one[name] != other[name]:
+            yield f"--{name} is a file of MD5 {one[name]} {there}, {other[name]} {here}"
 
 
 def _option_differences(known: Record, given: Record, there: str, here: str, above: str = "") -> Iterator[str]:

@@ -12,14 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hear_cacophony.checkpoint.write import write_checkpoint
-from hear_cacophony.files.atomic_write import write_text
 from hear_cacophony.files.lock import locked_folder
 from hear_cacophony.model.stages import AUDIOMAE
 from hear_cacophony.text.characters import check_characters
 from hear_cacophony.text.tokenizer import Tokenizer
 from hear_cacophony.training.batches import Batches
-from hear_cacophony.training.card import card
 from hear_cacophony.training.checkpoints import Checkpoints
 from hear_cacophony.training.held_out import HeldOut
 from hear_cacophony.training.initial import Parameters, training_shapes
@@ -28,7 +25,8 @@ from hear_cacophony.training.objectives import make_objective
 from hear_cacophony.training.options import TrainOptions
 from hear_cacophony.training.processes import Processes, SharedError, Whereabouts, say
 from hear_cacophony.training.progress import TrainProgress
-from hear_cacophony.training.record import CHECKPOINTS, check_agreement, check_record, make_record
+from hear_cacophony.training.record import CHECKPOINTS, check_agreement, check_place, check_record, make_record
+from hear_cacophony.training.result import Result
 from hear_cacophony.training.shards import Shards
 from hear_cacophony.training.step import Mesh, State, StepMetrics, first_state, learning_rate, make_step
 
@@ -83,6 +81,7 @@ def train(
 
         def take() -> None:
             _check_data(options, shards, batches, mesh)
+            check_place(out)
             held.enter_context(locked_folder(out, say))
             check_record(out, record)
 
@@ -147,9 +146,9 @@ class _Run:
             if first < last:
                 state = self._loop(state, first, last, signals)
         self.checkpoints.wait()
-        file = self.out / self.options.of.release.file_name
-        self.processes.first(f"it writes {file}", lambda: self._write_result(state, file))
-        return file
+        result = Result(self.out, self.options, self.shards, self.batches, self.held_out.extent)
+        self.processes.first(f"it writes {result.file}", lambda: result.write(state, made=last - first))
+        return result.file
 
     def _tell_of_lost(self, first: int) -> None:
         """Tell which files of the run are gone, though it goes on without them."""
@@ -239,14 +238,6 @@ class _Run:
             f"step {step}: {' and '.join(f'the {name} is {value:g}' for name, value in told.items())}, {kept}; a lower "
             f"--learning-rate, or a longer --warmup? Its clips: {', '.join(names[:8])}{more}"
         )
-
-    def _write_result(self, state: State, file: pathlib.Path) -> None:
-        parameters = {path: np.asarray(array) for path, array in state.parameters.items()}
-        normalised = self.options.of is AUDIOMAE and self.options.normalise
-        write_checkpoint(parameters, file, step=int(state.step), normalised=normalised)
-        rows = read_metrics(self.out / METRICS)
-        steps, extent = int(state.step), self.held_out.extent
-        write_text(self.out / "README.md", card(self.options, self.shards, self.batches, steps, rows, extent, file))
 
 
 @jax.jit
