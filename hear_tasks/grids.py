@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,13 @@ DEFAULT_GRID: Grid = {
     "initialization": ("xavier_uniform_", "xavier_normal_"),
     "optim": ("Adam",),
 }
+_BOUNDS = {
+    **dict.fromkeys(("hidden_layers", "lr", "patience"), (0, math.inf)),
+    **dict.fromkeys(("hidden_dim", "max_epochs", "check_val_every_n_epoch", "batch_size"), (1, math.inf)),
+    "dropout": (0, 1),
+}
+"""What values a task may give."""
+
 GRIDS: Mapping[str, Grid] = {
     "default": DEFAULT_GRID,
     "fast": {**DEFAULT_GRID, "max_epochs": (10, 50), "check_val_every_n_epoch": (3, 10)},
@@ -45,3 +53,22 @@ SEEDS = ("heareval", "independent")
 
 The official leaderboard takes the first.
 """
+
+
+def fault_of_values(name: str, values: object) -> str:
+    """What is wrong with what a task's `task_specific_param_grid` gives a hyperparameter, "" if nothing is."""
+    told = f"{name} in task_specific_param_grid, got {values!r}"
+    if not isinstance(values, list) or not values:
+        return f"expected a list of values for {told}"
+    known = DEFAULT_GRID.get(name, ())
+    kinds = {type(value) for value in known}
+    if str in kinds:
+        return f"expected no values, as heareval takes classes and functions of torch there, for {told}"
+    if float in kinds:
+        kinds.add(int)
+    if kinds and not all(type(value) in kinds for value in values):
+        return f"expected values like {known} for {told}"
+    least, most = _BOUNDS.get(name, (None, None))
+    if least is not None and most is not None and not all(least <= value <= most for value in values):
+        return f"expected {least} to {most} for {told}"
+    return ""

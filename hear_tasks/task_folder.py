@@ -26,6 +26,9 @@ DURATION_TOLERANCE_MS = 1
 UNFINISHED_CLIP = ".preparing-"
 """Start of the names of unfinished audio files. One that a killed run has left is never taken for a clip."""
 
+EVENT_TOLERANCE_MS = 10.0
+"""How far an event may end after its clip: the rounding of times, and of lengths by resampling."""
+
 EMBEDDED_FILE = ".done.embeddings"
 """heareval's mark of finished embeddings, which holds nothing; ours holds the sizes of their files."""
 

@@ -114,6 +114,10 @@ def set_grid(grid: Any) -> Callable[[pathlib.Path], None]:
     return set_metadata(evaluation_params={"event_postprocessing_grid": grid})
 
 
+def set_points(**grid: Any) -> Callable[[pathlib.Path], None]:
+    return set_metadata(evaluation_params={"task_specific_param_grid": grid})
+
+
 def set_clip(file: str, clip: str, labels: Any) -> Callable[[pathlib.Path], None]:
     return lambda task: edit(task / file, lambda clips: clips.update({clip: labels}))
 
@@ -323,6 +327,43 @@ FAULTS = {
     "grid of numbers": (EVENTS, set_grid({"min_duration": 5}), ERROR, META, "got 'min_duration': 5"),
     "grid of text": (EVENTS, set_grid({"min_duration": ["5"]}), ERROR, META, "got 'min_duration': ['5']"),
     "grid too large": (EVENTS, set_metadata(use_scoring_for_early_stopping=False), ERROR, META, "one value each in"),
+    "no grid to choose": (
+        EVENTS,
+        set_metadata(evaluation_params={}, use_scoring_for_early_stopping=False),
+        ERROR,
+        META,
+        "event_postprocessing_grid, as 'use_scoring_for_early_stopping' is false, found none",
+    ),
+    "points of text": (
+        SCENE,
+        set_points(lr=["1e-3"]),
+        ERROR,
+        META,
+        "values like (0.0032, 0.001, 0.00032, 0.0001) for lr in",
+    ),
+    "points beyond bounds": (
+        TAGS,
+        set_points(dropout=[1.5]),
+        ERROR,
+        META,
+        "0 to 1 for dropout in task_specific_param_grid, got [1.5]",
+    ),
+    "points of torch": (
+        TAGS,
+        set_points(optim=["Adam"]),
+        ERROR,
+        META,
+        "classes and functions of torch there, for optim",
+    ),
+    "points of unknown": (TAGS, set_points(foo=[0]), ERROR, META, "got 'foo': [0]"),
+    "no validation": (TAGS, set_points(max_epochs=[2, 9]), ERROR, META, "max_epochs 2 with check_val_every_n_epoch 3"),
+    "a last batch of one": (
+        SCENE,
+        set_points(batch_size=[11]),
+        ERROR,
+        "fold02.json",
+        "got 12 clips to train on in fold02, in batches of 11",
+    ),
     "parameters null": (TAGS, set_metadata(evaluation_params=None), ERROR, META, "to be an object, got null"),
     "vocabulary missing": (SCENE, remove(VOCABULARY), ERROR, VOCABULARY, "found none"),
     "vocabulary empty": (SCENE, write(VOCABULARY, "idx,label\n"), ERROR, VOCABULARY, "a line for each label, got none"),

@@ -26,6 +26,7 @@ from hear_tasks.embed import engine, work_folder
 from hear_tasks.embed.clips import open_clip, read_piece
 from hear_tasks.embed.engine import TaskProgress
 from hear_tasks.embed.record import RECORD_FILE
+from hear_tasks.embed.task import read_task
 from hear_tasks.embed.work_folder import is_busy, open_work_folder
 
 pytestmark = pytest.mark.slow
@@ -325,6 +326,24 @@ def test_events_that_cannot_be_read(event, tasks, tiny_checkpoints, tmp_path, ca
     file.write_text(f'{{"valid-0.wav": [{event}]}}')
     assert cli.main(command(tasks, tmp_path / "out", tiny_checkpoints["audiomae"], "--task", "test_events")) == 1
     assert f"{file}: valid-0.wav: expected events with a label, and a start and a later end" in capsys.readouterr().err
+
+
+def test_what_is_odd_about_a_task_is_told(tasks):
+    """It is embedded all the same; heareval fails with the first, and takes the second as it is."""
+    scenes, events = tasks / "test_pitch-v1-full", tasks / "test_events-v1-full"
+    assert [*read_task(scenes, 16_000).remarks(), *read_task(events, 16_000).remarks()] == []
+    clip = scenes / "16000/fold01/fold01-3.wav"
+    soundfile.write(clip, np.zeros(1), 16_000)
+    (told,) = read_task(scenes, 16_000).remarks()
+    assert told.startswith("1 clips are not of the 0.5 s that task_metadata.json tells, such as ")
+    assert f"{clip} of 6.25e-05 s; " in told
+    length = soundfile.info(events / "16000/valid/valid-0.wav").duration * 1000
+    times = [(0, length + 9), (-1, 5), (length, length + 1), (5, length + 11)]
+    listed = json.loads((events / "valid.json").read_text())
+    listed["valid-0.wav"] = [{"label": "low", "start": start, "end": end} for start, end in times]
+    (events / "valid.json").write_text(json.dumps(listed))
+    (told,) = read_task(events, 16_000).remarks()
+    assert told.startswith("3 events are not within their clips, such as one from -1 to 5 ms in valid-0.wav of ")
 
 
 def test_only_48_khz_audio(tasks, tiny_checkpoints, tmp_path, capsys):

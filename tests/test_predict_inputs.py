@@ -142,11 +142,15 @@ def test_damaged_vocabularies(task, text):
             {"evaluation": ["segment_1s_er"]},
             "segment_1s_er: no score of tasks of type scene; expected some of top1",
         ),
-        ({"evaluation_params": {"task_specific_param_grid": {"lr": 0.1}}}, "expected lists of values"),
-        ({"evaluation_params": {"task_specific_param_grid": {"optim": ["Adam"]}}}, "optim: expected values like"),
+        ({"evaluation_params": {"task_specific_param_grid": {"lr": 0.1}}}, "expected a list of values for lr"),
+        ({"evaluation_params": {"task_specific_param_grid": {"optim": ["Adam"]}}}, "expected no values, .* for optim"),
         ({"evaluation_params": {"task_specific_param_grid": {"max_epochs": [2]}}}, "no validation in 2 epochs"),
-        ({"evaluation_params": {"task_specific_param_grid": {"batch_size": [32, 0]}}}, "batch_size: expected 1 to inf"),
-        ({"evaluation_params": {"task_specific_param_grid": {"dropout": [1.5]}}}, "dropout: expected 0 to 1"),
+        (
+            {"evaluation_params": {"task_specific_param_grid": {"batch_size": [32, 0]}}},
+            "expected 1 to inf for batch_size",
+        ),
+        ({"evaluation_params": {"task_specific_param_grid": {"dropout": [1.5]}}}, "expected 0 to 1 for dropout"),
+        ({"use_scoring_for_early_stopping": "false"}, "expected true or false .*, got 'false'"),
     ],
 )
 def test_metadata(task, changes, message):

@@ -11,10 +11,8 @@ from hear_tasks.doctor.labels import count_labels, is_label
 from hear_tasks.doctor.report import Findings
 from hear_tasks.doctor.splits import Split
 from hear_tasks.doctor.vocabulary import Vocabulary
+from hear_tasks.task_folder import EVENT_TOLERANCE_MS
 from hear_tasks.text_files import describe_type, is_moderate
-
-TOLERANCE_MS = 10.0
-"""How far an event may end after its clip: the rounding of times, and of lengths by resampling."""
 
 KEYS = ("label", "start", "end")
 
@@ -154,6 +152,6 @@ def _check_inside(split: Split, clip: str, events: list[_Event], seconds: float 
         if min(event.start, event.end) < 0:
             message = f"expected {where} to start at 0 ms or later, got {min(event.start, event.end):g} ms"
             findings.error("event-outside", split.file, message, _FIX_TIMES)
-        elif event.start >= length or event.end > length + TOLERANCE_MS:
+        elif event.start >= length or event.end > length + EVENT_TOLERANCE_MS:
             message = f"expected {where} inside the clip's {length:g} ms, got {event.start:g} to {event.end:g} ms"
             findings.error("event-outside", split.file, message, f"{_FIX_TIMES}; is the audio cut short?")

@@ -54,6 +54,7 @@ class Metadata:
         splits: names of the splits.
         scores: the scores, the primary one first.
         hear_task: the task of HEAR that the directory is by its name or fields, None for any other.
+        batch_sizes: rows in the batches that networks with batch normalization may be trained in.
     """
 
     embedding_type: str | None = None
@@ -63,6 +64,7 @@ class Metadata:
     splits: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
     hear_task: HearTask | None = None
+    batch_sizes: tuple[int, ...] = ()
 
 
 def check_metadata(folder: pathlib.Path, findings: Findings) -> Metadata:
@@ -79,7 +81,8 @@ def check_metadata(folder: pathlib.Path, findings: Findings) -> Metadata:
         )
     checker = _Checker(fields, findings, by_name)
     metadata = checker.check(folder.name)
-    check_parameters(fields, metadata.embedding_type, findings)
+    batch_sizes = check_parameters(fields, metadata.embedding_type, findings)
+    metadata = dataclasses.replace(metadata, batch_sizes=batch_sizes)
     if metadata.hear_task:
         _check_registry(metadata.hear_task, fields, metadata.splits, metadata.scores, findings)
     return metadata
@@ -103,7 +106,9 @@ class _Checker:
         choices = {name: self._choice(name) for name in _CHOICES}
         splits = self._splits()
         metadata = Metadata(
-            **choices,
+            embedding_type=choices["embedding_type"],
+            prediction_type=choices["prediction_type"],
+            split_mode=choices["split_mode"],
             seconds=self._seconds(),
             splits=splits,
             scores=self._scores(choices["embedding_type"]),

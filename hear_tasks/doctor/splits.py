@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from hear_cacophony.files.plain_name import is_plain_name
 from hear_tasks.doctor.metadata import TRAIN_VALID_TEST, Metadata
 from hear_tasks.doctor.report import Findings
+from hear_tasks.partitions import partition_splits
+from hear_tasks.registry import EmbeddingType
 from hear_tasks.text_files import UNPACK_AGAIN, FileFault, listed, read_object
 
 if TYPE_CHECKING:
@@ -114,6 +116,27 @@ def _note_shared_names(splits: list[Split], findings: Findings) -> None:
             f"expected file names that {first}.json does not have, got {listed(names)}",
             "make sure that they are other recordings; the content is compared, too",
         )
+
+
+def check_rows(splits: list[Split], metadata: Metadata, findings: Findings) -> None:
+    """Find trainings of a scene task, with a row for each clip, that would end with a batch of one row."""
+    if metadata.embedding_type != EmbeddingType.SCENE or metadata.split_mode is None:
+        return
+    clips = {split.name: len(split.clips or ()) for split in splits}
+    try:
+        partitions = partition_splits(tuple(clips), metadata.split_mode)
+    except ValueError:  # of which the check of the metadata tells
+        return
+    rows = {partition.train: sum(clips[name] for name in partition.train) for partition in partitions}
+    for train, count in rows.items():
+        for size in (size for size in metadata.batch_sizes if count % size == 1):
+            findings.error(
+                "split-batch",
+                f"{train[0]}.json",
+                f"expected a last batch of more than one clip, as batch normalization needs, got {count} clips to "
+                f"train on in {listed(train)}, in batches of {size}",
+                "leave one clip out, or add one",
+            )
 
 
 def check_duplicates(audio: Audio, metadata: Metadata, findings: Findings) -> None:

@@ -15,7 +15,7 @@ from hear_tasks.doctor.labels import check_scene_labels, check_scores, check_use
 from hear_tasks.doctor.metadata import Metadata, check_metadata
 from hear_tasks.doctor.report import Finding, Findings
 from hear_tasks.doctor.resources import ENCODERS, ModelFacts, Needs, estimate_needs
-from hear_tasks.doctor.splits import Split, check_duplicates, read_splits
+from hear_tasks.doctor.splits import Split, check_duplicates, check_rows, read_splits
 from hear_tasks.doctor.vocabulary import Vocabulary, check_vocabulary
 from hear_tasks.registry import TASKS, EmbeddingType
 from hear_tasks.task_folder import METADATA_FILE, SAMPLE_RATES, VOCABULARY_FILE
@@ -152,6 +152,7 @@ def _check(folder: pathlib.Path, model: ModelFacts, findings: Findings, *, deep:
     metadata = check_metadata(folder, findings)
     vocabulary = check_vocabulary(folder, metadata, findings)
     splits = read_splits(folder, metadata, findings)
+    check_rows(splits, metadata, findings)
     audio = check_audio(folder, model.sample_rate, splits, metadata, findings, deep=deep)
     _check_labels(splits, vocabulary, metadata, audio, findings)
     check_duplicates(audio, metadata, findings)

@@ -73,7 +73,8 @@ def embed_task(
         task = read_task(task_folder, model.sample_rate)
         if target.exists() and not lost_files(target):
             tell(f"{target}: was left unfinished by another program; it is made anew")
-        _tell_of_headers(task, tell)
+        for remark in task.remarks():
+            tell(f"{task.name}: {remark}")
         if clip_files:
             check_clip_file_names(task, target)
         embedder = model.embedder(task.name, task.embedding_type)
@@ -86,14 +87,6 @@ def embed_task(
                 raise
             raise TaskError(_no_room(task, run.results, work, error)) from error
         return True
-
-
-def _tell_of_headers(task: Task, tell: Callable[[str], None]) -> None:
-    """Say so where headers are wrong and clips are read to their ends all the same."""
-    odd = [clip for clip in task.clips if clip.remark]
-    if odd:
-        first = f"{odd[0].file}: {odd[0].remark}"
-        tell(f"{task.name}: {len(odd)} clips with a wrong header are read to their ends: {first}")
 
 
 def _no_room(task: Task, results: Results, work: WorkFolder, error: OSError) -> str:

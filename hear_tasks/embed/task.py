@@ -9,7 +9,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,7 +20,15 @@ from hear_cacophony.progress import FileProgress
 from hear_tasks.embed.clips import BadClipError, Clip, open_clip
 from hear_tasks.registry import EmbeddingType, PredictionType
 from hear_tasks.similar_names import describe_similar
-from hear_tasks.task_folder import METADATA_FILE, VOCABULARY_FILE, TaskError, clip_orders, read_task_file
+from hear_tasks.task_folder import (
+    DURATION_TOLERANCE_MS,
+    EVENT_TOLERANCE_MS,
+    METADATA_FILE,
+    VOCABULARY_FILE,
+    TaskError,
+    clip_orders,
+    read_task_file,
+)
 from hear_tasks.text_files import first_lines, is_number
 
 READERS = 8
@@ -53,6 +61,7 @@ class Task:
         splits: in the order of the metadata.
         clips: the clips of all splits, split after split, each in the order of its embeddings.
         sample_rate: of the clips, per second.
+        seconds: length that every clip should have; None where they differ.
         fingerprint: changes with the splits, their order, and with the content of any clip. Copies are the same task.
         digests: the contents of the clips.
     """
@@ -62,6 +71,7 @@ class Task:
     splits: tuple[Split, ...]
     clips: tuple[Clip, ...]
     sample_rate: int
+    seconds: float | None
     fingerprint: str
     digests: ContentDigests
 
@@ -79,6 +89,34 @@ class Task:
         """The splits, each with the indices of its clips in `clips`."""
         ends = itertools.accumulate(len(split.order) for split in self.splits)
         return [(split, range(end - len(split.order), end)) for split, end in zip(self.splits, ends, strict=True)]
+
+    def remarks(self) -> Iterator[str]:
+        """What is odd about the task, which is embedded all the same."""
+        if wrong := [f"{clip.file}: {clip.remark}" for clip in self.clips if clip.remark]:
+            yield f"{len(wrong)} clips with a wrong header are read to their ends: {wrong[0]}"
+        if odd := [clip for clip in self.clips if not self._has_its_length(clip)]:
+            yield (
+                f"{len(odd)} clips are not of the {self.seconds:g} s that {METADATA_FILE} tells, such as {odd[0].file} "
+                f"of {odd[0].samples / self.sample_rate:g} s; was a copy interrupted? They are embedded as they are "
+                "(heareval fails)"
+            )
+        if self.embedding_type == EmbeddingType.EVENT and (outside := list(self._events_outside())):
+            yield (
+                f"{len(outside)} events are not within their clips, such as {outside[0]}; they count as they are. Is "
+                "the audio cut short, or of another task?"
+            )
+
+    def _has_its_length(self, clip: Clip) -> bool:
+        off = 0.0 if self.seconds is None else abs(clip.samples - self.seconds * self.sample_rate)
+        return off <= max(1, self.sample_rate * DURATION_TOLERANCE_MS / 1000)
+
+    def _events_outside(self) -> Iterator[str]:
+        for split, indices in self.clips_by_split():
+            for name, index in zip(split.order, indices, strict=True):
+                length = 1000 * self.clips[index].samples / self.sample_rate
+                for event in split.labels[name]:
+                    if event["start"] < 0 or event["start"] >= length or event["end"] > length + EVENT_TOLERANCE_MS:
+                        yield f"one from {event['start']:g} to {event['end']:g} ms in {name} of {length:g} ms"
 
 
 def read_task(folder: pathlib.Path, rate: int) -> Task:
@@ -104,7 +142,13 @@ def read_task(folder: pathlib.Path, rate: int) -> Task:
     facts = [[split.name, list(split.labels.items()), split.order] for split in splits]
     content = [metadata, facts, [clip.digest for clip in clips]]
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return Task(folder, embedding_type, splits, clips, rate, fingerprint, digests)
+    return Task(folder, embedding_type, splits, clips, rate, _seconds(metadata), fingerprint, digests)
+
+
+def _seconds(metadata: Mapping[str, Any]) -> float | None:
+    """The length of every clip where the metadata tell it."""
+    seconds = metadata.get("sample_duration")
+    return seconds if is_number(seconds) and 0 < seconds < math.inf else None
 
 
 def _kind(folder: pathlib.Path, metadata: Mapping[str, Any], field: str, kinds: Any) -> Any:

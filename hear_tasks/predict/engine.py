@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from hear_tasks.grids import GRID_POINTS, GRIDS, SEEDS
+from hear_tasks.partitions import Partition
 from hear_tasks.predict.evaluation import Test, has_score, run_test, validate
 from hear_tasks.predict.grids import SEED, Configuration, choose_points
 from hear_tasks.predict.network import make_network
@@ -34,7 +35,7 @@ from hear_tasks.predict.results import (
 )
 from hear_tasks.predict.same_run import ENGINE, check_done, check_unchanged, digest_inputs
 from hear_tasks.predict.split import read_split, read_split_events, to_device
-from hear_tasks.predict.task import Partition, Task, read_task
+from hear_tasks.predict.task import Task, read_task
 from hear_tasks.predict.trainer import Progress, StackedTrainer, Trainer, WorkFolder, open_work_folder, working_folder
 from hear_tasks.predict.training import Job, Training, check_training, predict_logits
 from hear_tasks.task_folder import PREDICTED_FILE, SCORES_FILE

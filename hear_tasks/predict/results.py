@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hear_cacophony.files.atomic_write import write_bytes
+from hear_tasks.partitions import Partition
 from hear_tasks.predict.evaluation import Test
 from hear_tasks.predict.grids import Configuration, to_json
-from hear_tasks.predict.task import Partition, Task
+from hear_tasks.predict.task import Task
 from hear_tasks.predict.training import Training
 from hear_tasks.task_folder import LOG_FILE, PREDICTED_FILE, SCORES_FILE, TRAININGS_FILE, lost_files_of
 from hear_tasks.text_files import read_object_if_whole

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hear_cacophony.files.json_file import read_json
+from hear_tasks.partitions import Partition, partition_splits
 from hear_tasks.predict.scene_scores import SCENE_SCORES
 from hear_tasks.task_folder import EMBEDDED_FILE, METADATA_FILE, VOCABULARY_FILE, TaskError
 
@@ -17,21 +18,10 @@ if TYPE_CHECKING:
     from hear_tasks.predict.event_postprocessing import Postprocessing
 
 
+STOPS_BY_SCORE = "use_scoring_for_early_stopping"
+
 EMBED_AGAIN = "delete it, and embed the task again"
 """For a file that has its size, so that `embed` cannot see that it is damaged."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Partition:
-    """What one network is trained, chosen and tested on: names of splits."""
-
-    train: tuple[str, ...]
-    valid: str
-    test: str
-
-    def to_json(self) -> dict[str, list[str]]:
-        """As heareval writes it."""
-        return {"train": list(self.train), "valid": [self.valid], "test": [self.test]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +96,7 @@ def read_task(folder: pathlib.Path) -> Task:
     numbers, renamed = _read_vocabulary(folder / VOCABULARY_FILE)
     partitions = _partitions(file, metadata)
     postprocessings = _postprocessings(file, metadata)
-    stops_by_score = metadata.get("use_scoring_for_early_stopping", True)
+    stops_by_score = metadata.get(STOPS_BY_SCORE, True)
     if postprocessings and not stops_by_score and len(postprocessings) != 1:
         raise TaskError(
             f"{file}: expected one postprocessing of events where scores do not choose it, got {len(postprocessings)}"
@@ -120,7 +110,7 @@ def read_task(folder: pathlib.Path) -> Task:
         renamed=renamed,
         scores=tuple(metadata["evaluation"]),
         partitions=partitions,
-        stops_by_score=bool(stops_by_score),
+        stops_by_score=stops_by_score,
         postprocessings=postprocessings,
     )
 
@@ -159,6 +149,8 @@ def _check_metadata(file: pathlib.Path, metadata: Mapping[str, Any]) -> None:
         values = metadata.get(name)
         if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
             raise TaskError(f'{file}: expected a list of names as "{name}", got {values!r}')
+    if not isinstance(metadata.get(STOPS_BY_SCORE, True), bool):
+        raise TaskError(f'{file}: expected true or false as "{STOPS_BY_SCORE}", got {metadata[STOPS_BY_SCORE]!r}')
     if not isinstance(metadata.get("evaluation_params") or {}, dict):
         raise TaskError(f'{file}: expected an object as "evaluation_params", got {metadata["evaluation_params"]!r}')
     kind = metadata["embedding_type"]
@@ -226,17 +218,10 @@ def _explain_renamed(label: str, renamed: Mapping[str, str]) -> str:
 
 
 def _partitions(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Partition, ...]:
-    """In k folds each one is tested on once, the next one chooses, the others train."""
-    splits = metadata["splits"]
-    if metadata["split_mode"] == "trainvaltest":
-        if not {"train", "valid", "test"} <= set(splits):
-            raise TaskError(f"{file}: expected the splits train, valid and test, got {', '.join(splits)}")
-        return (Partition(("train",), "valid", "test"),)
-    folds = sorted(splits)
-    if len(folds) < 3 or len(set(folds)) != len(folds):
-        raise TaskError(f"{file}: expected three folds or more, all different, got {', '.join(splits)}")
-    chosen = [(test, folds[(number + 1) % len(folds)]) for number, test in enumerate(folds)]
-    return tuple(Partition(tuple(f for f in folds if f not in (test, valid)), valid, test) for test, valid in chosen)
+    try:
+        return partition_splits(metadata["splits"], metadata["split_mode"])
+    except ValueError as error:
+        raise TaskError(f"{file}: {error}") from error
 
 
 def _postprocessings(file: pathlib.Path, metadata: Mapping[str, Any]) -> tuple[Postprocessing, ...]:
